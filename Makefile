@@ -1,0 +1,108 @@
+# Every target works alone on a machine with make and python3: what it needs is set up on the first call.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# For the command line: make test ARGS="-k stream --no-cov", make test PYTHON=python3.13
+ARGS ?=
+PYTHON ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+LOCK := requirements/dev.lock
+PIP := -m pip install --disable-pip-version-check --no-input -qq
+UV := uv==0.13.8
+
+# The stamp names the checkout: a copied or moved one, or one whose interpreter has gone, gets a new environment.
+INSTALLED := $(shell [ -x $(BIN)/python ] && cat $(STAMP) 2>/dev/null)
+ifneq "$(INSTALLED)" "$(CURDIR)"
+$(STAMP): afresh
+endif
+
+$(STAMP): pyproject.toml $(LOCK)
+	@[ "$(INSTALLED)" = "$(CURDIR)" ] || { \
+	    found=$$(PYTHON="$(PYTHON)" sh scripts/pythons.sh best) || exit 1; \
+	    echo "creating $(VENV) with Python $$found"; \
+	    "$${found#* }" -m venv --clear $(VENV); }
+	@echo "installing the pinned dependencies into $(VENV)"
+	@$(BIN)/python $(PIP) --require-hashes --no-deps -r $(LOCK)
+	@$(BIN)/python $(PIP) --no-build-isolation --no-deps -e .
+	@printf '%s\n' "$(CURDIR)" > $@
+
+.PHONY: afresh
+afresh:
+
+.PHONY: demo
+demo: $(STAMP) ## run the demo
+	@$(BIN)/tinyagent demo $(ARGS)
+
+.PHONY: test
+test: $(STAMP) ## run the tests; under 95 % branch coverage they fail
+	@COVERAGE_FILE=$(VENV)/.coverage $(BIN)/python -m pytest --no-header --cov --cov-report=term $(ARGS)
+
+.PHONY: check
+check: lint types imports ## lint, format, types and import layers
+
+.PHONY: lint
+lint: $(STAMP)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+.PHONY: types
+types: $(STAMP)
+	@$(BIN)/mypy
+
+.PHONY: imports
+imports: $(STAMP)
+	@$(BIN)/lint-imports --no-logo
+
+.PHONY: format
+format: $(STAMP) ## mend what ruff can mend
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+BENCH := run --peers tinyagent,tinyagent-fast,openai-loop,openai-loop-post \
+    --metrics import,construct,single,history,parallel,stream,c500-big,c2000-big --rounds 1 \
+    --out build/bench/results.json --md build/bench/RESULTS.md --findings /dev/null
+
+.PHONY: bench
+bench: $(STAMP) ## measure against hand-written loops, into build/bench
+	@$(if $(ARGS),,rm -rf build/bench;) mkdir -p build/bench
+	@ulimit -S -n 8192 2>/dev/null; $(BIN)/python benchmarks/run.py $(if $(ARGS),$(ARGS),$(BENCH))
+
+.PHONY: matrix
+matrix: ## run the tests on every CPython from 3.11 on found here
+	@all=$$(sh scripts/pythons.sh all); passed=; failed=; \
+	[ -n "$$all" ] || { sh scripts/pythons.sh best; exit 1; }; \
+	for version in $$(printf '%s\n' "$$all" | cut -d ' ' -f 1); do \
+	    echo "== Python $$version"; \
+	    if $(MAKE) test VENV=.venvs/$$version PYTHON="$$(printf '%s\n' "$$all" | sed -n "s/^$$version //p")"; \
+	    then passed="$$passed $$version"; else failed="$$failed $$version"; fi; \
+	done; \
+	echo "matrix: passed on$${passed:- none}$${failed:+; failed on$$failed}"; \
+	[ -z "$$failed" ]
+
+# Pins that still fit stay as they are.
+.PHONY: lock
+lock: ## pin the dependencies anew; ARGS=--upgrade takes the newest
+	@found=$$(PYTHON="$(PYTHON)" sh scripts/pythons.sh best) || exit 1; \
+	[ -x .venvs/lock/bin/python ] || "$${found#* }" -m venv --clear .venvs/lock
+	@.venvs/lock/bin/python $(PIP) $(UV)
+	@mkdir -p $(dir $(LOCK))
+	@.venvs/lock/bin/uv pip compile pyproject.toml --no-config --quiet --group dev --all-extras --universal \
+	    --python-version 3.11 --generate-hashes --custom-compile-command "make lock" $(ARGS) -o $(LOCK)
+	@! grep -nE '://|file:|--(extra-)?index-url|--find-links' $(LOCK)
+	@echo "$(LOCK): $$(grep -c == $(LOCK)) packages"
+
+.PHONY: clean
+clean: ## remove environments, caches and build results
+	@rm -rf .venv .venvs build dist *.egg-info .coverage .coverage.* htmlcov
+	@rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile

@@ -1,0 +1,291 @@
+"""tinyagent: a small, fast, async agent package.
+
+Everything public is imported from here. Names load when they are first used, so that `import tinyagent` costs a
+few milliseconds and imports neither openai nor httpx nor pydantic.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "2.0.0"
+
+if TYPE_CHECKING:
+    from tinyagent.agents.base import Agent as Agent
+    from tinyagent.agents.react import ReactAgent as ReactAgent
+    from tinyagent.agents.run import Run as Run
+    from tinyagent.bridge import run_sync as run_sync
+    from tinyagent.core.context import Context as Context
+    from tinyagent.core.effects import Effects as Effects
+    from tinyagent.core.errors import (
+        AuthenticationError as AuthenticationError,
+        BadRequestError as BadRequestError,
+        ConfigurationError as ConfigurationError,
+        ContentFilterError as ContentFilterError,
+        ContextLengthError as ContextLengthError,
+        DuplicateToolError as DuplicateToolError,
+        EmptyReplyError as EmptyReplyError,
+        FatalToolError as FatalToolError,
+        FrozenRegistryError as FrozenRegistryError,
+        MalformedReplyError as MalformedReplyError,
+        MissingCredentialsError as MissingCredentialsError,
+        MissingExtraError as MissingExtraError,
+        ModelConnectionError as ModelConnectionError,
+        ModelError as ModelError,
+        ModelNotFoundError as ModelNotFoundError,
+        ModelTimeoutError as ModelTimeoutError,
+        NoChoicesError as NoChoicesError,
+        ProtocolError as ProtocolError,
+        RateLimitError as RateLimitError,
+        RefusalError as RefusalError,
+        RunError as RunError,
+        RunLimitError as RunLimitError,
+        ScriptError as ScriptError,
+        ServerError as ServerError,
+        StepLimitReached as StepLimitReached,
+        StreamError as StreamError,
+        StreamInterruptedError as StreamInterruptedError,
+        TimeLimitReached as TimeLimitReached,
+        TinyAgentError as TinyAgentError,
+        TokenLimitReached as TokenLimitReached,
+        ToolArgumentsError as ToolArgumentsError,
+        ToolDefinitionError as ToolDefinitionError,
+        TruncatedReplyError as TruncatedReplyError,
+    )
+    from tinyagent.core.events import (
+        CallSealed as CallSealed,
+        Event as Event,
+        LimitReached as LimitReached,
+        Notice as Notice,
+        ReasoningDelta as ReasoningDelta,
+        Retry as Retry,
+        RunFailed as RunFailed,
+        RunFinished as RunFinished,
+        RunStarted as RunStarted,
+        StepFinished as StepFinished,
+        StepStarted as StepStarted,
+        TextDelta as TextDelta,
+        ToolFinished as ToolFinished,
+        ToolProgress as ToolProgress,
+        ToolStarted as ToolStarted,
+        event_from_dict as event_from_dict,
+    )
+    from tinyagent.core.limits import Limits as Limits
+    from tinyagent.core.messages import (
+        Assistant as Assistant,
+        Call as Call,
+        Conversation as Conversation,
+        Message as Message,
+        Reply as Reply,
+        System as System,
+        ToolReply as ToolReply,
+        User as User,
+    )
+    from tinyagent.core.registry import (
+        Tool as Tool,
+        ToolRegistry as ToolRegistry,
+        freeze_registry as freeze_registry,
+        get_registry as get_registry,
+        tool as tool,
+    )
+    from tinyagent.core.result import (
+        Metadata as Metadata,
+        Observation as Observation,
+        RunResult as RunResult,
+        State as State,
+        Step as Step,
+    )
+    from tinyagent.core.threads import set_thread_limit as set_thread_limit
+    from tinyagent.core.usage import Usage as Usage
+    from tinyagent.models.base import (
+        Model as Model,
+        ModelRequest as ModelRequest,
+        Sink as Sink,
+    )
+    from tinyagent.models.openai import (
+        OpenAIModel as OpenAIModel,
+        Settings as Settings,
+    )
+
+#: Where each public name lives.
+_HOME = {
+    "Agent": "agents.base",
+    "ReactAgent": "agents.react",
+    "Run": "agents.run",
+    "run_sync": "bridge",
+    "Context": "core.context",
+    "Effects": "core.effects",
+    "AuthenticationError": "core.errors",
+    "BadRequestError": "core.errors",
+    "ConfigurationError": "core.errors",
+    "ContentFilterError": "core.errors",
+    "ContextLengthError": "core.errors",
+    "DuplicateToolError": "core.errors",
+    "EmptyReplyError": "core.errors",
+    "FatalToolError": "core.errors",
+    "FrozenRegistryError": "core.errors",
+    "MalformedReplyError": "core.errors",
+    "MissingCredentialsError": "core.errors",
+    "MissingExtraError": "core.errors",
+    "ModelConnectionError": "core.errors",
+    "ModelError": "core.errors",
+    "ModelNotFoundError": "core.errors",
+    "ModelTimeoutError": "core.errors",
+    "NoChoicesError": "core.errors",
+    "ProtocolError": "core.errors",
+    "RateLimitError": "core.errors",
+    "RefusalError": "core.errors",
+    "RunError": "core.errors",
+    "RunLimitError": "core.errors",
+    "ScriptError": "core.errors",
+    "ServerError": "core.errors",
+    "StepLimitReached": "core.errors",
+    "StreamError": "core.errors",
+    "StreamInterruptedError": "core.errors",
+    "TimeLimitReached": "core.errors",
+    "TinyAgentError": "core.errors",
+    "TokenLimitReached": "core.errors",
+    "ToolArgumentsError": "core.errors",
+    "ToolDefinitionError": "core.errors",
+    "TruncatedReplyError": "core.errors",
+    "CallSealed": "core.events",
+    "Event": "core.events",
+    "LimitReached": "core.events",
+    "Notice": "core.events",
+    "ReasoningDelta": "core.events",
+    "Retry": "core.events",
+    "RunFailed": "core.events",
+    "RunFinished": "core.events",
+    "RunStarted": "core.events",
+    "StepFinished": "core.events",
+    "StepStarted": "core.events",
+    "TextDelta": "core.events",
+    "ToolFinished": "core.events",
+    "ToolProgress": "core.events",
+    "ToolStarted": "core.events",
+    "event_from_dict": "core.events",
+    "Limits": "core.limits",
+    "Assistant": "core.messages",
+    "Call": "core.messages",
+    "Conversation": "core.messages",
+    "Message": "core.messages",
+    "Reply": "core.messages",
+    "System": "core.messages",
+    "ToolReply": "core.messages",
+    "User": "core.messages",
+    "Tool": "core.registry",
+    "ToolRegistry": "core.registry",
+    "freeze_registry": "core.registry",
+    "get_registry": "core.registry",
+    "tool": "core.registry",
+    "Metadata": "core.result",
+    "Observation": "core.result",
+    "RunResult": "core.result",
+    "State": "core.result",
+    "Step": "core.result",
+    "set_thread_limit": "core.threads",
+    "Usage": "core.usage",
+    "Model": "models.base",
+    "ModelRequest": "models.base",
+    "Sink": "models.base",
+    "OpenAIModel": "models.openai",
+    "Settings": "models.openai",
+}
+
+__all__ = [
+    "Agent",
+    "Assistant",
+    "AuthenticationError",
+    "BadRequestError",
+    "Call",
+    "CallSealed",
+    "ConfigurationError",
+    "ContentFilterError",
+    "Context",
+    "ContextLengthError",
+    "Conversation",
+    "DuplicateToolError",
+    "Effects",
+    "EmptyReplyError",
+    "Event",
+    "FatalToolError",
+    "FrozenRegistryError",
+    "LimitReached",
+    "Limits",
+    "MalformedReplyError",
+    "Message",
+    "Metadata",
+    "MissingCredentialsError",
+    "MissingExtraError",
+    "Model",
+    "ModelConnectionError",
+    "ModelError",
+    "ModelNotFoundError",
+    "ModelRequest",
+    "ModelTimeoutError",
+    "NoChoicesError",
+    "Notice",
+    "Observation",
+    "OpenAIModel",
+    "ProtocolError",
+    "RateLimitError",
+    "ReactAgent",
+    "ReasoningDelta",
+    "RefusalError",
+    "Reply",
+    "Retry",
+    "Run",
+    "RunError",
+    "RunFailed",
+    "RunFinished",
+    "RunLimitError",
+    "RunResult",
+    "RunStarted",
+    "ScriptError",
+    "ServerError",
+    "Settings",
+    "Sink",
+    "State",
+    "Step",
+    "StepFinished",
+    "StepLimitReached",
+    "StepStarted",
+    "StreamError",
+    "StreamInterruptedError",
+    "System",
+    "TextDelta",
+    "TimeLimitReached",
+    "TinyAgentError",
+    "TokenLimitReached",
+    "Tool",
+    "ToolArgumentsError",
+    "ToolDefinitionError",
+    "ToolFinished",
+    "ToolProgress",
+    "ToolRegistry",
+    "ToolReply",
+    "ToolStarted",
+    "TruncatedReplyError",
+    "Usage",
+    "User",
+    "event_from_dict",
+    "freeze_registry",
+    "get_registry",
+    "run_sync",
+    "set_thread_limit",
+    "tool",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'tinyagent' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"tinyagent.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,1 @@
+"""Agents: the loop, and how each kind of agent asks and acts."""

@@ -1,0 +1,287 @@
+"""The loop: a run from its first message to its answer.
+
+Read it from top to bottom: `run` and `stream` start a run, `_drive` surrounds it, `_loop` repeats `_step`, a step
+asks the model and acts on its reply, `_ending` decides whether that was the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
+
+from tinyagent.agents.dispatch import Dispatch
+from tinyagent.agents.run import Run
+from tinyagent.core.effects import Effects
+from tinyagent.core.errors import (
+    ConfigurationError,
+    EmptyReplyError,
+    ModelError,
+    RunError,
+    StepLimitReached,
+    TimeLimitReached,
+    TokenLimitReached,
+)
+from tinyagent.core.events import LimitReached, Retry, RunStarted, StepFinished, StepStarted
+from tinyagent.core.limits import Limits
+from tinyagent.core.messages import Assistant, Message, Reply, System, User
+from tinyagent.core.result import Observation, RunResult, State
+from tinyagent.core.tool import Tool
+from tinyagent.models.base import Model, ModelRequest, model_name
+
+Output = TypeVar("Output")
+
+#: How a run ended, and with what.
+Ending: TypeAlias = tuple[State, Any]
+
+ANSWER_OR_CALL = "Your reply was empty. Answer, or call a tool."
+LAST_WORD = "You have used all your steps. Answer now with what you know; you cannot call tools any more."
+GO_ON = "Your reply was cut by the token limit. Go on exactly where it stopped, without repeating anything."
+
+
+class Agent(ABC, Generic[Output]):
+    """What every agent shares. Immutable: one agent serves any number of runs at once."""
+
+    name: str
+    model: Model
+    instructions: str
+    limits: Limits
+    tools: Mapping[str, Tool[..., Any]]
+    eager: bool
+    continue_cut: bool
+
+    # ---- starting a run
+
+    async def run(
+        self,
+        task: str,
+        *,
+        messages: Iterable[Message] = (),
+        deps: Any = None,
+        run_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        effects: Effects | None = None,
+    ) -> RunResult[Output]:
+        """Do the task and return the result. Cancelling stops everything the run started.
+
+        Args:
+            task: What to do, in words.
+            messages: An earlier conversation to go on from (`result.messages`).
+            deps: Handed to tools as `Context.deps`.
+            run_id: The run's id (default: made).
+            metadata: Kept with the result and handed to tools.
+            effects: Performs the model and tool calls; for journals.
+
+        Raises:
+            ConfigurationError: The task is empty.
+            RunError: The run could not finish; `error.result` holds what it had.
+        """
+        run = self._new_run(task, False, messages, deps, run_id, metadata, effects)
+        async with run:
+            return await run.drain()
+
+    def stream(
+        self,
+        task: str,
+        *,
+        messages: Iterable[Message] = (),
+        deps: Any = None,
+        run_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        effects: Effects | None = None,
+    ) -> Run[Output]:
+        """The same run with its events, its replies streamed.
+
+            async with agent.stream("...") as run:
+                async for event in run:
+                    ...
+            print(run.result)
+
+        Arguments are those of `run`. Leaving the block cancels and awaits what is still going on.
+
+        Raises:
+            ConfigurationError: The task is empty.
+        """
+        return self._new_run(task, True, messages, deps, run_id, metadata, effects)
+
+    def _new_run(
+        self,
+        task: str,
+        stream: bool,
+        messages: Iterable[Message],
+        deps: Any,
+        run_id: str | None,
+        metadata: Mapping[str, Any] | None,
+        effects: Effects | None,
+    ) -> Run[Output]:
+        if not isinstance(task, str) or not task.strip():
+            raise ConfigurationError(
+                f"The task is {task!r}: say in words what to do, such as agent.run('Add 2 and 3')."
+            )
+        run: Run[Output] = Run(
+            self._drive,
+            task,
+            agent=self.name,
+            model=model_name(self.model),
+            stream=stream,
+            messages=messages,
+            deps=deps,
+            run_id=run_id,
+            metadata=metadata,
+            effects=effects,
+        )
+        if self.instructions and not run.conversation:
+            run.conversation.append(System(self.instructions))
+        run.conversation.append(User(task))
+        return run
+
+    # ---- the run
+
+    async def _drive(self, run: Run[Output]) -> None:
+        """The whole run: its time limit, its connections, and how it ends, whatever happens on the way."""
+        run.emit(RunStarted(run.run_id, run.agent, run.model, run.task))
+        error: Exception | None = None
+        ending: Ending = ("failed", None)
+        try:
+            async with asyncio.timeout(self.limits.seconds) as time_limit, self._connected():
+                run.deadline = time_limit.when()
+                ending = await self._loop(run)
+        except asyncio.CancelledError as cancelled:
+            run.finish("cancelled", error=cancelled)
+            raise
+        except Exception as failure:  # noqa: BLE001 - raised to whoever reads the run
+            error = failure
+            if isinstance(failure, TimeoutError) and time_limit.expired():
+                seconds = self.limits.seconds or 0
+                run.emit(LimitReached("seconds", seconds))
+                error = TimeLimitReached(f"The run took longer than {seconds:g} s (Limits.seconds).")
+        run.finish(*ending, error)
+
+    async def _loop(self, run: Run[Output]) -> Ending:
+        """Steps, until one of them ends the run."""
+        while self.limits.steps is None or len(run.steps) < self.limits.steps:
+            self._check_tokens(run)
+            ending = await self._step(run)
+            if ending is not None:
+                return ending
+        return await self._last_word(run)
+
+    async def _step(self, run: Run[Output]) -> Ending | None:
+        """Ask the model, act on its reply; the ending, if this was it."""
+        number = run.begin_step()
+        run.emit(StepStarted(number))
+        before = len(run.conversation)
+        turn = self._turn(run, number)
+        try:
+            async with turn:
+                reply = await self._ask(run, turn)
+                run.conversation.append(reply.message())
+                answers = await self._act(turn, reply)
+        except BaseException:
+            if len(run.conversation) == before and turn.started:  # broken off while the model was writing
+                run.conversation.append(Assistant(calls=turn.started))
+            run.answer_calls(turn.finished())
+            raise
+        run.answer_calls(answers)
+        observations = [observation for observation, _ in answers]
+        run.emit(StepFinished(run.end_step(reply, observations)))
+        return self._ending(run, reply, observations)
+
+    async def _ask(self, run: Run[Output], turn: Dispatch, tool_choice: Literal["auto", "none"] = "auto") -> Reply:
+        """The model's reply. One that broke off after complete calls is taken as far as it came."""
+        request = ModelRequest(run.conversation, tuple(self.tools.values()), tool_choice, run.streamed, run.deadline)
+        key = f"{run.run_id}/{len(run.steps) + 1}/model"
+        try:
+            reply = await run.effects.step(key, lambda: self.model(request, turn))
+        except ModelError as error:
+            if not (error.retryable and error.partial and error.partial.calls):
+                raise
+            run.emit(Retry("model", 2, 0.0, f"{type(error).__name__}: {error} Going on after its complete calls."))
+            reply = replace(error.partial, finish_reason="interrupted")
+        except (RunError, ConfigurationError):
+            raise
+        except Exception as error:
+            raise ModelError(f"The model {run.model!r} failed: {type(error).__name__}: {error}") from error
+        if not isinstance(reply, Reply):
+            raise ModelError(f"The model {run.model!r} returned {type(reply).__name__}; a model returns a Reply.")
+        run.count(reply)
+        return reply
+
+    def _ending(self, run: Run[Output], reply: Reply, observations: list[Observation]) -> Ending | None:
+        """The answer, if the reply was one; otherwise what the model must hear goes into the conversation."""
+        for observation in observations:
+            if observation.error is None and self._returns_answer(observation):
+                return "success", observation.value
+        if reply.calls:
+            return None
+        if not reply.text.strip() or reply.finish_reason == "tool_calls":
+            if run.asked_again:
+                raise EmptyReplyError(
+                    "The model wrote neither an answer nor a call, twice in a row "
+                    f"(finish_reason {reply.finish_reason!r}). Try another model, or shorter instructions."
+                )
+            run.asked_again = True
+            run.conversation.append(User(ANSWER_OR_CALL))
+            return None
+        run.text += reply.text
+        if reply.finish_reason != "length":
+            return "success", run.text
+        if not self.continue_cut:
+            return "cut", run.text
+        run.conversation.append(User(GO_ON))
+        return None
+
+    async def _last_word(self, run: Run[Output]) -> Ending:
+        """The steps are used up: ask once more, for an answer without tools."""
+        steps = self.limits.steps or 0
+        run.emit(LimitReached("steps", steps))
+        run.conversation.append(User(LAST_WORD))
+        run.begin_step()
+        failure = StepLimitReached(f"No answer within {steps} steps (Limits.steps), nor when asked for one.")
+        try:
+            reply = await self._ask(run, Dispatch(run, {}, step=steps + 1, eager=False, longest=None), "none")
+        except ModelError as error:
+            raise failure from error
+        reply = replace(reply, calls=())
+        run.conversation.append(reply.message())
+        run.emit(StepFinished(run.end_step(reply)))
+        if not reply.text.strip():
+            raise failure
+        return "step_limit_reached", run.text + reply.text
+
+    def _check_tokens(self, run: Run[Output]) -> None:
+        limit = self.limits.tokens
+        if limit is not None and run.usage.total_tokens >= limit:
+            run.emit(LimitReached("tokens", limit))
+            raise TokenLimitReached(f"The run used {run.usage.total_tokens:,} of {limit:,} tokens (Limits.tokens).")
+
+    # ---- what each kind of agent says
+
+    @abstractmethod
+    def _turn(self, run: Run[Output], number: int) -> Dispatch:
+        """What hears the model and runs its calls in one turn."""
+
+    @abstractmethod
+    async def _act(self, turn: Dispatch, reply: Reply) -> list[tuple[Observation, str]]:
+        """Do what the reply asks: each observation, and what the model reads of it."""
+
+    def _returns_answer(self, observation: Observation) -> bool:
+        tool = self.tools.get(observation.call.name)
+        return tool is not None and tool.returns_answer
+
+    # ---- between runs
+
+    def _connected(self) -> AbstractAsyncContextManager[Any]:
+        """The model's connections, where it has any."""
+        return self.model if isinstance(self.model, AbstractAsyncContextManager) else nullcontext()
+
+    async def __aenter__(self) -> Agent[Output]:
+        """Keep the model's connections open between runs, as a server wants."""
+        await self._connected().__aenter__()
+        return self
+
+    async def __aexit__(self, *exc: Any) -> None:
+        await self._connected().__aexit__(*exc)

@@ -1,0 +1,223 @@
+"""Running the calls of one turn: concurrent, started early where they may, answered in call order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import difflib
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tinyagent.agents.run import Run, cancel_and_wait
+from tinyagent.core.context import Context
+from tinyagent.core.errors import FatalToolError, ToolArgumentsError
+from tinyagent.core.events import CallSealed, ReasoningDelta, Retry, TextDelta, ToolFinished, ToolProgress, ToolStarted
+from tinyagent.core.jsonable import to_text
+from tinyagent.core.messages import Call
+from tinyagent.core.result import Observation
+from tinyagent.core.tool import Tool
+from tinyagent.models.retry import backoff
+
+#: Characters of a failing tool's error that the model is told.
+LONGEST_ERROR = 2_000
+
+
+class Dispatch:
+    """The calls of one turn, and the sink that hears them while the model writes.
+
+    Leaving it cancels what still runs and waits for it to clean up.
+
+    Args:
+        run: The run.
+        tools: The tools on offer by name.
+        step: The number of the step.
+        eager: Start calls while the model still writes.
+        longest: Characters of an observation that the model reads; `None` is no limit.
+    """
+
+    def __init__(
+        self, run: Run[Any], tools: Mapping[str, Tool[..., Any]], *, step: int, eager: bool, longest: int | None
+    ) -> None:
+        self._run = run
+        self._tools = tools
+        self._step = step
+        self._eager = eager
+        self._longest = longest
+        self._tasks: dict[str, asyncio.Task[Observation]] = {}
+        self._started: list[Call] = []
+        self._barrier: asyncio.Task[Observation] | None = None
+        self._loop = asyncio.get_running_loop()
+
+    async def __aenter__(self) -> Dispatch:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        tasks = self._tasks.values()
+        try:
+            await cancel_and_wait(tasks)
+        finally:
+            for task in tasks:
+                if task.done() and not task.cancelled():
+                    task.exception()  # looked at, so that asyncio does not report it as lost
+
+    # ---- hearing the model (the sink of the model call)
+
+    def text(self, delta: str) -> None:
+        """More text."""
+        self._run.emit(TextDelta(delta))
+
+    def reasoning(self, delta: str) -> None:
+        """More reasoning."""
+        self._run.emit(ReasoningDelta(delta))
+
+    def notice(self, event: Any) -> None:
+        """A retry or a notice."""
+        self._run.emit(event)
+
+    def call(self, call: Call) -> None:
+        """A call is complete: it starts now if it may."""
+        self._run.emit(CallSealed(call))
+        tool = self._tools.get(call.name)
+        if self._eager and tool is not None and tool.eager and not tool.exclusive and self._barrier is None:
+            self._start(call)
+
+    # ---- running the calls
+
+    async def answer(self, calls: Iterable[Call]) -> list[tuple[Observation, str]]:
+        """Run every call that has not started, and give each its observation and the text the model reads.
+
+        Raises:
+            FatalToolError: A tool ended the run.
+        """
+        calls = list(calls)
+        tasks = [self._start(call) for call in calls]
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()  # a fatal error ends the turn at once
+        return [(task.result(), self._shown(task.result().text)) for task in tasks]
+
+    @property
+    def started(self) -> tuple[Call, ...]:
+        """The calls that have been started, in order."""
+        return tuple(self._started)
+
+    def finished(self) -> list[tuple[Observation, str]]:
+        """What the calls that have ended gave; for a turn that was broken off."""
+        done = [task for task in self._tasks.values() if task.done() and not task.cancelled()]
+        return [(task.result(), self._shown(task.result().text)) for task in done if task.exception() is None]
+
+    def _start(self, call: Call) -> asyncio.Task[Observation]:
+        task = self._tasks.get(call.id)
+        if task is None:
+            tool = self._tools.get(call.name)
+            if tool is not None and tool.exclusive:
+                waits_for = list(self._tasks.values())
+            else:
+                waits_for = [self._barrier] if self._barrier is not None else []
+            task = self._tasks[call.id] = self._loop.create_task(self._perform(call, tool, waits_for))
+            self._started.append(call)
+            if tool is not None and tool.exclusive:
+                self._barrier = task
+        return task
+
+    async def _perform(
+        self, call: Call, tool: Tool[..., Any] | None, waits_for: list[asyncio.Task[Observation]]
+    ) -> Observation:
+        if waits_for:
+            await asyncio.wait(waits_for)
+        began = time.perf_counter()
+        if call.problem is not None:
+            observation = Observation(call, call.problem, error=call.problem)
+        elif tool is None:
+            problem = self._unknown(call.name)
+            observation = Observation(call, problem, error=problem)
+        else:
+            self._run.emit(ToolStarted(call))
+            observation = await self._observe(call, tool, began)
+        self._run.emit(ToolFinished(observation))
+        return observation
+
+    async def _observe(self, call: Call, tool: Tool[..., Any], began: float) -> Observation:
+        """The tool's value, or its error: whatever a tool raises, the model is told and the run goes on."""
+        run = self._run
+        progress = _Progress(run, call, self._loop)
+        context: Context[Any] = Context(
+            run.deps, run.run_id, call.id, tool.name, self._step, run.extra, lambda: run.usage, progress
+        )
+        key = f"{run.run_id}/{self._step}/tool/{call.id}"
+        try:
+            for attempt in range(1, tool.retries + 2):
+                try:
+                    value = await run.effects.step(key, lambda: tool.run(call.arguments, context))
+                    return Observation(call, to_text(value), value, seconds=time.perf_counter() - began)
+                except Exception as error:
+                    if attempt > tool.retries or isinstance(error, FatalToolError | ToolArgumentsError):
+                        raise
+                    wait = backoff(attempt)
+                    run.emit(Retry(tool.name, attempt + 1, wait, _error_text(error)))
+                    await asyncio.sleep(wait)
+        except FatalToolError:
+            raise
+        except asyncio.CancelledError as error:
+            if _is_cancelled():
+                raise
+            failure: BaseException = error  # the tool's own, not ours
+        except Exception as error:  # noqa: BLE001
+            failure = error
+        finally:
+            progress.close()
+        text = _error_text(failure)
+        return Observation(call, text, error=text, seconds=time.perf_counter() - began)
+
+    def _unknown(self, name: str) -> str:
+        close = difflib.get_close_matches(name, self._tools, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        return f"There is no tool named {name!r}.{hint} The tools are: {', '.join(self._tools) or 'none'}."
+
+    def _shown(self, text: str) -> str:
+        if self._longest is None or len(text) <= self._longest:
+            return text
+        missing = len(text) - self._longest
+        return f"{text[: self._longest]}\n[{missing:,} of {len(text):,} characters are not shown]"
+
+
+class _Progress:
+    """Turns `context.progress` into events, from any thread, until the call has ended."""
+
+    def __init__(self, run: Run[Any], call: Call, loop: asyncio.AbstractEventLoop) -> None:
+        self._run = run
+        self._call = call
+        self._loop = loop
+        self._thread = threading.get_ident()
+        self._open = True
+
+    def __call__(self, value: object) -> None:
+        if threading.get_ident() == self._thread:
+            self._emit(value)
+        elif self._open:
+            with contextlib.suppress(RuntimeError):  # the loop has closed: nobody listens any more
+                self._loop.call_soon_threadsafe(self._emit, value)
+
+    def _emit(self, value: object) -> None:
+        if self._open:
+            self._run.emit(ToolProgress(self._call, value))
+
+    def close(self) -> None:
+        self._open = False
+
+
+def _is_cancelled() -> bool:
+    """Whether this task is being cancelled, and not only something it waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _error_text(error: BaseException) -> str:
+    """What the model is told of an error."""
+    if isinstance(error, ToolArgumentsError):
+        text = str(error)
+    else:
+        text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return text if len(text) <= LONGEST_ERROR else text[:LONGEST_ERROR] + " ... (cut)"

@@ -1,0 +1,200 @@
+"""One run: its state, and the handle by which its stream is read."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any, Generic, TypeVar
+from uuid import uuid4
+
+from tinyagent.core.effects import DirectEffects, Effects
+from tinyagent.core.errors import RunError
+from tinyagent.core.events import Event, RunFailed, RunFinished
+from tinyagent.core.messages import Conversation, Message, Reply, ToolReply
+from tinyagent.core.result import Metadata, Observation, RunResult, State, Step
+from tinyagent.core.usage import Usage
+
+Output = TypeVar("Output")
+
+_DIRECT = DirectEffects()
+
+
+class Run(Generic[Output]):
+    """A run in progress: an async context manager, and an async iterator over its events.
+
+        async with agent.stream("...") as run:
+            async for event in run:
+                ...
+        print(run.result)
+
+    Leaving the block cancels and awaits everything the run started. Iterating raises the run's error after its
+    last event. All state of the run lives here; the agent keeps none.
+
+    Attributes:
+        run_id: The run's id.
+        task: What was asked.
+        conversation: The messages so far.
+        usage: What has been used so far.
+        steps: The turns so far.
+    """
+
+    def __init__(
+        self,
+        drive: Callable[[Run[Output]], Coroutine[Any, Any, None]],
+        task: str,
+        *,
+        agent: str,
+        model: str,
+        stream: bool,
+        messages: Iterable[Message],
+        deps: Any,
+        run_id: str | None,
+        metadata: Mapping[str, Any] | None,
+        effects: Effects | None,
+    ) -> None:
+        self.run_id = run_id or uuid4().hex
+        self.task = task
+        self.agent = agent
+        self.model = model
+        self.streamed = stream
+        self.deps = deps
+        self.extra = dict(metadata or {})
+        self.effects = effects or _DIRECT
+        self.conversation = Conversation(messages)
+        self.usage = Usage()
+        self.steps: list[Step] = []
+        self.deadline: float | None = None
+        self.error: BaseException | None = None
+        self.output: Any = None
+        self.state: State = "running"
+        self.finish_reason: str | None = None
+        self.text = ""  # of the answer, as far as it has come
+        self.asked_again = False  # after an empty reply
+        self._drive = drive
+        self._started = time.time()
+        self._clock = time.perf_counter()
+        self._step_clock = self._clock
+        self._seconds: float | None = None
+        self._events: deque[Event] = deque()
+        self._reader: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    # ---- for the caller
+
+    @property
+    def result(self) -> RunResult[Output]:
+        """The result; what there is so far while the run goes on, or when it failed or was left."""
+        seconds = time.perf_counter() - self._clock if self._seconds is None else self._seconds
+        return RunResult(
+            output=self.output,
+            state=self.state,
+            messages=self.conversation.messages,
+            steps=tuple(self.steps),
+            usage=self.usage,
+            metadata=Metadata(self.run_id, self.agent, self.model, self._started, seconds, self.extra),
+            finish_reason=self.finish_reason,
+        )
+
+    async def __aenter__(self) -> Run[Output]:
+        if self._task is not None:
+            raise RuntimeError("This run was entered before. Call agent.stream(...) again for another run.")
+        self._task = asyncio.create_task(self._drive(self), name=f"tinyagent run {self.run_id}")
+        self._task.add_done_callback(self._wake)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await cancel_and_wait([self._task] if self._task is not None else [])
+
+    def __aiter__(self) -> Run[Output]:
+        return self
+
+    async def __anext__(self) -> Event:
+        if self._task is None:
+            raise RuntimeError("Enter the run first: async with agent.stream(...) as run: async for event in run: ...")
+        while not self._events:
+            if self._task.done():
+                if self.error is not None:
+                    raise self.error
+                self._task.result()  # raises when the task was cancelled
+                raise StopAsyncIteration
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+        return self._events.popleft()
+
+    async def drain(self) -> RunResult[Output]:
+        """Read to the end and return the result.
+
+        Raises:
+            RunError: The run failed.
+        """
+        async for _ in self:
+            pass
+        return self.result
+
+    # ---- for the loop
+
+    def emit(self, event: Event) -> None:
+        """Hand an event to the reader."""
+        self._events.append(event)
+        self._wake()
+
+    def begin_step(self) -> int:
+        """The number of the step that begins."""
+        self._step_clock = time.perf_counter()
+        return len(self.steps) + 1
+
+    def end_step(self, reply: Reply, observations: Iterable[Observation] = ()) -> Step:
+        """Record the turn."""
+        seconds = time.perf_counter() - self._step_clock
+        step = Step(
+            len(self.steps) + 1, reply.message(), tuple(observations), reply.finish_reason, reply.usage, seconds
+        )
+        self.steps.append(step)
+        return step
+
+    def count(self, reply: Reply) -> None:
+        """Add what a reply cost."""
+        self.usage = self.usage + reply.usage
+        self.finish_reason = reply.finish_reason
+
+    def answer_calls(self, observations: Iterable[tuple[Observation, str]]) -> None:
+        """Append the answers, `(observation, what the model reads)`, in the order of the open calls."""
+        answers = {observation.call.id: text for observation, text in observations}
+        for call in self.conversation.open_calls:
+            if call.id in answers:
+                self.conversation.append(ToolReply(call.id, answers[call.id], call.name))
+
+    def finish(self, state: State, output: Any = None, error: BaseException | None = None) -> None:
+        """End the run; its history is made valid, its error gets the result."""
+        self.conversation.close()
+        self.output, self.state, self.error = output, state, error
+        self._seconds = time.perf_counter() - self._clock
+        result = self.result
+        if error is None:
+            self.emit(RunFinished(result))
+        else:
+            if isinstance(error, RunError):
+                error.result = result
+            self.emit(RunFailed(type(error).__name__, str(error), result))
+
+    def _wake(self, _: object = None) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+
+async def cancel_and_wait(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and wait until each has cleaned up, even when the waiting is cancelled too."""
+    pending = {task for task in tasks if not task.done()}
+    for task in pending:
+        task.cancel()
+    cancelled: asyncio.CancelledError | None = None
+    while pending:
+        try:
+            _, pending = await asyncio.wait(pending)
+        except asyncio.CancelledError as error:
+            cancelled = error
+            pending = {task for task in pending if not task.done()}
+    if cancelled is not None:
+        raise cancelled

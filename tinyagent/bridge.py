@@ -1,0 +1,65 @@
+"""The one bridge for code that cannot await."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from contextvars import copy_context
+from typing import Any, TypeVar
+
+from tinyagent.core.errors import ConfigurationError
+
+T = TypeVar("T")
+
+
+def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end and return its result: `run_sync(agent.run("..."))`.
+
+    Where no event loop is running this is `asyncio.run`. Where one is (a notebook, a callback inside an async
+    framework) the coroutine runs in a thread and loop of its own, and this call blocks the running loop until
+    it ends: prefer `await`. Nothing is patched. Ctrl-C cancels the coroutine and waits for its clean-up.
+
+    Raises:
+        ConfigurationError: The argument is not a coroutine.
+        Exception: Whatever the coroutine raises.
+    """
+    if not asyncio.iscoroutine(coroutine):
+        raise ConfigurationError(f"run_sync({coroutine!r}): pass a coroutine, such as run_sync(agent.run('...')).")
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    return _run_in_thread(coroutine)
+
+
+def _run_in_thread(coroutine: Coroutine[Any, Any, T]) -> T:
+    outcome: list[T] = []
+    failure: list[BaseException] = []
+    running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
+    context = copy_context()
+
+    async def main() -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine that runs is in a task
+        running.append((asyncio.get_running_loop(), task))
+        outcome.append(await coroutine)
+
+    def work() -> None:
+        try:
+            context.run(asyncio.run, main())
+        except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
+            failure.append(error)
+
+    thread = threading.Thread(target=work, name="tinyagent run_sync")
+    thread.start()
+    try:
+        thread.join()
+    except KeyboardInterrupt:
+        for loop, task in running:
+            loop.call_soon_threadsafe(task.cancel)
+        thread.join()
+        raise
+    if failure:
+        raise failure[0]
+    return outcome[0]

@@ -1,0 +1,7 @@
+"""`python -m tinyagent.cli`."""
+
+import sys
+
+from tinyagent.cli.main import main
+
+sys.exit(main())

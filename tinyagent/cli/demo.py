@@ -1,0 +1,75 @@
+"""`tinyagent demo`: a ReactAgent answers a question in several steps, live."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from tinyagent.agents.react import ReactAgent
+from tinyagent.cli.show import Terminal
+from tinyagent.core.messages import Reply
+from tinyagent.core.tool import Tool
+from tinyagent.models.loopback import ScriptedRequest, ScriptedServer
+from tinyagent.models.openai import OpenAIModel
+from tinyagent.models.script import Item, call
+
+if TYPE_CHECKING:
+    from tinyagent.core.result import RunResult
+
+QUESTION = "How much warmer is Rome than Oslo today, in Fahrenheit degrees?"
+INSTRUCTIONS = "Use the tools for every fact and every calculation. Answer in one or two sentences."
+CELSIUS = {"oslo": 4.0, "rome": 18.5, "lima": 19.0, "cairo": 27.0}
+
+
+async def weather(city: str) -> dict[str, Any]:
+    """Today's temperature in a city.
+
+    Args:
+        city: Name in English: Oslo, Rome, Lima or Cairo.
+    """
+    await asyncio.sleep(0.4)  # as long as a web service would take
+    if city.lower() not in CELSIUS:
+        raise LookupError(f"no weather for {city!r}; there is {', '.join(CELSIUS)}")
+    return {"city": city, "celsius": CELSIUS[city.lower()]}
+
+
+def to_fahrenheit(celsius_difference: float) -> float:
+    """Convert a difference of temperatures from Celsius to Fahrenheit degrees.
+
+    Args:
+        celsius_difference: The difference in Celsius degrees.
+    """
+    time.sleep(0.1)  # a synchronous tool: it runs in a thread
+    return round(celsius_difference * 9 / 5, 2)
+
+
+def script(request: ScriptedRequest) -> Item:
+    """What the scripted model says: two calls at once, one that builds on them, the answer."""
+    results = [message["content"] for message in request.messages if message["role"] == "tool"]
+    if not results:
+        calls = (call("weather", city="Rome"), call("weather", city="Oslo"))
+        return Reply("Let me look up both cities.", calls, finish_reason="tool_calls")
+    if len(results) == 2:
+        return call("to_fahrenheit", celsius_difference=CELSIUS["rome"] - CELSIUS["oslo"])
+    return f"Rome is {results[-1]} Fahrenheit degrees warmer than Oslo today (18.5 °C against 4 °C)."
+
+
+async def demo(question: str | None, model: str, terminal: Terminal) -> RunResult[Any]:
+    """Run the demo: against the model of the environment, or offline against the scripted server."""
+    tools: list[Tool[..., Any]] = [Tool(weather), Tool(to_fahrenheit)]
+    if os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL"):
+        agent = ReactAgent(tools, model=OpenAIModel(model), instructions=INSTRUCTIONS)
+        return await _ask(agent, question or QUESTION, terminal)
+    print("Offline: no OPENAI_API_KEY or OPENAI_BASE_URL is set, so a scripted server on this machine is the model.")
+    if question is not None:
+        print(f"It can only answer its own question, not {question!r}.")
+    async with ScriptedServer(script, delay=0.03) as server:
+        agent = ReactAgent(tools, model=server.model(), instructions=INSTRUCTIONS)
+        return await _ask(agent, QUESTION, terminal)
+
+
+async def _ask(agent: ReactAgent, question: str, terminal: Terminal) -> RunResult[Any]:
+    print(f"\n{question}\n", flush=True)
+    return await terminal.show(agent.stream(question))

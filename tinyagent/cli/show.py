@@ -1,0 +1,158 @@
+"""A run in the terminal: text as it streams, each call with its arguments, result and time, and a footer."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any, TextIO
+
+from tinyagent.core.events import (
+    Event,
+    LimitReached,
+    Notice,
+    ReasoningDelta,
+    Retry,
+    RunFailed,
+    RunFinished,
+    TextDelta,
+    ToolFinished,
+    ToolProgress,
+    ToolStarted,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tinyagent.agents.run import Run
+    from tinyagent.core.messages import Call
+    from tinyagent.core.result import RunResult
+
+#: Characters of arguments and results that a line shows.
+LINE = 100
+
+
+class Terminal:
+    """Shows the events of a run.
+
+    Args:
+        out: Where the answer goes.
+        trace: Where everything else goes.
+        live: Whether to show text while it streams; otherwise the answer is written once, at the end.
+    """
+
+    def __init__(self, out: TextIO | None = None, trace: TextIO | None = None, *, live: bool = True) -> None:
+        self._out = out or sys.stdout
+        self._trace = trace or self._out
+        self._live = live
+        self._style = _styles(self._trace)
+        self._open: str | None = None  # the kind of text in the unfinished line, if there is one
+
+    async def show(self, run: Run[Any]) -> RunResult[Any]:
+        """Show the run to its end and return the result.
+
+        Raises:
+            RunError: The run failed; what it had has been shown.
+        """
+        async with run:
+            async for event in run:
+                self.event(event)
+        return run.result
+
+    def event(self, event: Event) -> None:
+        """Show one event."""
+        match event:
+            case TextDelta(text):
+                if self._live:
+                    self._write("text", text)
+            case ReasoningDelta(text):
+                self._write("reasoning", text)
+            case ToolStarted(call):
+                self._line(f"→ {describe_call(call)}", "cyan")
+            case ToolProgress(call, value):
+                self._line(f"  {call.name}: {_short(str(value))}", "dim")
+            case ToolFinished(observation):
+                mark, style = ("✗", "red") if observation.error else ("←", "green")
+                seconds = f" ({observation.seconds:.2f} s)"
+                self._line(f"{mark} {observation.call.name}: {_short(observation.text)}{seconds}", style)
+            case RunFinished(result):
+                self._finish(result)
+            case RunFailed(_, _, result):
+                self._line(footer(result), "dim")
+            case _:
+                self._warn(event)
+
+    def _warn(self, event: Event) -> None:
+        match event:
+            case Retry(what, attempt, seconds, reason):
+                self._line(f"↻ {what}, attempt {attempt} in {seconds:.1f} s: {_short(reason)}", "yellow")
+            case Notice(text):
+                self._line(f"! {text}", "yellow")
+            case LimitReached(limit, value):
+                self._line(f"! The limit of {value:g} {limit} is reached.", "yellow")
+            case _:
+                pass
+
+    def _finish(self, result: RunResult[Any]) -> None:
+        if self._live and isinstance(result.output, str):
+            self._end_line()
+        else:
+            self._end_line()
+            print(result, file=self._out, flush=True)
+        if result.state == "cut":
+            self._line("! The answer was cut by the token limit.", "yellow")
+        self._line(footer(result), "dim")
+
+    def _write(self, kind: str, text: str) -> None:
+        if self._open != kind:
+            self._end_line()
+        self._open = kind
+        target = self._out if kind == "text" else self._trace
+        target.write(text if kind == "text" else self._style(text, "dim"))
+        target.flush()
+
+    def _line(self, text: str, style: str) -> None:
+        self._end_line()
+        print(self._style(text, style), file=self._trace, flush=True)
+
+    def _end_line(self) -> None:
+        if self._open is not None:
+            print(file=self._out if self._open == "text" else self._trace, flush=True)
+            self._open = None
+
+
+def describe_call(call: Call) -> str:
+    """A call as it would be written in Python, shortened."""
+    arguments = ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in call.arguments.items())
+    return f"{call.name}({_short(arguments)})"
+
+
+def footer(result: RunResult[Any]) -> str:
+    """Steps, tokens and seconds in one line."""
+    usage, steps = result.usage, len(result.steps)
+    read = f"{usage.input_tokens:,} → {usage.output_tokens:,} tokens" if usage.total_tokens else "tokens not counted"
+    return f"{steps} step{'s' if steps != 1 else ''} · {read} · {result.metadata.seconds:.2f} s"
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= LINE else text[: LINE - 1] + "…"
+
+
+def _styles(stream: TextIO) -> Callable[[str, str], str]:
+    """How to colour text for a stream: with rich on a terminal, not at all otherwise."""
+    plain: Callable[[str, str], str] = lambda text, _: text  # noqa: E731
+    if not stream.isatty():
+        return plain
+    try:
+        from rich.console import Console
+        from rich.text import Text
+    except ImportError:
+        return plain
+    console = Console(file=stream, soft_wrap=True)
+
+    def styled(text: str, style: str) -> str:
+        with console.capture() as capture:
+            console.print(Text(text, style=style), end="")
+        return capture.get()
+
+    return styled

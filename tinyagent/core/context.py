@@ -1,0 +1,50 @@
+"""What a tool can know of the run that calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from tinyagent.core.usage import Usage
+
+Deps = TypeVar("Deps")
+
+
+def _nobody_listens(value: object) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Context(Generic[Deps]):
+    """Filled in by the run for a parameter annotated `Context` or `Context[Deps]`; hidden from the model.
+
+    Attributes:
+        deps: The object passed as `agent.run(..., deps=...)`.
+        run_id: The run's id.
+        call_id: The id of this call.
+        tool: The tool's name.
+        step: The number of the step, from 1.
+        metadata: What was passed as `agent.run(..., metadata=...)`.
+    """
+
+    deps: Deps = None  # type: ignore[assignment]  # a tool that is called without a run has no deps
+    run_id: str = ""
+    call_id: str = ""
+    tool: str = ""
+    step: int = 0
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    _usage: Callable[[], Usage] = Usage
+    _progress: Callable[[object], None] = _nobody_listens
+
+    @property
+    def usage(self) -> Usage:
+        """What the run has used so far."""
+        return self._usage()
+
+    def progress(self, value: object) -> None:
+        """Report progress: listeners of the stream get a `ToolProgress` event with `value`.
+
+        May be called from the worker thread of a synchronous tool. Ignored once the call has ended.
+        """
+        self._progress(value)

@@ -1,0 +1,28 @@
+"""The seam through which every model call and every tool call of a run passes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class Effects(Protocol):
+    """Performs the outside effects of a run.
+
+    Keys are names, never positions: `<run id>/<turn>/model`, `<run id>/<turn>/tool/<call id>`. An
+    implementation may answer a key from a journal instead of calling.
+    """
+
+    async def step(self, key: str, call: Callable[[], Awaitable[T]]) -> T:
+        """The result of `call()`, made now or remembered under `key`."""
+        ...
+
+
+class DirectEffects:
+    """The default: every call is made."""
+
+    async def step(self, key: str, call: Callable[[], Awaitable[T]]) -> T:  # noqa: ARG002
+        """Await `call()`."""
+        return await call()

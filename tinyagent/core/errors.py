@@ -1,0 +1,236 @@
+"""Every error tinyagent raises, in one tree.
+
+TinyAgentError
+├── ConfigurationError            wrong arguments; nothing has run yet (also a ValueError)
+│   ├── ToolDefinitionError       a function that cannot be described to a model
+│   ├── DuplicateToolError        two tools of one name in one agent
+│   ├── FrozenRegistryError       a change to a frozen registry
+│   └── MissingExtraError         an optional dependency is not installed (also an ImportError)
+├── ToolArgumentsError            arguments that do not fit a tool; the model is told, the run goes on
+└── RunError                      a run ended without an answer; `.result` holds what it had
+    ├── RunLimitError
+    │   ├── StepLimitReached
+    │   ├── TokenLimitReached
+    │   └── TimeLimitReached      (also a TimeoutError)
+    ├── FatalToolError            raised by a tool to end the run
+    └── ModelError                `.status`, `.retryable`, `.retry_after`, `.partial`
+        ├── MissingCredentialsError  no API key and no base URL (also a ConfigurationError)
+        ├── ModelConnectionError  nothing listens, reset, no such host
+        ├── ModelTimeoutError     no byte for longer than the read timeout
+        ├── RateLimitError        429
+        ├── ServerError           500 and above
+        ├── AuthenticationError   401, 403
+        ├── ModelNotFoundError    404
+        ├── BadRequestError       400 and the other 4xx
+        │   └── ContextLengthError
+        ├── MalformedReplyError   a body that is not a chat completion
+        ├── NoChoicesError        a reply with no choices
+        ├── StreamInterruptedError  a stream that ended before its finish_reason
+        ├── StreamError           an error event in the middle of a stream
+        ├── ProtocolError         more arguments for a call that was already complete
+        ├── EmptyReplyError       neither text nor calls, twice
+        ├── TruncatedReplyError   the token limit was reached before anything was written
+        ├── ContentFilterError    the provider withheld the reply
+        ├── RefusalError          the model refused
+        └── ScriptError           a ScriptedModel or ScriptedServer ran out of replies
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tinyagent.core.messages import Reply
+    from tinyagent.core.result import RunResult
+
+
+class TinyAgentError(Exception):
+    """Base class of every error raised by tinyagent."""
+
+
+class ConfigurationError(TinyAgentError, ValueError):
+    """An argument is wrong. Raised before anything runs; the text says what to pass instead."""
+
+
+class ToolDefinitionError(ConfigurationError):
+    """A function cannot become a tool; the text names the function and the parameter."""
+
+
+class DuplicateToolError(ConfigurationError):
+    """Two tools of one agent have the same name."""
+
+
+class FrozenRegistryError(ConfigurationError):
+    """The registry was frozen with `freeze_registry` and refuses changes."""
+
+
+class MissingExtraError(ConfigurationError, ImportError):
+    """An optional dependency is not installed; the text holds the `pip install` line."""
+
+
+class ToolArgumentsError(TinyAgentError):
+    """The arguments of a call do not fit the tool.
+
+    Attributes:
+        problems: One line per argument: its name, what was expected, what came.
+    """
+
+    def __init__(self, tool: str, problems: Iterable[str]) -> None:
+        self.tool = tool
+        self.problems = tuple(problems)
+        lines = "\n".join(f"- {problem}" for problem in self.problems)
+        super().__init__(f"The arguments do not fit the tool {tool!r}:\n{lines}")
+
+
+class RunError(TinyAgentError):
+    """A run ended without an answer.
+
+    Attributes:
+        result: What the run had when it ended: messages (a valid history), steps, usage. `None` until the
+            error has passed through a run.
+    """
+
+    result: RunResult[Any] | None = None
+
+
+class RunLimitError(RunError):
+    """A limit of the run was reached."""
+
+
+class StepLimitReached(RunLimitError):
+    """The model did not answer within the allowed steps, nor when asked once more without tools."""
+
+
+class TokenLimitReached(RunLimitError):
+    """The run used more tokens than `Limits.tokens`."""
+
+
+class TimeLimitReached(RunLimitError, TimeoutError):
+    """The run took longer than `Limits.seconds`."""
+
+
+class FatalToolError(RunError):
+    """Raise this in a tool to end the run instead of telling the model."""
+
+
+class ModelError(RunError):
+    """A model call failed.
+
+    Args:
+        message: What happened and what to do about it.
+        status: The HTTP status, where there was one.
+        retryable: Whether the same request may succeed later; default: as the class says.
+        retry_after: Seconds the server asked to wait.
+        body: What the server sent, shortened.
+        partial: What had been received when it failed.
+    """
+
+    #: Whether an error of this class is worth a retry unless the instance says otherwise.
+    usually_retryable: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        retryable: bool | None = None,
+        retry_after: float | None = None,
+        body: str | None = None,
+        partial: Reply | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retryable = self.usually_retryable if retryable is None else retryable
+        self.retry_after = retry_after
+        self.body = body
+        self.partial = partial
+
+
+class MissingCredentialsError(ConfigurationError, ModelError):
+    """Neither an API key nor the base URL of a server is known; raised at the first model call."""
+
+
+class ModelConnectionError(ModelError):
+    """The server could not be reached, or dropped the connection."""
+
+    usually_retryable = True
+
+
+class ModelTimeoutError(ModelError):
+    """The server sent nothing for longer than the read timeout."""
+
+    usually_retryable = True
+
+
+class RateLimitError(ModelError):
+    """Too many requests (429); `retry_after` says how long to wait, where the server told."""
+
+    usually_retryable = True
+
+
+class ServerError(ModelError):
+    """The server failed (500 and above)."""
+
+    usually_retryable = True
+
+
+class AuthenticationError(ModelError):
+    """The key was rejected (401) or may not use this model (403)."""
+
+
+class ModelNotFoundError(ModelError):
+    """The server does not know this model or path (404)."""
+
+
+class BadRequestError(ModelError):
+    """The server rejected the request (400 and other 4xx)."""
+
+
+class ContextLengthError(BadRequestError):
+    """The conversation is longer than the model's context window."""
+
+
+class MalformedReplyError(ModelError):
+    """The reply is not a chat completion; `status` and the start of the `body` are kept."""
+
+
+class NoChoicesError(ModelError):
+    """The reply has no choices; the text carries the server's own error, if it sent one."""
+
+    usually_retryable = True
+
+
+class StreamInterruptedError(ModelError):
+    """The stream ended before its `finish_reason`; `partial` holds what had arrived."""
+
+    usually_retryable = True
+
+
+class StreamError(ModelError):
+    """The server sent an error event in the middle of a stream; `partial` holds what had arrived."""
+
+
+class ProtocolError(ModelError):
+    """The server sent more arguments for a call whose JSON object was already complete."""
+
+
+class EmptyReplyError(ModelError):
+    """The model wrote neither text nor calls, even when asked again."""
+
+
+class TruncatedReplyError(ModelError):
+    """The token limit cut the reply before anything was written."""
+
+
+class ContentFilterError(ModelError):
+    """The provider's content filter withheld the reply; `partial` holds what had arrived."""
+
+
+class RefusalError(ModelError):
+    """The model refused to answer; the text is its refusal."""
+
+
+class ScriptError(ModelError):
+    """A scripted model or server was asked for more replies than it has."""

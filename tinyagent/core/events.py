@@ -1,0 +1,180 @@
+"""The typed events of a run, in the order they happen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.jsonable import adapter, to_data
+from tinyagent.core.messages import Call
+from tinyagent.core.result import Observation, RunResult, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all events. `type` is the event's name in JSON."""
+
+    type: ClassVar[str] = "event"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON data with the event's `type`."""
+        return {"type": self.type, **to_data(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(Event):
+    """The run begins."""
+
+    type: ClassVar[str] = "run_started"
+    run_id: str
+    agent: str
+    model: str
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted(Event):
+    """A model call begins. `number` counts from 1."""
+
+    type: ClassVar[str] = "step_started"
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta(Event):
+    """More text from the model."""
+
+    type: ClassVar[str] = "text_delta"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta(Event):
+    """More reasoning from the model; never part of the answer."""
+
+    type: ClassVar[str] = "reasoning_delta"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallSealed(Event):
+    """A call is complete; the model may still be writing others."""
+
+    type: ClassVar[str] = "call_sealed"
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted(Event):
+    """A tool starts to run."""
+
+    type: ClassVar[str] = "tool_started"
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class ToolProgress(Event):
+    """A running tool reported something through `context.progress`."""
+
+    type: ClassVar[str] = "tool_progress"
+    call: Call
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFinished(Event):
+    """A call is answered: with the tool's value, or with an error that the model is told."""
+
+    type: ClassVar[str] = "tool_finished"
+    observation: Observation
+
+
+@dataclass(frozen=True, slots=True)
+class Retry(Event):
+    """Something failed and is tried again.
+
+    Attributes:
+        what: `model`, or the tool's name. After a `model` retry, text streamed in this step comes again.
+        attempt: The attempt about to start; the first retry is 2.
+        seconds: How long it waits first.
+        reason: What failed.
+    """
+
+    type: ClassVar[str] = "retry"
+    what: str
+    attempt: int
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice(Event):
+    """Something the person should know, such as a switch to the text protocol for tools."""
+
+    type: ClassVar[str] = "notice"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinished(Event):
+    """A turn is complete."""
+
+    type: ClassVar[str] = "step_finished"
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class LimitReached(Event):
+    """A limit of the run was reached.
+
+    Attributes:
+        limit: `steps`, `tokens` or `seconds`.
+        value: The limit.
+    """
+
+    type: ClassVar[str] = "limit_reached"
+    limit: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished(Event):
+    """The run has its output."""
+
+    type: ClassVar[str] = "run_finished"
+    result: RunResult[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFailed(Event):
+    """The run ended without an output; iterating the stream raises the error next.
+
+    Attributes:
+        error: The name of the error's class.
+        message: Its text.
+        result: What the run had.
+    """
+
+    type: ClassVar[str] = "run_failed"
+    error: str
+    message: str
+    result: RunResult[Any]
+
+
+_BY_TYPE: dict[str, type[Event]] = {cls.type: cls for cls in Event.__subclasses__()}
+
+
+def event_from_dict(data: Mapping[str, Any]) -> Event:
+    """The event that `Event.to_dict` wrote; values stay plain data.
+
+    Raises:
+        ConfigurationError: The type is unknown.
+    """
+    fields = dict(data)
+    cls = _BY_TYPE.get(str(fields.pop("type", None)))
+    if cls is None:
+        raise ConfigurationError(f"No event of type {data.get('type')!r}; known: {', '.join(_BY_TYPE)}.")
+    event: Event = adapter(cls).validate_python(fields)
+    return event

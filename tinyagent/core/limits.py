@@ -1,0 +1,31 @@
+"""What a run may spend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from tinyagent.core.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one run may spend; `None` is no limit.
+
+    Attributes:
+        steps: Model replies, default 10. When they are used up the model is asked once more for an answer
+            without tools.
+        tokens: Input and output tokens together, checked before each model call.
+        seconds: Wall time of the whole run.
+    """
+
+    steps: int | None = 10
+    tokens: int | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+                raise ConfigurationError(f"Limits({item.name}={value!r}): pass a number above 0, or None for no limit.")

@@ -1,0 +1,183 @@
+"""The messages of a conversation, and the conversation itself: append-only, each message encoded once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+from uuid import uuid4
+
+from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.usage import Usage
+
+NOT_ANSWERED = "This call was not finished: the run ended before it returned."
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One tool call of the model.
+
+    Attributes:
+        name: The tool's name, as the model wrote it.
+        arguments: The parsed arguments; empty when they could not be read.
+        id: The call's id; made where the server sent none.
+        raw: The JSON text of the arguments as it is replayed to the server: always a JSON object.
+        problem: Why the call cannot run (arguments that are not JSON, a reply cut by the token limit), in
+            words for the model; `None` when it can.
+    """
+
+    name: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    id: str = field(default_factory=lambda: "call_" + uuid4().hex[:24])
+    raw: str = ""
+    problem: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.raw:
+            object.__setattr__(self, "raw", json.dumps(self.arguments, ensure_ascii=False))
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """Instructions to the model; comes first."""
+
+    text: str
+    role: Literal["system"] = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """What the person, or the loop itself, says to the model."""
+
+    text: str
+    role: Literal["user"] = "user"
+
+
+@dataclass(frozen=True, slots=True)
+class Assistant:
+    """What the model wrote.
+
+    Attributes:
+        text: The text, without reasoning.
+        calls: The tool calls, in the model's order.
+        reasoning: The reasoning text, kept apart from the answer.
+        reasoning_field: Where the server put it: `reasoning_content`, `reasoning`, or `think` for a `<think>`
+            block in the text. It is replayed the same way.
+        origin: The server that sent it; reasoning is replayed to no other.
+    """
+
+    text: str = ""
+    calls: tuple[Call, ...] = ()
+    reasoning: str = ""
+    reasoning_field: str = ""
+    origin: str = ""
+    role: Literal["assistant"] = "assistant"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolReply:
+    """The answer to one call, as the model reads it."""
+
+    call_id: str
+    text: str
+    name: str = ""
+    role: Literal["tool"] = "tool"
+
+
+Message: TypeAlias = System | User | Assistant | ToolReply
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One reply of a model: what a `Model` returns.
+
+    Attributes:
+        text: The text, without reasoning.
+        calls: The tool calls.
+        reasoning: The reasoning text.
+        reasoning_field: See `Assistant.reasoning_field`.
+        finish_reason: As the server sent it: `stop`, `length`, `tool_calls`, ...; `None` where it sent none.
+        usage: Tokens, where the server counted them.
+        origin: The server that sent it.
+    """
+
+    text: str = ""
+    calls: tuple[Call, ...] = ()
+    reasoning: str = ""
+    reasoning_field: str = ""
+    finish_reason: str | None = "stop"
+    usage: Usage = field(default_factory=Usage)
+    origin: str = ""
+
+    def message(self) -> Assistant:
+        """This reply as a message of the history."""
+        return Assistant(self.text, self.calls, self.reasoning, self.reasoning_field, self.origin)
+
+
+class Conversation:
+    """The messages of one run: append-only, and valid for every server at any moment it is sent.
+
+    Each call is answered exactly once, right after its assistant message. Encoded bytes are kept for each
+    message, so that the cost of a request does not grow with the conversation.
+    """
+
+    __slots__ = ("_encoded", "_messages", "_open")
+
+    def __init__(self, messages: Iterable[Message] = ()) -> None:
+        self._messages: list[Message] = []
+        self._encoded: dict[Callable[[Message], bytes], list[bytes]] = {}
+        self._open: dict[str, Call] = {}
+        for message in messages:
+            if self._open and not isinstance(message, ToolReply):
+                self.close()
+            self.append(message)
+        self.close()
+
+    def append(self, message: Message) -> None:
+        """Add a message.
+
+        Raises:
+            ConfigurationError: It would make a history that servers reject: an answer without its call, or
+                anything else before every call is answered.
+        """
+        if isinstance(message, ToolReply):
+            if self._open.pop(message.call_id, None) is None:
+                raise ConfigurationError(
+                    f"The history answers a call {message.call_id!r} that is not open. Pass the messages of an "
+                    "earlier result unchanged (result.messages)."
+                )
+        elif self._open:
+            raise ConfigurationError(f"The calls {sorted(self._open)} must be answered first.")
+        elif isinstance(message, Assistant):
+            if not (message.text or message.calls):
+                return  # no server accepts an empty assistant message
+            self._open = {call.id: call for call in message.calls}
+        self._messages.append(message)
+
+    def close(self, text: str = NOT_ANSWERED) -> None:
+        """Answer the calls still open with `text`, so that the history is valid."""
+        for call in list(self._open.values()):
+            self.append(ToolReply(call.id, text, call.name))
+
+    @property
+    def open_calls(self) -> tuple[Call, ...]:
+        """Calls of the last assistant message that have no answer yet."""
+        return tuple(self._open.values())
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """All messages so far."""
+        return tuple(self._messages)
+
+    def encoded(self, encode: Callable[[Message], bytes]) -> Sequence[bytes]:
+        """Each message as `encode` writes it; a message is encoded once for each `encode`."""
+        done = self._encoded.setdefault(encode, [])
+        done.extend(encode(message) for message in self._messages[len(done) :])
+        return done
+
+    def __iter__(self) -> Iterator[Message]:
+        return iter(tuple(self._messages))
+
+    def __len__(self) -> int:
+        return len(self._messages)

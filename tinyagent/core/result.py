@@ -1,0 +1,115 @@
+"""What a run gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
+
+from tinyagent.core.jsonable import adapter, to_data
+from tinyagent.core.messages import Assistant, Call, Message
+from tinyagent.core.usage import Usage
+
+Output = TypeVar("Output")
+
+#: How a run ended: with an answer; with an answer that the token limit cut; with the answer asked for when the
+#: steps were used up; with an error; by cancellation. `running` while it has not.
+State: TypeAlias = Literal["running", "success", "cut", "step_limit_reached", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one call gave.
+
+    Attributes:
+        call: The call.
+        text: The whole text of the value or error; what the model read may be cut shorter.
+        value: The object that the tool returned; `None` after an error.
+        error: `Type: message` when the call failed, else `None`.
+        seconds: How long the tool ran; 0 when it did not.
+    """
+
+    call: Call
+    text: str
+    value: Any = None
+    error: str | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One turn: a reply of the model and what its calls gave.
+
+    Attributes:
+        number: From 1.
+        reply: What the model wrote.
+        observations: One for each call, in call order.
+        finish_reason: As the server sent it.
+        usage: What this step used.
+        seconds: Its wall time.
+    """
+
+    number: int
+    reply: Assistant
+    observations: tuple[Observation, ...] = ()
+    finish_reason: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What is known of a run besides its output.
+
+    Attributes:
+        run_id: The run's id.
+        agent: The agent's name.
+        model: The model's name.
+        started: When it started, in seconds since the epoch.
+        seconds: Its wall time so far.
+        extra: What was passed as `agent.run(..., metadata=...)`.
+    """
+
+    run_id: str
+    agent: str
+    model: str
+    started: float
+    seconds: float = 0.0
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult(Generic[Output]):
+    """The result of a run, or what it had when it failed. `print(result)` prints the output.
+
+    Attributes:
+        output: The answer; `None` when the run did not get to one.
+        state: How it ended.
+        messages: The whole conversation; pass it as `messages=` to go on from here.
+        steps: Every turn, with whole observations.
+        usage: What the run used.
+        metadata: Ids, names and times.
+        finish_reason: Of the last reply, as the server sent it; `length` means the answer was cut.
+    """
+
+    output: Output
+    state: State
+    messages: tuple[Message, ...]
+    steps: tuple[Step, ...]
+    usage: Usage
+    metadata: Metadata
+    finish_reason: str | None = None
+
+    def __str__(self) -> str:
+        return str(self.output)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON data; values without a JSON form become text."""
+        data: dict[str, Any] = to_data(self)
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> RunResult[Any]:
+        """The result that `to_dict` wrote; `output` and values stay plain data."""
+        result: RunResult[Any] = adapter(RunResult[Any]).validate_python(data)
+        return result

@@ -1,0 +1,333 @@
+"""A function's signature and docstring as JSON Schema, and its arguments checked against it."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import functools
+import inspect
+import json
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from tinyagent.core.context import Context
+from tinyagent.core.errors import ToolArgumentsError, ToolDefinitionError
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+#: Problems told to the model for one call; more would only crowd the conversation.
+MAX_PROBLEMS = 20
+_MISSING: Any = inspect.Parameter.empty
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter that the model fills in. Without an annotation any JSON is accepted (no `adapter`)."""
+
+    name: str
+    positional_only: bool
+    adapter: TypeAdapter[Any] | None
+    default: Any = _MISSING
+    #: The default must be passed: the function's own would be a pydantic `Field`, or comes before others.
+    pass_default: bool = False
+
+    @property
+    def required(self) -> bool:
+        """Whether the model must give it."""
+        return self.default is _MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a model may pass to a function.
+
+    Attributes:
+        parameters: The visible parameters by name.
+        schema: JSON Schema of the arguments object (draft 2020-12, as pydantic writes it).
+        description: The docstring without its parameter section.
+        context: Name of the hidden `Context` parameter, if there is one.
+        open_ended: The function takes `**kwargs`; `extra` checks their values where they are annotated.
+    """
+
+    parameters: Mapping[str, Parameter]
+    schema: dict[str, Any]
+    description: str
+    context: str | None = None
+    open_ended: bool = False
+    extra: TypeAdapter[Any] | None = None
+
+    def validate(self, tool: str, arguments: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """Positional and keyword arguments for the function, checked and safely coerced.
+
+        Raises:
+            ToolArgumentsError: One line for each argument that is missing, unknown or of the wrong type.
+        """
+        args: list[Any] = []
+        kwargs: dict[str, Any] = {}
+        problems: list[str] = []
+        for name, parameter in self.parameters.items():
+            if name in arguments:
+                value = _check(name, parameter.adapter, arguments[name], problems)
+            elif parameter.required:
+                problems.append(f"{name}: required, but missing")
+                continue
+            elif parameter.pass_default:
+                value = parameter.default
+            else:
+                continue
+            if parameter.positional_only:
+                args.append(value)
+            else:
+                kwargs[name] = value
+        for name in arguments.keys() - self.parameters.keys():
+            if self.open_ended and name != self.context:
+                kwargs[name] = _check(name, self.extra, arguments[name], problems)
+            else:
+                problems.append(self._unknown(name))
+        if problems:
+            raise ToolArgumentsError(tool, problems[:MAX_PROBLEMS])
+        return args, kwargs
+
+    def _unknown(self, name: str) -> str:
+        known = list(self.parameters)
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"the arguments are: {', '.join(known) or 'none'}"
+        return f"{name}: unknown argument; {hint}"
+
+
+def _check(name: str, adapter: TypeAdapter[Any] | None, value: Any, problems: list[str]) -> Any:
+    if adapter is None:
+        return value
+    from pydantic import ValidationError
+
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        first = error
+    except Exception as error:  # noqa: BLE001 - a validator of the user's own type
+        problems.append(f"{name}: {type(error).__name__}: {error}")
+        return None
+    if isinstance(value, str) and value[:1] in ("[", "{"):  # a container that the model encoded twice
+        try:
+            return adapter.validate_python(json.loads(value))
+        except (ValueError, RecursionError):
+            pass
+    for item in first.errors(include_url=False):
+        path = ".".join(map(str, (name, *item["loc"])))
+        got = f"{item['input']!r}"
+        got = got if len(got) <= 80 else got[:77] + "..."
+        problems.append(f"{path}: {item['msg']}; got {got} ({type(item['input']).__name__})")
+    return None
+
+
+def describe(function: Callable[..., Any], name: str, local_names: Mapping[str, Any] | None = None) -> Signature:
+    """The signature of `function` as a model sees it.
+
+    Args:
+        function: A function, method, partial or callable object. A leading `self` or `cls` is skipped.
+        name: The tool's name, for error texts.
+        local_names: Where annotations written as strings are looked up besides the function's module.
+
+    Raises:
+        ToolDefinitionError: A parameter cannot be described; the text names it.
+    """
+    hints = _hints(function, name, local_names)
+    parameters: dict[str, Parameter] = {}
+    described: list[tuple[str, TypeAdapter[Any]]] = []
+    context: str | None = None
+    open_ended, extra = False, None
+    for index, item in enumerate(_visible(function, name)):
+        annotation = hints.get(item.name, _MISSING)
+        if index == 0 and item.name in ("self", "cls") and annotation is _MISSING:
+            continue
+        if _is_context(annotation):
+            context = item.name
+        elif item.kind is item.VAR_POSITIONAL:
+            raise ToolDefinitionError(
+                f"Tool {name!r}: the parameter '*{item.name}' cannot be described to a model. "
+                f"Take a list instead: '{item.name}: list[...]'."
+            )
+        elif item.kind is item.VAR_KEYWORD:
+            open_ended, extra = True, _adapter(name, item.name, annotation)
+        else:
+            parameter = _parameter(name, item, annotation)
+            parameters[item.name] = parameter
+            if parameter.adapter is not None:
+                described.append((item.name, parameter.adapter))
+    description, documented = _documentation(function)
+    schema = _schema(parameters, described, documented)
+    schema["additionalProperties"] = open_ended if extra is None else _without_titles(extra.json_schema())
+    return Signature(parameters, schema, description, context, open_ended, extra)
+
+
+def _visible(function: Callable[..., Any], name: str) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError) as error:
+        raise ToolDefinitionError(
+            f"Tool {name!r}: {function!r} has no readable signature ({error}). Wrap it in a function of your own."
+        ) from error
+
+
+def _parameter(tool: str, item: inspect.Parameter, annotation: Any) -> Parameter:
+    from pydantic.fields import FieldInfo
+    from pydantic_core import PydanticUndefined
+
+    default = item.default
+    pass_default = item.kind is item.POSITIONAL_ONLY
+    if isinstance(default, FieldInfo):  # `days: int = Field(1, ge=1)`
+        annotation = Annotated[Any if annotation is _MISSING else annotation, default]
+        default = default.get_default(call_default_factory=True)
+        default = _MISSING if default is PydanticUndefined else default
+        pass_default = True
+    elif default is None and annotation is not _MISSING:  # `days: int = None`
+        annotation = annotation | None if _supports_or(annotation) else typing.Optional[annotation]  # noqa: UP045
+    adapter = _adapter(tool, item.name, annotation)
+    return Parameter(item.name, item.kind is item.POSITIONAL_ONLY, adapter, default, pass_default)
+
+
+def _supports_or(annotation: Any) -> bool:
+    return isinstance(annotation, type | types.UnionType)
+
+
+def _adapter(tool: str, parameter: str, annotation: Any) -> TypeAdapter[Any] | None:
+    if annotation is _MISSING or annotation is Any or annotation is object:
+        return None
+    try:
+        return _cached_adapter(annotation)
+    except TypeError:  # an annotation that is not hashable
+        return _new_adapter(annotation)
+    except Exception as error:
+        raise ToolDefinitionError(
+            f"Tool {tool!r}: the parameter {parameter!r} cannot be described to a model "
+            f"({annotation!r}: {str(error).splitlines()[0]}). Use JSON-able types, dataclasses, TypedDicts or pydantic "
+            "models, or annotate it 'Context' to have the run fill it in."
+        ) from error
+
+
+def _new_adapter(annotation: Any) -> TypeAdapter[Any]:
+    from pydantic import ConfigDict, PydanticUserError, TypeAdapter
+
+    try:
+        adapter = TypeAdapter(annotation, config=ConfigDict(coerce_numbers_to_str=True))
+    except PydanticUserError as error:
+        if error.code != "type-adapter-config-unused":  # models and dataclasses bring their own
+            raise
+        adapter = TypeAdapter(annotation)
+    adapter.json_schema()  # fails now rather than at the first call
+    return adapter
+
+
+_cached_adapter = functools.lru_cache(maxsize=1024)(_new_adapter)
+
+
+def _schema(
+    parameters: Mapping[str, Parameter],
+    described: list[tuple[str, TypeAdapter[Any]]],
+    documented: Mapping[str, str],
+) -> dict[str, Any]:
+    from pydantic import TypeAdapter
+    from pydantic_core import to_jsonable_python
+
+    properties: dict[str, Any] = {name: {} for name in parameters}
+    schema: dict[str, Any] = {"type": "object", "properties": properties}
+    if described:
+        found, shared = TypeAdapter.json_schemas([(name, "validation", adapter) for name, adapter in described])
+        properties.update({name: dict(part) for (name, _), part in found.items()})
+        if "$defs" in shared:
+            schema["$defs"] = shared["$defs"]
+    for name, part in properties.items():
+        if name in documented:
+            part.setdefault("description", documented[name])
+        if not parameters[name].required:
+            with contextlib.suppress(Exception):  # a default with no JSON form is the function's own matter
+                part.setdefault("default", to_jsonable_python(parameters[name].default))
+    if required := [name for name, parameter in parameters.items() if parameter.required]:
+        schema["required"] = required
+    return _without_titles(schema)
+
+
+def _without_titles(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema without the titles pydantic makes of names: they cost tokens and say nothing."""
+    schema.pop("title", None)
+    for key in ("properties", "$defs", "patternProperties"):
+        for part in schema.get(key, {}).values():
+            _without_titles(part)
+    for key in ("items", "additionalProperties", "not"):
+        if isinstance(schema.get(key), dict):
+            _without_titles(schema[key])
+    for key in ("anyOf", "allOf", "oneOf", "prefixItems"):
+        for part in schema.get(key, ()):
+            _without_titles(part)
+    return schema
+
+
+def _is_context(annotation: Any) -> bool:
+    if annotation is Context or typing.get_origin(annotation) is Context:
+        return True
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType, Annotated):
+        return any(_is_context(part) for part in typing.get_args(annotation))
+    return False
+
+
+def _innermost(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The plain function under partials, wrappers, methods and callable objects."""
+    while True:
+        if isinstance(function, functools.partial):
+            function = function.func
+        elif inspect.ismethod(function):
+            function = function.__func__
+        elif hasattr(function, "__wrapped__"):
+            function = function.__wrapped__
+        elif inspect.isroutine(function) or isinstance(function, type):
+            return function
+        else:
+            function = type(function).__call__
+
+
+def _hints(function: Callable[..., Any], tool: str, local_names: Mapping[str, Any] | None) -> dict[str, Any]:
+    inner: Any = _innermost(function)
+    if isinstance(inner, type):
+        inner = inspect.getattr_static(inner, "__init__")
+    names = dict(local_names or {})
+    if inspect.isfunction(inner):
+        names.update(inspect.getclosurevars(inner).nonlocals)
+    try:
+        return typing.get_type_hints(inner, localns=names, include_extras=True)
+    except Exception as error:
+        where = _unresolved(inner, names)
+        raise ToolDefinitionError(
+            f"Tool {tool!r}: the annotation of {where} cannot be resolved ({error}). Define or import the name "
+            "before the tool, outside 'if TYPE_CHECKING:'."
+        ) from error
+
+
+def _unresolved(function: Callable[..., Any], names: dict[str, Any]) -> str:
+    """Which parameter's annotation is to blame."""
+    scope = getattr(function, "__globals__", {})
+    for name, annotation in getattr(function, "__annotations__", {}).items():
+        if isinstance(annotation, str):
+            try:
+                eval(annotation, scope, names)  # noqa: S307 - the user's own annotation, as typing does
+            except Exception:  # noqa: BLE001
+                return "the return value" if name == "return" else f"the parameter {name!r}"
+    return "a parameter"
+
+
+def _documentation(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
+    """The docstring's text, and its description of each parameter (Google, NumPy or reST style)."""
+    text = inspect.getdoc(_innermost(function))
+    own = None if inspect.isroutine(function) or isinstance(function, functools.partial) else inspect.getdoc(function)
+    text = own or text or ""
+    if not text:
+        return "", {}
+    from docstring_parser import parse
+
+    parsed = parse(text)
+    parts = (parsed.short_description, parsed.long_description)
+    described = {item.arg_name.lstrip("*"): item.description for item in parsed.params if item.description}
+    return "\n\n".join(part for part in parts if part), described

@@ -1,0 +1,207 @@
+"""A tool: a function that a model may call."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import functools
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+
+from tinyagent.core.context import Context
+from tinyagent.core.errors import ConfigurationError, ToolDefinitionError
+
+if TYPE_CHECKING:
+    from tinyagent.core.schema import Signature
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: What providers accept as a function name (OpenAI API reference, `tools[].function.name`).
+NAME_PATTERN = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
+
+
+class Tool(Generic[P, R]):
+    """A function with what a model must know of it. Call it like the function; `@tool` makes one.
+
+    Args:
+        function: The function, coroutine function, method, partial or callable object.
+        name: The name the model sees (default: the function's).
+        description: What it does (default: the docstring).
+        timeout: Seconds a call may take; the model is told when it took longer. A synchronous tool's thread is
+            then abandoned: it runs to its end, its result goes nowhere.
+        retries: How often a failing call is tried again before the model is told.
+        exclusive: No other call of the same turn runs at the same time.
+        read_only: The tool changes nothing; for policies and interfaces.
+        returns_answer: The tool's value is the run's output.
+        eager: In a stream, the call may start while the model still writes the rest of its reply.
+        local_names: Where annotations written as strings are looked up besides the function's module.
+
+    Attributes:
+        parameters: JSON Schema of the arguments.
+        is_async: Calls run on the event loop; otherwise in a worker thread.
+
+    Raises:
+        ToolDefinitionError: The function cannot be described; the text names the parameter.
+    """
+
+    def __init__(
+        self,
+        function: Callable[P, R],
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        timeout: float | None = None,
+        retries: int = 0,
+        exclusive: bool = False,
+        read_only: bool = False,
+        returns_answer: bool = False,
+        eager: bool = True,
+        local_names: Mapping[str, Any] | None = None,
+    ) -> None:
+        from tinyagent.core.schema import describe
+
+        self.name = name or _name_of(function)
+        _check_function(function, self.name)
+        if not NAME_PATTERN.match(self.name):
+            raise ToolDefinitionError(
+                f"{self.name!r} is no tool name: providers accept 1 to 64 letters, digits, '_' and '-'. "
+                "Pass one: @tool(name='...')."
+            )
+        if timeout is not None and not timeout > 0:
+            raise ToolDefinitionError(f"Tool {self.name!r}: timeout={timeout!r} must be above 0 seconds, or None.")
+        if retries < 0:
+            raise ToolDefinitionError(f"Tool {self.name!r}: retries={retries!r} must be 0 or more.")
+        self.function = function
+        self.signature: Signature = describe(function, self.name, local_names)
+        self.description = self.signature.description if description is None else description
+        self.parameters = self.signature.schema
+        self.is_async = is_async(function)
+        self.timeout = timeout
+        self.retries = retries
+        self.exclusive = exclusive
+        self.read_only = read_only
+        self.returns_answer = returns_answer
+        self.eager = eager
+        self.__name__ = self.name
+        self.__wrapped__ = function
+        functools.update_wrapper(self, function, updated=())
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function itself: no validation, no thread, no timeout."""
+        return self.function(*args, **kwargs)
+
+    def __get__(self, instance: object, owner: type | None = None) -> Tool[..., R]:
+        """The tool as a method: bound to its instance."""
+        if instance is None:
+            return self
+        bound = copy.copy(self)
+        bound.function = bound.__wrapped__ = self.function.__get__(instance, owner)
+        return bound
+
+    def __repr__(self) -> str:
+        return f"<Tool {self.name} from {self.source}>"
+
+    @property
+    def source(self) -> str:
+        """Where the function was defined: `module.qualified_name`."""
+        inner = getattr(self.function, "__func__", self.function)
+        module = getattr(inner, "__module__", None) or type(inner).__module__
+        return f"{module}.{getattr(inner, '__qualname__', type(inner).__qualname__)}"
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """The tool in the form of the Chat Completions API: `{"type": "function", "function": {...}}`."""
+        function = {"name": self.name, "description": self.description, "parameters": self.parameters}
+        return {"type": "function", "function": function}
+
+    async def run(self, arguments: Mapping[str, Any], context: Context[Any] | None = None) -> Any:
+        """Validate `arguments`, call the function and return its value as the object it is.
+
+        Args:
+            arguments: Argument values by name, as a model would give them.
+            context: For a parameter annotated `Context`.
+
+        Raises:
+            ToolArgumentsError: The arguments do not fit.
+            TimeoutError: The call took longer than `timeout`.
+            Exception: Whatever the function raises.
+        """
+        args, kwargs = self.signature.validate(self.name, arguments)
+        if self.signature.context is not None:
+            kwargs[self.signature.context] = context or Context(tool=self.name)
+        if self.timeout is None:
+            return await self._invoke(args, kwargs)
+        try:
+            async with asyncio.timeout(self.timeout) as limit:
+                return await self._invoke(args, kwargs)
+        except TimeoutError:
+            if limit.expired():
+                raise TimeoutError(f"the tool took longer than {self.timeout:g} s and was stopped") from None
+            raise
+
+    async def _invoke(self, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        if self.is_async:
+            value: Any = self.function(*args, **kwargs)
+        else:
+            from tinyagent.core.threads import run_in_thread
+
+            value = await run_in_thread(self.function, *args, **kwargs)
+        return await value if inspect.isawaitable(value) else value
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether calling `function` gives a coroutine.
+
+    True for coroutine functions, partials and methods of them, objects whose `__call__` is one, and functions
+    that say through `functools.wraps` that they wrap one.
+    """
+    while True:
+        if inspect.iscoroutinefunction(function):
+            return True
+        if isinstance(function, functools.partial):
+            function = function.func
+        elif hasattr(function, "__wrapped__"):
+            function = function.__wrapped__
+        elif inspect.isroutine(function) or isinstance(function, type):
+            return False
+        else:
+            return is_async(type(function).__call__)
+
+
+def _name_of(function: Any) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return getattr(function, "__name__", None) or type(function).__name__
+
+
+def _check_function(function: Any, name: str) -> None:
+    if isinstance(function, staticmethod | classmethod):
+        kind = type(function).__name__
+        raise ToolDefinitionError(f"Tool {name!r}: put @tool below @{kind}, next to the function.")
+    if not callable(function):
+        raise ToolDefinitionError(
+            f"{function!r} cannot be a tool: it is a {type(function).__name__}, not a function. "
+            "Pass a function, a method, a partial or a callable object."
+        )
+    if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+        raise ToolDefinitionError(
+            f"Tool {name!r} is a generator, whose value a model cannot read. Return a list, and report progress "
+            "through a parameter annotated 'Context' (context.progress)."
+        )
+
+
+def check_unbound(tool: Tool[..., Any]) -> None:
+    """Refuse a method taken from its class: it has no instance to work on.
+
+    Raises:
+        ConfigurationError: The text says how to pass it.
+    """
+    first = next(iter(inspect.signature(tool.function).parameters), None)
+    if first in ("self", "cls") and first not in tool.signature.parameters:
+        raise ConfigurationError(
+            f"The tool {tool.name!r} is a method of a class: pass it from an instance, "
+            f"such as {tool.source.split('.')[-2]}(...).{tool.__name__}."
+        )

@@ -1,0 +1,1 @@
+"""Models: the seam, the wire, and the models that ship."""

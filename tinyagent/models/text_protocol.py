@@ -1,0 +1,171 @@
+"""Tools for models without tool calls: a JSON text protocol.
+
+The model writes JSON objects with the keys `scratchpad`, `tool` and `arguments`, or `scratchpad` and `answer`;
+several objects are several calls. Fences, prose and `<think>` blocks around them are accepted.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from tinyagent.core.jsonable import to_text
+from tinyagent.core.messages import Assistant, Call, Message, Reply, ToolReply
+from tinyagent.core.tool import Tool
+from tinyagent.models.base import ModelRequest, Sink
+from tinyagent.models.native import to_bytes
+from tinyagent.models.wire import CUT_CALL
+
+INSTRUCTIONS = """\
+You can use tools. To call one, write a JSON object:
+{"scratchpad": "<your reasoning, short>", "tool": "<tool name>", "arguments": {<argument name>: <value>}}
+To call several at once, write several objects, one after the other. Then stop: the results come in the next message.
+When you know the answer, write instead:
+{"scratchpad": "<your reasoning, short>", "answer": "<the answer>"}
+Write nothing outside the JSON objects.
+
+Tools, one per line (name, description, JSON Schema of the arguments):
+"""
+NO_TOOLS = 'Do not call a tool now. Write {"scratchpad": "...", "answer": "<the answer>"}.'
+BROKEN = "The JSON object could not be read ({problem}), so nothing ran. Write it again, as valid JSON."
+#: Marks messages read by this protocol (`Assistant.reasoning_field`): their calls are in their text.
+PROTOCOL = "protocol"
+_KEYS = ("tool", "answer")
+
+
+class TextTools:
+    """Requests that describe tools in the system message and carry results as user messages."""
+
+    def __init__(self) -> None:
+        #: A message as its role's first letter and its escaped text: see `body`.
+        self.encode: Callable[[Message], bytes] = _encode
+
+    def body(self, request: ModelRequest) -> bytes:
+        """`"messages": [...]`, with the tools in front.
+
+        Neighbours of one role become one message: many chat templates insist on taking turns.
+        """
+        fragments = list(request.conversation.encoded(self.encode))
+        if request.tools:
+            fragments.insert(int(fragments[0][:1] == b"s"), _fragment("system", _described(request.tools)))
+            if request.tool_choice == "none":
+                fragments.append(_fragment("user", NO_TOOLS))
+        messages: list[bytes] = []
+        role = b""
+        for fragment in fragments:
+            if fragment[:1] == role:
+                messages[-1] += b"\\n\\n" + fragment[1:]
+            else:
+                role = fragment[:1]
+                messages.append(b'{"role":"' + _ROLES[role] + b'","content":"' + fragment[1:])
+        return b'"messages":[' + b'"},'.join(messages) + b'"}]'
+
+
+_ROLES = {b"s": b"system", b"u": b"user", b"a": b"assistant"}
+
+
+def _fragment(role: str, text: str) -> bytes:
+    return role[:1].encode() + to_bytes(text)[1:-1]
+
+
+def _encode(message: Message) -> bytes:
+    if isinstance(message, ToolReply):
+        return _fragment("user", f"Result of {message.name or 'the tool'} ({message.call_id}):\n{message.text}")
+    if not isinstance(message, Assistant):
+        return _fragment(message.role, message.text)
+    parts = [message.text] if message.text else []
+    if message.reasoning_field != PROTOCOL:  # calls that were made natively
+        parts += [to_bytes({"tool": call.name, "arguments": call.arguments}).decode() for call in message.calls]
+    return _fragment("assistant", "\n".join(parts))
+
+
+class TextProtocolSink:
+    """Holds text back until the reply is complete, as it is no text to show before it is read as JSON."""
+
+    def __init__(self, sink: Sink) -> None:
+        self.reasoning = sink.reasoning
+        self.call = sink.call
+        self.notice = sink.notice
+
+    def text(self, delta: str) -> None:
+        """Ignored: `read_reply` tells the sink of the answer."""
+
+
+def read_reply(reply: Reply, sink: Sink) -> Reply:
+    """The calls, or the answer, in the text of a reply.
+
+    Text without a JSON object of the protocol is the answer itself. An object that cannot be read becomes a
+    call with a problem, so that the model is told.
+    """
+    scratchpads: list[str] = []
+    calls: list[Call] = []
+    answers: list[str] = []
+    for item, problem in _objects(reply.text):
+        if item is None:
+            problem = CUT_CALL if reply.finish_reason == "length" else BROKEN.format(problem=problem)
+            calls.append(Call("reply", problem=problem))
+            continue
+        if isinstance(scratchpad := item.get("scratchpad"), str) and scratchpad:
+            scratchpads.append(scratchpad)
+        if item.get("tool"):
+            calls.append(_call(item))
+        elif "answer" in item:
+            answers.append(to_text(item["answer"]))
+    if calls:  # an answer beside calls was written before their results
+        answers = []
+    elif not answers:
+        answers = [reply.text]
+    for scratchpad in scratchpads:
+        sink.reasoning(scratchpad)
+    for answer in answers:
+        sink.text(answer)
+    for call in calls:
+        sink.call(call)
+    reasoning = "\n".join(part for part in (reply.reasoning, *scratchpads) if part)
+    text = reply.text if calls else "\n".join(answers)  # the history keeps calls as the model wrote them
+    return replace(reply, text=text, calls=tuple(calls), reasoning=reasoning, reasoning_field=PROTOCOL)
+
+
+def _call(item: dict[str, Any]) -> Call:
+    arguments = item.get("arguments")
+    if isinstance(arguments, str):
+        try:
+            arguments = json.loads(arguments)
+        except (ValueError, RecursionError):
+            return Call(str(item["tool"]), problem="The arguments are not valid JSON.")
+    if arguments is None:
+        arguments = {}
+    if not isinstance(arguments, dict):
+        return Call(str(item["tool"]), problem=f"'arguments' must be a JSON object, not {type(arguments).__name__}.")
+    return Call(str(item["tool"]), arguments)
+
+
+def _objects(text: str) -> Iterator[tuple[dict[str, Any] | None, str]]:
+    """The protocol's objects in a text; `(None, problem)` for one that begins like it but cannot be read."""
+    decoder = json.JSONDecoder(strict=False)
+    position = 0
+    while (start := text.find("{", position)) >= 0:
+        try:
+            value, position = decoder.raw_decode(text, start)
+        except (json.JSONDecodeError, RecursionError) as error:
+            position = start + 1
+            if _begins_like_protocol(text[start : start + 40]):
+                yield None, str(error)
+                return
+            continue
+        if isinstance(value, dict) and any(key in value for key in _KEYS):
+            yield value, ""
+
+
+def _begins_like_protocol(head: str) -> bool:
+    key = head[1:].lstrip()
+    return key.startswith(('"scratchpad"', '"tool"', '"arguments"', '"answer"'))
+
+
+@functools.lru_cache(maxsize=256)
+def _described(tools: tuple[Tool[..., object], ...]) -> str:
+    lines = [json.dumps([tool.name, tool.description, tool.parameters], ensure_ascii=False) for tool in tools]
+    return INSTRUCTIONS + "\n".join(lines)

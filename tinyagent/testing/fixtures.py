@@ -1,0 +1,40 @@
+"""pytest fixtures: put `pytest_plugins = ["tinyagent.testing.fixtures"]` into `conftest.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pytest
+
+from tinyagent.models.loopback import ScriptedServer
+from tinyagent.models.script import Item
+from tinyagent.models.scripted import ScriptedModel
+
+
+@pytest.fixture
+def scripted_model() -> Iterator[Callable[..., ScriptedModel]]:
+    """Makes `ScriptedModel`s; the test fails when one has replies left over."""
+    made: list[ScriptedModel] = []
+
+    def make(replies: Iterable[Item] | Callable[..., Any], **options: Any) -> ScriptedModel:
+        made.append(ScriptedModel(replies, **options))
+        return made[-1]
+
+    yield make
+    for model in made:
+        model.assert_all_used()
+
+
+@pytest.fixture
+def scripted_server() -> Iterator[Callable[..., ScriptedServer]]:
+    """Makes `ScriptedServer`s, to be used with `async with`; the test fails when one has replies left over."""
+    made: list[ScriptedServer] = []
+
+    def make(replies: Iterable[Item] | Callable[..., Any], **options: Any) -> ScriptedServer:
+        made.append(ScriptedServer(replies, **options))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.assert_all_used()
