@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from tinyagent.core.context import Context
 from tinyagent.core.errors import ToolArgumentsError, ToolDefinitionError
+from tinyagent.core.introspection import documentation_of, hints_of, is_context
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -135,7 +135,7 @@ def describe(function: Callable[..., Any], name: str, local_names: Mapping[str, 
     Raises:
         ToolDefinitionError: A parameter cannot be described; the text names it.
     """
-    hints = _hints(function, name, local_names)
+    hints = hints_of(function, name, local_names)
     parameters: dict[str, Parameter] = {}
     described: list[tuple[str, TypeAdapter[Any]]] = []
     context: str | None = None
@@ -144,7 +144,7 @@ def describe(function: Callable[..., Any], name: str, local_names: Mapping[str, 
         annotation = hints.get(item.name, _MISSING)
         if index == 0 and item.name in ("self", "cls") and annotation is _MISSING:
             continue
-        if _is_context(annotation):
+        if is_context(annotation):
             context = item.name
         elif item.kind is item.VAR_POSITIONAL:
             raise ToolDefinitionError(
@@ -158,7 +158,7 @@ def describe(function: Callable[..., Any], name: str, local_names: Mapping[str, 
             parameters[item.name] = parameter
             if parameter.adapter is not None:
                 described.append((item.name, parameter.adapter))
-    description, documented = _documentation(function)
+    description, documented = documentation_of(function)
     schema = _schema(parameters, described, documented)
     schema["additionalProperties"] = open_ended if extra is None else _without_titles(extra.json_schema())
     return Signature(parameters, schema, description, context, open_ended, extra)
@@ -264,70 +264,3 @@ def _without_titles(schema: dict[str, Any]) -> dict[str, Any]:
         for part in schema.get(key, ()):
             _without_titles(part)
     return schema
-
-
-def _is_context(annotation: Any) -> bool:
-    if annotation is Context or typing.get_origin(annotation) is Context:
-        return True
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType, Annotated):
-        return any(_is_context(part) for part in typing.get_args(annotation))
-    return False
-
-
-def _innermost(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The plain function under partials, wrappers, methods and callable objects."""
-    while True:
-        if isinstance(function, functools.partial):
-            function = function.func
-        elif inspect.ismethod(function):
-            function = function.__func__
-        elif hasattr(function, "__wrapped__"):
-            function = function.__wrapped__
-        elif inspect.isroutine(function) or isinstance(function, type):
-            return function
-        else:
-            function = type(function).__call__
-
-
-def _hints(function: Callable[..., Any], tool: str, local_names: Mapping[str, Any] | None) -> dict[str, Any]:
-    inner: Any = _innermost(function)
-    if isinstance(inner, type):
-        inner = inspect.getattr_static(inner, "__init__")
-    names = dict(local_names or {})
-    if inspect.isfunction(inner):
-        names.update(inspect.getclosurevars(inner).nonlocals)
-    try:
-        return typing.get_type_hints(inner, localns=names, include_extras=True)
-    except Exception as error:
-        where = _unresolved(inner, names)
-        raise ToolDefinitionError(
-            f"Tool {tool!r}: the annotation of {where} cannot be resolved ({error}). Define or import the name "
-            "before the tool, outside 'if TYPE_CHECKING:'."
-        ) from error
-
-
-def _unresolved(function: Callable[..., Any], names: dict[str, Any]) -> str:
-    """Which parameter's annotation is to blame."""
-    scope = getattr(function, "__globals__", {})
-    for name, annotation in getattr(function, "__annotations__", {}).items():
-        if isinstance(annotation, str):
-            try:
-                eval(annotation, scope, names)  # noqa: S307 - the user's own annotation, as typing does
-            except Exception:  # noqa: BLE001
-                return "the return value" if name == "return" else f"the parameter {name!r}"
-    return "a parameter"
-
-
-def _documentation(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
-    """The docstring's text, and its description of each parameter (Google, NumPy or reST style)."""
-    text = inspect.getdoc(_innermost(function))
-    own = None if inspect.isroutine(function) or isinstance(function, functools.partial) else inspect.getdoc(function)
-    text = own or text or ""
-    if not text:
-        return "", {}
-    from docstring_parser import parse
-
-    parsed = parse(text)
-    parts = (parsed.short_description, parsed.long_description)
-    described = {item.arg_name.lstrip("*"): item.description for item in parsed.params if item.description}
-    return "\n\n".join(part for part in parts if part), described

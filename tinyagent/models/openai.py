@@ -12,35 +12,27 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack
 from weakref import WeakKeyDictionary
 
 from tinyagent.core.errors import (
-    AuthenticationError,
-    BadRequestError,
     ConfigurationError,
-    ContextLengthError,
     MissingCredentialsError,
-    ModelConnectionError,
     ModelError,
-    ModelNotFoundError,
-    ModelTimeoutError,
-    RateLimitError,
-    ServerError,
 )
 from tinyagent.core.events import Notice
 from tinyagent.core.messages import Reply
 from tinyagent.core.threads import run_in_thread
 from tinyagent.models.base import ModelRequest, Sink
+from tinyagent.models.failures import errors_translated
 from tinyagent.models.native import NativeTools, to_bytes
-from tinyagent.models.retry import retry_after, with_retries
-from tinyagent.models.sse import EventParser
+from tinyagent.models.response import read_response
+from tinyagent.models.retry import with_retries
 from tinyagent.models.text_protocol import TextProtocolSink, TextTools, read_reply
-from tinyagent.models.transport import Admission, Http, http_client, sdk_httpx, timeout_errors, transport_errors
-from tinyagent.models.wire import EXCERPT, ReplyAssembler
+from tinyagent.models.transport import Admission, Http, http_client, sdk_httpx
+from tinyagent.models.wire import ReplyAssembler
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -260,7 +252,7 @@ class OpenAIModel:
         as_text = bool(request.tools) and (self._refuses_tools or self.tool_calling == "json")
         assembler = ReplyAssembler(TextProtocolSink(sink) if as_text else sink, origin)
         await connection.admission.admit()
-        async with _errors_translated(self.name, origin):
+        async with errors_translated(self.name, origin):
             response = await client.post(
                 self._path(client),
                 cast_to=sdk_httpx().Response,
@@ -268,7 +260,7 @@ class OpenAIModel:
                 options=self._options(),
                 stream=request.stream,
             )
-        reply = await _read(response, assembler)
+        reply = await read_response(response, assembler)
         return read_reply(reply, sink) if as_text else reply
 
     def _body(self, request: ModelRequest, origin: str, *, as_text: bool) -> bytes:
@@ -318,142 +310,6 @@ _REFUSES_TOOLS = re.compile(
     r"|(unrecognized|unknown|unexpected|unsupported|extra)\b[^.]{0,60}\btools?\b",
     re.IGNORECASE | re.DOTALL,
 )
-_TOO_LONG = re.compile(
-    r"context[ _]?(length|window|size)|maximum context|too many (input )?tokens|prompt is too long", re.IGNORECASE
-)
-
-
-async def _read(response: Any, assembler: ReplyAssembler) -> Reply:
-    """The reply in a response: events or JSON, by its content type, whatever was asked for."""
-    try:
-        content_type = response.headers.get("content-type", "").lower()
-        if response.is_stream_consumed or "json" in content_type:
-            body = await response.aread()
-            if not _is_events(content_type, body):
-                return assembler.whole(body, response.status_code)
-            return await _read_events(_once(body), assembler)
-        if "event-stream" in content_type:
-            return await _read_events(response.aiter_bytes(), assembler)
-        return await _read_unlabelled(response, assembler)
-    except timeout_errors() as error:
-        raise ModelTimeoutError(
-            "The server went silent in the middle of its reply. Raise timeout= if it needs longer.",
-            partial=assembler.partial(),
-        ) from error
-    except transport_errors() as error:
-        raise assembler.interrupted(_because(error)) from error
-    finally:
-        await response.aclose()
-
-
-async def _read_unlabelled(response: Any, assembler: ReplyAssembler) -> Reply:
-    """A body without a content type that helps: its first bytes tell."""
-    chunks = response.aiter_bytes()
-    first = b""
-    async for chunk in chunks:
-        first += chunk
-        if first.strip():
-            break
-    if _is_events("", first):
-        return await _read_events(_once(first, chunks), assembler)
-    return assembler.whole(first + b"".join([chunk async for chunk in chunks]), response.status_code)
-
-
-async def _read_events(chunks: AsyncIterator[bytes], assembler: ReplyAssembler) -> Reply:
-    parser = EventParser()
-    async for chunk in chunks:
-        for name, data in parser.feed(chunk):
-            if assembler.event(name, data):
-                return assembler.end(done=True)
-    done = False
-    for name, data in parser.close():
-        done = assembler.event(name, data)
-    return assembler.end(done=done)
-
-
-async def _once(first: bytes, rest: AsyncIterator[bytes] | None = None) -> AsyncIterator[bytes]:
-    yield first
-    if rest is not None:
-        async for chunk in rest:
-            yield chunk
-
-
-def _is_events(content_type: str, body: bytes) -> bool:
-    start = body.lstrip()[:6]
-    return "event-stream" in content_type or start.startswith((b"data:", b"event:", b":"))
-
-
-@asynccontextmanager
-async def _errors_translated(model: str, base_url: str) -> AsyncIterator[None]:
-    """The SDK's errors as ours, each with a remedy."""
-    import openai
-
-    try:
-        yield
-    except openai.APIConnectionError as error:
-        reason = _root(error)
-        refused = isinstance(reason, OSError) and not isinstance(reason, TimeoutError)
-        if isinstance(error, openai.APITimeoutError) and not refused:  # aiohttp's transport calls both a timeout
-            raise ModelTimeoutError(
-                f"{base_url} did not answer in time ({_because(error)}). Is the server overloaded? Raise timeout= if "
-                "it needs longer."
-            ) from error
-        raise ModelConnectionError(
-            f"Cannot reach {base_url} ({_because(error)}). Is the server running, and is the base URL right "
-            "(base_url= or OPENAI_BASE_URL)?"
-        ) from error
-    except openai.APIStatusError as error:
-        raise _status_error(error, model, base_url) from error
-    except openai.OpenAIError as error:
-        raise ModelError(f"The OpenAI client failed: {_because(error)}") from error
-
-
-def _status_error(error: Any, model: str, base_url: str) -> ModelError:
-    status: int = error.status_code
-    said = str(error.message)
-    wanted: Callable[..., ModelError] = BadRequestError
-    remedy = ""
-    if status == 429:
-        wanted, remedy = RateLimitError, "Send fewer requests at once, or raise the account's limit."
-        if "insufficient_quota" in said or error.code == "insufficient_quota":
-            wanted, remedy = _out_of_quota, "The account has no credit left."
-    elif status in (408, 409) or status >= 500:
-        wanted, remedy = ServerError, "The server failed; try again later."
-    elif status in (401, 403):
-        wanted, remedy = AuthenticationError, "Check the API key (OPENAI_API_KEY) and what it may use."
-    elif status == 404:
-        wanted = ModelNotFoundError
-        remedy = f"Check the model's name ({model!r}) and the base URL ({base_url})."
-    elif error.code == "context_length_exceeded" or _TOO_LONG.search(said):
-        wanted, remedy = ContextLengthError, "Shorten the conversation, or take a model with a larger context."
-    return wanted(
-        f"{said[:EXCERPT]} {remedy}".strip(),
-        status=status,
-        retryable=_should_retry(error.response.headers),
-        retry_after=retry_after(error.response.headers),
-        body=error.response.text[:EXCERPT],
-    )
-
-
-def _out_of_quota(message: str, **details: Any) -> RateLimitError:
-    return RateLimitError(message, **{**details, "retryable": False})
-
-
-def _should_retry(headers: Mapping[str, str]) -> bool | None:
-    """What the server says itself, in the header that the OpenAI SDK follows too."""
-    return {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
-
-
-def _because(error: BaseException) -> str:
-    """The innermost reason of an error, in words."""
-    error = _root(error)
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-
-
-def _root(error: BaseException) -> BaseException:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error
 
 
 def _is_async_client(client: object) -> bool:

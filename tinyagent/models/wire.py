@@ -7,7 +7,6 @@ Servers differ from it in many small ways; what is done about each is told where
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -24,6 +23,8 @@ from tinyagent.core.errors import (
 from tinyagent.core.messages import Call, Reply
 from tinyagent.core.usage import Usage
 from tinyagent.models.base import Sink
+from tinyagent.models.calls import OpenCall, parse_arguments
+from tinyagent.models.think import ThinkSplitter
 
 #: Characters of a server's body that an error quotes.
 EXCERPT = 500
@@ -31,8 +32,6 @@ CUT_CALL = (
     "This call did not run: the reply was cut by the token limit (finish_reason 'length') in the middle of its "
     "arguments. Call again with shorter arguments, or split the work into several calls."
 )
-#: What matters for finding the end of a JSON object: quotes, brackets, and escapes to step over.
-_STRUCTURE = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
 
 
 class ReplyAssembler:
@@ -50,9 +49,9 @@ class ReplyAssembler:
         self._reasoning: list[str] = []
         self._reasoning_field = ""
         self._refusal: list[str] = []
-        self._think = _ThinkSplitter()
-        self._calls: list[_OpenCall] = []
-        self._by_index: dict[int, _OpenCall] = {}
+        self._think = ThinkSplitter()
+        self._calls: list[OpenCall] = []
+        self._by_index: dict[int, OpenCall] = {}
         self._usage = Usage(requests=1)
         self._finish_reason: str | None = None
         self._heard = False  # a choice has arrived
@@ -227,7 +226,7 @@ class ReplyAssembler:
         call_id = str(item.get("id") or "")
         call = None if separate else self._same(item.get("index"), call_id, name, arguments)
         if call is None:
-            call = _OpenCall(call_id)
+            call = OpenCall(call_id)
             self._calls.append(call)
             if isinstance(index := item.get("index"), int):
                 self._by_index[index] = call
@@ -243,7 +242,7 @@ class ReplyAssembler:
             if not separate and call.complete:
                 self._seal(call, None, {other.id for other in self._calls if other is not call})
 
-    def _same(self, index: object, call_id: str, name: str, arguments: str) -> _OpenCall | None:
+    def _same(self, index: object, call_id: str, name: str, arguments: str) -> OpenCall | None:
         """The call that a delta belongs to; `None` when it begins a new one."""
         if isinstance(index, int):
             call = self._by_index.get(index)
@@ -258,153 +257,12 @@ class ReplyAssembler:
             return None
         return call
 
-    def _seal(self, call: _OpenCall, problem: str | None, taken: set[str]) -> None:
+    def _seal(self, call: OpenCall, problem: str | None, taken: set[str]) -> None:
         arguments, raw, fault = parse_arguments(call.arguments)
         fresh = {} if not call.id or call.id in taken else {"id": call.id}
         call.sealed = Call(call.name, arguments, raw=raw, problem=problem or fault, **fresh)
         call.id = call.sealed.id
         self._sink.call(call.sealed)
-
-
-class _OpenCall:
-    """A call that is still being written."""
-
-    __slots__ = ("_depth", "_escaped", "_in_string", "_parts", "complete", "id", "name", "sealed")
-
-    def __init__(self, call_id: str) -> None:
-        self.id = call_id
-        self.name = ""
-        self.sealed: Call | None = None
-        #: The arguments are a complete JSON object that is not empty.
-        self.complete = False
-        self._parts: list[str] = []
-        self._depth = 0
-        self._in_string = False
-        self._escaped = False
-
-    @property
-    def arguments(self) -> str:
-        return "".join(self._parts)
-
-    def add_name(self, part: str) -> None:
-        if part and part != self.name and not self._parts:  # a repeated name is no second half
-            self.name += part
-
-    def add_arguments(self, part: str) -> bool:
-        """Add a fragment; false when it changes nothing."""
-        if self.complete:
-            return bool(part.strip())
-        if part.startswith("{") and not self._depth and self.arguments.strip() == "{}":
-            self._parts.clear()  # an empty object that held the place of the real one
-        self._parts.append(part)
-        if self._scan(part):
-            text = self.arguments
-            self.complete = text.strip() != "{}" and _parses(text)
-        return True
-
-    def _scan(self, part: str) -> bool:
-        """Whether an object closes in this fragment; each character is read once."""
-        closes = False
-        part = part[1:] if self._escaped else part
-        for mark in _STRUCTURE.findall(part):
-            if mark == '"':
-                self._in_string = not self._in_string
-            elif mark[0] != "\\" and not self._in_string:
-                self._depth += 1 if mark in "{[" else -1
-                closes = closes or self._depth == 0
-        self._escaped = (len(part) - len(part.rstrip("\\"))) % 2 == 1  # its character comes next
-        return closes
-
-
-class _ThinkSplitter:
-    """Parts a `<think>` block at the start of the text from the rest, however it is cut."""
-
-    __slots__ = ("_held", "_state")
-
-    def __init__(self) -> None:
-        self._state = "start"
-        self._held = ""
-
-    def split(self, text: str) -> tuple[str, str]:
-        """The reasoning and the answer text that `text` completes."""
-        if self._state == "answer":
-            return "", text
-        text = self._held + text
-        self._held = ""
-        if self._state == "start":
-            head = text.lstrip()
-            if not head.startswith("<think>"):
-                if "<think>".startswith(head):
-                    self._held = text
-                    return "", ""
-                self._state = "answer"
-                return "", text
-            self._state, text = "think", head[7:].lstrip("\n")
-        reasoning, tag, answer = text.partition("</think>")
-        if tag:
-            self._state = "gap" if not answer.strip() else "answer"
-            return reasoning, answer.lstrip()
-        if self._state == "gap":  # white space between the block and the answer
-            self._state = "gap" if not text.strip() else "answer"
-            return "", text.lstrip()
-        held = next((size for size in range(7, 0, -1) if text.endswith("</think>"[:size])), 0)
-        self._held = text[len(text) - held :]
-        return text[: len(text) - held], ""
-
-    def rest(self) -> tuple[str, str]:
-        """What was held back when the reply ended."""
-        held, self._held = self._held, ""
-        return (held, "") if self._state == "think" else ("", held)
-
-
-def parse_arguments(text: str) -> tuple[dict[str, Any], str, str | None]:
-    """The arguments in a call's text, the JSON to replay for them, and what is wrong, for the model.
-
-    `null` and nothing are an empty object. Text that is no JSON object gives an empty one and a problem.
-    """
-    if not text.strip():
-        return {}, "{}", None
-    try:
-        value, raw = _loads(text), text
-    except RecursionError:
-        return {}, "{}", "The arguments are nested too deeply."
-    except json.JSONDecodeError as error:
-        try:  # line breaks inside strings are the most common slip
-            value = json.loads(text, strict=False, parse_constant=_no_constant)
-            raw = json.dumps(value, ensure_ascii=False)
-        except (ValueError, RecursionError):
-            near = text[max(0, error.pos - 20) : error.pos + 20]
-            where = f"line {error.lineno} column {error.colno}"
-            return {}, "{}", f"The arguments are not valid JSON: {error.msg} at {where}, near {near!r}."
-    except ValueError as error:
-        return {}, "{}", f"The arguments are not valid JSON: {error}."
-    if isinstance(value, str):  # an object that was encoded twice
-        return parse_arguments(value) if value.lstrip().startswith("{") else ({}, "{}", _not_an_object(value))
-    if value is None:
-        return {}, "{}", None
-    if not isinstance(value, dict):
-        return {}, "{}", _not_an_object(value)
-    return value, raw, None
-
-
-def _not_an_object(value: object) -> str:
-    return f'The arguments must be a JSON object such as {{"name": "value"}}, not {type(value).__name__}.'
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _loads(text: str) -> Any:
-    return json.loads(text, parse_constant=_no_constant)
-
-
-def _parses(text: str) -> bool:
-    try:
-        _loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 def _object(text: str, status: int) -> dict[str, Any]:

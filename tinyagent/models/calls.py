@@ -1,0 +1,114 @@
+"""A tool call while it is written: when it is complete, and what its arguments are."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from tinyagent.core.messages import Call
+
+#: What matters for finding the end of a JSON object: quotes, brackets, and escapes to step over.
+_STRUCTURE = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
+
+
+class OpenCall:
+    """A call that is still being written."""
+
+    __slots__ = ("_depth", "_escaped", "_in_string", "_parts", "complete", "id", "name", "sealed")
+
+    def __init__(self, call_id: str) -> None:
+        self.id = call_id
+        self.name = ""
+        self.sealed: Call | None = None
+        #: The arguments are a complete JSON object that is not empty.
+        self.complete = False
+        self._parts: list[str] = []
+        self._depth = 0
+        self._in_string = False
+        self._escaped = False
+
+    @property
+    def arguments(self) -> str:
+        """The text so far."""
+        return "".join(self._parts)
+
+    def add_name(self, part: str) -> None:
+        """Add a part of the name; servers also repeat it whole."""
+        if part and part != self.name and not self._parts:  # a repeated name is no second half
+            self.name += part
+
+    def add_arguments(self, part: str) -> bool:
+        """Add a fragment; false when it changes nothing."""
+        if self.complete:
+            return bool(part.strip())
+        if part.startswith("{") and not self._depth and self.arguments.strip() == "{}":
+            self._parts.clear()  # an empty object that held the place of the real one
+        self._parts.append(part)
+        if self._scan(part):
+            text = self.arguments
+            self.complete = text.strip() != "{}" and _parses(text)
+        return True
+
+    def _scan(self, part: str) -> bool:
+        """Whether an object closes in this fragment; each character is read once."""
+        closes = False
+        part = part[1:] if self._escaped else part
+        for mark in _STRUCTURE.findall(part):
+            if mark == '"':
+                self._in_string = not self._in_string
+            elif mark[0] != "\\" and not self._in_string:
+                self._depth += 1 if mark in "{[" else -1
+                closes = closes or self._depth == 0
+        self._escaped = (len(part) - len(part.rstrip("\\"))) % 2 == 1  # its character comes next
+        return closes
+
+
+def parse_arguments(text: str) -> tuple[dict[str, Any], str, str | None]:
+    """The arguments in a call's text, the JSON to replay for them, and what is wrong, for the model.
+
+    `null` and nothing are an empty object. Text that is no JSON object gives an empty one and a problem.
+    """
+    if not text.strip():
+        return {}, "{}", None
+    try:
+        value, raw = _loads(text), text
+    except RecursionError:
+        return {}, "{}", "The arguments are nested too deeply."
+    except json.JSONDecodeError as error:
+        try:  # line breaks inside strings are the most common slip
+            value = json.loads(text, strict=False, parse_constant=_no_constant)
+            raw = json.dumps(value, ensure_ascii=False)
+        except (ValueError, RecursionError):
+            near = text[max(0, error.pos - 20) : error.pos + 20]
+            where = f"line {error.lineno} column {error.colno}"
+            return {}, "{}", f"The arguments are not valid JSON: {error.msg} at {where}, near {near!r}."
+    except ValueError as error:
+        return {}, "{}", f"The arguments are not valid JSON: {error}."
+    if isinstance(value, str):  # an object that was encoded twice
+        return parse_arguments(value) if value.lstrip().startswith("{") else ({}, "{}", _not_an_object(value))
+    if value is None:
+        return {}, "{}", None
+    if not isinstance(value, dict):
+        return {}, "{}", _not_an_object(value)
+    return value, raw, None
+
+
+def _not_an_object(value: object) -> str:
+    return f'The arguments must be a JSON object such as {{"name": "value"}}, not {type(value).__name__}.'
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _loads(text: str) -> Any:
+    return json.loads(text, parse_constant=_no_constant)
+
+
+def _parses(text: str) -> bool:
+    try:
+        _loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,99 @@
+"""The errors of the OpenAI SDK as ours, each with what to do about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from tinyagent.core.errors import (
+    AuthenticationError,
+    BadRequestError,
+    ContextLengthError,
+    ModelConnectionError,
+    ModelError,
+    ModelNotFoundError,
+    ModelTimeoutError,
+    RateLimitError,
+    ServerError,
+)
+from tinyagent.models.retry import retry_after
+from tinyagent.models.wire import EXCERPT
+
+_TOO_LONG = re.compile(
+    r"context[ _]?(length|window|size)|maximum context|too many (input )?tokens|prompt is too long", re.IGNORECASE
+)
+
+
+@asynccontextmanager
+async def errors_translated(model: str, base_url: str) -> AsyncIterator[None]:
+    """The SDK's errors as ours, each with a remedy."""
+    import openai
+
+    try:
+        yield
+    except openai.APIConnectionError as error:
+        reason = _root(error)
+        refused = isinstance(reason, OSError) and not isinstance(reason, TimeoutError)
+        if isinstance(error, openai.APITimeoutError) and not refused:  # aiohttp's transport calls both a timeout
+            raise ModelTimeoutError(
+                f"{base_url} did not answer in time ({reason_of(error)}). Is the server overloaded? Raise timeout= if "
+                "it needs longer."
+            ) from error
+        raise ModelConnectionError(
+            f"Cannot reach {base_url} ({reason_of(error)}). Is the server running, and is the base URL right "
+            "(base_url= or OPENAI_BASE_URL)?"
+        ) from error
+    except openai.APIStatusError as error:
+        raise _status_error(error, model, base_url) from error
+    except openai.OpenAIError as error:
+        raise ModelError(f"The OpenAI client failed: {reason_of(error)}") from error
+
+
+def _status_error(error: Any, model: str, base_url: str) -> ModelError:
+    status: int = error.status_code
+    said = str(error.message)
+    wanted: Callable[..., ModelError] = BadRequestError
+    remedy = ""
+    if status == 429:
+        wanted, remedy = RateLimitError, "Send fewer requests at once, or raise the account's limit."
+        if "insufficient_quota" in said or error.code == "insufficient_quota":
+            wanted, remedy = _out_of_quota, "The account has no credit left."
+    elif status in (408, 409) or status >= 500:
+        wanted, remedy = ServerError, "The server failed; try again later."
+    elif status in (401, 403):
+        wanted, remedy = AuthenticationError, "Check the API key (OPENAI_API_KEY) and what it may use."
+    elif status == 404:
+        wanted = ModelNotFoundError
+        remedy = f"Check the model's name ({model!r}) and the base URL ({base_url})."
+    elif error.code == "context_length_exceeded" or _TOO_LONG.search(said):
+        wanted, remedy = ContextLengthError, "Shorten the conversation, or take a model with a larger context."
+    return wanted(
+        f"{said[:EXCERPT]} {remedy}".strip(),
+        status=status,
+        retryable=_should_retry(error.response.headers),
+        retry_after=retry_after(error.response.headers),
+        body=error.response.text[:EXCERPT],
+    )
+
+
+def _out_of_quota(message: str, **details: Any) -> RateLimitError:
+    return RateLimitError(message, **{**details, "retryable": False})
+
+
+def _should_retry(headers: Mapping[str, str]) -> bool | None:
+    """What the server says itself, in the header that the OpenAI SDK follows too."""
+    return {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
+
+
+def reason_of(error: BaseException) -> str:
+    """The innermost reason of an error, in words."""
+    error = _root(error)
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _root(error: BaseException) -> BaseException:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error

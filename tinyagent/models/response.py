@@ -1,0 +1,73 @@
+"""An HTTP response to a `Reply`: events or JSON, by what it is rather than by what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from tinyagent.core.errors import ModelTimeoutError
+from tinyagent.core.messages import Reply
+from tinyagent.models.failures import reason_of
+from tinyagent.models.sse import EventParser
+from tinyagent.models.transport import timeout_errors, transport_errors
+from tinyagent.models.wire import ReplyAssembler
+
+
+async def read_response(response: Any, assembler: ReplyAssembler) -> Reply:
+    """The reply in a response: events or JSON, by its content type, whatever was asked for."""
+    try:
+        content_type = response.headers.get("content-type", "").lower()
+        if response.is_stream_consumed or "json" in content_type:
+            body = await response.aread()
+            if not _is_events(content_type, body):
+                return assembler.whole(body, response.status_code)
+            return await _read_events(_once(body), assembler)
+        if "event-stream" in content_type:
+            return await _read_events(response.aiter_bytes(), assembler)
+        return await _read_unlabelled(response, assembler)
+    except timeout_errors() as error:
+        raise ModelTimeoutError(
+            "The server went silent in the middle of its reply. Raise timeout= if it needs longer.",
+            partial=assembler.partial(),
+        ) from error
+    except transport_errors() as error:
+        raise assembler.interrupted(reason_of(error)) from error
+    finally:
+        await response.aclose()
+
+
+async def _read_unlabelled(response: Any, assembler: ReplyAssembler) -> Reply:
+    """A body without a content type that helps: its first bytes tell."""
+    chunks = response.aiter_bytes()
+    first = b""
+    async for chunk in chunks:
+        first += chunk
+        if first.strip():
+            break
+    if _is_events("", first):
+        return await _read_events(_once(first, chunks), assembler)
+    return assembler.whole(first + b"".join([chunk async for chunk in chunks]), response.status_code)
+
+
+async def _read_events(chunks: AsyncIterator[bytes], assembler: ReplyAssembler) -> Reply:
+    parser = EventParser()
+    async for chunk in chunks:
+        for name, data in parser.feed(chunk):
+            if assembler.event(name, data):
+                return assembler.end(done=True)
+    done = False
+    for name, data in parser.close():
+        done = assembler.event(name, data)
+    return assembler.end(done=done)
+
+
+async def _once(first: bytes, rest: AsyncIterator[bytes] | None = None) -> AsyncIterator[bytes]:
+    yield first
+    if rest is not None:
+        async for chunk in rest:
+            yield chunk
+
+
+def _is_events(content_type: str, body: bytes) -> bool:
+    start = body.lstrip()[:6]
+    return "event-stream" in content_type or start.startswith((b"data:", b"event:", b":"))
