@@ -37,7 +37,7 @@ Output = TypeVar("Output")
 #: How a run ended, and with what.
 Ending: TypeAlias = tuple[State, Any]
 
-ANSWER_OR_CALL = "Your reply was empty. Answer, or call a tool."
+ANSWER_OR_CALL = "Your reply held neither an answer nor a call. Answer, or call a tool."
 LAST_WORD = "You have used all your steps. Answer now with what you know; you cannot call tools any more."
 GO_ON = "Your reply was cut by the token limit. Go on exactly where it stopped, without repeating anything."
 
@@ -216,8 +216,10 @@ class Agent(ABC, Generic[Output]):
             if observation.error is None and self._returns_answer(observation):
                 return "success", observation.value
         if reply.calls:
+            run.asked_again = False
             return None
-        if not reply.text.strip() or reply.finish_reason == "tool_calls":
+        announced = reply.finish_reason == "tool_calls" and not run.asked_again  # calls that never came
+        if announced or not reply.text.strip():
             if run.asked_again:
                 raise EmptyReplyError(
                     "The model wrote neither an answer nor a call, twice in a row "

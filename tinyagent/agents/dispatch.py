@@ -80,7 +80,9 @@ class Dispatch:
         """A call is complete: it starts now if it may."""
         self._run.emit(CallSealed(call))
         tool = self._tools.get(call.name)
-        if self._eager and tool is not None and tool.eager and not tool.exclusive and self._barrier is None:
+        if tool is not None and tool.exclusive:
+            self._eager = False  # nor do the calls after it start before it
+        if self._eager and tool is not None and tool.eager:
             self._start(call)
 
     # ---- running the calls

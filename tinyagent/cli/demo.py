@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +10,9 @@ from tinyagent.agents.react import ReactAgent
 from tinyagent.cli.show import Terminal
 from tinyagent.core.messages import Reply
 from tinyagent.core.tool import Tool
-from tinyagent.models.loopback import ScriptedRequest, ScriptedServer
-from tinyagent.models.openai import OpenAIModel
+from tinyagent.models.loopback import ScriptedRequest
 from tinyagent.models.script import Item, call
+from tinyagent.testing.offline import model_or_script, online
 
 if TYPE_CHECKING:
     from tinyagent.core.result import RunResult
@@ -59,17 +58,11 @@ def script(request: ScriptedRequest) -> Item:
 async def demo(question: str | None, model: str, terminal: Terminal) -> RunResult[Any]:
     """Run the demo: against the model of the environment, or offline against the scripted server."""
     tools: list[Tool[..., Any]] = [Tool(weather), Tool(to_fahrenheit)]
-    if os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL"):
-        agent = ReactAgent(tools, model=OpenAIModel(model), instructions=INSTRUCTIONS)
-        return await _ask(agent, question or QUESTION, terminal)
-    print("Offline: no OPENAI_API_KEY or OPENAI_BASE_URL is set, so a scripted server on this machine is the model.")
-    if question is not None:
-        print(f"It can only answer its own question, not {question!r}.")
-    async with ScriptedServer(script, delay=0.03) as server:
-        agent = ReactAgent(tools, model=server.model(), instructions=INSTRUCTIONS)
-        return await _ask(agent, QUESTION, terminal)
-
-
-async def _ask(agent: ReactAgent, question: str, terminal: Terminal) -> RunResult[Any]:
-    print(f"\n{question}\n", flush=True)
-    return await terminal.show(agent.stream(question))
+    async with model_or_script(script, model=model, delay=0.03) as found:
+        if question is not None and not online():
+            print(f"It can only answer its own question, not {question!r}.")
+            question = None
+        question = question or QUESTION
+        print(f"\n{question}\n", flush=True)
+        agent = ReactAgent(tools, model=found, instructions=INSTRUCTIONS)
+        return await terminal.show(agent.stream(question))

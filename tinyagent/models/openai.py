@@ -13,7 +13,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack
 from weakref import WeakKeyDictionary
 
@@ -90,7 +90,8 @@ class _Connection:
     """A client and how many are using it; ours is closed when nobody does."""
 
     client: AsyncOpenAI
-    admission: Admission
+    native: NativeTools
+    admission: Admission = field(default_factory=Admission)
     users: int = 0
 
 
@@ -159,7 +160,6 @@ class OpenAIModel:
         self._http = http
         self._settings = settings
         self._head, self._stream_head = self._heads()
-        self._native: NativeTools | None = None
         self._text = TextTools()
         self._refuses_tools = False
         self._refuses_stream_options = False
@@ -190,7 +190,9 @@ class OpenAIModel:
         loop = asyncio.get_running_loop()
         connection = self._connections.get(loop)
         if connection is None:
-            connection = self._connections[loop] = _Connection(self._given or self._new_client(), Admission())
+            client = self._given or self._new_client()
+            connection = _Connection(client, NativeTools(str(client.base_url)))
+            self._connections[loop] = connection
         return connection
 
     def _new_client(self) -> AsyncOpenAI:
@@ -249,29 +251,26 @@ class OpenAIModel:
     async def _ask(self, connection: _Connection, request: ModelRequest, sink: Sink) -> Reply:
         client: Any = connection.client  # the SDK types a raw streamed response as a stream of events
         origin = str(client.base_url)
-        as_text = bool(request.tools) and (self._refuses_tools or self.tool_calling == "json")
-        assembler = ReplyAssembler(TextProtocolSink(sink) if as_text else sink, origin)
+        as_text = self._refuses_tools or self.tool_calling == "json"
+        by_protocol = as_text and bool(request.tools)
+        assembler = ReplyAssembler(TextProtocolSink(sink) if by_protocol else sink, origin)
         await connection.admission.admit()
         async with errors_translated(self.name, origin):
             response = await client.post(
                 self._path(client),
                 cast_to=sdk_httpx().Response,
-                content=self._body(request, origin, as_text=as_text),
+                content=self._body(request, self._text if as_text else connection.native),
                 options=self._options(),
                 stream=request.stream,
             )
         reply = await read_response(response, assembler)
-        return read_reply(reply, sink) if as_text else reply
+        return read_reply(reply, sink) if by_protocol else reply
 
-    def _body(self, request: ModelRequest, origin: str, *, as_text: bool) -> bytes:
+    def _body(self, request: ModelRequest, dialect: NativeTools | TextTools) -> bytes:
         head = self._head
         if request.stream:
             head = self._head + b'"stream":true,' if self._refuses_stream_options else self._stream_head
-        if as_text or self.tool_calling == "json":
-            return head + self._text.body(request) + b"}"
-        if self._native is None:
-            self._native = NativeTools(origin)
-        return head + self._native.body(request) + b"}"
+        return head + dialect.body(request) + b"}"
 
     def _heads(self) -> tuple[bytes, bytes]:
         """The part of the body that every request shares, plain and streamed."""
@@ -284,11 +283,10 @@ class OpenAIModel:
         return head, head + b'"stream":true,"stream_options":{"include_usage":true},'
 
     def _options(self) -> dict[str, Any]:
-        options: dict[str, Any] = {"max_retries": 0}  # retries are ours: visible, and bounded by the run
+        # Retries are ours: visible, and bounded by the run.
+        options: dict[str, Any] = {"max_retries": 0, "headers": dict(self._settings.get("extra_headers", {}))}
         if self._given is not None and self._timeout is not None:
             options["timeout"] = self._timeout
-        if headers := self._settings.get("extra_headers"):
-            options["headers"] = dict(headers)
         if query := self._settings.get("extra_query"):
             options["params"] = dict(query)
         return options

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,6 +13,9 @@ from tinyagent.models.failures import reason_of
 from tinyagent.models.sse import EventParser
 from tinyagent.models.transport import timeout_errors, transport_errors
 from tinyagent.models.wire import ReplyAssembler
+
+#: Seconds that a server may keep a stream open after its `[DONE]`.
+LONGEST_DRAIN = 1.0
 
 
 async def read_response(response: Any, assembler: ReplyAssembler) -> Reply:
@@ -54,11 +59,20 @@ async def _read_events(chunks: AsyncIterator[bytes], assembler: ReplyAssembler) 
     async for chunk in chunks:
         for name, data in parser.feed(chunk):
             if assembler.event(name, data):
+                await _drain(chunks)
                 return assembler.end(done=True)
     done = False
     for name, data in parser.close():
         done = assembler.event(name, data)
     return assembler.end(done=done)
+
+
+async def _drain(chunks: AsyncIterator[bytes]) -> None:
+    """Read what follows `[DONE]`, normally nothing: only a response read to its end frees its connection."""
+    with contextlib.suppress(TimeoutError, *transport_errors()):
+        async with asyncio.timeout(LONGEST_DRAIN):
+            async for _ in chunks:
+                pass
 
 
 async def _once(first: bytes, rest: AsyncIterator[bytes] | None = None) -> AsyncIterator[bytes]:

@@ -87,7 +87,7 @@ class ReplyAssembler:
             MalformedReplyError: The data is not JSON.
             ProtocolError: More arguments for a call that was already complete.
         """
-        if data == "[DONE]":
+        if data.strip() == "[DONE]":
             return True
         self._events += 1
         try:

@@ -2,6 +2,7 @@
 
 `ScriptedModel` replaces the model. `ScriptedServer` is a real HTTP server on loopback that speaks the OpenAI
 protocol, so that `OpenAIModel` and the `openai` package are exercised too; it can misbehave in any way.
+`model_or_script` takes the environment's model, and a scripted server where there is none.
 
 With pytest, `pytest_plugins = ["tinyagent.testing.fixtures"]` in `conftest.py` gives the fixtures
 `scripted_model` and `scripted_server`.
@@ -11,6 +12,7 @@ from tinyagent.core.messages import Reply
 from tinyagent.models.loopback import ScriptedRequest, ScriptedServer
 from tinyagent.models.script import CUT, Item, RawReply, RawStream, call
 from tinyagent.models.scripted import ScriptedModel
+from tinyagent.testing.offline import model_or_script
 
 __all__ = [
     "CUT",
@@ -22,4 +24,5 @@ __all__ = [
     "ScriptedRequest",
     "ScriptedServer",
     "call",
+    "model_or_script",
 ]

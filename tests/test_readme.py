@@ -1,0 +1,64 @@
+"""Every Python snippet of the README runs, in order, against a scripted server."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tinyagent.testing import ScriptedRequest, ScriptedServer, call
+
+README = Path(__file__).parent.parent / "README.md"
+SNIPPETS = re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def reply(request: ScriptedRequest):
+    """Calls the tool that is on offer, then answers."""
+    asked = request.messages[-1]
+    tools = [tool["function"]["name"] for tool in request.body.get("tools", [])]
+    if asked["role"] == "user" and tools:
+        return call(tools[0], city="Lisbon")
+    return f"Answer to {len(request.messages)} messages"
+
+
+async def test_every_snippet_runs(tmp_path: Path) -> None:
+    program = tmp_path / "readme.py"
+    program.write_text("\n\n".join(SNIPPETS), encoding="utf-8")
+    async with ScriptedServer(reply) as server:
+        output = await run(program, server.url)
+    assert output.count("Answer to 3 messages") >= 3
+    assert "Sunny and 21 °C in Lisbon" in output
+    assert "You said: Hello" in output
+
+
+async def test_the_ten_lines_run_alone(tmp_path: Path) -> None:
+    program = tmp_path / "ten_lines.py"
+    program.write_text(SNIPPETS[0], encoding="utf-8")
+    async with ScriptedServer(reply) as server:
+        assert await run(program, server.url) == "Answer to 3 messages\n"
+        answered = server.requests[-1].messages[-1]
+    assert answered["content"] == "Sunny and 21 °C in Lisbon"
+
+
+@pytest.mark.parametrize("command", ["make demo", "make test", "tinyagent demo", "tinyagent run"])
+def test_the_commands_are_shown(command: str) -> None:
+    assert command in README.read_text(encoding="utf-8")
+
+
+async def run(program: Path, base_url: str) -> str:
+    """What the program prints; it must succeed, and say nothing on standard error."""
+    import asyncio
+
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-W",
+        "error",
+        str(program),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={"OPENAI_BASE_URL": base_url, "PYTHONUTF8": "1", "PATH": ""},
+    )
+    output, errors = await process.communicate()
+    assert (process.returncode, errors.decode()) == (0, "")
+    return output.decode()

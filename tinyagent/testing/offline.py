@@ -1,0 +1,42 @@
+"""One program for both: the environment's model where there is one, a scripted server where there is none."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from tinyagent.models.loopback import ScriptedServer
+from tinyagent.models.openai import OpenAIModel
+from tinyagent.models.script import Item
+
+OFFLINE = "Offline: no OPENAI_API_KEY or OPENAI_BASE_URL is set, so a scripted server on this machine is the model."
+
+
+def online() -> bool:
+    """Whether the environment names a model server: `OPENAI_API_KEY` or `OPENAI_BASE_URL` is set."""
+    return bool(os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL"))
+
+
+@asynccontextmanager
+async def model_or_script(
+    replies: Iterable[Item] | Callable[..., Any], *, model: str | None = None, delay: float = 0.0
+) -> AsyncIterator[OpenAIModel]:
+    """The model for an example that must run anywhere.
+
+    With a key or base URL in the environment it is that server's `model` (default: `OPENAI_MODEL`, or
+    gpt-4o-mini). Without one it is a `ScriptedServer` that says `replies`, and a line on standard output says so.
+
+    Args:
+        replies: As for `ScriptedServer`.
+        model: The real model's name.
+        delay: Seconds between the pieces of what the scripted server streams.
+    """
+    if online():
+        async with OpenAIModel(model or os.environ.get("OPENAI_MODEL") or "gpt-4o-mini") as real:
+            yield real
+        return
+    print(OFFLINE, flush=True)  # noqa: T201 - the one line that must not be missed
+    async with ScriptedServer(replies, delay=delay) as server, server.model() as scripted:
+        yield scripted
