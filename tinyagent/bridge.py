@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from contextvars import copy_context
 from typing import Any, TypeVar
 
@@ -51,15 +53,39 @@ def _run_in_thread(coroutine: Coroutine[Any, Any, T]) -> T:
         except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
             failure.append(error)
 
-    thread = threading.Thread(target=work, name="tinyagent run_sync")
-    thread.start()
-    try:
-        thread.join()
-    except KeyboardInterrupt:
+    def cancel() -> None:
         for loop, task in running:
-            loop.call_soon_threadsafe(task.cancel)
+            with contextlib.suppress(RuntimeError):  # it has just ended
+                loop.call_soon_threadsafe(task.cancel)
+
+    thread = threading.Thread(target=work, name="tinyagent run_sync")
+    with _interrupts_go_to(cancel):
+        thread.start()
         thread.join()
-        raise
     if failure:
         raise failure[0]
     return outcome[0]
+
+
+@contextlib.contextmanager
+def _interrupts_go_to(cancel: Callable[[], None]) -> Iterator[None]:
+    """Ctrl-C calls `cancel`, and raises KeyboardInterrupt at the end of the block.
+
+    The running loop's own handler would only mark its task, which cannot act while this thread waits.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    interrupted: list[int] = []
+
+    def on_interrupt(number: int, _: object) -> None:
+        interrupted.append(number)
+        cancel()
+
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if interrupted:
+        raise KeyboardInterrupt

@@ -388,9 +388,13 @@ async def test_the_last_request_keeps_the_tools_and_forbids_calls(scripted_serve
 
 async def test_calls_in_the_last_reply_do_not_run_and_its_text_is_the_answer(scripted_model):
     used = []
+
+    def note(value: str) -> None:
+        used.append(value)
+
     last = Reply("Best guess: 2.", (Call("note", {"value": "late"}),), finish_reason="tool_calls")
     model = scripted_model([call("note", value="early"), last])
-    agent = ReactAgent([Tool(lambda value: used.append(value), name="note")], model=model, limits=Limits(steps=1))
+    agent = ReactAgent([note], model=model, limits=Limits(steps=1))
     result = await agent.run("Note.")
     assert (result.output, result.state, used) == ("Best guess: 2.", "step_limit_reached", ["early"])
     assert result.messages[-1].calls == ()

@@ -14,20 +14,20 @@ from dataclasses import replace
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from tinyagent.agents.dispatch import Dispatch
-from tinyagent.agents.run import Run
+from tinyagent.agents.run import Run, is_cancelled
 from tinyagent.core.effects import Effects
 from tinyagent.core.errors import (
     ConfigurationError,
     EmptyReplyError,
     ModelError,
-    RunError,
     StepLimitReached,
     TimeLimitReached,
+    TinyAgentError,
     TokenLimitReached,
 )
 from tinyagent.core.events import LimitReached, Retry, RunStarted, StepFinished, StepStarted
 from tinyagent.core.limits import Limits
-from tinyagent.core.messages import Assistant, Message, Reply, System, User
+from tinyagent.core.messages import Message, Reply, System, User
 from tinyagent.core.result import Observation, RunResult, State
 from tinyagent.core.tool import Tool
 from tinyagent.models.base import Model, ModelRequest, model_name
@@ -121,20 +121,24 @@ class Agent(ABC, Generic[Output]):
             raise ConfigurationError(
                 f"The task is {task!r}: say in words what to do, such as agent.run('Add 2 and 3')."
             )
+        given: object = messages
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            raise ConfigurationError(f"messages={messages!r}: pass those of an earlier result (result.messages).")
+        history = list(messages)
+        if self.instructions and not (history and isinstance(history[0], System)):
+            history.insert(0, System(self.instructions))
         run: Run[Output] = Run(
             self._drive,
             task,
             agent=self.name,
             model=model_name(self.model),
             stream=stream,
-            messages=messages,
+            messages=history,
             deps=deps,
             run_id=run_id,
             metadata=metadata,
             effects=effects,
         )
-        if self.instructions and not run.conversation:
-            run.conversation.append(System(self.instructions))
         run.conversation.append(User(task))
         return run
 
@@ -152,13 +156,17 @@ class Agent(ABC, Generic[Output]):
         except asyncio.CancelledError as cancelled:
             run.finish("cancelled", error=cancelled)
             raise
-        except Exception as failure:  # noqa: BLE001 - raised to whoever reads the run
+        except TinyAgentError as failure:
             error = failure
+        except Exception as failure:  # noqa: BLE001 - raised to whoever reads the run
+            error = ModelError(f"The model {run.model!r} failed: {type(failure).__name__}: {failure}")
+            error.__cause__ = failure
             if isinstance(failure, TimeoutError) and time_limit.expired():
                 seconds = self.limits.seconds or 0
                 run.emit(LimitReached("seconds", seconds))
                 error = TimeLimitReached(f"The run took longer than {seconds:g} s (Limits.seconds).")
-        run.finish(*ending, error)
+        state, output = ending
+        run.finish(state if error is None else "failed", output, error)
 
     async def _loop(self, run: Run[Output]) -> Ending:
         """Steps, until one of them ends the run."""
@@ -173,17 +181,15 @@ class Agent(ABC, Generic[Output]):
         """Ask the model, act on its reply; the ending, if this was it."""
         number = run.begin_step()
         run.emit(StepStarted(number))
-        before = len(run.conversation)
         turn = self._turn(run, number)
+        reply: Reply | None = None
         try:
             async with turn:
                 reply = await self._ask(run, turn)
                 run.conversation.append(reply.message())
                 answers = await self._act(turn, reply)
         except BaseException:
-            if len(run.conversation) == before and turn.started:  # broken off while the model was writing
-                run.conversation.append(Assistant(calls=turn.started))
-            run.answer_calls(turn.finished())
+            self._salvage(run, turn, reply)
             raise
         run.answer_calls(answers)
         observations = [observation for observation, _ in answers]
@@ -201,14 +207,25 @@ class Agent(ABC, Generic[Output]):
                 raise
             run.emit(Retry("model", 2, 0.0, f"{type(error).__name__}: {error} Going on after its complete calls."))
             reply = replace(error.partial, finish_reason="interrupted")
-        except (RunError, ConfigurationError):
-            raise
-        except Exception as error:
-            raise ModelError(f"The model {run.model!r} failed: {type(error).__name__}: {error}") from error
+        except asyncio.CancelledError as error:
+            if is_cancelled():
+                raise
+            raise ModelError(f"The model {run.model!r} failed: CancelledError, but nobody cancelled it.") from error
         if not isinstance(reply, Reply):
             raise ModelError(f"The model {run.model!r} returned {type(reply).__name__}; a model returns a Reply.")
         run.count(reply)
-        return reply
+        return reply.with_own_ids()
+
+    def _salvage(self, run: Run[Output], turn: Dispatch, reply: Reply | None) -> None:
+        """The turn was broken off: what its calls gave stays in the history and in the result."""
+        if reply is None:  # while the model was writing
+            if not turn.started:
+                return
+            reply = Reply(calls=turn.started, finish_reason="interrupted")
+            run.conversation.append(reply.message())
+        answers = turn.finished()
+        run.answer_calls(answers)
+        run.end_step(reply, [observation for observation, _ in answers])
 
     def _ending(self, run: Run[Output], reply: Reply, observations: list[Observation]) -> Ending | None:
         """The answer, if the reply was one; otherwise what the model must hear goes into the conversation."""
@@ -240,8 +257,9 @@ class Agent(ABC, Generic[Output]):
         """The steps are used up: ask once more, for an answer without tools."""
         steps = self.limits.steps or 0
         run.emit(LimitReached("steps", steps))
+        self._check_tokens(run)
         run.conversation.append(User(LAST_WORD))
-        run.begin_step()
+        run.emit(StepStarted(run.begin_step()))
         failure = StepLimitReached(f"No answer within {steps} steps (Limits.steps), nor when asked for one.")
         try:
             reply = await self._ask(run, Dispatch(run, {}, step=steps + 1, eager=False, longest=None), "none")

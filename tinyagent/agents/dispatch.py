@@ -7,14 +7,14 @@ import contextlib
 import difflib
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tinyagent.agents.run import Run, cancel_and_wait
+from tinyagent.agents.run import Run, is_cancelled
 from tinyagent.core.context import Context
 from tinyagent.core.errors import FatalToolError, ToolArgumentsError
 from tinyagent.core.events import CallSealed, ReasoningDelta, Retry, TextDelta, ToolFinished, ToolProgress, ToolStarted
-from tinyagent.core.jsonable import to_text
+from tinyagent.core.jsonable import to_text, words
 from tinyagent.core.messages import Call
 from tinyagent.core.result import Observation
 from tinyagent.core.tool import Tool
@@ -49,18 +49,20 @@ class Dispatch:
         self._started: list[Call] = []
         self._barrier: asyncio.Task[Observation] | None = None
         self._loop = asyncio.get_running_loop()
+        self._group = asyncio.TaskGroup()
 
     async def __aenter__(self) -> Dispatch:
+        await self._group.__aenter__()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        tasks = self._tasks.values()
+    async def __aexit__(self, *exc: Any) -> None:
+        failures: Sequence[BaseException] = ()
         try:
-            await cancel_and_wait(tasks)
-        finally:
-            for task in tasks:
-                if task.done() and not task.cancelled():
-                    task.exception()  # looked at, so that asyncio does not report it as lost
+            await self._group.__aexit__(*exc)  # a fatal tool has cancelled everything else, the model call too
+        except BaseExceptionGroup as group:
+            failures = group.exceptions
+        if failures:
+            raise next((error for error in failures if isinstance(error, FatalToolError)), failures[0])
 
     # ---- hearing the model (the sink of the model call)
 
@@ -82,7 +84,7 @@ class Dispatch:
         tool = self._tools.get(call.name)
         if tool is not None and tool.exclusive:
             self._eager = False  # nor do the calls after it start before it
-        if self._eager and tool is not None and tool.eager:
+        if self._eager and tool is not None and tool.eager and call.id not in self._tasks:
             self._start(call)
 
     # ---- running the calls
@@ -118,7 +120,7 @@ class Dispatch:
                 waits_for = list(self._tasks.values())
             else:
                 waits_for = [self._barrier] if self._barrier is not None else []
-            task = self._tasks[call.id] = self._loop.create_task(self._perform(call, tool, waits_for))
+            task = self._tasks[call.id] = self._group.create_task(self._perform(call, tool, waits_for))
             self._started.append(call)
             if tool is not None and tool.exclusive:
                 self._barrier = task
@@ -154,8 +156,9 @@ class Dispatch:
                 try:
                     value = await run.effects.step(key, lambda: tool.run(call.arguments, context))
                     return Observation(call, to_text(value), value, seconds=time.perf_counter() - began)
-                except Exception as error:
-                    if attempt > tool.retries or isinstance(error, FatalToolError | ToolArgumentsError):
+                except (Exception, SystemExit) as error:
+                    final = isinstance(error, FatalToolError | ToolArgumentsError) or is_cancelled()
+                    if final or attempt > tool.retries:
                         raise
                     wait = backoff(attempt)
                     run.emit(Retry(tool.name, attempt + 1, wait, _error_text(error)))
@@ -163,10 +166,12 @@ class Dispatch:
         except FatalToolError:
             raise
         except asyncio.CancelledError as error:
-            if _is_cancelled():
+            if is_cancelled():
                 raise
             failure: BaseException = error  # the tool's own, not ours
-        except Exception as error:  # noqa: BLE001
+        except (Exception, SystemExit) as error:
+            if is_cancelled():  # it failed while it cleaned up
+                raise asyncio.CancelledError from error
             failure = error
         finally:
             progress.close()
@@ -210,16 +215,11 @@ class _Progress:
         self._open = False
 
 
-def _is_cancelled() -> bool:
-    """Whether this task is being cancelled, and not only something it waited for."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
 def _error_text(error: BaseException) -> str:
     """What the model is told of an error."""
     if isinstance(error, ToolArgumentsError):
         text = str(error)
     else:
-        text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        said = words(error)
+        text = f"{type(error).__name__}: {said}" if said else type(error).__name__
     return text if len(text) <= LONGEST_ERROR else text[:LONGEST_ERROR] + " ... (cut)"

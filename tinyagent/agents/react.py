@@ -64,7 +64,7 @@ class ReactAgent(Agent[Any]):
             raise ConfigurationError(f"limits={limits!r}: pass Limits(steps=..., tokens=..., seconds=...).")
         if not isinstance(name, str) or not name.strip():
             raise ConfigurationError(f"name={name!r}: pass a name for the agent.")
-        if max_observation is not None and max_observation < 1:
+        if max_observation is not None and not (isinstance(max_observation, int) and max_observation > 0):
             raise ConfigurationError(f"max_observation={max_observation!r}: pass characters above 0, or None.")
         self.name = name
         self.model = as_model(model, client)

@@ -12,7 +12,7 @@ from uuid import uuid4
 from tinyagent.core.effects import DirectEffects, Effects
 from tinyagent.core.errors import RunError
 from tinyagent.core.events import Event, RunFailed, RunFinished
-from tinyagent.core.messages import Conversation, Message, Reply, ToolReply
+from tinyagent.core.messages import NOT_ANSWERED, Conversation, Message, Reply, ToolReply
 from tinyagent.core.result import Metadata, Observation, RunResult, State, Step
 from tinyagent.core.usage import Usage
 
@@ -105,7 +105,11 @@ class Run(Generic[Output]):
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await cancel_and_wait([self._task] if self._task is not None else [])
+        try:
+            await cancel_and_wait(self._task)
+        finally:
+            if self.state == "running":  # left before it began
+                self.finish("cancelled", error=asyncio.CancelledError())
 
     def __aiter__(self) -> Run[Output]:
         return self
@@ -160,11 +164,10 @@ class Run(Generic[Output]):
         self.finish_reason = reply.finish_reason
 
     def answer_calls(self, observations: Iterable[tuple[Observation, str]]) -> None:
-        """Append the answers, `(observation, what the model reads)`, in the order of the open calls."""
+        """Answer the open calls, in their order, with what the model reads of each `(observation, text)`."""
         answers = {observation.call.id: text for observation, text in observations}
         for call in self.conversation.open_calls:
-            if call.id in answers:
-                self.conversation.append(ToolReply(call.id, answers[call.id], call.name))
+            self.conversation.append(ToolReply(call.id, answers.get(call.id, NOT_ANSWERED), call.name))
 
     def finish(self, state: State, output: Any = None, error: BaseException | None = None) -> None:
         """End the run; its history is made valid, its error gets the result."""
@@ -184,17 +187,22 @@ class Run(Generic[Output]):
             self._reader.set_result(None)
 
 
-async def cancel_and_wait(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel tasks and wait until each has cleaned up, even when the waiting is cancelled too."""
-    pending = {task for task in tasks if not task.done()}
-    for task in pending:
-        task.cancel()
+async def cancel_and_wait(task: asyncio.Task[Any] | None) -> None:
+    """Cancel a task and wait until it has cleaned up, even when the waiting is cancelled too."""
+    if task is None or task.done():
+        return
+    task.cancel()
     cancelled: asyncio.CancelledError | None = None
-    while pending:
+    while not task.done():
         try:
-            _, pending = await asyncio.wait(pending)
+            await asyncio.wait([task])
         except asyncio.CancelledError as error:
             cancelled = error
-            pending = {task for task in pending if not task.done()}
     if cancelled is not None:
         raise cancelled
+
+
+def is_cancelled() -> bool:
+    """Whether this task is being cancelled, and not only something it waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Coroutine, Sequence
@@ -111,14 +112,9 @@ def load_tools(spec: str) -> list[Tool[..., Any] | Callable[..., Any]]:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not module_name.startswith(error.name):
-            raise  # the module is there; something it imports is not
-        raise ConfigurationError(f"--tools {spec}: there is no module {error.name!r} here.") from error
-    except (ValueError, TypeError) as error:
-        raise ConfigurationError(f"--tools {spec}: write it as package.module or package.module:name.") from error
+    if missing := _missing(spec, module_name):
+        raise ConfigurationError(f"--tools {spec}: there is no module {missing!r} here.")
+    module = importlib.import_module(module_name)
     if not name:
         found = {id(value): value for value in vars(module).values() if isinstance(value, Tool)}
         if not found:
@@ -130,3 +126,15 @@ def load_tools(spec: str) -> list[Tool[..., Any] | Callable[..., Any]]:
     if value is None:
         raise ConfigurationError(f"--tools {spec}: {module_name!r} has no {name!r}.")
     return [value]
+
+
+def _missing(spec: str, module_name: str) -> str | None:
+    """The module, or the package it is in, that is not there; errors of its packages are theirs to tell."""
+    if not all(part.isidentifier() for part in module_name.split(".")):
+        raise ConfigurationError(f"--tools {spec}: write it as package.module or package.module:name.")
+    try:
+        return None if importlib.util.find_spec(module_name) else module_name
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
+            return error.name
+        raise

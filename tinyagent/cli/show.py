@@ -14,6 +14,7 @@ from tinyagent.core.events import (
     Retry,
     RunFailed,
     RunFinished,
+    StepStarted,
     TextDelta,
     ToolFinished,
     ToolProgress,
@@ -45,6 +46,7 @@ class Terminal:
         self._trace = trace or self._out
         self._live = live
         self._style = _styles(self._trace)
+        self._said = ""  # the text of this step
         self._open: str | None = None  # the kind of text in the unfinished line, if there is one
 
     async def show(self, run: Run[Any]) -> RunResult[Any]:
@@ -61,7 +63,10 @@ class Terminal:
     def event(self, event: Event) -> None:
         """Show one event."""
         match event:
+            case StepStarted():
+                self._said = ""
             case TextDelta(text):
+                self._said += text
                 if self._live:
                     self._write("text", text)
             case ReasoningDelta(text):
@@ -93,11 +98,10 @@ class Terminal:
                 pass
 
     def _finish(self, result: RunResult[Any]) -> None:
-        if self._live and isinstance(result.output, str):
-            self._end_line()
-        else:
-            self._end_line()
-            print(result, file=self._out, flush=True)
+        self._end_line()
+        shown = self._live and self._said and str(result).endswith(self._said)
+        if not shown:
+            _put(self._out, f"{result}\n")
         if result.state == "cut":
             self._line("! The answer was cut by the token limit.", "yellow")
         self._line(footer(result), "dim")
@@ -107,17 +111,23 @@ class Terminal:
             self._end_line()
         self._open = kind
         target = self._out if kind == "text" else self._trace
-        target.write(text if kind == "text" else self._style(text, "dim"))
-        target.flush()
+        _put(target, text if kind == "text" else self._style(text, "dim"))
 
     def _line(self, text: str, style: str) -> None:
         self._end_line()
-        print(self._style(text, style), file=self._trace, flush=True)
+        _put(self._trace, self._style(text, style) + "\n")
 
     def _end_line(self) -> None:
         if self._open is not None:
-            print(file=self._out if self._open == "text" else self._trace, flush=True)
+            _put(self._out if self._open == "text" else self._trace, "\n")
             self._open = None
+
+
+def _put(stream: TextIO, text: str) -> None:
+    """Write at once; what the stream's encoding lacks becomes a question mark."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    stream.write(text.encode(encoding, "replace").decode(encoding))
+    stream.flush()
 
 
 def describe_call(call: Call) -> str:

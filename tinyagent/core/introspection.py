@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import functools
 import inspect
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -22,8 +25,8 @@ def is_context(annotation: Any) -> bool:
     return False
 
 
-def _innermost(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The plain function under partials, wrappers, methods and callable objects."""
+def innermost(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The plain function or class under partials, wrappers, methods and callable objects."""
     while True:
         if isinstance(function, functools.partial):
             function = function.func
@@ -43,39 +46,104 @@ def hints_of(function: Callable[..., Any], tool: str, local_names: Mapping[str, 
     Raises:
         ToolDefinitionError: A name in one is unknown; the text names the parameter.
     """
-    inner: Any = _innermost(function)
+    inner: Any = innermost(function)
+    names = {**(local_names or {}), **_closure(inner)}
+    hints: dict[str, Any] = {}
+    makers: list[Any] = []
     if isinstance(inner, type):
-        inner = inspect.getattr_static(inner, "__init__")
-    names = dict(local_names or {})
-    if inspect.isfunction(inner):
-        names.update(inspect.getclosurevars(inner).nonlocals)
-    try:
-        return typing.get_type_hints(inner, localns=names, include_extras=True)
-    except Exception as error:
-        where = _unresolved(inner, names)
-        raise ToolDefinitionError(
-            f"Tool {tool!r}: the annotation of {where} cannot be resolved ({error}). Define or import the name "
-            "before the tool, outside 'if TYPE_CHECKING:'."
-        ) from error
+        makers = [inspect.getattr_static(inner, "__init__")]
+        if not issubclass(inner, tuple):  # a NamedTuple's is generated, in a module of its own
+            makers.append(inner.__new__)
+    for described in (inner, *makers):
+        try:
+            hints.update(typing.get_type_hints(described, localns=names, include_extras=True))
+        except Exception as error:
+            raise ToolDefinitionError(
+                f"Tool {tool!r}: the annotation of {_unresolved(described, names)} cannot be resolved ({error}). "
+                "Define or import the name before the tool, outside 'if TYPE_CHECKING:'."
+            ) from error
+    return {name: portable(hint) for name, hint in hints.items()}
 
 
-def _unresolved(function: Callable[..., Any], names: dict[str, Any]) -> str:
+def _closure(function: Any) -> dict[str, Any]:
+    """The outer names that a function uses, those that have a value already."""
+    code = getattr(function, "__code__", None)
+    found: dict[str, Any] = {}
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True) if code else ():
+        with contextlib.suppress(ValueError):  # not assigned yet, such as the function itself
+            found[name] = cell.cell_contents
+    return found
+
+
+def _unresolved(function: Any, names: dict[str, Any]) -> str:
     """Which parameter's annotation is to blame."""
-    scope = getattr(function, "__globals__", {})
+    scope = getattr(function, "__globals__", None) or vars(sys.modules.get(function.__module__, typing))
     for name, annotation in getattr(function, "__annotations__", {}).items():
-        if isinstance(annotation, str):
-            try:
-                eval(annotation, scope, names)  # noqa: S307 - the user's own annotation, as typing does
-            except Exception:  # noqa: BLE001
-                return "the return value" if name == "return" else f"the parameter {name!r}"
+        try:
+            only = types.SimpleNamespace(__annotations__={name: annotation})
+            typing.get_type_hints(only, scope, names, include_extras=True)
+        except Exception:  # noqa: BLE001
+            return "the return value" if name == "return" else f"the parameter {name!r}"
     return "a parameter"
+
+
+def portable(annotation: Any) -> Any:
+    """`annotation` as pydantic takes it: before Python 3.12 it refuses `typing.TypedDict`."""
+    if sys.version_info >= (3, 12):
+        return annotation
+    if typing.is_typeddict(annotation) and type(annotation).__module__ == "typing":
+        return _portable_dict(annotation)
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        return Annotated[(portable(arguments[0]), *annotation.__metadata__)]
+    if origin is None or origin is typing.Literal or not arguments:
+        return annotation
+    converted = tuple(portable(part) if not isinstance(part, list) else part for part in arguments)
+    if all(new is old for new, old in zip(converted, arguments, strict=True)):
+        return annotation
+    if origin in (typing.Union, types.UnionType):
+        return typing.Union[converted]  # noqa: UP007
+    return origin[converted]
+
+
+@functools.cache
+def _portable_dict(annotation: Any) -> Any:
+    from typing import NotRequired, Required
+
+    from typing_extensions import TypedDict
+
+    hints = typing.get_type_hints(annotation, include_extras=True)
+    fields = {
+        name: (Required if name in annotation.__required_keys__ else NotRequired)[_bare(portable(hint))]
+        for name, hint in hints.items()
+    }
+    made: Any = TypedDict(annotation.__name__, fields)  # type: ignore[misc]
+    made.__doc__ = annotation.__doc__
+    return made
+
+
+def _bare(hint: Any) -> Any:
+    """A field's type without its own `Required[...]` or `NotRequired[...]`."""
+    return typing.get_args(hint)[0] if typing.get_origin(hint) in (typing.Required, typing.NotRequired) else hint
 
 
 def documentation_of(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
     """The docstring's text, and its description of each parameter (Google, NumPy or reST style)."""
-    text = inspect.getdoc(_innermost(function))
-    own = None if inspect.isroutine(function) or isinstance(function, functools.partial) else inspect.getdoc(function)
-    text = own or text or ""
+    inner = innermost(function)
+    text = inspect.getdoc(inner) or ""
+    described = _described(text)
+    described_by: Any = function
+    while isinstance(described_by, functools.partial):
+        described_by = described_by.func
+    if not inspect.isroutine(described_by) and not isinstance(described_by, type):  # an object that is called
+        kind = type(described_by)
+        own = inspect.getdoc(described_by) if kind.__doc__ else ""
+        if own and not (dataclasses.is_dataclass(kind) and own.startswith(f"{kind.__name__}(")):
+            described = _described(own)[0], {**_described(own)[1], **described[1]}
+    return described
+
+
+def _described(text: str) -> tuple[str, dict[str, str]]:
     if not text:
         return "", {}
     from docstring_parser import parse

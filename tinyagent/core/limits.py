@@ -27,5 +27,8 @@ class Limits:
             value = getattr(self, item.name)
             if value is None:
                 continue
-            if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-                raise ConfigurationError(f"Limits({item.name}={value!r}): pass a number above 0, or None for no limit.")
+            kind, whole = (int | float, "") if item.name == "seconds" else (int, " It must be a whole number.")
+            if isinstance(value, bool) or not isinstance(value, kind) or not value > 0:
+                raise ConfigurationError(
+                    f"Limits({item.name}={value!r}): pass a number above 0, or None for no limit.{whole}"
+                )

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 from uuid import uuid4
 
 from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.jsonable import to_data
 from tinyagent.core.usage import Usage
 
 NOT_ANSWERED = "This call was not finished: the run ended before it returned."
+
+
+def new_call_id() -> str:
+    """An id for a call that came without one."""
+    return "call_" + uuid4().hex[:24]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +35,13 @@ class Call:
 
     name: str
     arguments: dict[str, Any] = field(default_factory=dict)
-    id: str = field(default_factory=lambda: "call_" + uuid4().hex[:24])
+    id: str = field(default_factory=new_call_id)
     raw: str = ""
     problem: str | None = None
 
     def __post_init__(self) -> None:
         if not self.raw:
-            object.__setattr__(self, "raw", json.dumps(self.arguments, ensure_ascii=False))
+            object.__setattr__(self, "raw", json.dumps(to_data(self.arguments), ensure_ascii=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,7 @@ class ToolReply:
     role: Literal["tool"] = "tool"
 
 
+#: Any message of a conversation.
 Message: TypeAlias = System | User | Assistant | ToolReply
 
 
@@ -114,6 +121,17 @@ class Reply:
         """This reply as a message of the history."""
         return Assistant(self.text, self.calls, self.reasoning, self.reasoning_field, self.origin)
 
+    def with_own_ids(self) -> Reply:
+        """This reply, with new ids for calls that share one."""
+        if len({call.id for call in self.calls}) == len(self.calls):
+            return self
+        taken: set[str] = set()
+        calls: list[Call] = []
+        for call in self.calls:
+            calls.append(replace(call, id=new_call_id()) if call.id in taken else call)
+            taken.add(call.id)
+        return replace(self, calls=tuple(calls))
+
 
 class Conversation:
     """The messages of one run: append-only, and valid for every server at any moment it is sent.
@@ -129,6 +147,11 @@ class Conversation:
         self._encoded: dict[Callable[[Message], bytes], list[bytes]] = {}
         self._open: dict[str, Call] = {}
         for message in messages:
+            if not isinstance(message, System | User | Assistant | ToolReply):
+                raise ConfigurationError(
+                    f"{message!r} in messages= is no message. Pass those of an earlier result (result.messages), or "
+                    "System, User, Assistant and ToolReply objects."
+                )
             if self._open and not isinstance(message, ToolReply):
                 self.close()
             self.append(message)
@@ -150,7 +173,7 @@ class Conversation:
         elif self._open:
             raise ConfigurationError(f"The calls {sorted(self._open)} must be answered first.")
         elif isinstance(message, Assistant):
-            if not (message.text or message.calls):
+            if not (message.text.strip() or message.calls):
                 return  # no server accepts an empty assistant message
             self._open = {call.id: call for call in message.calls}
         self._messages.append(message)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import MethodType
+from types import FunctionType, MethodType
 from typing import Any, ParamSpec, TypeVar, overload
-from weakref import WeakKeyDictionary
 
 from tinyagent.core.errors import ConfigurationError, DuplicateToolError, FrozenRegistryError
 from tinyagent.core.tool import Tool, check_unbound
@@ -81,7 +80,8 @@ class ToolRegistry(Mapping[str, Tool[..., Any]]):
 
 
 _registry = ToolRegistry()
-_made: WeakKeyDictionary[Callable[..., Any], Tool[..., Any]] = WeakKeyDictionary()
+#: The attribute of a function that remembers its tool; so both live as long as the function.
+_MADE = "__tinyagent_tool__"
 
 
 def get_registry() -> ToolRegistry:
@@ -157,10 +157,13 @@ def as_tool(item: Tool[..., Any] | Callable[..., Any]) -> Tool[..., Any]:
         if isinstance(item.__func__, Tool):  # @classmethod over @tool
             return item.__func__.__get__(item.__self__)
         return Tool(item)
-    try:
-        return _made.setdefault(item, _made.get(item) or Tool(item))
-    except TypeError:  # not hashable, or takes no weak reference
+    if not isinstance(item, FunctionType):
         return Tool(item)
+    made = item.__dict__.get(_MADE)
+    if made is None or made.function is not item:  # functools.wraps copies the attribute to its wrapper
+        made = item.__dict__[_MADE] = Tool(item)
+    found: Tool[..., Any] = made
+    return found
 
 
 def collect(items: Iterable[Tool[..., Any] | Callable[..., Any]]) -> dict[str, Tool[..., Any]]:

@@ -7,14 +7,15 @@ import difflib
 import functools
 import inspect
 import json
-import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
+from tinyagent.core.context import Context
 from tinyagent.core.errors import ToolArgumentsError, ToolDefinitionError
 from tinyagent.core.introspection import documentation_of, hints_of, is_context
+from tinyagent.core.jsonable import words
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 #: Problems told to the model for one call; more would only crowd the conversation.
 MAX_PROBLEMS = 20
 _MISSING: Any = inspect.Parameter.empty
+#: Stands for the values of `**kwargs` while the schemas are made; no parameter can have this name.
+_EXTRA = "**"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Parameter:
     default: Any = _MISSING
     #: The default must be passed: the function's own would be a pydantic `Field`, or comes before others.
     pass_default: bool = False
+    default_factory: Callable[[], Any] | None = None
 
     @property
     def required(self) -> bool:
@@ -50,6 +54,7 @@ class Signature:
         schema: JSON Schema of the arguments object (draft 2020-12, as pydantic writes it).
         description: The docstring without its parameter section.
         context: Name of the hidden `Context` parameter, if there is one.
+        context_index: Where it stands among the positional-only arguments; `None` when it goes by name.
         open_ended: The function takes `**kwargs`; `extra` checks their values where they are annotated.
     """
 
@@ -57,40 +62,47 @@ class Signature:
     schema: dict[str, Any]
     description: str
     context: str | None = None
+    context_index: int | None = None
     open_ended: bool = False
     extra: TypeAdapter[Any] | None = None
 
-    def validate(self, tool: str, arguments: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-        """Positional and keyword arguments for the function, checked and safely coerced.
+    def validate(
+        self, tool: str, arguments: Mapping[str, Any], context: Context[Any] | None = None
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """Positional and keyword arguments for the function, checked and safely coerced, `context` filled in.
 
         Raises:
             ToolArgumentsError: One line for each argument that is missing, unknown or of the wrong type.
         """
-        args: list[Any] = []
-        kwargs: dict[str, Any] = {}
         problems: list[str] = []
-        for name, parameter in self.parameters.items():
-            if name in arguments:
-                value = _check(name, parameter.adapter, arguments[name], problems)
-            elif parameter.required:
-                problems.append(f"{name}: required, but missing")
+        values = self._values(arguments, problems)
+        for name in arguments:
+            if name in self.parameters:
                 continue
-            elif parameter.pass_default:
-                value = parameter.default
-            else:
-                continue
-            if parameter.positional_only:
-                args.append(value)
-            else:
-                kwargs[name] = value
-        for name in arguments.keys() - self.parameters.keys():
             if self.open_ended and name != self.context:
-                kwargs[name] = _check(name, self.extra, arguments[name], problems)
+                values[name] = _check(name, self.extra, arguments[name], problems)
             else:
                 problems.append(self._unknown(name))
         if problems:
             raise ToolArgumentsError(tool, problems[:MAX_PROBLEMS])
-        return args, kwargs
+        args = [values.pop(name) for name, parameter in self.parameters.items() if parameter.positional_only]
+        if self.context_index is not None:
+            args.insert(self.context_index, context or Context(tool=tool))
+        elif self.context is not None:
+            values[self.context] = context or Context(tool=tool)
+        return args, values
+
+    def _values(self, arguments: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
+        """The values of the parameters that are given or must be passed."""
+        values: dict[str, Any] = {}
+        for name, parameter in self.parameters.items():
+            if name in arguments:
+                values[name] = _check(name, parameter.adapter, arguments[name], problems)
+            elif parameter.required:
+                problems.append(f"{name}: required, but missing")
+            elif parameter.pass_default:
+                values[name] = parameter.default_factory() if parameter.default_factory else parameter.default
+        return values
 
     def _unknown(self, name: str) -> str:
         known = list(self.parameters)
@@ -105,7 +117,7 @@ def _check(name: str, adapter: TypeAdapter[Any] | None, value: Any, problems: li
     from pydantic import ValidationError
 
     try:
-        return adapter.validate_python(value)
+        return _validated(adapter, value)
     except ValidationError as error:
         first = error
     except Exception as error:  # noqa: BLE001 - a validator of the user's own type
@@ -113,15 +125,22 @@ def _check(name: str, adapter: TypeAdapter[Any] | None, value: Any, problems: li
         return None
     if isinstance(value, str) and value[:1] in ("[", "{"):  # a container that the model encoded twice
         try:
-            return adapter.validate_python(json.loads(value))
+            return _validated(adapter, json.loads(value))
         except (ValueError, RecursionError):
             pass
     for item in first.errors(include_url=False):
         path = ".".join(map(str, (name, *item["loc"])))
-        got = f"{item['input']!r}"
+        got = words(item["input"]) if not isinstance(item["input"], str) else repr(item["input"])
         got = got if len(got) <= 80 else got[:77] + "..."
         problems.append(f"{path}: {item['msg']}; got {got} ({type(item['input']).__name__})")
     return None
+
+
+def _validated(adapter: TypeAdapter[Any], value: Any) -> Any:
+    checked = adapter.validate_python(value)
+    if type(checked).__name__ == "ValidatorIterator":  # pydantic checks an Iterable while it is read: now, then
+        return list(checked)
+    return checked
 
 
 def describe(function: Callable[..., Any], name: str, local_names: Mapping[str, Any] | None = None) -> Signature:
@@ -139,6 +158,7 @@ def describe(function: Callable[..., Any], name: str, local_names: Mapping[str, 
     parameters: dict[str, Parameter] = {}
     described: list[tuple[str, TypeAdapter[Any]]] = []
     context: str | None = None
+    context_index: int | None = None
     open_ended, extra = False, None
     for index, item in enumerate(_visible(function, name)):
         annotation = hints.get(item.name, _MISSING)
@@ -146,6 +166,7 @@ def describe(function: Callable[..., Any], name: str, local_names: Mapping[str, 
             continue
         if is_context(annotation):
             context = item.name
+            context_index = len(parameters) if item.kind is item.POSITIONAL_ONLY else None
         elif item.kind is item.VAR_POSITIONAL:
             raise ToolDefinitionError(
                 f"Tool {name!r}: the parameter '*{item.name}' cannot be described to a model. "
@@ -153,6 +174,7 @@ def describe(function: Callable[..., Any], name: str, local_names: Mapping[str, 
             )
         elif item.kind is item.VAR_KEYWORD:
             open_ended, extra = True, _adapter(name, item.name, annotation)
+            described += [(_EXTRA, extra)] if extra is not None else []
         else:
             parameter = _parameter(name, item, annotation)
             parameters[item.name] = parameter
@@ -160,8 +182,8 @@ def describe(function: Callable[..., Any], name: str, local_names: Mapping[str, 
                 described.append((item.name, parameter.adapter))
     description, documented = documentation_of(function)
     schema = _schema(parameters, described, documented)
-    schema["additionalProperties"] = open_ended if extra is None else _without_titles(extra.json_schema())
-    return Signature(parameters, schema, description, context, open_ended, extra)
+    schema["additionalProperties"] = schema["properties"].pop(_EXTRA, open_ended)
+    return Signature(parameters, schema, description, context, context_index, open_ended, extra)
 
 
 def _visible(function: Callable[..., Any], name: str) -> list[inspect.Parameter]:
@@ -178,35 +200,40 @@ def _parameter(tool: str, item: inspect.Parameter, annotation: Any) -> Parameter
     from pydantic_core import PydanticUndefined
 
     default = item.default
+    factory: Any = None
     pass_default = item.kind is item.POSITIONAL_ONLY
     if isinstance(default, FieldInfo):  # `days: int = Field(1, ge=1)`
         annotation = Annotated[Any if annotation is _MISSING else annotation, default]
+        factory = default.default_factory
         default = default.get_default(call_default_factory=True)
         default = _MISSING if default is PydanticUndefined else default
         pass_default = True
-    elif default is None and annotation is not _MISSING:  # `days: int = None`
-        annotation = annotation | None if _supports_or(annotation) else typing.Optional[annotation]  # noqa: UP045
-    adapter = _adapter(tool, item.name, annotation)
-    return Parameter(item.name, item.kind is item.POSITIONAL_ONLY, adapter, default, pass_default)
+    adapter = _adapter(tool, item.name, annotation, nullable=default is None)
+    return Parameter(item.name, item.kind is item.POSITIONAL_ONLY, adapter, default, pass_default, factory)
 
 
-def _supports_or(annotation: Any) -> bool:
-    return isinstance(annotation, type | types.UnionType)
-
-
-def _adapter(tool: str, parameter: str, annotation: Any) -> TypeAdapter[Any] | None:
+def _adapter(tool: str, parameter: str, annotation: Any, *, nullable: bool = False) -> TypeAdapter[Any] | None:
     if annotation is _MISSING or annotation is Any or annotation is object:
         return None
     try:
-        return _cached_adapter(annotation)
-    except TypeError:  # an annotation that is not hashable
-        return _new_adapter(annotation)
+        if nullable:  # `days: int = None`
+            annotation = _nullable(annotation)
+        # Only classes are told apart by equality: `int | str == str | int`, but their schemas differ.
+        return _class_adapter(annotation) if type(annotation) is type else _new_adapter(annotation)
     except Exception as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ToolDefinitionError(
-            f"Tool {tool!r}: the parameter {parameter!r} cannot be described to a model "
-            f"({annotation!r}: {str(error).splitlines()[0]}). Use JSON-able types, dataclasses, TypedDicts or pydantic "
-            "models, or annotate it 'Context' to have the run fill it in."
+            f"Tool {tool!r}: the parameter {parameter!r} cannot be described to a model ({annotation!r}: {reason}). "
+            "Use JSON-able types, dataclasses, TypedDicts or pydantic models, or annotate it 'Context' to have the "
+            "run fill it in."
         ) from error
+
+
+def _nullable(annotation: Any) -> Any:
+    try:
+        return typing.Optional[annotation]  # noqa: UP045 - takes what | does not, such as forward references
+    except TypeError:  # Annotated with something that has no hash
+        return Annotated[(typing.Optional[typing.get_args(annotation)[0]], *annotation.__metadata__)]  # noqa: UP045
 
 
 def _new_adapter(annotation: Any) -> TypeAdapter[Any]:
@@ -222,7 +249,7 @@ def _new_adapter(annotation: Any) -> TypeAdapter[Any]:
     return adapter
 
 
-_cached_adapter = functools.lru_cache(maxsize=1024)(_new_adapter)
+_class_adapter = functools.lru_cache(maxsize=1024)(_new_adapter)
 
 
 def _schema(
@@ -243,9 +270,11 @@ def _schema(
     for name, part in properties.items():
         if name in documented:
             part.setdefault("description", documented[name])
-        if not parameters[name].required:
+        if name != _EXTRA and not parameters[name].required:
             with contextlib.suppress(Exception):  # a default with no JSON form is the function's own matter
-                part.setdefault("default", to_jsonable_python(parameters[name].default))
+                default = to_jsonable_python(parameters[name].default)
+                json.dumps(default, allow_nan=False)
+                part.setdefault("default", default)
     if required := [name for name, parameter in parameters.items() if parameter.required]:
         schema["required"] = required
     return _without_titles(schema)

@@ -1,32 +1,43 @@
-"""The only place that knows about threads: synchronous tools run here, off the event loop."""
+"""The only place that knows about threads: synchronous tools run here, off the event loop.
+
+The threads are daemons: one that was abandoned, because its call timed out or was cancelled, never keeps the
+program from ending. (The workers of asyncio and anyio do.)
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import functools
+import queue
+import threading
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from tinyagent.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    import asyncio
-
     from anyio import CapacityLimiter
 
 T = TypeVar("T")
 
 #: Synchronous tools that may run at once on one event loop. asyncio's own pool has only cores + 4 threads.
 DEFAULT_THREADS = 64
+#: Seconds that a thread waits for more work before it ends.
+IDLE = 5.0
 
 _threads = DEFAULT_THREADS
 _limiters: WeakKeyDictionary[asyncio.AbstractEventLoop, CapacityLimiter] = WeakKeyDictionary()
+_lock = threading.Lock()
+_idle: list[_Worker] = []
 
 
 def set_thread_limit(threads: int) -> None:
     """Set how many synchronous tools may run at once on one event loop (default 64).
 
-    Takes effect at once, for loops already running too.
+    Takes effect at the next call, for loops already running too.
 
     Raises:
         ConfigurationError: `threads` is not a whole number above 0.
@@ -37,9 +48,26 @@ def set_thread_limit(threads: int) -> None:
     _threads = threads
 
 
-def _limiter() -> CapacityLimiter:
-    import asyncio
+async def run_in_thread(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+    """Call `function` in a worker thread, with this task's `contextvars`.
 
+    When the caller is cancelled the thread is abandoned: it runs to its end, its result goes nowhere.
+    """
+    loop = asyncio.get_running_loop()
+    async with _limiter():
+        future: asyncio.Future[T] = loop.create_future()
+        work = functools.partial(copy_context().run, function, *args, **kwargs)
+        with _lock:
+            worker = _idle.pop() if _idle else None
+        if worker is None:
+            worker = _Worker()
+            worker.start()
+        worker.work.put((work, future))
+        return await future
+
+
+def _limiter() -> CapacityLimiter:
+    """The running loop's."""
     from anyio import CapacityLimiter
 
     loop = asyncio.get_running_loop()
@@ -51,13 +79,47 @@ def _limiter() -> CapacityLimiter:
     return limiter
 
 
-async def run_in_thread(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """Call `function` in a worker thread, with this task's `contextvars`.
+class _Worker(threading.Thread):
+    """Does one piece of work after the other, and ends when there has been none for a while."""
 
-    When the caller is cancelled the thread is abandoned: it runs to its end, its result goes nowhere.
-    """
-    from anyio import to_thread
+    def __init__(self) -> None:
+        super().__init__(name="tinyagent worker", daemon=True)
+        self.work: queue.SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any]]] = queue.SimpleQueue()
 
-    return await to_thread.run_sync(
-        functools.partial(function, *args, **kwargs), abandon_on_cancel=True, limiter=_limiter()
-    )
+    def run(self) -> None:
+        while True:
+            try:
+                work, future = self.work.get(timeout=IDLE)
+            except queue.Empty:
+                with _lock:
+                    if self in _idle:  # otherwise work is on its way
+                        _idle.remove(self)
+                        return
+                continue
+            self._do(work, future)
+            del work, future  # an idle thread keeps nothing alive
+
+    def _do(self, work: Callable[[], Any], future: asyncio.Future[Any]) -> None:
+        settle: Callable[[], None]
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001 - raised where the call is awaited
+            settle = functools.partial(_fail, future, error)
+        else:
+            settle = functools.partial(_succeed, future, result)
+        with _lock:
+            _idle.append(self)
+        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits
+            future.get_loop().call_soon_threadsafe(settle)
+
+
+def _succeed(future: asyncio.Future[Any], result: Any) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
+    if not future.done():
+        if isinstance(error, StopIteration):  # which a future cannot carry
+            error = RuntimeError(f"StopIteration: {error}")
+        future.set_exception(error)

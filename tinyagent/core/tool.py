@@ -10,10 +10,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
-from tinyagent.core.context import Context
 from tinyagent.core.errors import ConfigurationError, ToolDefinitionError
+from tinyagent.core.introspection import innermost
 
 if TYPE_CHECKING:
+    from tinyagent.core.context import Context
     from tinyagent.core.schema import Signature
 
 P = ParamSpec("P")
@@ -70,9 +71,9 @@ class Tool(Generic[P, R]):
                 f"{self.name!r} is no tool name: providers accept 1 to 64 letters, digits, '_' and '-'. "
                 "Pass one: @tool(name='...')."
             )
-        if timeout is not None and not timeout > 0:
+        if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
             raise ToolDefinitionError(f"Tool {self.name!r}: timeout={timeout!r} must be above 0 seconds, or None.")
-        if retries < 0:
+        if not (isinstance(retries, int) and retries >= 0):
             raise ToolDefinitionError(f"Tool {self.name!r}: retries={retries!r} must be 0 or more.")
         self.function = function
         self.signature: Signature = describe(function, self.name, local_names)
@@ -88,14 +89,16 @@ class Tool(Generic[P, R]):
         self.__name__ = self.name
         self.__wrapped__ = function
         functools.update_wrapper(self, function, updated=())
+        if isinstance(function, functools.partial):  # which documents only what a partial is
+            self.__doc__ = innermost(function).__doc__
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself: no validation, no thread, no timeout."""
         return self.function(*args, **kwargs)
 
     def __get__(self, instance: object, owner: type | None = None) -> Tool[..., R]:
         """The tool as a method: bound to its instance."""
-        if instance is None:
+        if instance is None or not hasattr(self.function, "__get__"):
             return self
         bound = copy.copy(self)
         bound.function = bound.__wrapped__ = self.function.__get__(instance, owner)
@@ -107,7 +110,10 @@ class Tool(Generic[P, R]):
     @property
     def source(self) -> str:
         """Where the function was defined: `module.qualified_name`."""
-        inner = getattr(self.function, "__func__", self.function)
+        inner = self.function
+        while isinstance(inner, functools.partial):
+            inner = inner.func
+        inner = getattr(inner, "__func__", inner)
         module = getattr(inner, "__module__", None) or type(inner).__module__
         return f"{module}.{getattr(inner, '__qualname__', type(inner).__qualname__)}"
 
@@ -129,9 +135,7 @@ class Tool(Generic[P, R]):
             TimeoutError: The call took longer than `timeout`.
             Exception: Whatever the function raises.
         """
-        args, kwargs = self.signature.validate(self.name, arguments)
-        if self.signature.context is not None:
-            kwargs[self.signature.context] = context or Context(tool=self.name)
+        args, kwargs = self.signature.validate(self.name, arguments, context)
         if self.timeout is None:
             return await self._invoke(args, kwargs)
         try:

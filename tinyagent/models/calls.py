@@ -46,8 +46,7 @@ class OpenCall:
             self._parts.clear()  # an empty object that held the place of the real one
         self._parts.append(part)
         if self._scan(part):
-            text = self.arguments
-            self.complete = text.strip() != "{}" and _parses(text)
+            self.complete = _is_filled_object(self.arguments)
         return True
 
     def _scan(self, part: str) -> bool:
@@ -106,9 +105,9 @@ def _loads(text: str) -> Any:
     return json.loads(text, parse_constant=_no_constant)
 
 
-def _parses(text: str) -> bool:
+def _is_filled_object(text: str) -> bool:
     try:
-        _loads(text)
+        value = _loads(text)
     except (ValueError, RecursionError):
         return False
-    return True
+    return isinstance(value, dict) and bool(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from tinyagent.core.errors import (
     ServerError,
 )
 from tinyagent.models.retry import retry_after
+from tinyagent.models.transport import transport_errors
 from tinyagent.models.wire import EXCERPT
 
 _TOO_LONG = re.compile(
@@ -47,13 +49,15 @@ async def errors_translated(model: str, base_url: str) -> AsyncIterator[None]:
         ) from error
     except openai.APIStatusError as error:
         raise _status_error(error, model, base_url) from error
+    except transport_errors() as error:  # while the body of an error was read
+        raise ModelConnectionError(f"{base_url} dropped the connection ({reason_of(error)}).") from error
     except openai.OpenAIError as error:
         raise ModelError(f"The OpenAI client failed: {reason_of(error)}") from error
 
 
 def _status_error(error: Any, model: str, base_url: str) -> ModelError:
     status: int = error.status_code
-    said = str(error.message)
+    said = _words_of(error.response.text)
     wanted: Callable[..., ModelError] = BadRequestError
     remedy = ""
     if status == 429:
@@ -70,12 +74,34 @@ def _status_error(error: Any, model: str, base_url: str) -> ModelError:
     elif error.code == "context_length_exceeded" or _TOO_LONG.search(said):
         wanted, remedy = ContextLengthError, "Shorten the conversation, or take a model with a larger context."
     return wanted(
-        f"{said[:EXCERPT]} {remedy}".strip(),
+        f"The server answered {status}: {said[:EXCERPT]} {remedy}".strip(),
         status=status,
         retryable=_should_retry(error.response.headers),
         retry_after=retry_after(error.response.headers),
         body=error.response.text[:EXCERPT],
     )
+
+
+def _words_of(body: str) -> str:
+    """What a server says in the body of an error, wherever it put it."""
+    try:
+        words = _message_in(json.loads(body))
+    except (ValueError, RecursionError):
+        words = ""
+    words = words or " ".join(body.split())
+    return words if words.endswith((".", "!", "?")) else words + "."
+
+
+def _message_in(data: object) -> str:
+    if isinstance(data, str):
+        return data
+    if isinstance(data, list):
+        return "; ".join(filter(None, map(_message_in, data)))
+    if not isinstance(data, dict):
+        return ""
+    message = next(filter(None, (_message_in(data.get(key)) for key in ("error", "message", "detail", "msg"))), "")
+    place = data.get("loc")
+    return f"{'.'.join(map(str, place))}: {message}" if isinstance(place, list) else message
 
 
 def _out_of_quota(message: str, **details: Any) -> RateLimitError:

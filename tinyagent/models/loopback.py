@@ -29,7 +29,7 @@ class ScriptedRequest:
         body: The JSON body.
         raw: Its bytes.
         headers: Names in lower case.
-        path: The path.
+        path: The path, with its query.
         number: From 1, in the order of arrival.
     """
 
@@ -131,15 +131,16 @@ class ScriptedServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """One request; false when the connection is to be closed."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        method, path, _ = head[0].split(" ", 2)
+        method, target, _ = head[0].split(" ", 2)
+        path = target.partition("?")[0]
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
         raw = await reader.readexactly(int(headers.get("content-length", 0)))
         if method == "GET" and path.endswith("/models"):
             answer: Item = RawReply({"object": "list", "data": [{"id": "scripted", "object": "model"}]})
         elif method == "POST" and path.endswith("/chat/completions"):
-            answer = await self._answer(raw, headers, path)
+            answer = await self._answer(raw, headers, target)
         else:
-            answer = _error(404, f"There is no {method} {path} here.")
+            answer = _error(404, f"There is no {method} {target} here.")
         return await self._send(writer, answer)
 
     async def _answer(self, raw: bytes, headers: Mapping[str, str], path: str) -> Item:

@@ -232,45 +232,40 @@ class OpenAIModel:
 
     async def _attempt(self, connection: _Connection, request: ModelRequest, sink: Sink) -> Reply:
         """One attempt; a server that refuses tools or stream options is asked again without them."""
+        as_text = self._refuses_tools or self.tool_calling == "json"
+        with_options = request.stream and not self._refuses_stream_options
         try:
-            return await self._ask(connection, request, sink)
+            return await self._ask(connection, request, sink, as_text=as_text, with_options=with_options)
         except ModelError as error:
-            if request.stream and not self._refuses_stream_options and "stream_options" in str(error):
+            if with_options and "stream_options" in str(error):
                 self._refuses_stream_options = True
-            elif self._should_switch(request, error):
+            elif request.tools and not as_text and self.tool_calling == "auto" and _refuses_tools(error):
                 self._refuses_tools = True
                 sink.notice(Notice(f"{self.name} does not take native tools; using the JSON text protocol instead."))
             else:
                 raise
         return await self._attempt(connection, request, sink)
 
-    def _should_switch(self, request: ModelRequest, error: ModelError) -> bool:
-        asked = request.tools and not self._refuses_tools and self.tool_calling == "auto"
-        return bool(asked and error.status in (400, 404, 422, 500, 501) and _REFUSES_TOOLS.search(str(error)))
-
-    async def _ask(self, connection: _Connection, request: ModelRequest, sink: Sink) -> Reply:
+    async def _ask(
+        self, connection: _Connection, request: ModelRequest, sink: Sink, *, as_text: bool, with_options: bool
+    ) -> Reply:
         client: Any = connection.client  # the SDK types a raw streamed response as a stream of events
         origin = str(client.base_url)
-        as_text = self._refuses_tools or self.tool_calling == "json"
         by_protocol = as_text and bool(request.tools)
         assembler = ReplyAssembler(TextProtocolSink(sink) if by_protocol else sink, origin)
+        dialect = self._text if as_text else connection.native
+        head = self._stream_head if with_options else self._head + (b'"stream":true,' if request.stream else b"")
         await connection.admission.admit()
         async with errors_translated(self.name, origin):
             response = await client.post(
                 self._path(client),
                 cast_to=sdk_httpx().Response,
-                content=self._body(request, self._text if as_text else connection.native),
+                content=head + dialect.body(request) + b"}",
                 options=self._options(),
                 stream=request.stream,
             )
         reply = await read_response(response, assembler)
         return read_reply(reply, sink) if by_protocol else reply
-
-    def _body(self, request: ModelRequest, dialect: NativeTools | TextTools) -> bytes:
-        head = self._head
-        if request.stream:
-            head = self._head + b'"stream":true,' if self._refuses_stream_options else self._stream_head
-        return head + dialect.body(request) + b"}"
 
     def _heads(self) -> tuple[bytes, bytes]:
         """The part of the body that every request shares, plain and streamed."""
@@ -305,9 +300,13 @@ _REFUSES_TOOLS = re.compile(
     r"(n[o']t|no endpoints\b.*) support\w*\b.{0,40}\b(tool|function)"
     r"|\b(tools?|functions?|tool[ _-]?(choice|call\w*|use)|function[ _-]?calling)\b['\"`]?[^.]{0,60}"
     r"\b(not (be )?(supported|allowed|permitted|available)|unsupported|requires? --)"
-    r"|(unrecognized|unknown|unexpected|unsupported|extra)\b[^.]{0,60}\btools?\b",
+    r"|(unrecognized|unknown|unexpected|unsupported|extra)\b[^.]{0,60}\btools?\b(?!\[|\.\w)",
     re.IGNORECASE | re.DOTALL,
 )
+
+
+def _refuses_tools(error: ModelError) -> bool:
+    return error.status in (400, 404, 422, 500, 501) and _REFUSES_TOOLS.search(str(error)) is not None
 
 
 def _is_async_client(client: object) -> bool:

@@ -7,13 +7,16 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-from tinyagent.core.errors import ModelTimeoutError
+from tinyagent.core.errors import MalformedReplyError, ModelTimeoutError
 from tinyagent.core.messages import Reply
 from tinyagent.models.failures import reason_of
 from tinyagent.models.sse import EventParser
 from tinyagent.models.transport import timeout_errors, transport_errors
 from tinyagent.models.wire import ReplyAssembler
 
+#: How an event stream begins; and the length of the longest, which tells it from JSON.
+STARTS = (b"data:", b"event:", b":")
+LONGEST_START = 6
 #: Seconds that a server may keep a stream open after its `[DONE]`.
 LONGEST_DRAIN = 1.0
 
@@ -47,7 +50,7 @@ async def _read_unlabelled(response: Any, assembler: ReplyAssembler) -> Reply:
     first = b""
     async for chunk in chunks:
         first += chunk
-        if first.strip():
+        if len(first.strip()) >= LONGEST_START:
             break
     if _is_events("", first):
         return await _read_events(_once(first, chunks), assembler)
@@ -62,8 +65,9 @@ async def _read_events(chunks: AsyncIterator[bytes], assembler: ReplyAssembler) 
                 await _drain(chunks)
                 return assembler.end(done=True)
     done = False
-    for name, data in parser.close():
-        done = assembler.event(name, data)
+    with contextlib.suppress(MalformedReplyError):  # half an event is none
+        for name, data in parser.close():
+            done = assembler.event(name, data)
     return assembler.end(done=done)
 
 
@@ -83,5 +87,4 @@ async def _once(first: bytes, rest: AsyncIterator[bytes] | None = None) -> Async
 
 
 def _is_events(content_type: str, body: bytes) -> bool:
-    start = body.lstrip()[:6]
-    return "event-stream" in content_type or start.startswith((b"data:", b"event:", b":"))
+    return "event-stream" in content_type or body.lstrip().startswith(STARTS)

@@ -100,33 +100,28 @@ def read_reply(reply: Reply, sink: Sink) -> Reply:
     Text without a JSON object of the protocol is the answer itself. An object that cannot be read becomes a
     call with a problem, so that the model is told.
     """
-    scratchpads: list[str] = []
-    calls: list[Call] = []
-    answers: list[str] = []
-    for item, problem in _objects(reply.text):
-        if item is None:
-            problem = CUT_CALL if reply.finish_reason == "length" else BROKEN.format(problem=problem)
-            calls.append(Call("reply", problem=problem))
-            continue
-        if isinstance(scratchpad := item.get("scratchpad"), str) and scratchpad:
-            scratchpads.append(scratchpad)
-        if item.get("tool"):
-            calls.append(_call(item))
-        elif "answer" in item:
-            answers.append(to_text(item["answer"]))
-    if calls:  # an answer beside calls was written before their results
-        answers = []
-    elif not answers:
-        answers = [reply.text]
+    if reply.calls:  # native ones all the same
+        sink.text(reply.text)
+        return reply
+    items = list(_objects(reply.text, BROKEN if reply.finish_reason != "length" else CUT_CALL))
+    called = (item for item in items if isinstance(item, Call) or item.get("tool"))
+    calls = tuple(item if isinstance(item, Call) else _call(item) for item in called)
+    scratchpads = [item["scratchpad"] for item in items if isinstance(item, dict) and _is_text(item.get("scratchpad"))]
+    text = reply.text  # with calls, the history keeps what the model wrote, and an answer beside them is none
+    if not calls:
+        answers = [to_text(item["answer"]) for item in items if isinstance(item, dict)]
+        text = "\n".join(answers) if answers else reply.text
+        sink.text(text)
     for scratchpad in scratchpads:
         sink.reasoning(scratchpad)
-    for answer in answers:
-        sink.text(answer)
     for call in calls:
         sink.call(call)
     reasoning = "\n".join(part for part in (reply.reasoning, *scratchpads) if part)
-    text = reply.text if calls else "\n".join(answers)  # the history keeps calls as the model wrote them
-    return replace(reply, text=text, calls=tuple(calls), reasoning=reasoning, reasoning_field=PROTOCOL)
+    return replace(reply, text=text, calls=calls, reasoning=reasoning, reasoning_field=PROTOCOL)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
 
 
 def _call(item: dict[str, Any]) -> Call:
@@ -143,8 +138,8 @@ def _call(item: dict[str, Any]) -> Call:
     return Call(str(item["tool"]), arguments)
 
 
-def _objects(text: str) -> Iterator[tuple[dict[str, Any] | None, str]]:
-    """The protocol's objects in a text; `(None, problem)` for one that begins like it but cannot be read."""
+def _objects(text: str, broken: str) -> Iterator[dict[str, Any] | Call]:
+    """The protocol's objects in a text; a call with a problem for one that begins like it but cannot be read."""
     decoder = json.JSONDecoder(strict=False)
     position = 0
     while (start := text.find("{", position)) >= 0:
@@ -153,11 +148,11 @@ def _objects(text: str) -> Iterator[tuple[dict[str, Any] | None, str]]:
         except (json.JSONDecodeError, RecursionError) as error:
             position = start + 1
             if _begins_like_protocol(text[start : start + 40]):
-                yield None, str(error)
+                yield Call("reply", problem=broken.format(problem=error))
                 return
             continue
         if isinstance(value, dict) and any(key in value for key in _KEYS):
-            yield value, ""
+            yield value
 
 
 def _begins_like_protocol(head: str) -> bool:

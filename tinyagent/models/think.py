@@ -21,22 +21,28 @@ class ThinkSplitter:
         if self._state == "start":
             head = text.lstrip()
             if not head.startswith("<think>"):
-                if "<think>".startswith(head):
+                if "<think>".startswith(head):  # it may still become the tag
                     self._held = text
                     return "", ""
                 self._state = "answer"
                 return "", text
-            self._state, text = "think", head[7:].lstrip("\n")
-        reasoning, tag, answer = text.partition("</think>")
-        if tag:
-            self._state = "gap" if not answer.strip() else "answer"
-            return reasoning, answer.lstrip()
-        if self._state == "gap":  # white space between the block and the answer
-            self._state = "gap" if not text.strip() else "answer"
-            return "", text.lstrip()
-        held = next((size for size in range(7, 0, -1) if text.endswith("</think>"[:size])), 0)
-        self._held = text[len(text) - held :]
-        return text[: len(text) - held], ""
+            self._state, text = "opened", head[7:]
+        if self._state == "opened":  # line breaks after the tag are no reasoning
+            text = text.lstrip("\n")
+            if not text:
+                return "", ""
+            self._state = "think"
+        reasoning = ""
+        if self._state != "closed":
+            reasoning, tag, text = text.partition("</think>")
+            if not tag:
+                held = next((size for size in range(7, 0, -1) if reasoning.endswith("</think>"[:size])), 0)
+                self._held = reasoning[len(reasoning) - held :]
+                return reasoning[: len(reasoning) - held], ""
+        self._state, text = "closed", text.lstrip()  # nor is white space between the block and the answer
+        if text:
+            self._state = "answer"
+        return reasoning, text
 
     def rest(self) -> tuple[str, str]:
         """What was held back when the reply ended."""

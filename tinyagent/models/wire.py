@@ -198,7 +198,7 @@ class ReplyAssembler:
                 break
         if content := message.get("content"):
             self._say(*self._think.split(content if isinstance(content, str) else _joined(content)))
-        if isinstance(refusal := message.get("refusal"), str):
+        if isinstance(refusal := message.get("refusal"), str) and refusal:
             self._refusal.append(refusal)
         if isinstance(items := message.get("tool_calls"), list):
             for item in items:
@@ -253,8 +253,8 @@ class ReplyAssembler:
             return None
         if call_id and call.id and call_id != call.id:  # one index for several calls
             return next((other for other in self._calls if other.id == call_id), None)
-        if name and arguments and not call_id and call.complete:  # whole calls without ids at one index
-            return None
+        if name and not call_id and call.arguments and (name != call.name or (arguments and call.complete)):
+            return None  # calls without ids: another name, or another object, is another call
         return call
 
     def _seal(self, call: OpenCall, problem: str | None, taken: set[str]) -> None:

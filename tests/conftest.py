@@ -1,0 +1,51 @@
+"""For every test: no key from the environment, the global registry as it was, and no task left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+
+import pytest
+
+from tinyagent.core.registry import get_registry
+
+pytest_plugins = ["tinyagent.testing.fixtures"]
+
+#: Turns of the event loop that tasks already on their way out may take: enough for callbacks, nothing for a leak.
+LAST_TURNS = 50
+
+
+@pytest.fixture(autouse=True)
+def _no_key(monkeypatch):
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _same_registry():
+    """What a test adds to the global registry, or its freezing, ends with the test."""
+    registry = get_registry()
+    tools, frozen = dict(registry._tools), registry.frozen
+    yield
+    registry._tools, registry._frozen = tools, frozen
+
+
+@pytest.fixture
+async def _no_task_left():
+    before = asyncio.all_tasks()
+    yield
+    for _ in range(LAST_TURNS):
+        left = asyncio.all_tasks() - before - {asyncio.current_task()}
+        if not left:
+            return
+        await asyncio.sleep(0)
+    pytest.fail(f"{len(left)} tasks were left behind: {sorted(map(repr, left))}")
+
+
+@pytest.fixture(autouse=True)
+def _check_tasks(request):
+    """Set up before the test's other fixtures, so that it looks after they have cleaned up."""
+    test = getattr(request, "function", None)
+    test = getattr(getattr(test, "hypothesis", None), "inner_test", test)
+    if inspect.iscoroutinefunction(test):
+        request.getfixturevalue("_no_task_left")

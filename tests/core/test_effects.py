@@ -1,0 +1,127 @@
+"""The seam through which every model call and tool call passes."""
+
+import asyncio
+
+import pytest
+
+from tinyagent.agents.react import ReactAgent
+from tinyagent.core.effects import DirectEffects
+from tinyagent.core.messages import Reply
+from tinyagent.core.tool import Tool
+from tinyagent.models import retry
+from tinyagent.models.script import call
+
+
+async def test_direct_effects_make_every_call():
+    calls, value = [], object()
+
+    async def give():
+        calls.append(1)
+        return value
+
+    effects = DirectEffects()
+    assert await effects.step("same key", give) is value
+    assert await effects.step("same key", give) is value
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize("kind", [ValueError, asyncio.CancelledError, KeyboardInterrupt])
+async def test_direct_effects_let_errors_through(kind):
+    error = kind("mine")
+
+    async def fail():
+        raise error
+
+    with pytest.raises(kind) as caught:
+        await DirectEffects().step("key", fail)
+    assert caught.value is error
+
+
+class Journal:
+    """Remembers every outcome by key, and answers from memory what it knows."""
+
+    def __init__(self):
+        self.values = {}
+        self.made = []
+
+    async def step(self, key, call):
+        if key not in self.values:
+            self.made.append(key)
+            self.values[key] = await call()
+        return self.values[key]
+
+
+async def test_every_call_of_a_run_passes_under_its_name(scripted_model):
+    async def add(a: int, b: int) -> int:
+        return a + b
+
+    calls = call("add", a=1, b=2), call("add", a=3, b=4), call("add", a="x", b=1)
+    model = scripted_model([list(calls), call("unknown"), "done"])
+    journal = Journal()
+    result = await ReactAgent([add], model=model).run("go", run_id="r", effects=journal)
+    assert result.output == "done"
+    assert sorted(journal.made) == sorted(
+        ["r/1/model", *(f"r/1/tool/{each.id}" for each in calls), "r/2/model", "r/3/model"]
+    )
+    assert journal.values[f"r/1/tool/{calls[0].id}"] == 3
+    assert isinstance(journal.values["r/2/model"], Reply)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+async def test_keys_do_not_depend_on_the_order_in_which_work_finishes(scripted_model, reverse):
+    finished = {number: asyncio.Event() for number in range(4)}
+    order = list(finished)[:: -1 if reverse else 1]
+
+    async def work(number: int) -> int:
+        position = order.index(number)
+        if position:
+            await finished[order[position - 1]].wait()
+        finished[number].set()
+        return number
+
+    calls = [call("work", number=number) for number in finished]
+    journal = Journal()
+    await ReactAgent([work], model=scripted_model([calls, "done"])).run("go", run_id="r", effects=journal)
+    assert {f"r/1/tool/{calls[number].id}": number for number in finished}.items() <= journal.values.items()
+
+
+async def test_journal_answers_instead_of_the_model_and_the_tools(scripted_model):
+    made = []
+
+    async def add(a: int, b: int) -> int:
+        made.append((a, b))
+        return a + b
+
+    journal = Journal()
+    first = await ReactAgent([add], model=scripted_model([call("add", a=1, b=2), "3"])).run(
+        "add", run_id="r", effects=journal
+    )
+    again = await ReactAgent([add], model=scripted_model([])).run("add", run_id="r", effects=journal)
+    assert made == [(1, 2)]
+    assert again.output == first.output == "3"
+    assert again.messages == first.messages
+    assert again.steps[0].observations[0].value == 3
+    other = await ReactAgent([add], model=scripted_model(["other"])).run("add", run_id="s", effects=journal)
+    assert other.output == "other"
+
+
+async def test_each_attempt_of_a_tool_passes_the_seam(monkeypatch, scripted_model):
+    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.0)
+
+    keys, attempts = [], []
+
+    class Count:
+        async def step(self, key, call):
+            keys.append(key)
+            return await call()
+
+    async def flaky():
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise ValueError("once")
+        return "fine"
+
+    again = call("flaky")
+    model = scripted_model([again, "done"])
+    await ReactAgent([Tool(flaky, retries=1)], model=model).run("go", run_id="r", effects=Count())
+    assert keys == ["r/1/model", f"r/1/tool/{again.id}", f"r/1/tool/{again.id}", "r/2/model"]

@@ -1,0 +1,204 @@
+"""The typed events of a run."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+
+from tinyagent.agents.react import ReactAgent
+from tinyagent.core import events
+from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.events import (
+    CallSealed,
+    Event,
+    LimitReached,
+    Notice,
+    ReasoningDelta,
+    Retry,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    StepStarted,
+    TextDelta,
+    ToolFinished,
+    ToolProgress,
+    ToolStarted,
+    event_from_dict,
+)
+from tinyagent.core.messages import Assistant, Call, Reply, ToolReply, User
+from tinyagent.core.result import Metadata, Observation, RunResult, Step
+from tinyagent.core.usage import Usage
+from tinyagent.models.script import call
+
+CALL = Call("add", {"a": 1, "deep": {"b": [None, "ä"]}}, id="A")
+OBSERVATION = Observation(CALL, "3", {"sum": 3}, None, 0.5)
+STEP = Step(1, Assistant("", (CALL,)), (OBSERVATION,), "tool_calls", Usage(1, 10, 5), 1.5)
+RESULT = RunResult(
+    "3",
+    "success",
+    (User("u"), Assistant("", (CALL,)), ToolReply("A", "3", "add"), Assistant("3")),
+    (STEP,),
+    Usage(1, 10, 5),
+    Metadata("r", "agent", "model", 1700000000.0, 1.0, {"k": ["v"]}),
+    "stop",
+)
+#: One of each, and a few more.
+SAMPLES = [
+    RunStarted("r", "agent", "model", "Add 1 and 2."),
+    StepStarted(1),
+    TextDelta("Zürich 🙂\n"),
+    TextDelta(""),
+    TextDelta("\ud83d"),
+    ReasoningDelta("hm"),
+    CallSealed(CALL),
+    CallSealed(Call("f", {}, id="x", raw="{}", problem="cut")),
+    ToolStarted(CALL),
+    ToolProgress(CALL, {"done": 0.5, "files": ["a", None]}),
+    ToolProgress(CALL, None),
+    ToolFinished(OBSERVATION),
+    ToolFinished(Observation(CALL, "ValueError: no", None, "ValueError: no", 0.0)),
+    Retry("model", 2, 0.5, "RateLimitError: 429"),
+    Notice("Switched."),
+    StepFinished(STEP),
+    LimitReached("steps", 10),
+    LimitReached("seconds", 0.25),
+    RunFinished(RESULT),
+    RunFailed("StepLimitReached", "No answer.", dataclasses.replace(RESULT, output=None, state="failed")),
+]
+KINDS = [
+    kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, Event) and kind is not Event
+]
+each_sample = pytest.mark.parametrize("event", SAMPLES, ids=lambda event: event.type)
+
+
+def through_json(event):
+    return event_from_dict(json.loads(json.dumps(event.to_dict(), allow_nan=False)))
+
+
+def test_there_is_a_sample_of_every_event():
+    assert {type(event) for event in SAMPLES} == set(KINDS)
+
+
+@each_sample
+def test_json_in_json_out(event):
+    again = through_json(event)
+    assert again == event
+    assert type(again) is type(event)
+    assert again.to_dict() == event.to_dict()
+
+
+@each_sample
+def test_type_comes_first_and_fields_follow(event):
+    assert list(event.to_dict()) == ["type", *(field.name for field in dataclasses.fields(event))]
+    assert event.to_dict()["type"] == event.type
+
+
+@each_sample
+def test_frozen_and_small(event):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(event, dataclasses.fields(event)[0].name, None)
+    assert not hasattr(event, "__dict__")
+
+
+def test_types_are_the_names_of_the_classes():
+    for kind in KINDS:
+        words = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in kind.__name__)
+        assert kind.type == words.lstrip("_")
+
+
+def test_every_event_is_documented():
+    for kind in KINDS:
+        assert vars(kind)["__doc__"]
+        assert not kind.__doc__.startswith(f"{kind.__name__}(")
+        assert kind.__module__ == events.__name__
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, [-math.inf], {"a": math.nan}], ids=repr)
+def test_progress_beyond_json_is_written_as_json(value):
+    assert json.dumps(ToolProgress(CALL, value).to_dict(), allow_nan=False)
+    assert type(through_json(ToolProgress(CALL, value))) is ToolProgress
+
+
+@pytest.mark.parametrize("value", [math.inf, 1e308, 5e-324], ids=repr)
+def test_any_limit_comes_back(value):
+    assert through_json(LimitReached("seconds", value)) == LimitReached("seconds", value)
+
+
+def cycle():
+    around = {}
+    around["self"] = around
+    return around
+
+
+class Broken:
+    def __repr__(self):
+        raise ValueError("no text")
+
+
+@pytest.mark.parametrize(
+    "value", [cycle(), [cycle()], Broken(), object(), b"\xff", {("a", 1): {2}}], ids=lambda value: type(value).__name__
+)
+@pytest.mark.parametrize(
+    "make", [lambda value: ToolProgress(CALL, value), lambda value: ToolFinished(Observation(CALL, "text", value))]
+)
+def test_event_with_any_value_can_be_written(make, value):
+    data = make(value).to_dict()
+    assert json.loads(json.dumps(data, allow_nan=False)) == data
+    again = event_from_dict(data)
+    assert type(again) is type(make(value))
+    call_again = again.call if isinstance(again, ToolProgress) else again.observation.call
+    assert call_again == CALL
+
+
+@pytest.mark.parametrize("data", [{"type": "unknown"}, {}, {"type": None}, {"type": "event"}, {"type": ["text_delta"]}])
+def test_unknown_type(data):
+    with pytest.raises(ConfigurationError) as caught:
+        event_from_dict(data)
+    assert f"No event of type {data.get('type')!r}" in str(caught.value)
+    assert "text_delta" in str(caught.value)
+
+
+@pytest.mark.parametrize("data", [{"type": "text_delta"}, {"type": "step_started", "number": "one"}])
+def test_wrong_fields(data):
+    with pytest.raises(ValueError, match=r"TextDelta|StepStarted"):
+        event_from_dict(data)
+
+
+def test_reading_leaves_the_data_alone():
+    data = TextDelta("a").to_dict()
+    event_from_dict(data)
+    assert data == {"type": "text_delta", "text": "a"}
+
+
+async def test_events_of_a_run_come_back_from_json(scripted_model):
+    async def add(a: int, b: int) -> dict[str, int]:
+        return {"sum": a + b}
+
+    async def fail() -> None:
+        raise ValueError("no")
+
+    model = scripted_model(
+        [
+            Reply("Let me see.", (call("add", a=1, b=2), call("fail")), "thinking", "reasoning", "tool_calls"),
+            "The sum is 3.",
+        ]
+    )
+    async with ReactAgent([add, fail], model=model).stream("Add.", run_id="r", metadata={"k": 1}) as run:
+        seen = [event async for event in run]
+    kinds = {type(event) for event in seen}
+    assert kinds >= {
+        RunStarted,
+        StepStarted,
+        ReasoningDelta,
+        TextDelta,
+        CallSealed,
+        ToolStarted,
+        ToolFinished,
+        StepFinished,
+        RunFinished,
+    }
+    assert [through_json(event) for event in seen] == seen
+    assert isinstance(seen[0], RunStarted)
+    assert isinstance(seen[-1], RunFinished)

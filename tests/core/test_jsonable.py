@@ -1,0 +1,236 @@
+"""Any value as JSON."""
+
+import collections
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import functools
+import json
+import math
+import pathlib
+import re
+import uuid
+
+import pytest
+from hypothesis import given, settings, strategies as st
+from pydantic import BaseModel
+
+from tinyagent.core.jsonable import adapter, to_data, to_text
+
+
+class Color(enum.Enum):
+    RED = "red"
+
+
+class Word(str, enum.Enum):  # noqa: UP042 - as older code has them
+    GO = "go"
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    label: object = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Slotted:
+    at: Point
+
+
+class Answer(BaseModel):
+    text: str
+    point: Point | None = None
+
+
+class Opaque:
+    def __str__(self):
+        return "opaque"
+
+
+class Broken:
+    def __str__(self):
+        raise ValueError("no text")
+
+    __repr__ = __str__
+
+
+#: value, its JSON data
+TABLE = [
+    (None, None),
+    (True, True),
+    (3, 3),
+    (10**30, 10**30),
+    (1.5, 1.5),
+    ([], []),
+    ({}, {}),
+    ((1, (2,)), [1, [2]]),
+    ({"a": {"b": [None]}}, {"a": {"b": [None]}}),
+    ({1: "a", None: "b", 2.5: "c"}, {"1": "a", "None": "b", "2.5": "c"}),
+    ({(1, 2): 3, Color.RED: 4}, {"1,2": 3, "red": 4}),
+    ({5}, [5]),
+    (frozenset({5}), [5]),
+    (collections.deque([1, 2]), [1, 2]),
+    (collections.OrderedDict(a=1), {"a": 1}),
+    (Color.RED, "red"),
+    (Point(1, Point(2)), {"x": 1, "label": {"x": 2, "label": None}}),
+    (Slotted(Point(1)), {"at": {"x": 1, "label": None}}),
+    (Answer(text="a", point=Point(1)), {"text": "a", "point": {"x": 1, "label": None}}),
+    ([Answer(text="a"), {"b": Point(1)}], [{"text": "a", "point": None}, {"b": {"x": 1, "label": None}}]),
+    (dt.datetime(2024, 2, 29, 12, tzinfo=dt.UTC), "2024-02-29T12:00:00Z"),
+    (dt.date(2024, 2, 29), "2024-02-29"),
+    (dt.timedelta(hours=1), "PT1H"),
+    (decimal.Decimal("1.10"), "1.10"),
+    (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+    (pathlib.Path("a"), "a"),
+    (Opaque(), "opaque"),
+    ([Opaque(), {"a": Opaque()}], ["opaque", {"a": "opaque"}]),
+    (Point(1, Opaque()), {"x": 1, "label": "opaque"}),
+    (ValueError("wrong"), "wrong"),
+    (2j, "2j"),
+]
+
+
+@pytest.mark.parametrize(("value", "data"), TABLE, ids=lambda value: type(value).__name__)
+def test_value_as_text_and_as_data(value, data):
+    assert to_data(value) == data
+    json.dumps(to_data(value), allow_nan=False)
+    assert json.loads(to_text([value])) == [data]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf], ids=repr)
+@pytest.mark.parametrize("wrap", [lambda value: value, lambda value: [value], lambda value: Point(1, {"a": value})])
+def test_number_that_json_has_not(value, wrap):
+    """JSON has no NaN and no Infinity; a browser or a database refuses records that hold one."""
+    json.dumps(to_data(wrap(value)), allow_nan=False)
+    assert "NaN" in to_text(wrap(value)) or "Infinity" in to_text(wrap(value))
+
+
+@pytest.mark.parametrize("text", ["", "text", '{"a": 1}', "Zürich 🙂", "\x00", "\ud800", "a\nb", '"'], ids=ascii)
+def test_text_stays_as_it_is(text):
+    assert to_text(text) == text
+    assert to_data(text) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "null"), (True, "true"), (3, "3"), (1.5, "1.5"), ([1, "a"], '[1,"a"]'), (math.nan, "NaN"), (b"abc", "abc")],
+    ids=repr,
+)
+def test_value_as_the_model_reads_it(value, text):
+    assert to_text(value).strip('"') == text
+
+
+def test_text_is_utf_8():
+    assert to_text(["Zürich 🙂"]) == '["Zürich 🙂"]'
+
+
+def test_enum_of_text():
+    assert to_text(Word.GO) == "go"
+    assert to_text([Word.GO]) == '["go"]'
+    assert to_data({"a": Word.GO}) == {"a": "go"}
+
+
+def test_bytes_that_are_no_text():
+    assert json.loads(to_text({"a": b"\xff\xfe"})) == {"a": "__4="}
+    assert to_data([b"\xff\xfe"]) == ["__4="]
+
+
+def test_generator_is_read():
+    assert to_data(number for number in range(3)) == [0, 1, 2]
+    assert to_text(number for number in range(3)) == "[0,1,2]"
+
+
+def test_int_too_long_for_python_to_print():
+    assert to_text([10**5000]) == f"[1{'0' * 5000}]"
+
+
+@pytest.mark.parametrize("value", [Opaque, re.compile("a+"), len, object()], ids=lambda value: type(value).__name__)
+def test_anything_else_is_its_text(value):
+    assert isinstance(json.loads(to_text([value]))[0], str)
+    assert isinstance(to_data({"a": value})["a"], str)
+
+
+def cycle():
+    around = [1]
+    around.append(around)
+    return around
+
+
+def cycle_of_points():
+    around = Point(1)
+    around.label = around
+    return around
+
+
+def nested(depth, wrap):
+    return functools.reduce(lambda inner, _: wrap(inner), range(depth), 1)
+
+
+HOSTILE = {
+    "cycle of lists": cycle(),
+    "cycle in a dict": {"a": cycle()},
+    "cycle of dataclasses": cycle_of_points(),
+    "no text": Broken(),
+    "no text in a list": [1, Broken()],
+    "no text as a key": {Broken(): 1},
+    "lists 200 deep": nested(200, lambda inner: [inner]),
+    "dicts 200 deep": nested(200, lambda inner: {"a": inner}),
+    "lists 5,000 deep": nested(5_000, lambda inner: [inner]),
+    "points 5,000 deep": nested(5_000, lambda inner: Point(1, inner)),
+    "surrogate": {"a": "\ud800"},
+    "surrogate as a key": {"\udfff": 1},
+    "bytes": b"\xff",
+    "a class": [Point],
+}
+hostile = pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
+
+
+@hostile
+def test_hostile_value_has_a_text(value):
+    text = to_text(value)
+    assert isinstance(text, str)
+    assert text
+
+
+@hostile
+def test_hostile_value_has_data(value):
+    json.dumps(to_data(value), allow_nan=False)
+
+
+@pytest.mark.parametrize("value", [{"a": "\ud800"}, ["\udfff", 1], {"\ud800": [1]}], ids=ascii)
+def test_lone_surrogate_leaves_json_json(value):
+    """Models send them: half of an escaped emoji."""
+    assert isinstance(json.loads(to_text(value)), type(value))
+    assert json.loads(json.dumps(to_data(value))) == value
+
+
+@pytest.mark.parametrize("depth", [10, 200])
+def test_deep_value_is_json(depth):
+    value = nested(depth, lambda inner: {"a": [inner]})
+    assert json.loads(to_text(value)) == value
+    assert to_data(value) == value
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=100, deadline=None, database=None)
+@given(json_values)
+def test_json_stays_what_it_is(value):
+    assert to_data(value) == value
+    if not isinstance(value, str):
+        assert json.loads(to_text(value)) == value
+
+
+def test_adapter_is_made_once():
+    assert adapter(list[Point]) is adapter(list[Point])
+    assert adapter(list[Point]).validate_python([{"x": "1"}]) == [Point(1)]

@@ -1,0 +1,232 @@
+"""What goes wrong with a server, told with a remedy."""
+
+import asyncio
+import re
+import socket
+
+import pytest
+
+from tinyagent import (
+    AuthenticationError,
+    BadRequestError,
+    ConfigurationError,
+    ContextLengthError,
+    MalformedReplyError,
+    MissingCredentialsError,
+    ModelConnectionError,
+    ModelError,
+    ModelNotFoundError,
+    ModelTimeoutError,
+    OpenAIModel,
+    RateLimitError,
+    ReactAgent,
+    ServerError,
+)
+from tinyagent.testing import RawReply, ScriptedServer
+
+
+@pytest.fixture(params=["plain", "streamed"])
+def streamed(request):
+    return request.param == "streamed"
+
+
+@pytest.fixture(params=["httpx", "aiohttp"])
+def http(request):
+    return request.param
+
+
+async def ask(model, *, streamed=False):
+    agent = ReactAgent(model=model)
+    async with asyncio.timeout(30):
+        if not streamed:
+            return await agent.run("Hi")
+        async with agent.stream("Hi") as run:
+            return await run.drain()
+
+
+async def failure(*replies, streamed=False, **model):
+    """The error of a run against these replies."""
+    async with ScriptedServer(replies) as server:
+        with pytest.raises(ModelError) as caught:
+            await ask(server.model(**{"max_retries": 0, **model}), streamed=streamed)
+    return caught.value
+
+
+def closed_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+# ---- what the server answers
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "remedy", "retryable"),
+    [
+        (400, BadRequestError, "", False),
+        (401, AuthenticationError, "Check the API key (OPENAI_API_KEY) and what it may use.", False),
+        (403, AuthenticationError, "Check the API key (OPENAI_API_KEY) and what it may use.", False),
+        (404, ModelNotFoundError, "Check the model's name ('parrot') and the base URL (http://127.0.0.1:", False),
+        (408, ServerError, "try again later", True),
+        (409, ServerError, "try again later", True),
+        (413, BadRequestError, "", False),
+        (418, BadRequestError, "", False),
+        (422, BadRequestError, "", False),
+        (429, RateLimitError, "Send fewer requests at once, or raise the account's limit.", True),
+        (500, ServerError, "try again later", True),
+        (502, ServerError, "try again later", True),
+        (503, ServerError, "try again later", True),
+        (529, ServerError, "try again later", True),
+    ],
+)
+async def test_each_status_has_its_class_and_its_remedy(status, kind, remedy, retryable, streamed):
+    body = {"error": {"message": "the server's own words"}}
+    async with ScriptedServer([RawReply(body, status)]) as server:
+        with pytest.raises(kind, match="the server's own words") as caught:
+            await ask(server.model("parrot", max_retries=0), streamed=streamed)
+    error = caught.value
+    assert remedy in str(error)
+    assert (type(error), error.status, error.retryable) == (kind, status, retryable)
+    assert "the server's own words" in error.body
+    assert error.result.state == "failed"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.",
+        "prompt is too long: 210000 tokens > 200000 maximum",
+        "the request exceeds the available context size, try increasing it",
+        "Input is longer than the model's context window",
+        "too many tokens: size limit exceeded by 12 tokens",
+    ],
+)
+@pytest.mark.parametrize("status", [400, 413, 422])
+async def test_a_conversation_that_is_too_long_is_told_with_what_to_do(said, status):
+    error = await failure(RawReply({"error": {"message": said}}, status))
+    assert isinstance(error, ContextLengthError)
+    assert said in str(error)
+    assert "Shorten the conversation, or take a model with a larger context." in str(error)
+
+
+@pytest.mark.parametrize("code", ["insufficient_quota", None])
+async def test_an_empty_account_is_told_and_not_tried_again(code):
+    said = "You exceeded your current quota (insufficient_quota)" if code is None else "You exceeded your current quota"
+    error = await failure(RawReply({"error": {"message": said, "code": code}}, 429), max_retries=2)
+    assert isinstance(error, RateLimitError)
+    assert "no credit left" in str(error)
+    assert not error.retryable
+
+
+WORDS = "tools are fine but the moon is not"
+BODIES = [
+    {"error": {"message": WORDS}},
+    {"error": WORDS},
+    {"message": WORDS},
+    {"detail": WORDS},
+    {"detail": [{"loc": ["body", "moon"], "msg": WORDS}]},
+    {"object": "error", "message": {"detail": [{"msg": WORDS}]}},
+    [{"error": {"code": 400, "message": WORDS}}],
+    WORDS,
+]
+
+
+@pytest.mark.parametrize("body", BODIES)
+async def test_the_servers_own_words_are_told_wherever_it_put_them(body, streamed):
+    assert WORDS in str(await failure(RawReply(body, 400), streamed=streamed))
+
+
+@pytest.mark.parametrize("body", ["", "{}", "<html>"])
+async def test_an_error_without_words_names_the_status(body):
+    told = str(await failure(RawReply(body, 502)))
+    assert "502" in told
+    assert ": ." not in told
+
+
+async def test_long_words_are_cut():
+    error = await failure(RawReply({"error": {"message": "x" * 100_000}}, 400))
+    assert len(str(error)) < 1_000
+    assert len(error.body) < 1_000
+
+
+@pytest.mark.parametrize(("headers", "seconds"), [({"retry-after": "7"}, 7), ({}, None)])
+async def test_the_wait_that_the_server_asks_for_is_kept(headers, seconds):
+    assert (await failure(RawReply({}, 429, headers))).retry_after == seconds
+
+
+async def test_an_error_whose_body_is_cut_may_pass(streamed, http):
+    cut = RawReply("no", 500, {"content-length": "100", "connection": "close"})
+    error = await failure(cut, streamed=streamed, http=http)
+    assert isinstance(error, ServerError | ModelConnectionError)
+    assert error.retryable
+
+
+async def test_a_base_url_with_a_wrong_path_is_named(streamed):
+    not_found = RawReply("404 page not found", 404, {"content-type": "text/plain"})
+    async with ScriptedServer([not_found]) as server:
+        with pytest.raises(ModelNotFoundError) as caught:
+            await ask(OpenAIModel("m", base_url=server.url + "/wrong"), streamed=streamed)
+        assert f"Check the model's name ('m') and the base URL ({server.url}/wrong/)." in str(caught.value)
+    assert server.requests[0].path == "/v1/wrong/chat/completions"
+
+
+async def test_a_base_url_of_a_web_page_is_told(streamed):
+    page = RawReply("<html>Welcome</html>", headers={"content-type": "text/html"})
+    error = await failure(page, streamed=streamed)
+    assert isinstance(error, MalformedReplyError)
+    assert "usually ends in /v1" in str(error)
+
+
+# ---- what does not answer
+
+
+async def test_a_closed_port_is_told_with_its_address(http, streamed):
+    url = f"http://127.0.0.1:{closed_port()}/v1"
+    with pytest.raises(ModelConnectionError, match="Cannot reach " + re.escape(url)) as caught:
+        await ask(OpenAIModel("m", base_url=url, max_retries=0, http=http), streamed=streamed)
+    assert "Is the server running, and is the base URL right (base_url= or OPENAI_BASE_URL)?" in str(caught.value)
+    assert caught.value.retryable
+
+
+async def test_an_unknown_host_is_told(http):
+    with pytest.raises(ModelConnectionError, match=r"Cannot reach http://no-such-host\.invalid/v1"):
+        await ask(OpenAIModel("m", base_url="http://no-such-host.invalid/v1", max_retries=0, http=http))
+
+
+@pytest.mark.parametrize("url", ["localhost:11434/v1", "127.0.0.1:9/v1", "ftp://127.0.0.1/v1"])
+async def test_a_base_url_without_http_is_told(url, http):
+    with pytest.raises((ModelConnectionError, ConfigurationError), match="base URL"):
+        await ask(OpenAIModel("m", base_url=url, max_retries=0, http=http))
+
+
+async def test_a_silent_server_is_told_with_what_to_do(http, streamed):
+    error = await failure(RawReply({}, delay=60), timeout=0.1, http=http, streamed=streamed)
+    assert isinstance(error, ModelTimeoutError)
+    assert "did not answer in time" in str(error)
+    assert "Raise timeout=" in str(error)
+
+
+async def test_the_cause_is_kept():
+    with pytest.raises(ModelConnectionError) as caught:
+        await ask(OpenAIModel("m", base_url=f"http://127.0.0.1:{closed_port()}/v1", max_retries=0))
+    assert caught.value.__cause__ is not None
+
+
+# ---- nothing to ask
+
+
+async def test_without_key_and_server_the_variables_local_servers_and_the_demo_are_named(streamed):
+    with pytest.raises(MissingCredentialsError) as caught:
+        await ask(OpenAIModel("m"), streamed=streamed)
+    told = str(caught.value)
+    for named in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "base_url=", "Ollama", "llama.cpp", "LM Studio", "vLLM"):
+        assert named in told
+    assert "http://localhost:11434/v1" in told
+    assert "make demo" in told
+    assert caught.value.result.state == "failed"
+    assert not caught.value.retryable
+
+
+def test_without_key_and_server_an_agent_can_be_made():
+    assert ReactAgent(model="m").model.name == "m"

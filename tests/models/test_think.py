@@ -1,0 +1,73 @@
+"""A `<think>` block at the start of the text, however it is cut."""
+
+import itertools
+
+import pytest
+
+from tinyagent.models.think import ThinkSplitter
+
+#: Text, and the reasoning and the answer in it.
+TEXTS = [
+    ("<think>hm</think>5", "hm", "5"),
+    ("<think>\nhm\n</think>\n\n5 and 6", "hm\n", "5 and 6"),
+    (" \n<think>hm</think> 5", "hm", "5"),
+    ("<think></think>5", "", "5"),
+    ("<think>\n\n</think>\n\n5", "", "5"),
+    ("<think>hm</think>", "hm", ""),
+    ("<think>hm</think> \n", "hm", ""),
+    ("<think>hm", "hm", ""),
+    ("<think>hm</thi", "hm</thi", ""),
+    ("<think>a < b </ c <think> </thin>k</think>5", "a < b </ c <think> </thin>k", "5"),
+    ("<think>hm</think>the tag </think> ends it", "hm", "the tag </think> ends it"),
+    ("<think>hm</think> </think>5", "hm", "</think>5"),
+    ("<think>hm</think>5 <think>not again</think>", "hm", "5 <think>not again</think>"),
+    ("The tag <think> opens it </think>", "", "The tag <think> opens it </think>"),
+    ("<thin>5", "", "<thin>5"),
+    ("<thi", "", "<thi"),
+    ("  ", "", "  "),
+    ("", "", ""),
+    ("5 < 6", "", "5 < 6"),
+]
+
+
+def split(*parts):
+    splitter = ThinkSplitter()
+    pieces = [*map(splitter.split, parts), splitter.rest()]
+    return "".join(reasoning for reasoning, _ in pieces), "".join(answer for _, answer in pieces)
+
+
+@pytest.mark.parametrize(("text", "reasoning", "answer"), TEXTS)
+def test_reasoning_is_parted_from_the_answer(text, reasoning, answer):
+    assert split(text) == (reasoning, answer)
+
+
+@pytest.mark.parametrize(("text", "reasoning", "answer"), TEXTS)
+def test_reasoning_is_parted_however_the_text_is_cut_in_three(text, reasoning, answer):
+    for first, second in itertools.combinations_with_replacement(range(len(text) + 1), 2):
+        assert split(text[:first], text[first:second], text[second:]) == (reasoning, answer)
+
+
+@pytest.mark.parametrize(("text", "reasoning", "answer"), TEXTS)
+def test_reasoning_is_parted_letter_by_letter(text, reasoning, answer):
+    assert split(*text) == (reasoning, answer)
+
+
+def test_what_cannot_be_a_tag_is_not_held_back():
+    splitter = ThinkSplitter()
+    assert splitter.split("<thin") == ("", "")
+    assert splitter.split("g>") == ("", "<thing>")
+    assert splitter.split("5") == ("", "5")
+
+
+def test_reasoning_is_passed_on_at_once_but_for_what_may_be_the_end():
+    splitter = ThinkSplitter()
+    assert splitter.split("<think>let me see") == ("let me see", "")
+    assert splitter.split(" now </") == (" now ", "")
+    assert splitter.split("b>") == ("</b>", "")
+
+
+def test_the_rest_is_given_once():
+    splitter = ThinkSplitter()
+    splitter.split("<think>hm</")
+    assert splitter.rest() == ("</", "")
+    assert splitter.rest() == ("", "")

@@ -1,0 +1,262 @@
+"""The public door: what `import tinyagent` offers, and what it costs."""
+
+import ast
+import importlib
+import importlib.metadata
+import inspect
+import json
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import tinyagent
+
+NAMES = [
+    "Agent",
+    "Assistant",
+    "AuthenticationError",
+    "BadRequestError",
+    "Call",
+    "CallSealed",
+    "ConfigurationError",
+    "ContentFilterError",
+    "Context",
+    "ContextLengthError",
+    "Conversation",
+    "DuplicateToolError",
+    "Effects",
+    "EmptyReplyError",
+    "Event",
+    "FatalToolError",
+    "FrozenRegistryError",
+    "LimitReached",
+    "Limits",
+    "MalformedReplyError",
+    "Message",
+    "Metadata",
+    "MissingCredentialsError",
+    "MissingExtraError",
+    "Model",
+    "ModelConnectionError",
+    "ModelError",
+    "ModelNotFoundError",
+    "ModelRequest",
+    "ModelTimeoutError",
+    "NoChoicesError",
+    "Notice",
+    "Observation",
+    "OpenAIModel",
+    "ProtocolError",
+    "RateLimitError",
+    "ReactAgent",
+    "ReasoningDelta",
+    "RefusalError",
+    "Reply",
+    "Retry",
+    "Run",
+    "RunError",
+    "RunFailed",
+    "RunFinished",
+    "RunLimitError",
+    "RunResult",
+    "RunStarted",
+    "ScriptError",
+    "ServerError",
+    "Settings",
+    "Sink",
+    "State",
+    "Step",
+    "StepFinished",
+    "StepLimitReached",
+    "StepStarted",
+    "StreamError",
+    "StreamInterruptedError",
+    "System",
+    "TextDelta",
+    "TimeLimitReached",
+    "TinyAgentError",
+    "TokenLimitReached",
+    "Tool",
+    "ToolArgumentsError",
+    "ToolDefinitionError",
+    "ToolFinished",
+    "ToolProgress",
+    "ToolRegistry",
+    "ToolReply",
+    "ToolStarted",
+    "TruncatedReplyError",
+    "Usage",
+    "User",
+    "event_from_dict",
+    "freeze_registry",
+    "get_registry",
+    "run_sync",
+    "set_thread_limit",
+    "tool",
+]
+
+
+def loaded_after(program):
+    """The modules in a fresh interpreter after `program`."""
+    program = f"{textwrap.dedent(program)}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_names_are_pinned():
+    assert tinyagent.__all__ == NAMES
+
+
+def test_names_are_sorted():
+    assert tinyagent.__all__ == sorted(set(tinyagent.__all__))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_name_can_be_imported_and_lives_in_tinyagent(name):
+    value = getattr(tinyagent, name)
+    assert value is getattr(tinyagent, name)
+    home = importlib.import_module(f"tinyagent.{tinyagent._HOME[name]}")
+    assert value is getattr(home, name)
+    if inspect.isclass(value) or inspect.isfunction(value):
+        assert value.__module__.startswith("tinyagent.")
+        assert value.__name__ == name
+
+
+def comment_above(module, name):
+    """The `#:` comment above an assignment: what documents an alias."""
+    source = inspect.getsource(module)
+    lines = source.splitlines()
+    for node in ast.parse(source).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+            return lines[node.lineno - 2]
+    return ""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_name_is_documented(name):
+    value = getattr(tinyagent, name)
+    if inspect.isclass(value) or inspect.isfunction(value):
+        text = vars(value).get("__doc__") if inspect.isclass(value) else value.__doc__
+        assert text
+        assert text.strip()
+        assert not text.startswith(f"{name}("), "dataclass wrote this one"
+    else:
+        module = importlib.import_module(f"tinyagent.{tinyagent._HOME[name]}")
+        assert comment_above(module, name).startswith("#"), f"{name} is an alias: say in a '#:' comment what it is"
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if inspect.isclass(getattr(tinyagent, name))])
+def test_public_methods_are_documented(name):
+    kind = getattr(tinyagent, name)
+    for attribute, value in vars(kind).items():
+        value = getattr(value, "__func__", value)
+        if not attribute.startswith("_") and (inspect.isfunction(value) or isinstance(value, property)):
+            assert value.__doc__, f"{name}.{attribute}"
+
+
+def test_names_are_the_same_for_type_checkers():
+    """What is imported `if TYPE_CHECKING` is what loads on first use, from the same modules."""
+    tree = ast.parse(Path(tinyagent.__file__).read_text(encoding="utf-8"))
+    found = {
+        alias.name: node.module
+        for block in tree.body
+        if isinstance(block, ast.If)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert found == {name: f"tinyagent.{home}" for name, home in tinyagent._HOME.items()}
+    assert sorted(found) == NAMES
+
+
+@pytest.mark.parametrize("name", ["nothing", "Tools", "_Tool", "core_", "__path", ""])
+def test_unknown_attribute(name):
+    with pytest.raises(AttributeError) as caught:
+        getattr(tinyagent, name)
+    assert str(caught.value) == f"module 'tinyagent' has no attribute {name!r}"
+    assert not hasattr(tinyagent, name)
+
+
+def test_unknown_import():
+    with pytest.raises(ImportError, match="nothing"):
+        from tinyagent import nothing  # noqa: F401
+
+
+def test_dir_lists_every_name():
+    assert set(dir(tinyagent)) >= {*NAMES, "__version__"}
+    assert dir(tinyagent) == sorted(dir(tinyagent))
+
+
+def test_star_import():
+    scope = {}
+    exec("from tinyagent import *", scope)
+    del scope["__builtins__"]
+    assert sorted(scope) == NAMES
+    assert scope["tool"] is tinyagent.tool
+
+
+def test_version_is_that_of_the_distribution():
+    assert tinyagent.__version__ == importlib.metadata.version("tinyagent")
+
+
+def test_types_are_shipped():
+    assert Path(tinyagent.__file__).with_name("py.typed").is_file()
+
+
+HEAVY = {"openai", "httpx", "httpx2", "pydantic", "pydantic_core", "anyio", "docstring_parser", "asyncio", "rich"}
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import tinyagent",
+        "import tinyagent; dir(tinyagent)",
+        "import tinyagent; assert not hasattr(tinyagent, 'nothing')",
+    ],
+)
+def test_import_loads_nothing_heavy(program):
+    loaded = loaded_after(program)
+    assert "tinyagent" in loaded
+    assert not loaded & HEAVY
+    assert not {name for name in loaded if name.startswith("tinyagent.")}
+
+
+@pytest.mark.parametrize(
+    ("program", "forbidden"),
+    [
+        ("from tinyagent import tool, Tool, ToolRegistry", {"openai", "httpx", "httpx2", "pydantic", "anyio"}),
+        ("from tinyagent import Limits, Usage, User", {"openai", "httpx", "httpx2", "pydantic", "anyio"}),
+        ("from tinyagent import RunResult, TextDelta", {"openai", "httpx", "httpx2", "pydantic", "anyio"}),
+        ("from tinyagent import run_sync", {"openai", "httpx", "httpx2", "pydantic", "anyio"}),
+        ("from tinyagent import ReactAgent", {"openai", "httpx", "httpx2", "pydantic"}),
+        (
+            """
+            import asyncio
+            from tinyagent import tool
+
+            @tool
+            def add(a: int, b: int = 2) -> int:
+                "Add."
+                return a + b
+
+            assert asyncio.run(add.run({"a": "1"})) == 3
+            """,
+            {"openai", "httpx", "httpx2"},
+        ),
+    ],
+)
+def test_names_load_only_what_they_need(program, forbidden):
+    assert not loaded_after(program) & forbidden
+
+
+def test_name_loads_only_its_module():
+    loaded = loaded_after("import tinyagent; tinyagent.Limits")
+    assert {name for name in loaded if name.startswith("tinyagent.")} == {
+        "tinyagent.core",
+        "tinyagent.core.errors",
+        "tinyagent.core.limits",
+    }
