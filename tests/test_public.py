@@ -61,6 +61,8 @@ NAMES = [
     "RunFailed",
     "RunFinished",
     "RunLimitError",
+    "RunOptions",
+    "RunOptions",
     "RunResult",
     "RunStarted",
     "ScriptError",

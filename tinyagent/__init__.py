@@ -16,7 +16,7 @@ __version__ = "2.0.0"
 if TYPE_CHECKING:
     from tinyagent.agents.base import Agent
     from tinyagent.agents.react import ReactAgent
-    from tinyagent.agents.run import Run
+    from tinyagent.agents.run import Run, RunOptions
     from tinyagent.bridge import run_sync
     from tinyagent.core.context import Context
     from tinyagent.core.effects import Effects
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "agents.base": "Agent",
     "agents.react": "ReactAgent",
-    "agents.run": "Run",
+    "agents.run": "Run RunOptions",
     "bridge": "run_sync",
     "core.context": "Context",
     "core.effects": "Effects",
@@ -77,8 +77,8 @@ __all__ = [
     "MalformedReplyError", "Message", "Metadata", "MissingCredentialsError", "MissingExtraError", "Model",
     "ModelConnectionError", "ModelError", "ModelNotFoundError", "ModelRequest", "ModelTimeoutError", "NoChoicesError",
     "Notice", "Observation", "OpenAIModel", "ProtocolError", "RateLimitError", "ReactAgent", "ReasoningDelta",
-    "RefusalError", "Reply", "Retry", "Run", "RunError", "RunFailed", "RunFinished", "RunLimitError", "RunResult",
-    "RunStarted", "ScriptError", "ServerError", "Settings", "Sink", "State", "Step", "StepFinished",
+    "RefusalError", "Reply", "Retry", "Run", "RunError", "RunFailed", "RunFinished", "RunLimitError", "RunOptions",
+    "RunResult", "RunStarted", "ScriptError", "ServerError", "Settings", "Sink", "State", "Step", "StepFinished",
     "StepLimitReached", "StepStarted", "StreamError", "StreamInterruptedError", "System", "TextDelta",
     "TimeLimitReached", "TinyAgentError", "TokenLimitReached", "Tool", "ToolArgumentsError", "ToolDefinitionError",
     "ToolFinished", "ToolProgress", "ToolRegistry", "ToolReply", "ToolStarted", "TruncatedReplyError", "Usage",

@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from tinyagent import FatalToolError, Limits, ReactAgent, Reply, RunError, StepLimitReached, Tool, ToolReply
+from tinyagent.core import threads
 from tinyagent.core.context import Context
 from tinyagent.testing import ScriptedServer, call
 
@@ -54,7 +55,9 @@ def check(number, result):
 
 
 @pytest.mark.parametrize("http", ["httpx", "aiohttp"])
-def test_five_hundred_runs_at_once_are_right_unmixed_and_leave_nothing(http):
+def test_five_hundred_runs_at_once_are_right_unmixed_and_leave_nothing(http, monkeypatch):
+    monkeypatch.setattr(threads, "IDLE", 0.05)
+
     async def all_at_once():
         before = asyncio.all_tasks()
         async with ScriptedServer(script) as server:
@@ -68,9 +71,11 @@ def test_five_hundred_runs_at_once_are_right_unmixed_and_leave_nothing(http):
             await asyncio.sleep(0)
         assert asyncio.all_tasks() == before
 
-    threads = set(threading.enumerate())
+    before = set(threading.enumerate())
     asyncio.run(all_at_once())
-    for thread in set(threading.enumerate()) - threads:
+    made = set(threading.enumerate()) - before
+    assert len(made) <= threads.DEFAULT_THREADS
+    for thread in made:
         thread.join(10)
         assert not thread.is_alive()
 

@@ -324,7 +324,9 @@ async def test_a_run_is_entered_once(scripted_model):
 async def test_the_run_shows_its_state_while_it_goes_on(scripted_model):
     agent = ReactAgent([add], model=scripted_model([Call("add", {"a": 1, "b": 1}, id="c1"), "2"]), name="helper")
     async with agent.stream("Add.", run_id="r1", deps="deps", metadata={"user": "u1"}) as run:
-        assert (run.run_id, run.task, run.agent, run.model, run.deps) == ("r1", "Add.", "helper", "scripted", "deps")
+        assert (run.run_id, run.task, run.deps, run.metadata) == ("r1", "Add.", "deps", {"user": "u1"})
+        about = run.result.metadata
+        assert (about.run_id, about.agent, about.model) == ("r1", "helper", "scripted")
         await run.drain()
         assert len(run.steps) == 2
         assert run.usage.requests == 2

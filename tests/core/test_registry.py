@@ -482,7 +482,7 @@ class Finder:
         ([Tool(len, name="search"), search], "search", ["len", "search"]),
         ([Tool(functools.partial(add, 1), name="search"), search], "search", ["add", "search"]),
     ],
-    ids=lambda value: str(value)[:40],
+    ids=["functions", "method", "object", "renamed", "the same twice", "builtin", "partial"],
 )
 def test_two_tools_of_one_name_are_an_error_naming_both_functions(items, name, sources):
     with pytest.raises(DuplicateToolError) as caught:

@@ -490,8 +490,8 @@ async def test_a_server_may_refuse_stream_options_and_tools():
         assert (await ask(server.model(), streamed=True, tools=[add])).output == "hello"
 
 
-async def test_the_timeout_is_about_silence_and_not_about_the_whole_reply(http):
+async def test_the_timeout_is_about_silence_and_not_about_the_whole_reply():
     words = [{"choices": [{"index": 0, "delta": {"content": word}}]} for word in ("a", "b", "c")]
     parts = [part for word in words for part in (word, 0.3)]
     async with ScriptedServer([RawStream([*parts, "data: [DONE]\n\n"])]) as server:
-        assert (await ask(server.model(http=http, timeout=0.8, max_retries=0), streamed=True)).output == "abc"
+        assert (await ask(server.model(timeout=0.8, max_retries=0), streamed=True)).output == "abc"

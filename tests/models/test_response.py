@@ -74,8 +74,8 @@ async def test_events_may_begin_with_any_field_where_they_are_called_events(stre
     assert (await ask(reply, streamed=streamed)).output == "Grüße 😀"
 
 
-@pytest.mark.parametrize("content_type", ["text/event-stream", "text/plain", "application/json", ""])
-@pytest.mark.parametrize("cut", [1, 3, 8, 50])
+@pytest.mark.parametrize("content_type", ["text/event-stream", "application/json", ""])
+@pytest.mark.parametrize("cut", [1, 4, 50])
 async def test_events_are_read_however_their_start_is_cut(streamed, content_type, cut):
     data = EVENTS.encode()
     reply = RawStream([data[:cut], 0.02, data[cut:]], headers={"content-type": content_type})
@@ -90,8 +90,8 @@ async def test_json_is_read_however_it_is_cut(streamed, content_type):
     assert (await ask(reply, streamed=streamed)).output == "Grüße 😀"
 
 
-@pytest.mark.parametrize("content_type", ["text/html", "application/json", "", "text/plain"])
-@pytest.mark.parametrize("body", ["<!doctype html>", "", "   ", "data", "null", "[1]", "\xff"])
+@pytest.mark.parametrize("content_type", ["text/html", "application/json", ""])
+@pytest.mark.parametrize("body", ["<!doctype html>", "", "data", "[1]"])
 async def test_anything_else_is_an_error_that_quotes_it(streamed, content_type, body):
     with pytest.raises(MalformedReplyError, match="200") as caught:
         await ask(RawReply(body, headers={"content-type": content_type}), streamed=streamed)

@@ -98,9 +98,14 @@ async def test_who_is_cancelled_while_waiting_takes_no_place():
     await asyncio.sleep(0)
     for task in tasks[BEGIN_AT_ONCE::2]:
         task.cancel()
+    sizes = []
     async with asyncio.timeout(20):
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while not all(task.done() for task in tasks):
+            before = len(begun)
+            await asyncio.sleep(0)
+            sizes.append(len(begun) - before)
     assert begun == [*range(BEGIN_AT_ONCE), *range(BEGIN_AT_ONCE + 1, count, 2)]
+    assert max(sizes) == BEGIN_AT_ONCE
 
 
 async def test_all_waiting_may_be_cancelled_and_others_begin_after():

@@ -7,17 +7,17 @@ asks the model and acts on its reply, `_ending` decides whether that was the ans
 from __future__ import annotations
 
 import asyncio
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, Unpack
+from uuid import uuid4
 
 from tinyagent.agents.dispatch import Dispatch
-from tinyagent.agents.run import Run, is_cancelled
-from tinyagent.core.effects import Effects
+from tinyagent.agents.run import Run, RunOptions, is_cancelled
 from tinyagent.core.errors import (
-    ConfigurationError,
     EmptyReplyError,
     ModelError,
     StepLimitReached,
@@ -27,8 +27,8 @@ from tinyagent.core.errors import (
 )
 from tinyagent.core.events import LimitReached, Retry, RunStarted, StepFinished, StepStarted
 from tinyagent.core.limits import Limits
-from tinyagent.core.messages import Message, Reply, System, User
-from tinyagent.core.result import Observation, RunResult, State
+from tinyagent.core.messages import Reply, User
+from tinyagent.core.result import Metadata, Observation, RunResult, State
 from tinyagent.core.tool import Tool
 from tinyagent.models.base import Model, ModelRequest, model_name
 
@@ -55,44 +55,21 @@ class Agent(ABC, Generic[Output]):
 
     # ---- starting a run
 
-    async def run(
-        self,
-        task: str,
-        *,
-        messages: Iterable[Message] = (),
-        deps: Any = None,
-        run_id: str | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        effects: Effects | None = None,
-    ) -> RunResult[Output]:
+    async def run(self, task: str, **options: Unpack[RunOptions]) -> RunResult[Output]:
         """Do the task and return the result. Cancelling stops everything the run started.
 
         Args:
             task: What to do, in words.
-            messages: An earlier conversation to go on from (`result.messages`).
-            deps: Handed to tools as `Context.deps`.
-            run_id: The run's id (default: made).
-            metadata: Kept with the result and handed to tools.
-            effects: Performs the model and tool calls; for journals.
+            **options: See `RunOptions`: `messages`, `deps`, `run_id`, `metadata`, `effects`.
 
         Raises:
-            ConfigurationError: The task is empty.
+            ConfigurationError: The task is empty, or `messages` are none.
             RunError: The run could not finish; `error.result` holds what it had.
         """
-        run = self._new_run(task, False, messages, deps, run_id, metadata, effects)
-        async with run:
+        async with self._new_run(task, streamed=False, **options) as run:
             return await run.drain()
 
-    def stream(
-        self,
-        task: str,
-        *,
-        messages: Iterable[Message] = (),
-        deps: Any = None,
-        run_id: str | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        effects: Effects | None = None,
-    ) -> Run[Output]:
+    def stream(self, task: str, **options: Unpack[RunOptions]) -> Run[Output]:
         """The same run with its events, its replies streamed.
 
             async with agent.stream("...") as run:
@@ -103,50 +80,19 @@ class Agent(ABC, Generic[Output]):
         Arguments are those of `run`. Leaving the block cancels and awaits what is still going on.
 
         Raises:
-            ConfigurationError: The task is empty.
+            ConfigurationError: The task is empty, or `messages` are none.
         """
-        return self._new_run(task, True, messages, deps, run_id, metadata, effects)
+        return self._new_run(task, streamed=True, **options)
 
-    def _new_run(
-        self,
-        task: str,
-        stream: bool,
-        messages: Iterable[Message],
-        deps: Any,
-        run_id: str | None,
-        metadata: Mapping[str, Any] | None,
-        effects: Effects | None,
-    ) -> Run[Output]:
-        if not isinstance(task, str) or not task.strip():
-            raise ConfigurationError(
-                f"The task is {task!r}: say in words what to do, such as agent.run('Add 2 and 3')."
-            )
-        given: object = messages
-        if isinstance(given, str) or not isinstance(given, Iterable):
-            raise ConfigurationError(f"messages={messages!r}: pass those of an earlier result (result.messages).")
-        history = list(messages)
-        if self.instructions and not (history and isinstance(history[0], System)):
-            history.insert(0, System(self.instructions))
-        run: Run[Output] = Run(
-            self._drive,
-            task,
-            agent=self.name,
-            model=model_name(self.model),
-            stream=stream,
-            messages=history,
-            deps=deps,
-            run_id=run_id,
-            metadata=metadata,
-            effects=effects,
-        )
-        run.conversation.append(User(task))
-        return run
+    def _new_run(self, task: str, *, streamed: bool, **options: Unpack[RunOptions]) -> Run[Output]:
+        about = Metadata(options.get("run_id") or uuid4().hex, self.name, model_name(self.model), time.time())
+        return Run(self._drive, task, about, instructions=self.instructions, streamed=streamed, **options)
 
     # ---- the run
 
     async def _drive(self, run: Run[Output]) -> None:
         """The whole run: its time limit, its connections, and how it ends, whatever happens on the way."""
-        run.emit(RunStarted(run.run_id, run.agent, run.model, run.task))
+        run.emit(RunStarted(run.run_id, self.name, model_name(self.model), run.task))
         error: Exception | None = None
         ending: Ending = ("failed", None)
         try:
@@ -159,7 +105,7 @@ class Agent(ABC, Generic[Output]):
         except TinyAgentError as failure:
             error = failure
         except Exception as failure:  # noqa: BLE001 - raised to whoever reads the run
-            error = ModelError(f"The model {run.model!r} failed: {type(failure).__name__}: {failure}")
+            error = ModelError(f"The model {model_name(self.model)!r} failed: {type(failure).__name__}: {failure}")
             error.__cause__ = failure
             if isinstance(failure, TimeoutError) and time_limit.expired():
                 seconds = self.limits.seconds or 0
@@ -199,7 +145,7 @@ class Agent(ABC, Generic[Output]):
     async def _ask(self, run: Run[Output], turn: Dispatch, tool_choice: Literal["auto", "none"] = "auto") -> Reply:
         """The model's reply. One that broke off after complete calls is taken as far as it came."""
         request = ModelRequest(run.conversation, tuple(self.tools.values()), tool_choice, run.streamed, run.deadline)
-        key = f"{run.run_id}/{len(run.steps) + 1}/model"
+        key, name = f"{run.run_id}/{len(run.steps) + 1}/model", model_name(self.model)
         try:
             reply = await run.effects.step(key, lambda: self.model(request, turn))
         except ModelError as error:
@@ -210,9 +156,9 @@ class Agent(ABC, Generic[Output]):
         except asyncio.CancelledError as error:
             if is_cancelled():
                 raise
-            raise ModelError(f"The model {run.model!r} failed: CancelledError, but nobody cancelled it.") from error
+            raise ModelError(f"The model {name!r} failed: CancelledError, but nobody cancelled it.") from error
         if not isinstance(reply, Reply):
-            raise ModelError(f"The model {run.model!r} returned {type(reply).__name__}; a model returns a Reply.")
+            raise ModelError(f"The model {name!r} returned {type(reply).__name__}; a model returns a Reply.")
         run.count(reply)
         return reply.with_own_ids()
 

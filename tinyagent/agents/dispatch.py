@@ -148,7 +148,7 @@ class Dispatch:
         run = self._run
         progress = _Progress(run, call, self._loop)
         context: Context[Any] = Context(
-            run.deps, run.run_id, call.id, tool.name, self._step, run.extra, lambda: run.usage, progress
+            run.deps, run.run_id, call.id, tool.name, self._step, run.metadata, lambda: run.usage, progress
         )
         key = f"{run.run_id}/{self._step}/tool/{call.id}"
         try:

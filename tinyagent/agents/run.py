@@ -6,19 +6,37 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import Any, Generic, TypeVar
-from uuid import uuid4
+from dataclasses import replace
+from typing import Any, Generic, TypedDict, TypeVar, Unpack
 
 from tinyagent.core.effects import DirectEffects, Effects
-from tinyagent.core.errors import RunError
+from tinyagent.core.errors import ConfigurationError, RunError
 from tinyagent.core.events import Event, RunFailed, RunFinished
-from tinyagent.core.messages import NOT_ANSWERED, Conversation, Message, Reply, ToolReply
+from tinyagent.core.messages import NOT_ANSWERED, Conversation, Message, Reply, System, ToolReply, User
 from tinyagent.core.result import Metadata, Observation, RunResult, State, Step
 from tinyagent.core.usage import Usage
 
 Output = TypeVar("Output")
 
 _DIRECT = DirectEffects()
+
+
+class RunOptions(TypedDict, total=False):
+    """Options of one run.
+
+    Attributes:
+        messages: An earlier conversation to go on from (`result.messages`).
+        deps: Handed to tools as `Context.deps`.
+        run_id: The run's id; made where none is given.
+        metadata: Kept with the result and handed to tools.
+        effects: Performs the model and tool calls; for journals.
+    """
+
+    messages: Iterable[Message]
+    deps: Any
+    run_id: str | None
+    metadata: Mapping[str, Any] | None
+    effects: Effects | None
 
 
 class Run(Generic[Output]):
@@ -44,25 +62,21 @@ class Run(Generic[Output]):
         self,
         drive: Callable[[Run[Output]], Coroutine[Any, Any, None]],
         task: str,
+        about: Metadata,
         *,
-        agent: str,
-        model: str,
-        stream: bool,
-        messages: Iterable[Message],
-        deps: Any,
-        run_id: str | None,
-        metadata: Mapping[str, Any] | None,
-        effects: Effects | None,
+        instructions: str,
+        streamed: bool,
+        **options: Unpack[RunOptions],
     ) -> None:
-        self.run_id = run_id or uuid4().hex
+        if unknown := options.keys() - RunOptions.__annotations__.keys():
+            raise TypeError(f"A run has no option {sorted(unknown)}; it has: {', '.join(RunOptions.__annotations__)}.")
+        self.run_id = about.run_id
         self.task = task
-        self.agent = agent
-        self.model = model
-        self.streamed = stream
-        self.deps = deps
-        self.extra = dict(metadata or {})
-        self.effects = effects or _DIRECT
-        self.conversation = Conversation(messages)
+        self.conversation = _opening(task, instructions, options.get("messages", ()))
+        self.streamed = streamed
+        self.deps = options.get("deps")
+        self.metadata: Mapping[str, Any] = dict(options.get("metadata") or {})
+        self.effects = options.get("effects") or _DIRECT
         self.usage = Usage()
         self.steps: list[Step] = []
         self.deadline: float | None = None
@@ -73,7 +87,7 @@ class Run(Generic[Output]):
         self.text = ""  # of the answer, as far as it has come
         self.asked_again = False  # after an empty reply
         self._drive = drive
-        self._started = time.time()
+        self._about = about
         self._clock = time.perf_counter()
         self._step_clock = self._clock
         self._seconds: float | None = None
@@ -93,7 +107,7 @@ class Run(Generic[Output]):
             messages=self.conversation.messages,
             steps=tuple(self.steps),
             usage=self.usage,
-            metadata=Metadata(self.run_id, self.agent, self.model, self._started, seconds, self.extra),
+            metadata=replace(self._about, seconds=seconds, extra=self.metadata),
             finish_reason=self.finish_reason,
         )
 
@@ -206,3 +220,18 @@ def is_cancelled() -> bool:
     """Whether this task is being cancelled, and not only something it waited for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+def _opening(task: str, instructions: str, messages: Iterable[Message]) -> Conversation:
+    """The conversation as the run begins: the instructions, what was said before, the task."""
+    if not isinstance(task, str) or not task.strip():
+        raise ConfigurationError(f"The task is {task!r}: say in words what to do, such as agent.run('Add 2 and 3').")
+    given: object = messages
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise ConfigurationError(f"messages={messages!r}: pass those of an earlier result (result.messages).")
+    history = list(messages)
+    if instructions and not (history and isinstance(history[0], System)):
+        history.insert(0, System(instructions))
+    conversation = Conversation(history)
+    conversation.append(User(task))
+    return conversation
