@@ -62,7 +62,6 @@ NAMES = [
     "RunFinished",
     "RunLimitError",
     "RunOptions",
-    "RunOptions",
     "RunResult",
     "RunStarted",
     "ScriptError",

@@ -80,6 +80,19 @@ def test_five_hundred_runs_at_once_are_right_unmixed_and_leave_nothing(http, mon
         assert not thread.is_alive()
 
 
+async def test_synchronous_calls_one_after_the_other_share_a_thread(scripted_model):
+    used = []
+
+    def note() -> None:
+        used.append(threading.current_thread())
+
+    calls = [call("note") for _ in range(30)]
+    agent = ReactAgent([note], model=scripted_model([*calls, "done"]), limits=Limits(steps=None))
+    await agent.run("Note.")
+    assert len(used) == 30
+    assert len(set(used)) <= 3  # one, unless a thread that another test abandoned came back in between
+
+
 async def test_many_streams_at_once_hear_only_their_own_events():
     async def listen(agent, number):
         async with agent.stream(f"Number {number}", **options(number)) as run:

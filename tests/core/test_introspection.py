@@ -236,10 +236,10 @@ def free(a: int, b: str = "b") -> None:
     [
         (free, {"a": "integer", "b": "string"}),
         (functools.partial(free, 1), {"b": "string"}),
-        (functools.partial(functools.partial(free, b="c")), {"a": "integer", "b": "string"}),
+        (functools.partial(functools.partial(free, b="c")), {"a": "integer"}),
         (functools.lru_cache(free), {"a": "integer", "b": "string"}),
         (Multiply(), {"a": "integer", "b": "integer"}),
-        (functools.partial(Multiply(), b=3), {"a": "integer", "b": "integer"}),
+        (functools.partial(Multiply(), b=3), {"a": "integer"}),
         (Multiply().method, {"c": "number"}),
         (functools.partial(Multiply.method, Multiply()), {"c": "number"}),
         (Multiply.of, {"d": "string"}),

@@ -125,6 +125,7 @@ BODIES = [
     {"error": WORDS},
     {"message": WORDS},
     {"detail": WORDS},
+    {"statusCode": 400, "message": WORDS, "error": "Bad Request"},
     {"detail": [{"loc": ["body", "moon"], "msg": WORDS}]},
     {"object": "error", "message": {"detail": [{"msg": WORDS}]}},
     [{"error": {"code": 400, "message": WORDS}}],

@@ -9,7 +9,7 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any
 
 from tinyagent.core.context import Context
@@ -88,16 +88,21 @@ def _unresolved(function: Any, names: dict[str, Any]) -> str:
 
 
 def portable(annotation: Any) -> Any:
-    """`annotation` as pydantic takes it: before Python 3.12 it refuses `typing.TypedDict`."""
-    if sys.version_info >= (3, 12):
-        return annotation
-    if typing.is_typeddict(annotation) and type(annotation).__module__ == "typing":
+    """`annotation` as pydantic takes it.
+
+    An `Iterable` it would check only while the tool reads it, so it is taken for a list; and before Python 3.12 it
+    refuses `typing.TypedDict`.
+    """
+    if sys.version_info < (3, 12) and typing.is_typeddict(annotation) and type(annotation).__module__ == "typing":
         return _portable_dict(annotation)
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
         return Annotated[(portable(arguments[0]), *annotation.__metadata__)]
     if origin is None or origin is typing.Literal or not arguments:
         return annotation
+    if origin is Iterable:
+        origin = list
+        annotation = list[arguments]  # type: ignore[valid-type]
     converted = tuple(portable(part) if not isinstance(part, list) else part for part in arguments)
     if all(new is old for new, old in zip(converted, arguments, strict=True)):
         return annotation

@@ -52,7 +52,7 @@ class Signature:
     Attributes:
         parameters: The visible parameters by name.
         schema: JSON Schema of the arguments object (draft 2020-12, as pydantic writes it).
-        description: The docstring without its parameter section.
+        description: The docstring's text, without its sections.
         context: Name of the hidden `Context` parameter, if there is one.
         context_index: Where it stands among the positional-only arguments; `None` when it goes by name.
         open_ended: The function takes `**kwargs`; `extra` checks their values where they are annotated.
@@ -117,7 +117,7 @@ def _check(name: str, adapter: TypeAdapter[Any] | None, value: Any, problems: li
     from pydantic import ValidationError
 
     try:
-        return _validated(adapter, value)
+        return adapter.validate_python(value)
     except ValidationError as error:
         first = error
     except Exception as error:  # noqa: BLE001 - a validator of the user's own type
@@ -125,7 +125,7 @@ def _check(name: str, adapter: TypeAdapter[Any] | None, value: Any, problems: li
         return None
     if isinstance(value, str) and value[:1] in ("[", "{"):  # a container that the model encoded twice
         try:
-            return _validated(adapter, json.loads(value))
+            return adapter.validate_python(json.loads(value))
         except (ValueError, RecursionError):
             pass
     for item in first.errors(include_url=False):
@@ -134,13 +134,6 @@ def _check(name: str, adapter: TypeAdapter[Any] | None, value: Any, problems: li
         got = got if len(got) <= 80 else got[:77] + "..."
         problems.append(f"{path}: {item['msg']}; got {got} ({type(item['input']).__name__})")
     return None
-
-
-def _validated(adapter: TypeAdapter[Any], value: Any) -> Any:
-    checked = adapter.validate_python(value)
-    if type(checked).__name__ == "ValidatorIterator":  # pydantic checks an Iterable while it is read: now, then
-        return list(checked)
-    return checked
 
 
 def describe(function: Callable[..., Any], name: str, local_names: Mapping[str, Any] | None = None) -> Signature:
@@ -165,6 +158,10 @@ def describe(function: Callable[..., Any], name: str, local_names: Mapping[str, 
         if index == 0 and item.name in ("self", "cls") and annotation is _MISSING:
             continue
         if is_context(annotation):
+            if context is not None:
+                raise ToolDefinitionError(
+                    f"Tool {name!r}: both {context!r} and {item.name!r} are a Context; one is enough."
+                )
             context = item.name
             context_index = len(parameters) if item.kind is item.POSITIONAL_ONLY else None
         elif item.kind is item.VAR_POSITIONAL:
@@ -187,8 +184,13 @@ def describe(function: Callable[..., Any], name: str, local_names: Mapping[str, 
 
 
 def _visible(function: Callable[..., Any], name: str) -> list[inspect.Parameter]:
+    bound: set[str] = set()  # arguments that a partial fixes are not the model's to see
+    inner = function
+    while isinstance(inner, functools.partial):
+        bound |= inner.keywords.keys()
+        inner = inner.func
     try:
-        return list(inspect.signature(function).parameters.values())
+        return [item for item in inspect.signature(function).parameters.values() if item.name not in bound]
     except (TypeError, ValueError) as error:
         raise ToolDefinitionError(
             f"Tool {name!r}: {function!r} has no readable signature ({error}). Wrap it in a function of your own."

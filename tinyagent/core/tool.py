@@ -98,7 +98,7 @@ class Tool(Generic[P, R]):
 
     def __get__(self, instance: object, owner: type | None = None) -> Tool[..., R]:
         """The tool as a method: bound to its instance."""
-        if instance is None or not hasattr(self.function, "__get__"):
+        if instance is None or isinstance(self.function, functools.partial) or not hasattr(self.function, "__get__"):
             return self
         bound = copy.copy(self)
         bound.function = bound.__wrapped__ = self.function.__get__(instance, owner)
