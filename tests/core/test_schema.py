@@ -1183,3 +1183,23 @@ def test_value_written_as_json_comes_back(annotation, values):
         validator.validate({"x": written})
 
     check()
+
+
+async def test_what_a_partial_fixes_is_not_the_models_to_see_or_change():
+    def fetch(url: str, token: str) -> str:
+        return f"{url} with {token}"
+
+    tool = Tool(functools.partial(functools.partial(fetch, token="s3cret"), "page"), name="fetch")
+    assert "s3cret" not in json.dumps(tool.definition)
+    assert tool.parameters["properties"] == {}
+    assert await tool.run({}) == "page with s3cret"
+    with pytest.raises(ToolArgumentsError, match="token: unknown argument"):
+        await tool.run({"token": "mine"})
+
+
+def test_two_contexts_are_one_too_many():
+    def both(first: Context, second: Context) -> None:
+        """Both."""
+
+    with pytest.raises(ToolDefinitionError, match="both 'first' and 'second' are a Context"):
+        Tool(both)

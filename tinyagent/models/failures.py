@@ -88,7 +88,7 @@ def _words_of(body: str) -> str:
         words = _message_in(json.loads(body))
     except (ValueError, RecursionError):
         words = ""
-    words = words or " ".join(body.split())
+    words = words or " ".join(body.split()) or "nothing"
     return words if words.endswith((".", "!", "?")) else words + "."
 
 
@@ -99,7 +99,7 @@ def _message_in(data: object) -> str:
         return "; ".join(filter(None, map(_message_in, data)))
     if not isinstance(data, dict):
         return ""
-    message = next(filter(None, (_message_in(data.get(key)) for key in ("error", "message", "detail", "msg"))), "")
+    message = next(filter(None, (_message_in(data.get(key)) for key in ("message", "detail", "msg", "error"))), "")
     place = data.get("loc")
     return f"{'.'.join(map(str, place))}: {message}" if isinstance(place, list) else message
 

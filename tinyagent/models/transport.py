@@ -165,7 +165,7 @@ class Admission:
         if not self._scheduled:
             self._scheduled = True
             loop.call_soon(self._next_turn, loop)
-        if self._begun < BEGIN_AT_ONCE and not self._waiting:
+        if self._begun < BEGIN_AT_ONCE:
             self._begun += 1
             return
         turn = loop.create_future()
