@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import signal
 
 import pytest
 
@@ -13,6 +14,14 @@ pytest_plugins = ["tinyagent.testing.fixtures"]
 
 #: Turns of the event loop that tasks already on their way out may take: enough for callbacks, nothing for a leak.
 LAST_TURNS = 50
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_works():
+    """Background jobs of a shell inherit that SIGINT is ignored, and would hand it on to what tests start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)

@@ -252,14 +252,18 @@ def test_a_wrong_observation_length_is_refused_with_what_to_pass(characters):
         ReactAgent(model=ANSWER, max_observation=characters)
 
 
-@pytest.mark.parametrize("options", [{"max_retries": -1}, {"timeout": -5.0}, {"timeout": 0}])
-def test_negative_numbers_of_a_model_are_refused(options):
+@pytest.mark.parametrize(
+    "options", [{"max_retries": -1}, {"max_retries": "2"}, {"timeout": -5.0}, {"timeout": 0}, {"timeout": "5"}]
+)
+def test_wrong_numbers_of_a_model_are_refused(options):
     with pytest.raises(ConfigurationError, match=r"pass (0 or more|seconds above 0)"):
         ReactAgent(model=OpenAIModel("some-model", **options))
 
 
-@pytest.mark.parametrize("options", [{"retries": -1}, {"timeout": -1.0}, {"timeout": 0}])
-def test_negative_numbers_of_a_tool_are_refused(options):
+@pytest.mark.parametrize(
+    "options", [{"retries": -1}, {"retries": "1"}, {"timeout": -1.0}, {"timeout": 0}, {"timeout": "5"}]
+)
+def test_wrong_numbers_of_a_tool_are_refused(options):
     with pytest.raises(ConfigurationError, match=r"'add'.*must be (0 or more|above 0)"):
         ReactAgent([Tool(add, **options)], model=ANSWER)
 

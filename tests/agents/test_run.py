@@ -10,6 +10,7 @@ import pytest
 from tinyagent import (
     Call,
     CallSealed,
+    ConfigurationError,
     FatalToolError,
     LimitReached,
     Limits,
@@ -332,3 +333,36 @@ async def test_the_run_shows_its_state_while_it_goes_on(scripted_model):
         assert run.usage.requests == 2
         assert [message.role for message in run.conversation] == ["user", "assistant", "tool", "assistant"]
     assert run.result.metadata.extra == {"user": "u1"}
+
+
+async def test_a_run_has_one_reader(scripted_model):
+    async def slow():
+        await asyncio.sleep(60)
+
+    async with ReactAgent([slow], model=scripted_model([call("slow")])).stream("Go.") as run:
+        first = asyncio.create_task(run.drain())
+        while run._reader is None or run._reader.done() or not run.conversation.open_calls:
+            await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="Another task is reading"):
+            await run.drain()
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+
+
+async def test_reading_on_after_a_run_was_left_ends(scripted_model):
+    async def slow():
+        await asyncio.sleep(60)
+
+    async with ReactAgent([slow], model=scripted_model([call("slow")])).stream("Go.") as run:
+        async for event in run:
+            if isinstance(event, ToolStarted):
+                break
+    assert [event.type async for event in run] == ["run_failed"]
+    assert run.result.state == "cancelled"
+
+
+@pytest.mark.parametrize("metadata", ["abc", [1], 7])
+async def test_wrong_metadata_is_refused_with_what_to_pass(metadata, scripted_model):
+    with pytest.raises(ConfigurationError, match="pass a dict"):
+        await ReactAgent(model=scripted_model([])).run("Go.", metadata=metadata)

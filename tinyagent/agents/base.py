@@ -99,9 +99,6 @@ class Agent(ABC, Generic[Output]):
             async with asyncio.timeout(self.limits.seconds) as time_limit, self._connected():
                 run.deadline = time_limit.when()
                 ending = await self._loop(run)
-        except asyncio.CancelledError as cancelled:
-            run.finish("cancelled", error=cancelled)
-            raise
         except TinyAgentError as failure:
             error = failure
         except Exception as failure:  # noqa: BLE001 - raised to whoever reads the run
@@ -111,6 +108,9 @@ class Agent(ABC, Generic[Output]):
                 seconds = self.limits.seconds or 0
                 run.emit(LimitReached("seconds", seconds))
                 error = TimeLimitReached(f"The run took longer than {seconds:g} s (Limits.seconds).")
+        except BaseException as stop:  # cancelled, or stopped by more than an error
+            run.finish("cancelled" if isinstance(stop, asyncio.CancelledError) else "failed", error=stop)
+            raise
         state, output = ending
         run.finish(state if error is None else "failed", output, error)
 

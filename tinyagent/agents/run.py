@@ -75,7 +75,7 @@ class Run(Generic[Output]):
         self.conversation = _opening(task, instructions, options.get("messages", ()))
         self.streamed = streamed
         self.deps = options.get("deps")
-        self.metadata: Mapping[str, Any] = dict(options.get("metadata") or {})
+        self.metadata = _checked_metadata(options.get("metadata"))
         self.effects = options.get("effects") or _DIRECT
         self.usage = Usage()
         self.steps: list[Step] = []
@@ -94,6 +94,7 @@ class Run(Generic[Output]):
         self._events: deque[Event] = deque()
         self._reader: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
+        self._left = False
 
     # ---- for the caller
 
@@ -115,10 +116,11 @@ class Run(Generic[Output]):
         if self._task is not None:
             raise RuntimeError("This run was entered before. Call agent.stream(...) again for another run.")
         self._task = asyncio.create_task(self._drive(self), name=f"tinyagent run {self.run_id}")
-        self._task.add_done_callback(self._wake)
+        self._task.add_done_callback(self._ended)
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._left = True
         try:
             await cancel_and_wait(self._task)
         finally:
@@ -133,10 +135,11 @@ class Run(Generic[Output]):
             raise RuntimeError("Enter the run first: async with agent.stream(...) as run: async for event in run: ...")
         while not self._events:
             if self._task.done():
-                if self.error is not None:
-                    raise self.error
-                self._task.result()  # raises when the task was cancelled
-                raise StopAsyncIteration
+                if self.error is None or (self._left and self.state == "cancelled"):
+                    raise StopAsyncIteration
+                raise self.error
+            if self._reader is not None and not self._reader.done():
+                raise RuntimeError("Another task is reading this run already.")
             self._reader = asyncio.get_running_loop().create_future()
             await self._reader
         return self._events.popleft()
@@ -196,7 +199,12 @@ class Run(Generic[Output]):
                 error.result = result
             self.emit(RunFailed(type(error).__name__, str(error), result))
 
-    def _wake(self, _: object = None) -> None:
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            task.exception()  # the reader raises it; asyncio need not report it as lost
+        self._wake()
+
+    def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
 
@@ -220,6 +228,12 @@ def is_cancelled() -> bool:
     """Whether this task is being cancelled, and not only something it waited for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+def _checked_metadata(metadata: object) -> Mapping[str, Any]:
+    if not isinstance(metadata, Mapping | None):
+        raise ConfigurationError(f"metadata={metadata!r}: pass a dict, such as metadata={{'user': 'u1'}}.")
+    return dict(metadata or {})
 
 
 def _opening(task: str, instructions: str, messages: Iterable[Message]) -> Conversation:

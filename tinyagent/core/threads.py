@@ -101,6 +101,10 @@ class _Worker(threading.Thread):
 
     def _do(self, work: Callable[[], Any], future: asyncio.Future[Any]) -> None:
         settle: Callable[[], None]
+        if future.cancelled():  # before its turn came
+            with _lock:
+                _idle.append(self)
+            return
         try:
             result = work()
         except BaseException as error:  # noqa: BLE001 - raised where the call is awaited

@@ -141,9 +141,9 @@ class OpenAIModel:
             raise ConfigurationError(f"tool_calling={tool_calling!r}: pass 'auto', 'native' or 'json'.")
         if http not in ("auto", "httpx", "aiohttp"):
             raise ConfigurationError(f"http={http!r}: pass 'auto', 'httpx' or 'aiohttp'.")
-        if max_retries is not None and max_retries < 0:
+        if max_retries is not None and not (isinstance(max_retries, int) and max_retries >= 0):
             raise ConfigurationError(f"max_retries={max_retries!r}: pass 0 or more.")
-        if timeout is not None and not timeout > 0:
+        if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
             raise ConfigurationError(f"timeout={timeout!r}: pass seconds above 0.")
         if unknown := settings.keys() - Settings.__annotations__.keys():
             raise ConfigurationError(
