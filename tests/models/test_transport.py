@@ -10,7 +10,7 @@ from tinyagent.models import transport
 from tinyagent.models.transport import (
     BEGIN_AT_ONCE,
     Admission,
-    _pooled_transport,
+    PooledTransport,
     http_client,
     sdk_httpx,
     timeout_errors,
@@ -138,7 +138,7 @@ class Pools:
         self.server = server
         self.may_answer = asyncio.Event()
         self.made = 0
-        self.client = sdk_httpx().AsyncClient(transport=_pooled_transport()(self._make), timeout=20)
+        self.client = sdk_httpx().AsyncClient(transport=PooledTransport(self._make), timeout=20)
 
     def _make(self):
         self.made += 1

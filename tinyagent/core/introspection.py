@@ -111,7 +111,6 @@ def portable(annotation: Any) -> Any:
     return origin[converted]
 
 
-@functools.cache
 def _portable_dict(annotation: Any) -> Any:
     from typing import NotRequired, Required
 

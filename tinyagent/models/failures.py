@@ -23,6 +23,8 @@ from tinyagent.models.retry import retry_after
 from tinyagent.models.transport import transport_errors
 from tinyagent.models.wire import EXCERPT
 
+#: A key inside the text of an error.
+_SECRET = re.compile(r"(Bearer |sk-)[^\s'\"]+", re.IGNORECASE)
 _TOO_LONG = re.compile(
     r"context[ _]?(length|window|size)|maximum context|too many (input )?tokens|prompt is too long", re.IGNORECASE
 )
@@ -51,8 +53,11 @@ async def errors_translated(model: str, base_url: str) -> AsyncIterator[None]:
         raise _status_error(error, model, base_url) from error
     except transport_errors() as error:  # while the body of an error was read
         raise ModelConnectionError(f"{base_url} dropped the connection ({reason_of(error)}).") from error
-    except openai.OpenAIError as error:
-        raise ModelError(f"The OpenAI client failed: {reason_of(error)}") from error
+    except Exception as error:
+        raise ModelError(
+            f"The request to {base_url} could not be made ({reason_of(error)}). Check the base URL, the proxy of the "
+            "environment, and that an AsyncOpenAI of your own is used in one event loop only."
+        ) from error
 
 
 def _status_error(error: Any, model: str, base_url: str) -> ModelError:
@@ -116,7 +121,8 @@ def _should_retry(headers: Mapping[str, str]) -> bool | None:
 def reason_of(error: BaseException) -> str:
     """The innermost reason of an error, in words."""
     error = _root(error)
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    said = _SECRET.sub(r"\1***", str(error))
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def _root(error: BaseException) -> BaseException:

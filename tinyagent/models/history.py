@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from tinyagent.core.tool import NAME_PATTERN
+
 
 def fault_of(body: Mapping[str, Any]) -> str | None:
     """What a strict provider would reject in a request, or `None`.
@@ -42,7 +44,7 @@ def _message_fault(message: Mapping[str, Any], *, first: bool) -> str | None:
 
 def _call_fault(call: Mapping[str, Any]) -> str | None:
     function = call.get("function") or {}
-    if not call.get("id") or call.get("type") != "function" or not function.get("name"):
+    if not call.get("id") or call.get("type") != "function" or not NAME_PATTERN.match(function.get("name") or ""):
         return f"{call!r} is no function call"
     try:
         fine = isinstance(json.loads(function.get("arguments") or ""), dict)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import json
+import re
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from tinyagent.core.messages import Assistant, Message, ToolReply
 from tinyagent.core.tool import Tool
@@ -40,10 +41,15 @@ def message_data(message: Message, origin: str) -> dict[str, Any]:
             data[message.reasoning_field] = message.reasoning
     if message.calls:
         data["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name or "unknown", "arguments": call.raw}}
+            {"id": call.id, "type": "function", "function": {"name": _accepted(call.name), "arguments": call.raw}}
             for call in message.calls
         ]
     return data
+
+
+def _accepted(name: str) -> str:
+    """A name that every provider takes back, whatever the model made up."""
+    return re.sub(r"[^a-zA-Z0-9_-]", "_", name)[:64] or "unknown"
 
 
 class NativeTools:
@@ -58,9 +64,24 @@ class NativeTools:
         if not request.tools:
             return b'"messages":[' + messages + b"]"
         choice = b'"tool_choice":"none",' if request.tool_choice == "none" else b""
-        return choice + b'"tools":' + _encoded_tools(request.tools) + b',"messages":[' + messages + b"]"
+        return (
+            choice
+            + b'"tools":'
+            + b"["
+            + b",".join(map(_encoded, request.tools))
+            + b"]"
+            + b',"messages":['
+            + messages
+            + b"]"
+        )
 
 
-@functools.lru_cache(maxsize=256)
-def _encoded_tools(tools: tuple[Tool[..., object], ...]) -> bytes:
-    return to_bytes([tool.definition for tool in tools])
+_definitions: WeakKeyDictionary[Tool[..., object], bytes] = WeakKeyDictionary()
+
+
+def _encoded(tool: Tool[..., object]) -> bytes:
+    """The tool's definition, encoded once for as long as the tool lives."""
+    known = _definitions.get(tool)
+    if known is None:
+        known = _definitions[tool] = to_bytes(tool.definition)
+    return known

@@ -199,7 +199,7 @@ class OpenAIModel:
         from openai import AsyncOpenAI
 
         base_url = self._base_url or os.environ.get("OPENAI_BASE_URL")
-        api_key = self._api_key or os.environ.get("OPENAI_API_KEY")
+        api_key = _checked_key(self._api_key or os.environ.get("OPENAI_API_KEY") or "")
         if not base_url and not api_key:
             raise MissingCredentialsError(
                 "No model server is known. Set OPENAI_API_KEY to use OpenAI, or OPENAI_BASE_URL (or base_url=) to use "
@@ -307,6 +307,18 @@ _REFUSES_TOOLS = re.compile(
 
 def _refuses_tools(error: ModelError) -> bool:
     return error.status in (400, 404, 422, 500, 501) and _REFUSES_TOOLS.search(str(error)) is not None
+
+
+def _checked_key(key: str) -> str:
+    """The key without the line break that files and shells leave at its end.
+
+    Raises:
+        ConfigurationError: It cannot be sent; the text does not show it.
+    """
+    key = key.strip()
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigurationError("The API key (OPENAI_API_KEY or api_key=) holds characters that no key has.")
+    return key
 
 
 def _is_async_client(client: object) -> bool:

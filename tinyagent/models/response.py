@@ -17,8 +17,9 @@ from tinyagent.models.wire import ReplyAssembler
 #: How an event stream begins; and the length of the longest, which tells it from JSON.
 STARTS = (b"data:", b"event:", b":")
 LONGEST_START = 6
-#: Seconds that a server may keep a stream open after its `[DONE]`.
-LONGEST_DRAIN = 1.0
+#: Seconds that a server may keep a stream open after its `[DONE]`, and after its `finish_reason`.
+LONGEST_DRAIN = 0.25
+LONGEST_TAIL = 2.0
 
 
 async def read_response(response: Any, assembler: ReplyAssembler) -> Reply:
@@ -34,11 +35,15 @@ async def read_response(response: Any, assembler: ReplyAssembler) -> Reply:
             return await _read_events(response.aiter_bytes(), assembler)
         return await _read_unlabelled(response, assembler)
     except timeout_errors() as error:
+        if assembler.finished:
+            return assembler.end(done=True)
         raise ModelTimeoutError(
             "The server went silent in the middle of its reply. Raise timeout= if it needs longer.",
             partial=assembler.partial(),
         ) from error
     except transport_errors() as error:
+        if assembler.finished:  # nothing is missing but the end of the stream
+            return assembler.end(done=True)
         raise assembler.interrupted(reason_of(error)) from error
     finally:
         await response.aclose()
@@ -60,23 +65,49 @@ async def _read_unlabelled(response: Any, assembler: ReplyAssembler) -> Reply:
 async def _read_events(chunks: AsyncIterator[bytes], assembler: ReplyAssembler) -> Reply:
     parser = EventParser()
     async for chunk in chunks:
-        for name, data in parser.feed(chunk):
-            if assembler.event(name, data):
-                await _drain(chunks)
-                return assembler.end(done=True)
-    done = False
-    with contextlib.suppress(MalformedReplyError):  # half an event is none
-        for name, data in parser.close():
-            done = assembler.event(name, data)
+        if _read_chunk(chunk, parser, assembler):
+            await _drain(chunks)
+            return assembler.end(done=True)
+        if assembler.finished:
+            await _read_tail(chunks, parser, assembler)
+            return assembler.end(done=True)
+    done = _read_last_event(parser, assembler)
     return assembler.end(done=done)
 
 
+def _read_chunk(chunk: bytes, parser: EventParser, assembler: ReplyAssembler) -> bool:
+    """Whether the chunk holds the closing `[DONE]`; what follows that is no matter."""
+    return any(assembler.event(name, data) for name, data in parser.feed(chunk))
+
+
+async def _read_tail(chunks: AsyncIterator[bytes], parser: EventParser, assembler: ReplyAssembler) -> None:
+    """Read what follows a finished reply: its usage. Servers that keep the stream open are not waited for long."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LONGEST_TAIL):
+            async for chunk in chunks:
+                if _read_chunk(chunk, parser, assembler):
+                    break
+            else:
+                _read_last_event(parser, assembler)
+                return
+    await _drain(chunks)
+
+
 async def _drain(chunks: AsyncIterator[bytes]) -> None:
-    """Read what follows `[DONE]`, normally nothing: only a response read to its end frees its connection."""
+    """Read to the end: only then is the connection free for the next request."""
     with contextlib.suppress(TimeoutError, *transport_errors()):
         async with asyncio.timeout(LONGEST_DRAIN):
             async for _ in chunks:
                 pass
+
+
+def _read_last_event(parser: EventParser, assembler: ReplyAssembler) -> bool:
+    """What was left without its blank line; half an event is none."""
+    with contextlib.suppress(MalformedReplyError):
+        for name, data in parser.close():
+            if assembler.event(name, data):
+                return True
+    return False
 
 
 async def _once(first: bytes, rest: AsyncIterator[bytes] | None = None) -> AsyncIterator[bytes]:

@@ -6,11 +6,13 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 
 from tinyagent.core.errors import ModelError
 from tinyagent.core.events import Retry
 from tinyagent.core.messages import Reply
+from tinyagent.core.usage import Usage
 from tinyagent.models.base import Sink
 
 #: Seconds before the first retry; doubled for each further one, up to LONGEST_BACKOFF, with jitter.
@@ -25,7 +27,8 @@ async def with_retries(
 ) -> Reply:
     """The first reply of `attempt`, which is called at most `max_retries` times more.
 
-    A failure after which calls had already started is not retried here: the run keeps their results.
+    A failure after complete calls is not retried here: they may have run, and the run goes on with them. What
+    failed attempts cost is counted.
 
     Args:
         attempt: Makes one model call.
@@ -36,21 +39,31 @@ async def with_retries(
     Raises:
         ModelError: The last failure, or one that is not worth a retry.
     """
-    number = 1
+    number, spent = 1, Usage()
     while True:
         try:
-            return await attempt()
+            reply = await attempt()
         except ModelError as error:
-            started = error.partial is not None and error.partial.calls
-            if not error.retryable or started or number > max_retries:
+            if error.partial is not None:
+                spent = spent + error.partial.usage
+                error.partial = replace(error.partial, usage=spent)
+            if not error.retryable or number > max_retries or (error.partial and error.partial.calls):
                 raise
             wait = backoff(number) if error.retry_after is None else error.retry_after
-            late = deadline is not None and asyncio.get_running_loop().time() + wait >= deadline
-            if late or wait > LONGEST_WAIT:
+            if too_long := _too_long(wait, deadline):
+                error.args = (f"{error} Not tried again: the wait of {wait:.0f} s would be {too_long}.",)
                 raise
             number += 1
             sink.notice(Retry("model", number, wait, f"{type(error).__name__}: {error}"))
+        else:
+            return replace(reply, usage=reply.usage + spent)
         await asyncio.sleep(wait)
+
+
+def _too_long(wait: float, deadline: float | None) -> str | None:
+    if deadline is not None and asyncio.get_running_loop().time() + wait >= deadline:
+        return "beyond the run's time (Limits.seconds)"
+    return f"over {LONGEST_WAIT:.0f} s" if wait > LONGEST_WAIT else None
 
 
 def backoff(retry: int) -> float:

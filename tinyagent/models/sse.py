@@ -12,20 +12,23 @@ from collections.abc import Iterator
 class EventParser:
     """Feed it bytes as they arrive; it yields `(event, data)` for each complete event."""
 
-    __slots__ = ("_buffer", "_data", "_event", "_started")
+    __slots__ = ("_data", "_event", "_parts", "_started")
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._parts: list[bytes] = []  # of the line that is not complete
         self._event = ""
         self._data: list[str] = []
         self._started = False
 
     def feed(self, chunk: bytes) -> Iterator[tuple[str, str]]:
         """Events completed by `chunk`."""
-        buffer = self._buffer + chunk if self._buffer else chunk
+        if self._started and b"\n" not in chunk and b"\r" not in chunk:  # more of a long line
+            self._parts.append(chunk)
+            return
+        buffer = self._taken() + chunk
         if not self._started:
             if buffer in (b"\xef", b"\xef\xbb"):  # half a byte order mark
-                self._buffer = buffer
+                self._parts.append(buffer)
                 return
             buffer = buffer.removeprefix(b"\xef\xbb\xbf")
             self._started = bool(buffer)
@@ -33,7 +36,8 @@ class EventParser:
             # A CR at the very end may be half of a CR LF: it waits for the next chunk.
             held = b"\r" if buffer.endswith(b"\r") else b""
             buffer = buffer.removesuffix(held).replace(b"\r\n", b"\n").replace(b"\r", b"\n") + held
-        *lines, self._buffer = buffer.split(b"\n")
+        *lines, rest = buffer.split(b"\n")
+        self._parts.append(rest)
         for line in lines:
             if line:
                 self._line(line)
@@ -44,12 +48,16 @@ class EventParser:
 
     def close(self) -> Iterator[tuple[str, str]]:
         """The event left when the stream ended without its blank line; servers do that to the last one."""
-        for line in self._buffer.rstrip(b"\r").split(b"\r"):
+        for line in self._taken().rstrip(b"\r").split(b"\r"):
             if line:
                 self._line(line)
-        self._buffer = b""
         if self._data:
             yield self._dispatch()
+
+    def _taken(self) -> bytes:
+        parts = b"".join(self._parts)
+        self._parts.clear()
+        return parts
 
     def _line(self, line: bytes) -> None:
         if line.startswith(b"data:"):

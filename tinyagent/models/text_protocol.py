@@ -6,11 +6,11 @@ several objects are several calls. Fences, prose and `<think>` blocks around the
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from tinyagent.core.jsonable import to_text
 from tinyagent.core.messages import Assistant, Call, Message, Reply, ToolReply
@@ -33,6 +33,8 @@ NO_TOOLS = 'Do not call a tool now. Write {"scratchpad": "...", "answer": "<the 
 BROKEN = "The JSON object could not be read ({problem}), so nothing ran. Write it again, as valid JSON."
 #: Marks messages read by this protocol (`Assistant.reasoning_field`): their calls are in their text.
 PROTOCOL = "protocol"
+#: Braces that begin no JSON; with more, the text is no protocol, and looking on would take ever longer.
+MOST_FAILURES = 200
 _KEYS = ("tool", "answer")
 
 
@@ -109,8 +111,8 @@ def read_reply(reply: Reply, sink: Sink) -> Reply:
     scratchpads = [item["scratchpad"] for item in items if isinstance(item, dict) and _is_text(item.get("scratchpad"))]
     text = reply.text  # with calls, the history keeps what the model wrote, and an answer beside them is none
     if not calls:
-        answers = [to_text(item["answer"]) for item in items if isinstance(item, dict)]
-        text = "\n".join(answers) if answers else reply.text
+        said = [item.get("answer") for item in items if isinstance(item, dict)]
+        text = "\n".join(to_text(answer) for answer in said if answer is not None) if items else reply.text
         sink.text(text)
     for scratchpad in scratchpads:
         sink.reasoning(scratchpad)
@@ -141,12 +143,13 @@ def _call(item: dict[str, Any]) -> Call:
 def _objects(text: str, broken: str) -> Iterator[dict[str, Any] | Call]:
     """The protocol's objects in a text; a call with a problem for one that begins like it but cannot be read."""
     decoder = json.JSONDecoder(strict=False)
-    position = 0
-    while (start := text.find("{", position)) >= 0:
+    position = failures = 0
+    while (start := text.find("{", position)) >= 0 and failures < MOST_FAILURES:
         try:
             value, position = decoder.raw_decode(text, start)
         except (json.JSONDecodeError, RecursionError) as error:
             position = start + 1
+            failures += 1
             if _begins_like_protocol(text[start : start + 40]):
                 yield Call("reply", problem=broken.format(problem=error))
                 return
@@ -160,7 +163,16 @@ def _begins_like_protocol(head: str) -> bool:
     return key.startswith(('"scratchpad"', '"tool"', '"arguments"', '"answer"'))
 
 
-@functools.lru_cache(maxsize=256)
+_descriptions: WeakKeyDictionary[Tool[..., object], str] = WeakKeyDictionary()
+
+
 def _described(tools: tuple[Tool[..., object], ...]) -> str:
-    lines = [json.dumps([tool.name, tool.description, tool.parameters], ensure_ascii=False) for tool in tools]
-    return INSTRUCTIONS + "\n".join(lines)
+    return INSTRUCTIONS + "\n".join(map(_description, tools))
+
+
+def _description(tool: Tool[..., object]) -> str:
+    known = _descriptions.get(tool)
+    if known is None:
+        known = json.dumps([tool.name, tool.description, tool.parameters], ensure_ascii=False)
+        _descriptions[tool] = known
+    return known

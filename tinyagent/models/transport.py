@@ -11,7 +11,9 @@ import asyncio
 import functools
 import importlib
 import importlib.util
+import sys
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.request import getproxies
 
@@ -41,18 +43,19 @@ def sdk_httpx() -> Any:
     return importlib.import_module("httpx2" if int(openai.__version__.partition(".")[0]) >= 3 else "httpx")
 
 
-@functools.cache
 def transport_errors() -> tuple[type[Exception], ...]:
-    """What reading a response may raise when the connection fails, whichever httpx is in use."""
-    names = [name for name in ("httpx", "httpx2") if importlib.util.find_spec(name)]
-    return tuple(importlib.import_module(name).TransportError for name in names)
+    """What a connection that fails may raise, whichever transport is in use."""
+    return _loaded("RequestError", "httpx", "httpx2") + _loaded("ClientError", "aiohttp")
 
 
-@functools.cache
 def timeout_errors() -> tuple[type[Exception], ...]:
     """The part of `transport_errors` that means: nothing came in time."""
-    names = [name for name in ("httpx", "httpx2") if importlib.util.find_spec(name)]
-    return tuple(importlib.import_module(name).TimeoutException for name in names)
+    return _loaded("TimeoutException", "httpx", "httpx2")
+
+
+def _loaded(error: str, *modules: str) -> tuple[type[Exception], ...]:
+    """The error's class in those modules that are in use."""
+    return tuple(getattr(sys.modules[name], error) for name in modules if name in sys.modules)
 
 
 def http_client(kind: Http, timeout: float | None) -> Any:
@@ -80,7 +83,7 @@ def http_client(kind: Http, timeout: float | None) -> Any:
         raise ConfigurationError(f"http={kind!r}: pass 'auto', 'httpx' or 'aiohttp'.")
     if {"http", "https", "all"} & getproxies().keys():  # the environment's proxies: httpx sets them up itself
         return openai.DefaultAsyncHttpxClient(verify=_certificates(), **options)
-    pools = _pooled_transport()(
+    pools: Any = PooledTransport(
         functools.partial(httpx.AsyncHTTPTransport, verify=_certificates(), limits=options["limits"])
     )
     return openai.DefaultAsyncHttpxClient(transport=pools, **options)
@@ -101,50 +104,96 @@ def _has_aiohttp() -> bool:
     return importlib.util.find_spec(wanted) is not None and importlib.util.find_spec("aiohttp") is not None
 
 
+class Pool:
+    """A transport, and how many requests it carries."""
+
+    __slots__ = ("busy", "timer", "transport")
+
+    def __init__(self, transport: Any) -> None:
+        self.transport = transport
+        self.busy = 0
+        self.timer: asyncio.TimerHandle | None = None
+
+
+class PooledTransport:
+    """Spreads requests over pools of at most `POOL_SIZE` each; has the interface of httpx's AsyncBaseTransport.
+
+    Args:
+        make: Makes the transport of one more pool.
+    """
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._pools: list[Pool] = []
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> PooledTransport:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def handle_async_request(self, request: Any) -> Any:
+        """Send the request through the first pool with room."""
+        pool = next((pool for pool in self._pools if pool.busy < POOL_SIZE), None)
+        if pool is None:
+            pool = Pool(self._make())
+            self._pools.append(pool)
+        pool.busy += 1
+        try:
+            response = await pool.transport.handle_async_request(request)
+        except BaseException:
+            self._give_back(pool)
+            raise
+        response.stream = _counted_stream()(response.stream, functools.partial(self._give_back, pool))
+        return response
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        pools, self._pools = self._pools, []
+        for pool in pools:
+            if pool.timer is not None:
+                pool.timer.cancel()
+            await pool.transport.aclose()
+        await asyncio.gather(*self._closing)
+
+    def _give_back(self, pool: Pool) -> None:
+        """A pool that a burst left behind is closed when nothing has used it for a while."""
+        pool.busy -= 1
+        if not pool.busy and pool.timer is None and pool in self._pools[1:]:
+            loop = asyncio.get_running_loop()
+            pool.timer = loop.call_later(KEEP_ALIVE, self._retire, pool, loop)
+
+    def _retire(self, pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
+        pool.timer = None
+        if not pool.busy and pool in self._pools:
+            self._pools.remove(pool)
+            closing = loop.create_task(pool.transport.aclose())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+
 @functools.cache
-def _pooled_transport() -> Any:
-    """A transport that spreads requests over pools of at most `POOL_SIZE` busy connections each."""
-    httpx = sdk_httpx()
+def _counted_stream() -> Any:
+    """A response's stream that says when it is closed; a class of httpx's own, as httpx insists."""
 
-    class PooledTransport(httpx.AsyncBaseTransport):  # type: ignore[misc, name-defined]
-        def __init__(self, make: Any) -> None:
-            self._make = make
-            self._pools: list[list[Any]] = []  # [requests under way, transport]
-
-        async def handle_async_request(self, request: Any) -> Any:
-            pool = next((pool for pool in self._pools if pool[0] < POOL_SIZE), None)
-            if pool is None:
-                pool = [0, self._make()]
-                self._pools.append(pool)
-            pool[0] += 1
-            try:
-                response = await pool[1].handle_async_request(request)
-            except BaseException:
-                pool[0] -= 1
-                raise
-            response.stream = CountedStream(response.stream, pool)
-            return response
-
-        async def aclose(self) -> None:
-            pools, self._pools = self._pools, []
-            for _, transport in pools:
-                await transport.aclose()
-
-    class CountedStream(httpx.AsyncByteStream):  # type: ignore[misc, name-defined]
-        def __init__(self, stream: Any, pool: list[Any]) -> None:
+    class CountedStream(sdk_httpx().AsyncByteStream):  # type: ignore[misc]
+        def __init__(self, stream: Any, closed: Callable[[], None]) -> None:
             self._stream = stream
-            self._pool: list[Any] | None = pool
+            self._closed: Callable[[], None] | None = closed
 
         def __aiter__(self) -> Any:
             return self._stream.__aiter__()
 
         async def aclose(self) -> None:
-            pool, self._pool = self._pool, None
-            if pool is not None:
-                pool[0] -= 1
-            await self._stream.aclose()
+            closed, self._closed = self._closed, None
+            try:
+                await self._stream.aclose()
+            finally:
+                if closed is not None:
+                    closed()
 
-    return PooledTransport
+    return CountedStream
 
 
 class Admission:

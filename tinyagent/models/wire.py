@@ -7,6 +7,7 @@ Servers differ from it in many small ways; what is done about each is told where
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -33,6 +34,9 @@ CUT_CALL = (
     "arguments. Call again with shorter arguments, or split the work into several calls."
 )
 
+#: The end of a block that the chat template opened itself: alone at the end of its line, and not in a quotation.
+_ORPHANED_END = re.compile(r"(?<!`)</think>[ \t]*(?=\n|\Z)")
+
 
 class ReplyAssembler:
     """Builds one reply and tells the sink of text, reasoning and complete calls as they arrive.
@@ -56,6 +60,11 @@ class ReplyAssembler:
         self._finish_reason: str | None = None
         self._heard = False  # a choice has arrived
         self._events = 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether the reply itself is complete; only its usage may still come."""
+        return self._finish_reason is not None
 
     # ---- a whole reply
 
@@ -180,9 +189,8 @@ class ReplyAssembler:
 
     def _reply(self, calls: tuple[Call, ...]) -> Reply:
         text, reasoning, field = "".join(self._text), "".join(self._reasoning), self._reasoning_field
-        before, tag, after = text.partition("</think>")
-        if tag and not reasoning:  # chat templates that open the block themselves send only its end
-            text, reasoning, field = after.lstrip(), before.strip(), "think"
+        if not reasoning and (end := _ORPHANED_END.search(text)):
+            text, reasoning, field = text[end.end() :].lstrip(), text[: end.start()].strip(), "think"
         return Reply(text, calls, reasoning, field, self._finish_reason, self._usage, self._origin)
 
     def _count(self, data: Mapping[str, Any]) -> None:
@@ -251,8 +259,9 @@ class ReplyAssembler:
             call = known[0] if known else (self._calls[-1] if self._calls else None)
         if call is None:
             return None
-        if call_id and call.id and call_id != call.id:  # one index for several calls
-            return next((other for other in self._calls if other.id == call_id), None)
+        if call_id and call.id and call_id != call.id:  # one index for several calls, or an id made up for each delta
+            known = [other for other in self._calls if other.id == call_id]
+            return known[0] if known else (None if name or call.complete else call)
         if name and not call_id and call.arguments and (name != call.name or (arguments and call.complete)):
             return None  # calls without ids: another name, or another object, is another call
         return call
