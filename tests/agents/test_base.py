@@ -234,11 +234,19 @@ async def test_instructions_come_first_where_earlier_messages_have_none(scripted
     assert model.requests[0].messages[0] == System("Be brief.")
 
 
-async def test_instructions_of_earlier_messages_stay(scripted_model):
+async def test_an_agent_that_goes_on_from_anothers_conversation_has_its_own_instructions(scripted_model):
     model = scripted_model(["Still here."])
     agent = ReactAgent(model=model, instructions="Be brief.")
     await agent.run("Still there?", messages=[System("Be kind."), User("Hello?"), Assistant("Hello.")])
-    assert [message.text for message in model.requests[0].messages] == ["Be kind.", "Hello?", "Hello.", "Still there?"]
+    assert [message.text for message in model.requests[0].messages] == ["Be brief.", "Hello?", "Hello.", "Still there?"]
+
+
+async def test_instructions_of_earlier_messages_stay_where_the_agent_has_none(scripted_model):
+    model = scripted_model(["Still here."])
+    await ReactAgent(model=model).run(
+        "Still there?", messages=[System("Be kind."), User("Hello?"), Assistant("Hello.")]
+    )
+    assert model.requests[0].messages[0] == System("Be kind.")
 
 
 async def test_the_earlier_result_is_not_changed_by_going_on(scripted_model):
@@ -446,9 +454,10 @@ async def test_promised_calls_that_do_not_come_are_asked_for(scripted_server):
     assert [message["role"] for message in server.requests[1].messages] == ["user", "assistant", "user"]
 
 
-async def test_calls_promised_twice_without_coming_are_taken_as_an_answer(scripted_model):
+async def test_calls_promised_twice_without_coming_are_an_error(scripted_model):
     promise = Reply("I will add.", finish_reason="tool_calls")
-    assert (await ReactAgent(model=scripted_model([promise, promise])).run("Add.")).output == "I will add."
+    with pytest.raises(EmptyReplyError, match="tool_calls"):
+        await ReactAgent(model=scripted_model([promise, promise])).run("Add.")
 
 
 async def test_empty_replies_that_are_not_in_a_row_are_each_asked_again(scripted_model):
@@ -565,11 +574,11 @@ async def test_a_stream_cut_after_a_complete_call_goes_on_with_it(end, scripted_
         scripted_server([RawStream((*parts, half, *end)), "done"]) as server,
         ReactAgent([record], model=server.model()).stream("Go.") as run,
     ):
-        retries = [event async for event in run if event.type == "retry"]
+        notices = [event async for event in run if event.type == "notice"]
     assert run.result.output == "done"
     assert ran == ["x"]
     assert run.result.steps[0].finish_reason == "interrupted"
-    assert [(event.what, event.attempt) for event in retries] == [("model", 2)]
+    assert [event.text.endswith("Going on after its complete calls.") for event in notices] == [True]
     sent = server.requests[1].messages
     assert [sent[1]["content"], sent[2]["content"]] == ["Let me ", "kept"]
 

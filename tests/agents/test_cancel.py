@@ -244,7 +244,7 @@ async def test_a_cancelled_run_says_so_and_its_history_is_valid(scripted_model):
     async with asyncio.timeout(10), agent.stream("Go.") as run:
         await both_under_way()
     assert (run.result.state, run.result.output) == ("cancelled", None)
-    assert [observation.value for observation in run.result.steps[0].observations] == ["quick"]
+    assert [observation.value for observation in run.result.steps[0].observations] == ["quick", None]
     assert fault(run.conversation) is None
     assert [message.role for message in run.conversation] == ["user", "assistant", "tool", "tool"]
     assert run.conversation.messages[2].text == "quick"

@@ -28,6 +28,7 @@ from tinyagent import (
     ModelError,
     ModelTimeoutError,
     NoChoicesError,
+    Notice,
     ProtocolError,
     ReactAgent,
     ReasoningDelta,
@@ -999,7 +1000,8 @@ async def test_calls_started_before_a_cut_keep_their_results_and_are_not_run_aga
     assert ran == [1]
     assert stream.told() == {"c1": "noted 1"}
     assert (result.output, result.steps[0].finish_reason) == ("done", "interrupted")
-    assert [retry.what for retry in stream.of(Retry)] == ["model"]
+    assert not stream.of(Retry)
+    assert [notice.text.endswith("Going on after its complete calls.") for notice in stream.of(Notice)] == [True]
     assert len(stream.requests) == 2
 
 
@@ -1077,10 +1079,10 @@ async def test_announced_calls_that_never_come_twice_are_an_error(wire, content)
         await wire.ask(wire.reply(message, "tool_calls"), wire.reply(message, "tool_calls"))
 
 
-async def test_text_that_announces_calls_twice_is_the_answer(wire):
-    message = {"content": "It is 5."}
-    result = await wire.ask(wire.reply(message, "tool_calls"), wire.reply(message, "tool_calls"))
-    assert result.output == "It is 5."
+async def test_text_that_announces_calls_twice_is_an_error(wire):
+    message = {"content": "Let me add them."}
+    with pytest.raises(EmptyReplyError, match="tool_calls"):
+        await wire.ask(wire.reply(message, "tool_calls"), wire.reply(message, "tool_calls"))
 
 
 # comments, \r\n, a multi-line data:, a chunk cut inside a UTF-8 character
@@ -1324,7 +1326,7 @@ async def test_calls_cut_off_by_a_crash_are_answered(wire):
     assert list(told) == ["c1", "c2", "c3"]
     assert "not finished" in told["c1"]
     assert told["c2"] == "5"
-    assert "not finished" in told["c3"]
+    assert told["c3"] == "FatalToolError: the disk is gone"
 
 
 async def test_calls_cut_off_by_a_time_limit_are_answered(wire):

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
-from typing import Any, Generic, Literal, TypeAlias, TypeVar, Unpack
+from typing import Any, Generic, TypeAlias, TypeVar, Unpack
 from uuid import uuid4
 
 from tinyagent.agents.dispatch import Dispatch
@@ -25,12 +25,12 @@ from tinyagent.core.errors import (
     TinyAgentError,
     TokenLimitReached,
 )
-from tinyagent.core.events import LimitReached, Retry, RunStarted, StepFinished, StepStarted
+from tinyagent.core.events import LimitReached, Notice, RunStarted, StepStarted
 from tinyagent.core.limits import Limits
 from tinyagent.core.messages import Reply, User
 from tinyagent.core.result import Metadata, Observation, RunResult, State
 from tinyagent.core.tool import Tool
-from tinyagent.models.base import Model, ModelRequest, model_name
+from tinyagent.models.base import Model, ModelRequest, ToolChoice, model_name
 
 Output = TypeVar("Output")
 
@@ -93,56 +93,57 @@ class Agent(ABC, Generic[Output]):
     async def _drive(self, run: Run[Output]) -> None:
         """The whole run: its time limit, its connections, and how it ends, whatever happens on the way."""
         run.emit(RunStarted(run.run_id, self.name, model_name(self.model), run.task))
-        error: Exception | None = None
-        ending: Ending = ("failed", None)
+        state: State = "failed"
+        output, error = None, None
         try:
             async with asyncio.timeout(self.limits.seconds) as time_limit, self._connected():
                 run.deadline = time_limit.when()
-                ending = await self._loop(run)
+                state, output = await self._loop(run)
         except TinyAgentError as failure:
             error = failure
         except Exception as failure:  # noqa: BLE001 - raised to whoever reads the run
             error = ModelError(f"The model {model_name(self.model)!r} failed: {type(failure).__name__}: {failure}")
             error.__cause__ = failure
-            if isinstance(failure, TimeoutError) and time_limit.expired():
-                seconds = self.limits.seconds or 0
-                run.emit(LimitReached("seconds", seconds))
-                error = TimeLimitReached(f"The run took longer than {seconds:g} s (Limits.seconds).")
         except BaseException as stop:  # cancelled, or stopped by more than an error
             run.finish("cancelled" if isinstance(stop, asyncio.CancelledError) else "failed", error=stop)
             raise
-        state, output = ending
+        if time_limit.expired():  # whatever came of it
+            run.emit(LimitReached("seconds", self.limits.seconds or 0))
+            error = TimeLimitReached(f"The run took longer than {self.limits.seconds:g} s (Limits.seconds).")
         run.finish(state if error is None else "failed", output, error)
 
     async def _loop(self, run: Run[Output]) -> Ending:
         """Steps, until one of them ends the run."""
         while self.limits.steps is None or len(run.steps) < self.limits.steps:
-            self._check_tokens(run)
             ending = await self._step(run)
             if ending is not None:
                 return ending
-        return await self._last_word(run)
+        return await self._last_word(run, self.limits.steps)
 
-    async def _step(self, run: Run[Output]) -> Ending | None:
+    async def _step(self, run: Run[Output], tool_choice: ToolChoice = "auto") -> Ending | None:
         """Ask the model, act on its reply; the ending, if this was it."""
+        self._check_tokens(run)
         number = run.begin_step()
         run.emit(StepStarted(number))
-        turn = self._turn(run, number)
+        turn = self._turn(run, number, tool_choice)
         reply: Reply | None = None
         try:
             async with turn:
-                reply = await self._ask(run, turn)
+                reply = await self._ask(run, turn, tool_choice)
                 run.conversation.append(reply.message())
                 answers = await self._act(turn, reply)
-        except BaseException:
-            self._salvage(run, turn, reply)
+        except BaseException as error:
+            self._salvage(run, turn, reply, error)
             raise
         run.answer_calls(answers)
         observations = [observation for observation, _ in answers]
-        run.emit(StepFinished(run.end_step(reply, observations)))
-        return self._ending(run, reply, observations)
+        run.end_step(reply, observations)
+        ending = self._answer_in(run, reply, observations)
+        if ending is None and tool_choice == "auto":
+            self._say_what_is_missing(run, reply)
+        return ending
 
-    async def _ask(self, run: Run[Output], turn: Dispatch, tool_choice: Literal["auto", "none"] = "auto") -> Reply:
+    async def _ask(self, run: Run[Output], turn: Dispatch, tool_choice: ToolChoice) -> Reply:
         """The model's reply. One that broke off after complete calls is taken as far as it came."""
         request = ModelRequest(run.conversation, tuple(self.tools.values()), tool_choice, run.streamed, run.deadline)
         key, name = f"{run.run_id}/{len(run.steps) + 1}/model", model_name(self.model)
@@ -151,7 +152,7 @@ class Agent(ABC, Generic[Output]):
         except ModelError as error:
             if not (error.retryable and error.partial and error.partial.calls):
                 raise
-            run.emit(Retry("model", 2, 0.0, f"{type(error).__name__}: {error} Going on after its complete calls."))
+            run.emit(Notice(f"{type(error).__name__}: {error} Going on after its complete calls."))
             reply = replace(error.partial, finish_reason="interrupted")
         except asyncio.CancelledError as error:
             if is_cancelled():
@@ -159,64 +160,68 @@ class Agent(ABC, Generic[Output]):
             raise ModelError(f"The model {name!r} failed: CancelledError, but nobody cancelled it.") from error
         if not isinstance(reply, Reply):
             raise ModelError(f"The model {name!r} returned {type(reply).__name__}; a model returns a Reply.")
-        run.count(reply)
+        run.count(reply.usage)
+        run.finish_reason = reply.finish_reason
+        if tool_choice == "none" and reply.calls:  # text beside calls is no answer
+            reply = replace(reply, calls=(), finish_reason="tool_calls")
         return reply.with_own_ids()
 
-    def _salvage(self, run: Run[Output], turn: Dispatch, reply: Reply | None) -> None:
-        """The turn was broken off: what its calls gave stays in the history and in the result."""
+    def _salvage(self, run: Run[Output], turn: Dispatch, reply: Reply | None, error: BaseException) -> None:
+        """The turn was broken off: what it cost and what its calls gave stay in the history and in the result."""
         if reply is None:  # while the model was writing
+            partial = error.partial if isinstance(error, ModelError) and error.partial else Reply()
+            run.count(replace(partial.usage, requests=0))
             if not turn.started:
                 return
-            reply = Reply(calls=turn.started, finish_reason="interrupted")
+            reply = replace(partial, calls=turn.started, finish_reason="interrupted")
             run.conversation.append(reply.message())
         answers = turn.finished()
         run.answer_calls(answers)
         run.end_step(reply, [observation for observation, _ in answers])
 
-    def _ending(self, run: Run[Output], reply: Reply, observations: list[Observation]) -> Ending | None:
-        """The answer, if the reply was one; otherwise what the model must hear goes into the conversation."""
+    def _answer_in(self, run: Run[Output], reply: Reply, observations: list[Observation]) -> Ending | None:
+        """The run's ending, if this reply is or completes its answer."""
         for observation in observations:
             if observation.error is None and self._returns_answer(observation):
                 return "success", observation.value
         if reply.calls:
-            run.asked_again = False
-            return None
-        announced = reply.finish_reason == "tool_calls" and not run.asked_again  # calls that never came
-        if announced or not reply.text.strip():
-            if run.asked_again:
-                raise EmptyReplyError(
-                    "The model wrote neither an answer nor a call, twice in a row "
-                    f"(finish_reason {reply.finish_reason!r}). Try another model, or shorter instructions."
-                )
-            run.asked_again = True
-            run.conversation.append(User(ANSWER_OR_CALL))
+            run.text = ""  # what was written before more calls is no part of the answer
+        if reply.calls or not reply.text.strip() or reply.finish_reason == "tool_calls":
             return None
         run.text += reply.text
         if reply.finish_reason != "length":
             return "success", run.text
-        if not self.continue_cut:
-            return "cut", run.text
-        run.conversation.append(User(GO_ON))
-        return None
+        return None if self.continue_cut else ("cut", run.text)
 
-    async def _last_word(self, run: Run[Output]) -> Ending:
+    def _say_what_is_missing(self, run: Run[Output], reply: Reply) -> None:
+        """The reply ends nothing: unless its calls speak for themselves, the model is told what to do.
+
+        Raises:
+            EmptyReplyError: It was told already, and has again written neither an answer nor a call.
+        """
+        empty = not reply.calls and (not reply.text.strip() or reply.finish_reason == "tool_calls")
+        if empty and run.asked_again:
+            raise EmptyReplyError(
+                "The model wrote neither an answer nor a call, twice in a row "
+                f"(finish_reason {reply.finish_reason!r}). Try another model, or shorter instructions."
+            )
+        run.asked_again = empty
+        if not reply.calls:
+            run.conversation.append(User(ANSWER_OR_CALL if empty else GO_ON))
+
+    async def _last_word(self, run: Run[Output], steps: int | None) -> Ending:
         """The steps are used up: ask once more, for an answer without tools."""
-        steps = self.limits.steps or 0
-        run.emit(LimitReached("steps", steps))
-        self._check_tokens(run)
-        run.conversation.append(User(LAST_WORD))
-        run.emit(StepStarted(run.begin_step()))
+        run.emit(LimitReached("steps", steps or 0))
+        if not run.text:  # otherwise the model is in the middle of its answer
+            run.conversation.append(User(LAST_WORD))
         failure = StepLimitReached(f"No answer within {steps} steps (Limits.steps), nor when asked for one.")
         try:
-            reply = await self._ask(run, Dispatch(run, {}, step=steps + 1, eager=False, longest=None), "none")
+            ending = await self._step(run, "none")
         except ModelError as error:
             raise failure from error
-        reply = replace(reply, calls=())
-        run.conversation.append(reply.message())
-        run.emit(StepFinished(run.end_step(reply)))
-        if not reply.text.strip():
+        if ending is None:
             raise failure
-        return "step_limit_reached", run.text + reply.text
+        return "step_limit_reached", ending[1]
 
     def _check_tokens(self, run: Run[Output]) -> None:
         limit = self.limits.tokens
@@ -227,7 +232,7 @@ class Agent(ABC, Generic[Output]):
     # ---- what each kind of agent says
 
     @abstractmethod
-    def _turn(self, run: Run[Output], number: int) -> Dispatch:
+    def _turn(self, run: Run[Output], number: int, tool_choice: ToolChoice) -> Dispatch:
         """What hears the model and runs its calls in one turn."""
 
     @abstractmethod

@@ -10,12 +10,12 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tinyagent.agents.run import Run, is_cancelled
+from tinyagent.agents.run import Run
 from tinyagent.core.context import Context
 from tinyagent.core.errors import FatalToolError, ToolArgumentsError
 from tinyagent.core.events import CallSealed, ReasoningDelta, Retry, TextDelta, ToolFinished, ToolProgress, ToolStarted
 from tinyagent.core.jsonable import to_text, words
-from tinyagent.core.messages import Call
+from tinyagent.core.messages import NOT_ANSWERED, Call
 from tinyagent.core.result import Observation
 from tinyagent.core.tool import Tool
 from tinyagent.models.retry import backoff
@@ -45,9 +45,11 @@ class Dispatch:
         self._step = step
         self._eager = eager
         self._longest = longest
-        self._tasks: dict[str, asyncio.Task[Observation]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._started: list[Call] = []
-        self._barrier: asyncio.Task[Observation] | None = None
+        self._observations: dict[str, Observation] = {}
+        self._stopping = False  # what still runs is being cancelled
+        self._barrier: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._group = asyncio.TaskGroup()
 
@@ -56,6 +58,7 @@ class Dispatch:
         return self
 
     async def __aexit__(self, *exc: Any) -> None:
+        self._stopping = True
         failures: Sequence[BaseException] = ()
         try:
             await self._group.__aexit__(*exc)  # a fatal tool has cancelled everything else, the model call too
@@ -100,7 +103,8 @@ class Dispatch:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         for task in done:
             task.result()  # a fatal error ends the turn at once
-        return [(task.result(), self._shown(task.result().text)) for task in tasks]
+        observations = [self._observations[call.id] for call in calls]
+        return [(observation, self._shown(observation.text)) for observation in observations]
 
     @property
     def started(self) -> tuple[Call, ...]:
@@ -109,10 +113,10 @@ class Dispatch:
 
     def finished(self) -> list[tuple[Observation, str]]:
         """What the calls that have ended gave; for a turn that was broken off."""
-        done = [task for task in self._tasks.values() if task.done() and not task.cancelled()]
-        return [(task.result(), self._shown(task.result().text)) for task in done if task.exception() is None]
+        found = [self._observations[call.id] for call in self._started if call.id in self._observations]
+        return [(observation, self._shown(observation.text)) for observation in found]
 
-    def _start(self, call: Call) -> asyncio.Task[Observation]:
+    def _start(self, call: Call) -> asyncio.Task[None]:
         task = self._tasks.get(call.id)
         if task is None:
             tool = self._tools.get(call.name)
@@ -126,57 +130,70 @@ class Dispatch:
                 self._barrier = task
         return task
 
-    async def _perform(
-        self, call: Call, tool: Tool[..., Any] | None, waits_for: list[asyncio.Task[Observation]]
-    ) -> Observation:
-        if waits_for:
-            await asyncio.wait(waits_for)
+    async def _perform(self, call: Call, tool: Tool[..., Any] | None, waits_for: list[asyncio.Task[None]]) -> None:
+        """Run one call; its observation is there whatever happens, and every call that starts is said to end."""
         began = time.perf_counter()
-        if call.problem is not None:
-            observation = Observation(call, call.problem, error=call.problem)
-        elif tool is None:
-            problem = self._unknown(call.name)
-            observation = Observation(call, problem, error=problem)
-        else:
-            self._run.emit(ToolStarted(call))
+        observation = Observation(call, NOT_ANSWERED, error=NOT_ANSWERED)
+        try:
+            if waits_for:
+                await asyncio.wait(waits_for)
+                began = time.perf_counter()
             observation = await self._observe(call, tool, began)
-        self._run.emit(ToolFinished(observation))
-        return observation
+        except FatalToolError as error:
+            self._stopping = True
+            observation = _failed(call, error, began)
+            raise
+        finally:
+            self._observations[call.id] = observation
+            self._run.emit(ToolFinished(observation))
 
-    async def _observe(self, call: Call, tool: Tool[..., Any], began: float) -> Observation:
+    async def _observe(self, call: Call, tool: Tool[..., Any] | None, began: float) -> Observation:
         """The tool's value, or its error: whatever a tool raises, the model is told and the run goes on."""
+        if call.problem is not None or tool is None:
+            problem = call.problem or self._unknown(call.name)
+            return Observation(call, problem, error=problem)
+        self._run.emit(ToolStarted(call))
+        try:
+            value = await self._value(call, tool)
+        except FatalToolError as error:
+            if error.result is None:
+                raise
+            return _failed(call, error, began)  # it has ended a run inside the tool, not this one
+        except (Exception, SystemExit) as error:
+            if self._stopping:  # it failed while it cleaned up
+                raise asyncio.CancelledError from error
+            return _failed(call, error, began)
+        except asyncio.CancelledError as error:
+            if self._stopping:
+                raise
+            if (task := asyncio.current_task()) is not None:
+                task.uncancel()
+            return _failed(call, error, began)  # the tool's own, not ours
+        return Observation(call, to_text(value), value, seconds=time.perf_counter() - began)
+
+    async def _value(self, call: Call, tool: Tool[..., Any]) -> Any:
+        """What the tool returns, with its retries."""
         run = self._run
         progress = _Progress(run, call, self._loop)
         context: Context[Any] = Context(
             run.deps, run.run_id, call.id, tool.name, self._step, run.metadata, lambda: run.usage, progress
         )
         key = f"{run.run_id}/{self._step}/tool/{call.id}"
+        attempt = 1
         try:
-            for attempt in range(1, tool.retries + 2):
+            while True:
                 try:
-                    value = await run.effects.step(key, lambda: tool.run(call.arguments, context))
-                    return Observation(call, to_text(value), value, seconds=time.perf_counter() - began)
+                    return await run.effects.step(key, lambda: tool.run(call.arguments, context))
                 except (Exception, SystemExit) as error:
-                    final = isinstance(error, FatalToolError | ToolArgumentsError) or is_cancelled()
+                    final = isinstance(error, FatalToolError | ToolArgumentsError) or self._stopping
                     if final or attempt > tool.retries:
                         raise
                     wait = backoff(attempt)
-                    run.emit(Retry(tool.name, attempt + 1, wait, _error_text(error)))
-                    await asyncio.sleep(wait)
-        except FatalToolError:
-            raise
-        except asyncio.CancelledError as error:
-            if is_cancelled():
-                raise
-            failure: BaseException = error  # the tool's own, not ours
-        except (Exception, SystemExit) as error:
-            if is_cancelled():  # it failed while it cleaned up
-                raise asyncio.CancelledError from error
-            failure = error
+                    attempt += 1
+                    run.emit(Retry(tool.name, attempt, wait, _error_text(error)))
+                await asyncio.sleep(wait)
         finally:
             progress.close()
-        text = _error_text(failure)
-        return Observation(call, text, error=text, seconds=time.perf_counter() - began)
 
     def _unknown(self, name: str) -> str:
         close = difflib.get_close_matches(name, self._tools, n=1)
@@ -213,6 +230,11 @@ class _Progress:
 
     def close(self) -> None:
         self._open = False
+
+
+def _failed(call: Call, error: BaseException, began: float) -> Observation:
+    text = _error_text(error)
+    return Observation(call, text, error=text, seconds=time.perf_counter() - began)
 
 
 def _error_text(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from tinyagent.core.messages import Reply
 from tinyagent.core.registry import collect
 from tinyagent.core.result import Observation
 from tinyagent.core.tool import Tool
-from tinyagent.models.base import Model
+from tinyagent.models.base import Model, ToolChoice
 from tinyagent.models.openai import OpenAIModel
 
 if TYPE_CHECKING:
@@ -78,8 +78,9 @@ class ReactAgent(Agent[Any]):
     def __repr__(self) -> str:
         return f"ReactAgent({self.name!r}, model={self.model!r}, tools=[{', '.join(self.tools)}])"
 
-    def _turn(self, run: Run[Any], number: int) -> Dispatch:
-        return Dispatch(run, self.tools, step=number, eager=self.eager, longest=self.max_observation)
+    def _turn(self, run: Run[Any], number: int, tool_choice: ToolChoice) -> Dispatch:
+        eager = self.eager and tool_choice == "auto"
+        return Dispatch(run, self.tools, step=number, eager=eager, longest=self.max_observation)
 
     async def _act(self, turn: Dispatch, reply: Reply) -> list[tuple[Observation, str]]:
         return await turn.answer(reply.calls) if reply.calls else []

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypedDict, TypeVar, Unpack
 
 from tinyagent.core.effects import DirectEffects, Effects
 from tinyagent.core.errors import ConfigurationError, RunError
-from tinyagent.core.events import Event, RunFailed, RunFinished
+from tinyagent.core.events import Event, RunFailed, RunFinished, StepFinished
 from tinyagent.core.messages import NOT_ANSWERED, Conversation, Message, Reply, System, ToolReply, User
 from tinyagent.core.result import Metadata, Observation, RunResult, State, Step
 from tinyagent.core.usage import Usage
@@ -48,7 +48,8 @@ class Run(Generic[Output]):
         print(run.result)
 
     Leaving the block cancels and awaits everything the run started. Iterating raises the run's error after its
-    last event. All state of the run lives here; the agent keeps none.
+    last event. All state of the run lives here; the agent keeps none. Events wait here until they are read: the
+    run does not wait for a slow reader.
 
     Attributes:
         run_id: The run's id.
@@ -166,19 +167,18 @@ class Run(Generic[Output]):
         self._step_clock = time.perf_counter()
         return len(self.steps) + 1
 
-    def end_step(self, reply: Reply, observations: Iterable[Observation] = ()) -> Step:
-        """Record the turn."""
+    def end_step(self, reply: Reply, observations: Iterable[Observation] = ()) -> None:
+        """Record the turn, and say so."""
         seconds = time.perf_counter() - self._step_clock
         step = Step(
             len(self.steps) + 1, reply.message(), tuple(observations), reply.finish_reason, reply.usage, seconds
         )
         self.steps.append(step)
-        return step
+        self.emit(StepFinished(step))
 
-    def count(self, reply: Reply) -> None:
-        """Add what a reply cost."""
-        self.usage = self.usage + reply.usage
-        self.finish_reason = reply.finish_reason
+    def count(self, usage: Usage) -> None:
+        """Add what a model call cost."""
+        self.usage = self.usage + usage
 
     def answer_calls(self, observations: Iterable[tuple[Observation, str]]) -> None:
         """Answer the open calls, in their order, with what the model reads of each `(observation, text)`."""
@@ -244,8 +244,8 @@ def _opening(task: str, instructions: str, messages: Iterable[Message]) -> Conve
     if isinstance(given, str) or not isinstance(given, Iterable):
         raise ConfigurationError(f"messages={messages!r}: pass those of an earlier result (result.messages).")
     history = list(messages)
-    if instructions and not (history and isinstance(history[0], System)):
-        history.insert(0, System(instructions))
+    if instructions:  # this agent's own, also when another agent's conversation goes on
+        history[: bool(history) and isinstance(history[0], System)] = [System(instructions)]
     conversation = Conversation(history)
     conversation.append(User(task))
     return conversation

@@ -172,6 +172,8 @@ class Conversation:
                 )
         elif self._open:
             raise ConfigurationError(f"The calls {sorted(self._open)} must be answered first.")
+        elif isinstance(message, System) and self._messages:
+            raise ConfigurationError("A System message comes first, or not at all.")
         elif isinstance(message, Assistant):
             if not (message.text.strip() or message.calls):
                 return  # no server accepts an empty assistant message

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from tinyagent.core.events import Notice, Retry
 from tinyagent.core.messages import Call, Conversation, Message, Reply
@@ -23,7 +23,7 @@ class Sink(Protocol):
         ...
 
     def call(self, call: Call) -> None:
-        """A call is complete; it may start at once."""
+        """A call is complete; it may start at once, so the same call, with its id, must be in the reply."""
         ...
 
     def notice(self, event: Retry | Notice) -> None:
@@ -47,6 +47,10 @@ class NullSink:
         """Ignore a retry or notice."""
 
 
+#: Whether the model may call tools in its reply.
+ToolChoice: TypeAlias = Literal["auto", "none"]
+
+
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
     """What an agent asks of a model.
@@ -61,7 +65,7 @@ class ModelRequest:
 
     conversation: Conversation
     tools: tuple[Tool[..., object], ...] = ()
-    tool_choice: Literal["auto", "none"] = "auto"
+    tool_choice: ToolChoice = "auto"
     stream: bool = False
     deadline: float | None = field(default=None, compare=False)
 

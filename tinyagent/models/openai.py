@@ -131,6 +131,8 @@ class OpenAIModel:
     ) -> None:
         if not isinstance(name, str) or not name.strip():
             raise ConfigurationError(f"OpenAIModel({name!r}): pass the model's name, such as 'gpt-4o-mini'.")
+        if not isinstance(base_url, str | None) or not isinstance(api_key, str | None):
+            raise ConfigurationError("base_url= and api_key= are text.")
         if client is not None and (base_url or api_key):
             raise ConfigurationError("Pass either client=, or base_url= and api_key=, not both.")
         if client is not None and not _is_async_client(client):
@@ -145,11 +147,7 @@ class OpenAIModel:
             raise ConfigurationError(f"max_retries={max_retries!r}: pass 0 or more.")
         if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
             raise ConfigurationError(f"timeout={timeout!r}: pass seconds above 0.")
-        if unknown := settings.keys() - Settings.__annotations__.keys():
-            raise ConfigurationError(
-                f"Unknown model settings {sorted(unknown)}. Known: {', '.join(Settings.__annotations__)}. "
-                "Pass anything else a server takes as extra_body={...}."
-            )
+        _check_settings(settings)
         self.name = name
         self.tool_calling = tool_calling
         self._given = client
@@ -179,7 +177,9 @@ class OpenAIModel:
 
     async def __aexit__(self, *_: object) -> None:
         loop = asyncio.get_running_loop()
-        connection = self._connections[loop]
+        connection = self._connections.get(loop)
+        if connection is None:
+            raise RuntimeError(f"{self!r} is left in an event loop where it was not entered.")
         connection.users -= 1
         if not connection.users:
             del self._connections[loop]
@@ -230,21 +230,25 @@ class OpenAIModel:
                 deadline=request.deadline,
             )
 
-    async def _attempt(self, connection: _Connection, request: ModelRequest, sink: Sink) -> Reply:
+    async def _attempt(
+        self, connection: _Connection, request: ModelRequest, sink: Sink, *, refused: bool = False
+    ) -> Reply:
         """One attempt; a server that refuses tools or stream options is asked again without them."""
-        as_text = self._refuses_tools or self.tool_calling == "json"
+        as_text = refused or self._refuses_tools or self.tool_calling == "json"
         with_options = request.stream and not self._refuses_stream_options
         try:
-            return await self._ask(connection, request, sink, as_text=as_text, with_options=with_options)
+            reply = await self._ask(connection, request, sink, as_text=as_text, with_options=with_options)
         except ModelError as error:
             if with_options and "stream_options" in str(error):
                 self._refuses_stream_options = True
             elif request.tools and not as_text and self.tool_calling == "auto" and _refuses_tools(error):
-                self._refuses_tools = True
+                refused = True
                 sink.notice(Notice(f"{self.name} does not take native tools; using the JSON text protocol instead."))
             else:
                 raise
-        return await self._attempt(connection, request, sink)
+            return await self._attempt(connection, request, sink, refused=refused)
+        self._refuses_tools = self._refuses_tools or refused  # remembered now that it has helped
+        return reply
 
     async def _ask(
         self, connection: _Connection, request: ModelRequest, sink: Sink, *, as_text: bool, with_options: bool
@@ -298,15 +302,31 @@ class OpenAIModel:
 #: support tool use", strict servers "Unrecognized request argument supplied: tools".
 _REFUSES_TOOLS = re.compile(
     r"(n[o']t|no endpoints\b.*) support\w*\b.{0,40}\b(tool|function)"
-    r"|\b(tools?|functions?|tool[ _-]?(choice|call\w*|use)|function[ _-]?calling)\b['\"`]?[^.]{0,60}"
-    r"\b(not (be )?(supported|allowed|permitted|available)|unsupported|requires? --)"
+    r"|\btools? .{0,40}\brequires? --"
+    r"|\b(tools?|function[ _-]?calling|tool[ _-]?(calling|use))\b['\"`]?:?[^.]{0,40}"
+    r"\b(not (be )?(supported|allowed|permitted|available)|unsupported)"
     r"|(unrecognized|unknown|unexpected|unsupported|extra)\b[^.]{0,60}\btools?\b(?!\[|\.\w)",
     re.IGNORECASE | re.DOTALL,
 )
+#: Refusals of something in a request with tools, not of tools.
+_OTHER_REFUSAL = re.compile(r"schema|arguments|message|tool_choice '?none|parallel", re.IGNORECASE)
 
 
 def _refuses_tools(error: ModelError) -> bool:
-    return error.status in (400, 404, 422, 500, 501) and _REFUSES_TOOLS.search(str(error)) is not None
+    said = str(error)
+    refused = error.status in (400, 404, 422, 500, 501) and _REFUSES_TOOLS.search(said) is not None
+    return refused and _OTHER_REFUSAL.search(said) is None
+
+
+def _check_settings(settings: Mapping[str, Any]) -> None:
+    if unknown := settings.keys() - Settings.__annotations__.keys():
+        raise ConfigurationError(
+            f"Unknown model settings {sorted(unknown)}. Known: {', '.join(Settings.__annotations__)}. "
+            "Pass anything else a server takes as extra_body={...}."
+        )
+    for extra in _NOT_IN_BODY:
+        if not isinstance(settings.get(extra, {}), Mapping):
+            raise ConfigurationError(f"{extra}={settings.get(extra)!r}: pass a dict.")
 
 
 def _checked_key(key: str) -> str:

@@ -45,7 +45,7 @@ async def with_retries(
             reply = await attempt()
         except ModelError as error:
             if error.partial is not None:
-                spent = spent + error.partial.usage
+                spent = spent + replace(error.partial.usage, requests=0)
                 error.partial = replace(error.partial, usage=spent)
             if not error.retryable or number > max_retries or (error.partial and error.partial.calls):
                 raise
