@@ -109,7 +109,7 @@ def test_each_loop_has_its_limiter():
     barrier = threading.Barrier(2)
 
     async def meet():
-        await asyncio.gather(*(run_in_thread(barrier.wait, 30) for _ in range(2)))
+        await asyncio.gather(*(Tool(barrier.wait, name="wait").run({"timeout": 30}) for _ in range(2)))
         return limiter()
 
     assert asyncio.run(meet()) is not asyncio.run(meet())

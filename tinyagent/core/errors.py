@@ -83,6 +83,9 @@ class ToolArgumentsError(TinyAgentError):
         lines = "\n".join(f"- {problem}" for problem in self.problems)
         super().__init__(f"The arguments do not fit the tool {tool!r}:\n{lines}")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.tool, self.problems)
+
 
 class RunError(TinyAgentError):
     """A run ended without an answer.

@@ -26,7 +26,7 @@ class Observation:
         text: The whole text of the value or error; what the model read may be cut shorter.
         value: The object that the tool returned; `None` after an error.
         error: `Type: message` when the call failed, else `None`.
-        seconds: How long the tool ran; 0 when it did not.
+        seconds: How long the call took, waiting for a thread and retries included; 0 when it did not run.
     """
 
     call: Call

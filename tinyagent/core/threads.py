@@ -11,7 +11,7 @@ import contextlib
 import functools
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -48,22 +48,31 @@ def set_thread_limit(threads: int) -> None:
     _threads = threads
 
 
+@contextlib.asynccontextmanager
+async def thread_slot() -> AsyncIterator[None]:
+    """Wait for one of the threads this event loop may use. Slots are given back in time, also by abandoned calls."""
+    limiter, holder = _limiter(), object()
+    await limiter.acquire_on_behalf_of(holder)
+    try:
+        yield
+    finally:
+        limiter.release_on_behalf_of(holder)
+
+
 async def run_in_thread(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
-    """Call `function` in a worker thread, with this task's `contextvars`.
+    """Call `function` in a worker thread, with this task's `contextvars`; take a `thread_slot` first.
 
     When the caller is cancelled the thread is abandoned: it runs to its end, its result goes nowhere.
     """
-    loop = asyncio.get_running_loop()
-    async with _limiter():
-        future: asyncio.Future[T] = loop.create_future()
-        work = functools.partial(copy_context().run, function, *args, **kwargs)
-        with _lock:
-            worker = _idle.pop() if _idle else None
-        if worker is None:
-            worker = _Worker()
-            worker.start()
-        worker.work.put((work, future))
-        return await future
+    future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+    work = functools.partial(copy_context().run, function, *args, **kwargs)
+    with _lock:
+        worker = _idle.pop() if _idle else None
+    if worker is None:
+        worker = _Worker()
+        worker.start()
+    worker.work.put((work, future))
+    return await future
 
 
 def _limiter() -> CapacityLimiter:

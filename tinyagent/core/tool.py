@@ -31,8 +31,8 @@ class Tool(Generic[P, R]):
         function: The function, coroutine function, method, partial or callable object.
         name: The name the model sees (default: the function's).
         description: What it does (default: the docstring).
-        timeout: Seconds a call may take; the model is told when it took longer. A synchronous tool's thread is
-            then abandoned: it runs to its end, its result goes nowhere.
+        timeout: Seconds a call may take, not counting its wait for a thread; the model is told when it took
+            longer. A synchronous tool's thread is then abandoned: it runs to its end, its result goes nowhere.
         retries: How often a failing call is tried again before the model is told.
         exclusive: No other call of the same turn runs at the same time.
         read_only: The tool changes nothing; for policies and interfaces.
@@ -64,6 +64,9 @@ class Tool(Generic[P, R]):
     ) -> None:
         from tinyagent.core.schema import describe
 
+        for option, text in (("name", name), ("description", description)):
+            if not isinstance(text, str | None):
+                raise ToolDefinitionError(f"@tool({option}={text!r}): pass text.")
         self.name = name or _name_of(function)
         _check_function(function, self.name)
         if not NAME_PATTERN.match(self.name):
@@ -136,8 +139,14 @@ class Tool(Generic[P, R]):
             Exception: Whatever the function raises.
         """
         args, kwargs = self.signature.validate(self.name, arguments, context)
-        if self.timeout is None:
-            return await self._invoke(args, kwargs)
+        if self.is_async:
+            return await self._timed(args, kwargs)
+        from tinyagent.core.threads import thread_slot
+
+        async with thread_slot():  # waiting for a thread is not the tool's time
+            return await self._timed(args, kwargs)
+
+    async def _timed(self, args: list[Any], kwargs: dict[str, Any]) -> Any:
         try:
             async with asyncio.timeout(self.timeout) as limit:
                 return await self._invoke(args, kwargs)
