@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar, Unpack
 from uuid import uuid4
 
@@ -130,14 +131,15 @@ class Agent(ABC, Generic[Output]):
         try:
             async with turn:
                 reply = await self._ask(run, turn, tool_choice)
-                run.conversation.append(reply.message())
+                message = reply.message()
+                run.conversation.append(message)
                 answers = await self._act(turn, reply)
         except BaseException as error:
             self._salvage(run, turn, reply, error)
             raise
         run.answer_calls(answers)
         observations = [observation for observation, _ in answers]
-        run.end_step(reply, observations)
+        run.end_step(reply, message, observations)
         ending = self._answer_in(run, reply, observations)
         if ending is None and tool_choice == "auto":
             self._say_what_is_missing(run, reply)
@@ -148,7 +150,7 @@ class Agent(ABC, Generic[Output]):
         request = ModelRequest(run.conversation, tuple(self.tools.values()), tool_choice, run.streamed, run.deadline)
         key, name = f"{run.run_id}/{len(run.steps) + 1}/model", model_name(self.model)
         try:
-            reply = await run.effects.step(key, lambda: self.model(request, turn))
+            reply = await run.effects.step(key, partial(self.model, request, turn))
         except ModelError as error:
             if not (error.retryable and error.partial and error.partial.calls):
                 raise
@@ -177,7 +179,7 @@ class Agent(ABC, Generic[Output]):
             run.conversation.append(reply.message())
         answers = turn.finished()
         run.answer_calls(answers)
-        run.end_step(reply, [observation for observation, _ in answers])
+        run.end_step(reply, reply.message(), [observation for observation, _ in answers])
 
     def _answer_in(self, run: Run[Output], reply: Reply, observations: list[Observation]) -> Ending | None:
         """The run's ending, if this reply is or completes its answer."""

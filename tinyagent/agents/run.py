@@ -12,7 +12,7 @@ from typing import Any, Generic, TypedDict, TypeVar, Unpack
 from tinyagent.core.effects import DirectEffects, Effects
 from tinyagent.core.errors import ConfigurationError, RunError
 from tinyagent.core.events import Event, RunFailed, RunFinished, StepFinished
-from tinyagent.core.messages import NOT_ANSWERED, Conversation, Message, Reply, System, ToolReply, User
+from tinyagent.core.messages import NOT_ANSWERED, Assistant, Conversation, Message, Reply, System, ToolReply, User
 from tinyagent.core.result import Metadata, Observation, RunResult, State, Step
 from tinyagent.core.usage import Usage
 
@@ -96,6 +96,7 @@ class Run(Generic[Output]):
         self._reader: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._left = False
+        self._drained = False
 
     # ---- for the caller
 
@@ -135,15 +136,27 @@ class Run(Generic[Output]):
         if self._task is None:
             raise RuntimeError("Enter the run first: async with agent.stream(...) as run: async for event in run: ...")
         while not self._events:
-            if self._task.done():
-                if self.error is None or (self._left and self.state == "cancelled"):
-                    raise StopAsyncIteration
-                raise self.error
-            if self._reader is not None and not self._reader.done():
-                raise RuntimeError("Another task is reading this run already.")
-            self._reader = asyncio.get_running_loop().create_future()
-            await self._reader
+            if self._over():
+                raise StopAsyncIteration
+            await self._news()
         return self._events.popleft()
+
+    def _over(self) -> bool:
+        """Whether the run has ended; raises its error."""
+        if self._task is None:
+            raise RuntimeError("Enter the run first: async with agent.stream(...) as run: async for event in run: ...")
+        if not self._task.done():
+            return False
+        if self.error is None or (self._left and self.state == "cancelled"):
+            return True
+        raise self.error
+
+    def _news(self) -> asyncio.Future[None]:
+        """Done when there is an event, or the run has ended."""
+        if self._reader is not None and not self._reader.done():
+            raise RuntimeError("Another task is reading this run already.")
+        self._reader = asyncio.get_running_loop().create_future()
+        return self._reader
 
     async def drain(self) -> RunResult[Output]:
         """Read to the end and return the result.
@@ -151,28 +164,29 @@ class Run(Generic[Output]):
         Raises:
             RunError: The run failed.
         """
-        async for _ in self:
-            pass
+        self._drained = True  # events that nobody hears wake nobody
+        self._events.clear()
+        while not self._over():
+            await self._news()
         return self.result
 
     # ---- for the loop
 
     def emit(self, event: Event) -> None:
         """Hand an event to the reader."""
-        self._events.append(event)
-        self._wake()
+        if not self._drained:
+            self._events.append(event)
+            self._wake()
 
     def begin_step(self) -> int:
         """The number of the step that begins."""
         self._step_clock = time.perf_counter()
         return len(self.steps) + 1
 
-    def end_step(self, reply: Reply, observations: Iterable[Observation] = ()) -> None:
+    def end_step(self, reply: Reply, message: Assistant, observations: Iterable[Observation] = ()) -> None:
         """Record the turn, and say so."""
         seconds = time.perf_counter() - self._step_clock
-        step = Step(
-            len(self.steps) + 1, reply.message(), tuple(observations), reply.finish_reason, reply.usage, seconds
-        )
+        step = Step(len(self.steps) + 1, message, tuple(observations), reply.finish_reason, reply.usage, seconds)
         self.steps.append(step)
         self.emit(StepFinished(step))
 

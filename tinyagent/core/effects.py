@@ -15,14 +15,14 @@ class Effects(Protocol):
     implementation may answer a key from a journal instead of calling.
     """
 
-    async def step(self, key: str, call: Callable[[], Awaitable[T]]) -> T:
-        """The result of `call()`, made now or remembered under `key`."""
+    def step(self, key: str, call: Callable[[], Awaitable[T]]) -> Awaitable[T]:
+        """The result of `call()`, made now or remembered under `key`; usually an `async def`."""
         ...
 
 
 class DirectEffects:
     """The default: every call is made."""
 
-    async def step(self, key: str, call: Callable[[], Awaitable[T]]) -> T:  # noqa: ARG002
-        """Await `call()`."""
-        return await call()
+    def step(self, key: str, call: Callable[[], Awaitable[T]]) -> Awaitable[T]:  # noqa: ARG002
+        """Call `call`."""
+        return call()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tinyagent.core.errors import (
@@ -30,34 +29,30 @@ _TOO_LONG = re.compile(
 )
 
 
-@asynccontextmanager
-async def errors_translated(model: str, base_url: str) -> AsyncIterator[None]:
-    """The SDK's errors as ours, each with a remedy."""
+def translated(error: Exception, model: str, base_url: str) -> ModelError:
+    """What the SDK or the transport raised as an error of ours, with a remedy."""
     import openai
 
-    try:
-        yield
-    except openai.APIConnectionError as error:
+    if isinstance(error, openai.APIStatusError):
+        return _status_error(error, model, base_url)
+    if isinstance(error, openai.APIConnectionError):
         reason = _root(error)
         refused = isinstance(reason, OSError) and not isinstance(reason, TimeoutError)
         if isinstance(error, openai.APITimeoutError) and not refused:  # aiohttp's transport calls both a timeout
-            raise ModelTimeoutError(
+            return ModelTimeoutError(
                 f"{base_url} did not answer in time ({reason_of(error)}). Is the server overloaded? Raise timeout= if "
                 "it needs longer."
-            ) from error
-        raise ModelConnectionError(
+            )
+        return ModelConnectionError(
             f"Cannot reach {base_url} ({reason_of(error)}). Is the server running, and is the base URL right "
             "(base_url= or OPENAI_BASE_URL)?"
-        ) from error
-    except openai.APIStatusError as error:
-        raise _status_error(error, model, base_url) from error
-    except transport_errors() as error:  # while the body of an error was read
-        raise ModelConnectionError(f"{base_url} dropped the connection ({reason_of(error)}).") from error
-    except Exception as error:
-        raise ModelError(
-            f"The request to {base_url} could not be made ({reason_of(error)}). Check the base URL, the proxy of the "
-            "environment, and that an AsyncOpenAI of your own is used in one event loop only."
-        ) from error
+        )
+    if isinstance(error, transport_errors()):  # while the body of an error was read
+        return ModelConnectionError(f"{base_url} dropped the connection ({reason_of(error)}).")
+    return ModelError(
+        f"The request to {base_url} could not be made ({reason_of(error)}). Check the base URL, the proxy of the "
+        "environment, and that an AsyncOpenAI of your own is used in one event loop only."
+    )
 
 
 def _status_error(error: Any, model: str, base_url: str) -> ModelError:

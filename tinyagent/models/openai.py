@@ -8,6 +8,7 @@ for every chunk. Reference: OpenAI API reference, "Chat Completions"; openai-pyt
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib
 import os
 import re
@@ -26,7 +27,7 @@ from tinyagent.core.events import Notice
 from tinyagent.core.messages import Reply
 from tinyagent.core.threads import run_in_thread
 from tinyagent.models.base import ModelRequest, Sink
-from tinyagent.models.failures import errors_translated
+from tinyagent.models.failures import translated
 from tinyagent.models.native import NativeTools, to_bytes
 from tinyagent.models.response import read_response
 from tinyagent.models.retry import with_retries
@@ -224,7 +225,7 @@ class OpenAIModel:
             connection = self._connect()
             retries = connection.client.max_retries if self._given else DEFAULT_RETRIES
             return await with_retries(
-                lambda: self._attempt(connection, request, sink),
+                functools.partial(self._attempt, connection, request, sink),
                 sink,
                 max_retries=retries if self._max_retries is None else self._max_retries,
                 deadline=request.deadline,
@@ -255,12 +256,10 @@ class OpenAIModel:
     ) -> Reply:
         client: Any = connection.client  # the SDK types a raw streamed response as a stream of events
         origin = str(client.base_url)
-        by_protocol = as_text and bool(request.tools)
-        assembler = ReplyAssembler(TextProtocolSink(sink) if by_protocol else sink, origin)
         dialect = self._text if as_text else connection.native
         head = self._stream_head if with_options else self._head + (b'"stream":true,' if request.stream else b"")
         await connection.admission.admit()
-        async with errors_translated(self.name, origin):
+        try:
             response = await client.post(
                 self._path(client),
                 cast_to=sdk_httpx().Response,
@@ -268,6 +267,10 @@ class OpenAIModel:
                 options=self._options(),
                 stream=request.stream,
             )
+        except Exception as error:
+            raise translated(error, self.name, origin) from error
+        by_protocol = as_text and bool(request.tools)
+        assembler = ReplyAssembler(TextProtocolSink(sink) if by_protocol else sink, origin)
         reply = await read_response(response, assembler)
         return read_reply(reply, sink) if by_protocol else reply
 
@@ -282,8 +285,9 @@ class OpenAIModel:
         return head, head + b'"stream":true,"stream_options":{"include_usage":true},'
 
     def _options(self) -> dict[str, Any]:
-        # Retries are ours: visible, and bounded by the run.
-        options: dict[str, Any] = {"max_retries": 0, "headers": dict(self._settings.get("extra_headers", {}))}
+        # Retries are ours: visible, and bounded by the run; so no key to tell them apart needs to be made.
+        headers = dict(self._settings.get("extra_headers", {}))
+        options: dict[str, Any] = {"max_retries": 0, "headers": headers, "idempotency_key": ""}
         if self._given is not None and self._timeout is not None:
             options["timeout"] = self._timeout
         if query := self._settings.get("extra_query"):

@@ -39,13 +39,14 @@ async def with_retries(
     Raises:
         ModelError: The last failure, or one that is not worth a retry.
     """
-    number, spent = 1, Usage()
+    number = 1
+    spent: Usage | None = None  # by attempts that failed
     while True:
         try:
             reply = await attempt()
         except ModelError as error:
             if error.partial is not None:
-                spent = spent + replace(error.partial.usage, requests=0)
+                spent = (spent or Usage()) + replace(error.partial.usage, requests=0)
                 error.partial = replace(error.partial, usage=spent)
             if not error.retryable or number > max_retries or (error.partial and error.partial.calls):
                 raise
@@ -56,7 +57,7 @@ async def with_retries(
             number += 1
             sink.notice(Retry("model", number, wait, f"{type(error).__name__}: {error}"))
         else:
-            return replace(reply, usage=reply.usage + spent)
+            return reply if spent is None else replace(reply, usage=reply.usage + spent)
         await asyncio.sleep(wait)
 
 
