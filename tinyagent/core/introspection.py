@@ -25,6 +25,13 @@ def is_context(annotation: Any) -> bool:
     return False
 
 
+def without_partials(function: Any) -> Any:
+    """What a partial, or a partial of one, was made of; anything else as it is."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
+
+
 def innermost(function: Callable[..., Any]) -> Callable[..., Any]:
     """The plain function or class under partials, wrappers, methods and callable objects."""
     while True:
@@ -136,9 +143,7 @@ def documentation_of(function: Callable[..., Any]) -> tuple[str, dict[str, str]]
     inner = innermost(function)
     text = inspect.getdoc(inner) or ""
     described = _described(text)
-    described_by: Any = function
-    while isinstance(described_by, functools.partial):
-        described_by = described_by.func
+    described_by: Any = without_partials(function)
     if not inspect.isroutine(described_by) and not isinstance(described_by, type):  # an object that is called
         kind = type(described_by)
         own = inspect.getdoc(described_by) if kind.__doc__ else ""

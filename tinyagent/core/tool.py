@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from tinyagent.core.errors import ConfigurationError, ToolDefinitionError
-from tinyagent.core.introspection import innermost
+from tinyagent.core.introspection import innermost, without_partials
 
 if TYPE_CHECKING:
     from tinyagent.core.context import Context
@@ -47,6 +47,8 @@ class Tool(Generic[P, R]):
     Raises:
         ToolDefinitionError: The function cannot be described; the text names the parameter.
     """
+
+    __wrapped__: Callable[..., Any]
 
     def __init__(
         self,
@@ -90,7 +92,6 @@ class Tool(Generic[P, R]):
         self.returns_answer = returns_answer
         self.eager = eager
         self.__name__ = self.name
-        self.__wrapped__ = function
         functools.update_wrapper(self, function, updated=())
         if isinstance(function, functools.partial):  # which documents only what a partial is
             self.__doc__ = innermost(function).__doc__
@@ -113,9 +114,7 @@ class Tool(Generic[P, R]):
     @property
     def source(self) -> str:
         """Where the function was defined: `module.qualified_name`."""
-        inner = self.function
-        while isinstance(inner, functools.partial):
-            inner = inner.func
+        inner = without_partials(self.function)
         inner = getattr(inner, "__func__", inner)
         module = getattr(inner, "__module__", None) or type(inner).__module__
         return f"{module}.{getattr(inner, '__qualname__', type(inner).__qualname__)}"
@@ -185,8 +184,7 @@ def is_async(function: Callable[..., Any]) -> bool:
 
 
 def _name_of(function: Any) -> str:
-    while isinstance(function, functools.partial):
-        function = function.func
+    function = without_partials(function)
     return getattr(function, "__name__", None) or type(function).__name__
 
 
