@@ -369,8 +369,9 @@ def test_a_name_or_description_that_is_no_text_is_refused():
 
 async def test_contexts_know_their_run():
     async def who(context: Context) -> str:
-        return f"{context.run_id} {context.tool} {context.step} {context.metadata['user']} {context.usage.requests}"
+        names = f"{context.run_id} {context.agent} {context.model} {context.tool}"
+        return f"{names} {context.step} {context.metadata['user']} {context.usage.requests}"
 
-    agent = ReactAgent([who], model=ScriptedModel([call("who"), "ok"]))
+    agent = ReactAgent([who], model=ScriptedModel([call("who"), "ok"]), name="helper")
     result = await agent.run("Go.", run_id="r1", metadata={"user": "u1"})
-    assert result.steps[0].observations[0].text == "r1 who 1 u1 1"
+    assert result.steps[0].observations[0].text == "r1 helper scripted who 1 u1 1"

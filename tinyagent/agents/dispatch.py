@@ -176,7 +176,16 @@ class Dispatch:
         run = self._run
         progress = _Progress(run, call, self._loop)
         context: Context[Any] = Context(
-            run.deps, run.run_id, call.id, tool.name, self._step, run.metadata, lambda: run.usage, progress
+            deps=run.deps,
+            run_id=run.run_id,
+            call_id=call.id,
+            tool=tool.name,
+            step=self._step,
+            agent=run.about.agent,
+            model=run.about.model,
+            metadata=run.metadata,
+            _usage=lambda: run.usage,
+            _progress=progress,
         )
         key = f"{run.run_id}/{self._step}/tool/{call.id}"
         attempt = 1

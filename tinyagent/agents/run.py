@@ -54,6 +54,7 @@ class Run(Generic[Output]):
     Attributes:
         run_id: The run's id.
         task: What was asked.
+        about: Its ids, names and times, as it began.
         conversation: The messages so far.
         usage: What has been used so far.
         steps: The turns so far.
@@ -88,7 +89,7 @@ class Run(Generic[Output]):
         self.text = ""  # of the answer, as far as it has come
         self.asked_again = False  # after an empty reply
         self._drive = drive
-        self._about = about
+        self.about = about
         self._clock = time.perf_counter()
         self._step_clock = self._clock
         self._seconds: float | None = None
@@ -110,7 +111,7 @@ class Run(Generic[Output]):
             messages=self.conversation.messages,
             steps=tuple(self.steps),
             usage=self.usage,
-            metadata=replace(self._about, seconds=seconds, extra=self.metadata),
+            metadata=replace(self.about, seconds=seconds, extra=self.metadata),
             finish_reason=self.finish_reason,
         )
 

@@ -25,6 +25,8 @@ class Context(Generic[Deps]):
         call_id: The id of this call.
         tool: The tool's name.
         step: The number of the step, from 1.
+        agent: The agent's name.
+        model: The model's name.
         metadata: What was passed as `agent.run(..., metadata=...)`.
     """
 
@@ -33,6 +35,8 @@ class Context(Generic[Deps]):
     call_id: str = ""
     tool: str = ""
     step: int = 0
+    agent: str = ""
+    model: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     _usage: Callable[[], Usage] = Usage
     _progress: Callable[[object], None] = _nobody_listens
