@@ -25,16 +25,6 @@ from tinyagent import (
 from tinyagent.testing import RawReply, ScriptedServer
 
 
-@pytest.fixture(params=["plain", "streamed"])
-def streamed(request):
-    return request.param == "streamed"
-
-
-@pytest.fixture(params=["httpx", "aiohttp"])
-def http(request):
-    return request.param
-
-
 async def ask(model, *, streamed=False):
     agent = ReactAgent(model=model)
     async with asyncio.timeout(30):

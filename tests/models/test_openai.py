@@ -26,16 +26,6 @@ from tinyagent.models.base import NullSink
 from tinyagent.testing import CUT, RawReply, RawStream, ScriptedServer, call
 
 
-@pytest.fixture(params=["plain", "streamed"])
-def streamed(request):
-    return request.param == "streamed"
-
-
-@pytest.fixture(params=["httpx", "aiohttp"])
-def http(request):
-    return request.param
-
-
 class CountingServer(ScriptedServer):
     """A scripted server that counts connections: all that were made, and those open now."""
 

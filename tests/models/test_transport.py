@@ -22,11 +22,6 @@ PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 USER = {"messages": [{"role": "user", "content": "Hi"}]}
 
 
-@pytest.fixture(params=["httpx", "aiohttp"])
-def http(request):
-    return request.param
-
-
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch):
     for name in PROXIES:

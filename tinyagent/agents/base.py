@@ -177,7 +177,7 @@ class Agent(ABC, Generic[Output]):
                 return
             reply = replace(partial, calls=turn.started, finish_reason="interrupted")
             run.conversation.append(reply.message())
-        answers = turn.finished()
+        answers = turn.finished(reply.calls)
         run.answer_calls(answers)
         run.end_step(reply, reply.message(), [observation for observation, _ in answers])
 
@@ -188,7 +188,7 @@ class Agent(ABC, Generic[Output]):
                 return "success", observation.value
         if reply.calls:
             run.text = ""  # what was written before more calls is no part of the answer
-        if reply.calls or not reply.text.strip() or reply.finish_reason == "tool_calls":
+        if not _is_answer(reply):
             return None
         run.text += reply.text
         if reply.finish_reason != "length":
@@ -201,7 +201,7 @@ class Agent(ABC, Generic[Output]):
         Raises:
             EmptyReplyError: It was told already, and has again written neither an answer nor a call.
         """
-        empty = not reply.calls and (not reply.text.strip() or reply.finish_reason == "tool_calls")
+        empty = not reply.calls and not _is_answer(reply)
         if empty and run.asked_again:
             raise EmptyReplyError(
                 "The model wrote neither an answer nor a call, twice in a row "
@@ -258,3 +258,8 @@ class Agent(ABC, Generic[Output]):
 
     async def __aexit__(self, *exc: Any) -> None:
         await self._connected().__aexit__(*exc)
+
+
+def _is_answer(reply: Reply) -> bool:
+    """Whether the reply is text, and neither calls anything nor announces calls that did not come."""
+    return bool(reply.text.strip()) and not reply.calls and reply.finish_reason != "tool_calls"

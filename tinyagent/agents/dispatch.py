@@ -103,17 +103,16 @@ class Dispatch:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         for task in done:
             task.result()  # a fatal error ends the turn at once
-        observations = [self._observations[call.id] for call in calls]
-        return [(observation, self._shown(observation.text)) for observation in observations]
+        return self.finished(calls)
 
     @property
     def started(self) -> tuple[Call, ...]:
         """The calls that have been started, in order."""
         return tuple(self._started)
 
-    def finished(self) -> list[tuple[Observation, str]]:
-        """What the calls that have ended gave; for a turn that was broken off."""
-        found = [self._observations[call.id] for call in self._started if call.id in self._observations]
+    def finished(self, calls: Iterable[Call]) -> list[tuple[Observation, str]]:
+        """What those of the calls that have ended gave, in their order, and the text the model reads."""
+        found = [self._observations[call.id] for call in calls if call.id in self._observations]
         return [(observation, self._shown(observation.text)) for observation in found]
 
     def _start(self, call: Call) -> asyncio.Task[None]:

@@ -134,8 +134,6 @@ class Run(Generic[Output]):
         return self
 
     async def __anext__(self) -> Event:
-        if self._task is None:
-            raise RuntimeError("Enter the run first: async with agent.stream(...) as run: async for event in run: ...")
         while not self._events:
             if self._over():
                 raise StopAsyncIteration

@@ -32,7 +32,7 @@ from tinyagent.models.native import NativeTools, to_bytes
 from tinyagent.models.response import read_response
 from tinyagent.models.retry import with_retries
 from tinyagent.models.text_protocol import TextProtocolSink, TextTools, read_reply
-from tinyagent.models.transport import Admission, Http, http_client, sdk_httpx
+from tinyagent.models.transport import Admission, Http, check_http, http_client, sdk_httpx
 from tinyagent.models.wire import ReplyAssembler
 
 if TYPE_CHECKING:
@@ -142,8 +142,7 @@ class OpenAIModel:
             )
         if tool_calling not in ("auto", "native", "json"):
             raise ConfigurationError(f"tool_calling={tool_calling!r}: pass 'auto', 'native' or 'json'.")
-        if http not in ("auto", "httpx", "aiohttp"):
-            raise ConfigurationError(f"http={http!r}: pass 'auto', 'httpx' or 'aiohttp'.")
+        check_http(http)
         if max_retries is not None and not (isinstance(max_retries, int) and max_retries >= 0):
             raise ConfigurationError(f"max_retries={max_retries!r}: pass 0 or more.")
         if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):

@@ -34,16 +34,14 @@ async def read_response(response: Any, assembler: ReplyAssembler) -> Reply:
         if "event-stream" in content_type:
             return await _read_events(response.aiter_bytes(), assembler)
         return await _read_unlabelled(response, assembler)
-    except timeout_errors() as error:
-        if assembler.finished:
-            return assembler.end(done=True)
-        raise ModelTimeoutError(
-            "The server went silent in the middle of its reply. Raise timeout= if it needs longer.",
-            partial=assembler.partial(),
-        ) from error
     except transport_errors() as error:
         if assembler.finished:  # nothing is missing but the end of the stream
             return assembler.end(done=True)
+        if isinstance(error, timeout_errors()):
+            raise ModelTimeoutError(
+                "The server went silent in the middle of its reply. Raise timeout= if it needs longer.",
+                partial=assembler.partial(),
+            ) from error
         raise assembler.interrupted(reason_of(error)) from error
     finally:
         await response.aclose()
@@ -71,8 +69,7 @@ async def _read_events(chunks: AsyncIterator[bytes], assembler: ReplyAssembler) 
         if assembler.finished:
             await _read_tail(chunks, parser, assembler)
             return assembler.end(done=True)
-    done = _read_last_event(parser, assembler)
-    return assembler.end(done=done)
+    return assembler.end(done=_read_last_event(parser, assembler))
 
 
 def _read_chunk(chunk: bytes, parser: EventParser, assembler: ReplyAssembler) -> bool:

@@ -36,6 +36,7 @@ KEEP_ALIVE = 30.0
 UNLIMITED = 1_000_000
 
 
+@functools.cache
 def sdk_httpx() -> Any:
     """The httpx that the installed `openai` uses: httpx2 from openai 3 on, httpx before."""
     import openai
@@ -58,6 +59,16 @@ def _loaded(error: str, *modules: str) -> tuple[type[Exception], ...]:
     return tuple(getattr(sys.modules[name], error) for name in modules if name in sys.modules)
 
 
+def check_http(kind: str) -> None:
+    """Refuse a transport that there is not.
+
+    Raises:
+        ConfigurationError: `kind` is unknown.
+    """
+    if kind not in ("auto", "httpx", "aiohttp"):
+        raise ConfigurationError(f"http={kind!r}: pass 'auto', 'httpx' or 'aiohttp'.")
+
+
 def http_client(kind: Http, timeout: float | None) -> Any:
     """A client without connection limits for `AsyncOpenAI(http_client=...)`.
 
@@ -67,6 +78,7 @@ def http_client(kind: Http, timeout: float | None) -> Any:
     """
     import openai
 
+    check_http(kind)
     httpx = sdk_httpx()
     options = {
         "timeout": httpx.Timeout(timeout, connect=CONNECT_TIMEOUT),
@@ -79,8 +91,6 @@ def http_client(kind: Http, timeout: float | None) -> Any:
             return openai.DefaultAioHttpClient(verify=_certificates(), **options)
         except RuntimeError as error:
             raise MissingExtraError("aiohttp is not installed. Run: pip install 'tinyagent[fast]'") from error
-    if kind not in ("auto", "httpx"):
-        raise ConfigurationError(f"http={kind!r}: pass 'auto', 'httpx' or 'aiohttp'.")
     if {"http", "https", "all"} & getproxies().keys():  # the environment's proxies: httpx sets them up itself
         return openai.DefaultAsyncHttpxClient(verify=_certificates(), **options)
     pools: Any = PooledTransport(
@@ -98,9 +108,7 @@ def _certificates() -> ssl.SSLContext:
 
 @functools.cache
 def _has_aiohttp() -> bool:
-    import openai
-
-    wanted = "aiohttp" if int(openai.__version__.partition(".")[0]) >= 3 else "httpx_aiohttp"
+    wanted = "aiohttp" if sdk_httpx().__name__ == "httpx2" else "httpx_aiohttp"
     return importlib.util.find_spec(wanted) is not None and importlib.util.find_spec("aiohttp") is not None
 
 
