@@ -13,6 +13,13 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 #: What each prints offline.
 EXPECTED = {
     "simple_demo.py": ["12 × 7 ÷ 4 is 21.", "step 1: multiply", "step 2: divide", "= 21.0"],
+    "code_demo.py": [
+        "← sales(north)",
+        "✗ TypeError: unsupported operand type(s) for *: 'NoneType' and 'float'",
+        "            north    south     west    total",
+        "apples      60.00   100.00    45.00   205.00",
+        "Best: apples, 205.00 in all",
+    ],
     "react_demo.py": ["→ population", "… asking for Italy", "← area: 385207", "195 people per km²", "2 steps, "],
 }
 
@@ -31,10 +38,10 @@ async def test_offline(name: str) -> None:
 
 @pytest.mark.parametrize("name", EXPECTED)
 async def test_with_a_server_of_the_environment(name: str) -> None:
-    async with ScriptedServer(["The server's own answer."]) as server:
+    async with ScriptedServer(lambda _: "The server's own answer.") as server:
         output = await run(name, {"OPENAI_BASE_URL": server.url, "OPENAI_MODEL": "my-model"})
         assert server.requests[0].body["model"] == "my-model"
-        assert server.requests[0].body["tools"]
+        assert ("tools" in server.requests[0].body) == (name != "code_demo.py")
     assert "The server's own answer." in output
     assert "Offline" not in output
 

@@ -19,6 +19,8 @@ def reply(request: ScriptedRequest):
     tools = [tool["function"]["name"] for tool in request.body.get("tools", [])]
     if asked["role"] == "user" and tools:
         return call(tools[0], city="Lisbon")
+    if "You solve tasks by writing Python" in request.messages[0]["content"]:
+        return "```python\nfound = await weather('Lisbon')\nprint(found)\nfinal_answer({'sunny': found})\n```"
     return f"Answer to {len(request.messages)} messages"
 
 
@@ -30,6 +32,8 @@ async def test_every_snippet_runs(tmp_path: Path) -> None:
     assert output.count("Answer to 3 messages") >= 3
     assert "Sunny and 21 °C in Lisbon" in output
     assert "You said: Hello" in output
+    assert "{'sunny': 'Sunny and 21 °C in Lisbon'}" in output
+    assert f"hello\n {len('Sunny and 21 °C in Lisbon')} None (Observation(" in output
 
 
 async def test_the_ten_lines_run_alone(tmp_path: Path) -> None:

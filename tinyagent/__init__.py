@@ -15,74 +15,95 @@ __version__ = "2.0.0"
 # fmt: off
 if TYPE_CHECKING:
     from tinyagent.agents.base import Agent
+    from tinyagent.agents.code import TinyCodeAgent
     from tinyagent.agents.react import ReactAgent
     from tinyagent.agents.run import Run, RunOptions
     from tinyagent.bridge import run_sync
     from tinyagent.core.context import Context
-    from tinyagent.core.effects import Effects
+    from tinyagent.core.effects import Effects, Journal
     from tinyagent.core.errors import (
         AuthenticationError, BadRequestError, ConfigurationError, ContentFilterError, ContextLengthError,
         DuplicateToolError, EmptyReplyError, FatalToolError, FrozenRegistryError, MalformedReplyError,
         MissingCredentialsError, MissingExtraError, ModelConnectionError, ModelError, ModelNotFoundError,
-        ModelTimeoutError, NoChoicesError, ProtocolError, RateLimitError, RefusalError, RunError, RunLimitError,
-        ScriptError, ServerError, StepLimitReached, StreamError, StreamInterruptedError, TimeLimitReached,
-        TinyAgentError, TokenLimitReached, ToolArgumentsError, ToolDefinitionError, TruncatedReplyError,
+        ModelTimeoutError, NoChoicesError, ProtocolError, RateLimitError, RefusalError, ReplayError, RunError,
+        RunLimitError, SandboxError, SandboxUnavailableError, ScriptError, ServerError, StepLimitReached, StreamError,
+        StreamInterruptedError, TimeLimitReached, TinyAgentError, TokenLimitReached, ToolArgumentsError,
+        ToolDefinitionError, TruncatedReplyError,
     )
     from tinyagent.core.events import (
-        CallSealed, Event, LimitReached, Notice, ReasoningDelta, Retry, RunFailed, RunFinished, RunStarted,
-        StepFinished, StepStarted, TextDelta, ToolFinished, ToolProgress, ToolStarted, event_from_dict,
+        CallSealed, CodeFinished, CodeOutput, CodeStarted, Event, LimitReached, Notice, ReasoningDelta, Retry,
+        RunFailed, RunFinished, RunStarted, StepFinished, StepStarted, TextDelta, ToolFinished, ToolProgress,
+        ToolStarted, event_from_dict,
     )
+    from tinyagent.core.execution import CodeError, Execution
     from tinyagent.core.limits import Limits
     from tinyagent.core.messages import Assistant, Call, Conversation, Message, Reply, System, ToolReply, User
+    from tinyagent.core.opaque import Opaque
     from tinyagent.core.registry import Tool, ToolRegistry, freeze_registry, get_registry, tool
     from tinyagent.core.result import Metadata, Observation, RunResult, State, Step
     from tinyagent.core.threads import set_thread_limit
     from tinyagent.core.usage import Usage
     from tinyagent.models.base import Model, ModelRequest, Sink
     from tinyagent.models.openai import OpenAIModel, Settings
+    from tinyagent.sandbox.base import Capabilities, Sandbox, SandboxLimits, Session
+    from tinyagent.sandbox.inprocess import PythonExecutor
+    from tinyagent.sandbox.monty import MontySandbox
+    from tinyagent.sandbox.process import ProcessSandbox
 
 #: The public names of each module.
 _NAMES = {
     "agents.base": "Agent",
+    "agents.code": "TinyCodeAgent",
     "agents.react": "ReactAgent",
     "agents.run": "Run RunOptions",
     "bridge": "run_sync",
     "core.context": "Context",
-    "core.effects": "Effects",
+    "core.effects": "Effects Journal",
     "core.errors":
         "AuthenticationError BadRequestError ConfigurationError ContentFilterError ContextLengthError "
         "DuplicateToolError EmptyReplyError FatalToolError FrozenRegistryError MalformedReplyError "
         "MissingCredentialsError MissingExtraError ModelConnectionError ModelError ModelNotFoundError "
-        "ModelTimeoutError NoChoicesError ProtocolError RateLimitError RefusalError RunError RunLimitError "
-        "ScriptError ServerError StepLimitReached StreamError StreamInterruptedError TimeLimitReached "
+        "ModelTimeoutError NoChoicesError ProtocolError RateLimitError RefusalError ReplayError RunError "
+        "RunLimitError SandboxError SandboxUnavailableError ScriptError ServerError StepLimitReached StreamError "
+        "StreamInterruptedError TimeLimitReached "
         "TinyAgentError TokenLimitReached ToolArgumentsError ToolDefinitionError TruncatedReplyError",
     "core.events":
-        "CallSealed Event LimitReached Notice ReasoningDelta Retry RunFailed RunFinished RunStarted "
+        "CallSealed CodeFinished CodeOutput CodeStarted Event LimitReached Notice ReasoningDelta Retry RunFailed "
+        "RunFinished RunStarted "
         "StepFinished StepStarted TextDelta ToolFinished ToolProgress ToolStarted event_from_dict",
+    "core.execution": "CodeError Execution",
     "core.limits": "Limits",
     "core.messages": "Assistant Call Conversation Message Reply System ToolReply User",
+    "core.opaque": "Opaque",
     "core.registry": "Tool ToolRegistry freeze_registry get_registry tool",
     "core.result": "Metadata Observation RunResult State Step",
     "core.threads": "set_thread_limit",
     "core.usage": "Usage",
     "models.base": "Model ModelRequest Sink",
     "models.openai": "OpenAIModel Settings",
+    "sandbox.base": "Capabilities Sandbox SandboxLimits Session",
+    "sandbox.inprocess": "PythonExecutor",
+    "sandbox.monty": "MontySandbox",
+    "sandbox.process": "ProcessSandbox",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
-    "Agent", "Assistant", "AuthenticationError", "BadRequestError", "Call", "CallSealed", "ConfigurationError",
-    "ContentFilterError", "Context", "ContextLengthError", "Conversation", "DuplicateToolError", "Effects",
-    "EmptyReplyError", "Event", "FatalToolError", "FrozenRegistryError", "LimitReached", "Limits",
-    "MalformedReplyError", "Message", "Metadata", "MissingCredentialsError", "MissingExtraError", "Model",
-    "ModelConnectionError", "ModelError", "ModelNotFoundError", "ModelRequest", "ModelTimeoutError", "NoChoicesError",
-    "Notice", "Observation", "OpenAIModel", "ProtocolError", "RateLimitError", "ReactAgent", "ReasoningDelta",
-    "RefusalError", "Reply", "Retry", "Run", "RunError", "RunFailed", "RunFinished", "RunLimitError", "RunOptions",
-    "RunResult", "RunStarted", "ScriptError", "ServerError", "Settings", "Sink", "State", "Step", "StepFinished",
-    "StepLimitReached", "StepStarted", "StreamError", "StreamInterruptedError", "System", "TextDelta",
-    "TimeLimitReached", "TinyAgentError", "TokenLimitReached", "Tool", "ToolArgumentsError", "ToolDefinitionError",
-    "ToolFinished", "ToolProgress", "ToolRegistry", "ToolReply", "ToolStarted", "TruncatedReplyError", "Usage",
-    "User", "event_from_dict", "freeze_registry", "get_registry", "run_sync", "set_thread_limit", "tool",
+    "Agent", "Assistant", "AuthenticationError", "BadRequestError", "Call", "CallSealed", "Capabilities",
+    "CodeError", "CodeFinished", "CodeOutput", "CodeStarted", "ConfigurationError", "ContentFilterError", "Context",
+    "ContextLengthError", "Conversation", "DuplicateToolError", "Effects", "EmptyReplyError", "Event", "Execution",
+    "FatalToolError", "FrozenRegistryError", "Journal", "LimitReached", "Limits", "MalformedReplyError", "Message",
+    "Metadata", "MissingCredentialsError", "MissingExtraError", "Model", "ModelConnectionError", "ModelError",
+    "ModelNotFoundError", "ModelRequest", "ModelTimeoutError", "MontySandbox", "NoChoicesError", "Notice",
+    "Observation", "Opaque", "OpenAIModel", "ProcessSandbox", "ProtocolError", "PythonExecutor", "RateLimitError",
+    "ReactAgent", "ReasoningDelta", "RefusalError", "ReplayError", "Reply", "Retry", "Run", "RunError", "RunFailed",
+    "RunFinished", "RunLimitError", "RunOptions", "RunResult", "RunStarted", "Sandbox", "SandboxError",
+    "SandboxLimits", "SandboxUnavailableError", "ScriptError", "ServerError", "Session", "Settings", "Sink",
+    "State", "Step", "StepFinished", "StepLimitReached", "StepStarted", "StreamError", "StreamInterruptedError",
+    "System", "TextDelta", "TimeLimitReached", "TinyAgentError", "TinyCodeAgent", "TokenLimitReached", "Tool",
+    "ToolArgumentsError", "ToolDefinitionError", "ToolFinished", "ToolProgress", "ToolRegistry", "ToolReply",
+    "ToolStarted", "TruncatedReplyError", "Usage", "User", "event_from_dict", "freeze_registry", "get_registry",
+    "run_sync", "set_thread_limit", "tool",
 ]
 # fmt: on
 

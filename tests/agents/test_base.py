@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 import time
 from dataclasses import replace
@@ -88,8 +87,8 @@ def quick_retries(monkeypatch):
 
 
 @pytest.mark.parametrize("task", ["", "   ", "\n\t", None, 7, ["Add."], b"Add."])
-async def test_an_empty_task_is_refused_with_what_to_pass(task, scripted_model):
-    agent = ReactAgent(model=scripted_model([]))
+async def test_an_empty_task_is_refused_with_what_to_pass(kind, task, scripted_model):
+    agent = kind.agent(model=scripted_model([]))
     with pytest.raises(ConfigurationError, match=r"(?s)The task is .*: say in words what to do, such as agent\.run"):
         await agent.run(task)
     with pytest.raises(ConfigurationError, match="say in words what to do"):
@@ -99,33 +98,33 @@ async def test_an_empty_task_is_refused_with_what_to_pass(task, scripted_model):
 # ---- the whole way
 
 
-async def test_a_run_asks_acts_and_answers(scripted_server):
-    async with scripted_server([call("add", a=2, b=3), call("note", text="5"), "The sum is 5."]) as server:
-        result = await ReactAgent([add, note], model=server.model(), instructions="Be brief.").run("Add 2 and 3.")
+async def test_a_run_asks_acts_and_answers(kind, scripted_server):
+    async with scripted_server(kind.script([call("add", a=2, b=3), call("note", text="5"), "The sum is 5."])) as server:
+        result = await kind.agent([add, note], model=server.model(), instructions="Be brief.").run("Add 2 and 3.")
     assert (result.output, result.state, result.finish_reason) == ("The sum is 5.", "success", "stop")
     assert [type(message) for message in result.messages] == [
-        System, User, Assistant, ToolReply, Assistant, ToolReply, Assistant,
+        System, User, Assistant, kind.told_in, Assistant, kind.told_in, Assistant,
     ]  # fmt: skip
     assert [step.number for step in result.steps] == [1, 2, 3]
-    assert [[item.value for item in step.observations] for step in result.steps] == [[5], ["noted 5"], []]
+    assert kind.values(result) == [[5], ["noted 5"], []]
     assert str(result) == "The sum is 5."
 
 
-async def test_run_sends_plain_requests_and_stream_streamed_ones(scripted_server):
-    async with scripted_server(["one", "two"]) as server:
-        agent = ReactAgent(model=server.model())
+async def test_run_sends_plain_requests_and_stream_streamed_ones(kind, scripted_server):
+    async with scripted_server(kind.script(["one", "two"])) as server:
+        agent = kind.agent(model=server.model())
         await agent.run("Once.")
         async with agent.stream("Twice.") as run:
             await run.drain()
     assert [request.body.get("stream", False) for request in server.requests] == [False, True]
 
 
-async def test_run_and_stream_give_the_same_result(scripted_server):
+async def test_run_and_stream_give_the_same_result(kind, scripted_server):
     def script(request):
-        return "The sum is 5." if request.messages[-1]["role"] == "tool" else Call("add", {"a": 2, "b": 3}, id="c1")
+        return kind.says("The sum is 5." if kind.told(request) else Call("add", {"a": 2, "b": 3}, id="c1"))
 
     async with scripted_server(script) as server:
-        agent = ReactAgent([add], model=server.model(), instructions="Be brief.")
+        agent = kind.agent([add], model=server.model(), instructions="Be brief.")
         plain = await agent.run("Add.")
         async with agent.stream("Add.") as run:
             streamed = await run.drain()
@@ -134,10 +133,10 @@ async def test_run_and_stream_give_the_same_result(scripted_server):
     assert [step.usage.requests for step in streamed.steps] == [step.usage.requests for step in plain.steps] == [1, 1]
 
 
-async def test_each_request_extends_the_one_before_byte_for_byte(scripted_server):
+async def test_each_request_extends_the_one_before_byte_for_byte(kind, scripted_server):
     replies = [[call("add", a=1, b=2), call("note", text="häß")], Reply(""), call("unknown"), "done"]
-    async with scripted_server(replies) as server:
-        await ReactAgent([add, note], model=server.model(), instructions="Be brief.").run("Go.")
+    async with scripted_server(kind.script(replies)) as server:
+        await kind.agent([add, note], model=server.model(), instructions="Be brief.").run("Go.")
     for earlier, later in zip(server.requests, server.requests[1:], strict=False):
         assert later.raw.startswith(earlier.raw.removesuffix(b"]}"))
 
@@ -150,10 +149,10 @@ def test_an_agent_without_its_two_methods_cannot_be_made():
 # ---- what is known of a run
 
 
-async def test_result_metadata_names_the_run_its_times_and_what_was_passed(scripted_model):
+async def test_result_metadata_names_the_run_its_times_and_what_was_passed(kind, scripted_model):
     before = time.time()
     given = {"user": "u1"}
-    agent = ReactAgent(model=scripted_model(["ok"], name="tiny-1"), name="helper")
+    agent = kind.agent(model=scripted_model(kind.script(["ok"]), name="tiny-1"), name="helper")
     result = await agent.run("Go.", run_id="run-7", metadata=given)
     given["user"] = "changed"
     metadata = result.metadata
@@ -163,61 +162,65 @@ async def test_result_metadata_names_the_run_its_times_and_what_was_passed(scrip
     assert metadata.extra == {"user": "u1"}
 
 
-async def test_every_run_has_an_id_of_its_own(scripted_model):
-    agent = ReactAgent(model=scripted_model(["a", "b"]))
+async def test_every_run_has_an_id_of_its_own(kind, scripted_model):
+    agent = kind.agent(model=scripted_model(kind.script(["a", "b"])))
     first, second = await agent.run("One."), await agent.run("Two.")
     assert first.metadata.run_id
     assert first.metadata.run_id != second.metadata.run_id
 
 
-async def test_usage_is_counted_by_step_and_by_run(scripted_server):
+async def test_usage_is_counted_by_step_and_by_run(kind, scripted_server):
     replies = [
         replace(Reply(calls=(call("add", a=1, b=2),)), usage=Usage(1, 100, 10, cached_tokens=60)),
         replace(Reply("3"), usage=Usage(1, 200, 20, reasoning_tokens=5)),
     ]
-    async with scripted_server(replies) as server:
-        result = await ReactAgent([add], model=server.model()).run("Add.")
+    async with scripted_server(kind.script(replies)) as server:
+        result = await kind.agent([add], model=server.model()).run("Add.")
     assert [step.usage.total_tokens for step in result.steps] == [110, 220]
     assert result.usage == Usage(2, 300, 30, cached_tokens=60, reasoning_tokens=5)
 
 
-async def test_steps_have_times(scripted_model):
+async def test_steps_have_times(kind, scripted_model):
     async def slow() -> str:
         await asyncio.sleep(0.02)
         return "slept"
 
-    result = await ReactAgent([slow], model=scripted_model([call("slow"), "done"])).run("Wait.")
+    result = await kind.agent([slow], model=scripted_model(kind.script([call("slow"), "done"]))).run("Wait.")
     assert result.steps[0].seconds >= result.steps[0].observations[0].seconds >= 0.02
     assert result.metadata.seconds >= result.steps[0].seconds
 
 
-async def test_a_tool_knows_its_run(scripted_model):
+async def test_a_tool_knows_its_run(kind, scripted_model):
     seen = []
 
     async def look(item: str, context: Context[dict]) -> str:
         seen.append(context)
         return f"{context.deps[item]} after {context.usage.requests}"
 
-    model = scripted_model([Call("look", {"item": "key"}, id="c1"), Call("look", {"item": "key"}, id="c2"), "ok"])
+    model = scripted_model(
+        kind.script([Call("look", {"item": "key"}, id="c1"), Call("look", {"item": "key"}, id="c2"), "ok"])
+    )
     deps = {"key": "under the mat"}
-    result = await ReactAgent([look], model=model).run("Look.", deps=deps, run_id="r1", metadata={"user": "u1"})
+    result = await kind.agent([look], model=model).run("Look.", deps=deps, run_id="r1", metadata={"user": "u1"})
+    ids = [step.observations[0].call.id for step in result.steps[:2]]
     assert [(item.call_id, item.step, item.tool, item.run_id) for item in seen] == [
-        ("c1", 1, "look", "r1"),
-        ("c2", 2, "look", "r1"),
+        (ids[0], 1, "look", "r1"),
+        (ids[1], 2, "look", "r1"),
     ]
     assert seen[0].deps is deps
     assert seen[0].metadata == {"user": "u1"}
     texts = [step.observations[0].text for step in result.steps[:2]]
     assert texts == ["under the mat after 1", "under the mat after 2"]
-    assert "context" not in json.dumps(model.requests[0].tools[0].definition)
+    assert "item" in kind.offered(model.requests[0])
+    assert "context" not in kind.offered(model.requests[0])
 
 
 # ---- going on from an earlier result
 
 
-async def test_messages_go_on_from_an_earlier_result(scripted_server):
-    async with scripted_server([call("add", a=1, b=2), "It is 3.", "As I said: 3."]) as server:
-        agent = ReactAgent([add], model=server.model(), instructions="Be brief.")
+async def test_messages_go_on_from_an_earlier_result(kind, scripted_server):
+    async with scripted_server(kind.script([call("add", a=1, b=2), "It is 3.", "As I said: 3."])) as server:
+        agent = kind.agent([add], model=server.model(), instructions="Be brief.")
         first = await agent.run("Add 1 and 2.")
         second = await agent.run("Say it again.", messages=first.messages)
     assert second.messages[: len(first.messages)] == first.messages
@@ -226,21 +229,24 @@ async def test_messages_go_on_from_an_earlier_result(scripted_server):
     assert server.requests[2].messages[-1] == {"role": "user", "content": "Say it again."}
 
 
-async def test_instructions_come_first_where_earlier_messages_have_none(scripted_model):
-    model = scripted_model(["Still here."])
-    agent = ReactAgent(model=model, instructions="Be brief.")
+async def test_instructions_come_first_where_earlier_messages_have_none(kind, scripted_model):
+    model = scripted_model(kind.script(["Still here."]))
+    agent = kind.agent(model=model, instructions="Be brief.")
     await agent.run("Still there?", messages=[User("Hello?"), Assistant("Hello.")])
     assert [message.role for message in model.requests[0].messages] == ["system", "user", "assistant", "user"]
-    assert model.requests[0].messages[0] == System("Be brief.")
+    assert model.requests[0].messages[0] == System(agent.instructions)
+    assert agent.instructions.endswith("Be brief.")
 
 
-async def test_an_agent_that_goes_on_from_anothers_conversation_has_its_own_instructions(scripted_model):
-    model = scripted_model(["Still here."])
-    agent = ReactAgent(model=model, instructions="Be brief.")
+async def test_an_agent_that_goes_on_from_anothers_conversation_has_its_own_instructions(kind, scripted_model):
+    model = scripted_model(kind.script(["Still here."]))
+    agent = kind.agent(model=model, instructions="Be brief.")
     await agent.run("Still there?", messages=[System("Be kind."), User("Hello?"), Assistant("Hello.")])
-    assert [message.text for message in model.requests[0].messages] == ["Be brief.", "Hello?", "Hello.", "Still there?"]
+    said = [message.text for message in model.requests[0].messages]
+    assert said == [agent.instructions, "Hello?", "Hello.", "Still there?"]
 
 
+# a code agent always has instructions
 async def test_instructions_of_earlier_messages_stay_where_the_agent_has_none(scripted_model):
     model = scripted_model(["Still here."])
     await ReactAgent(model=model).run(
@@ -249,34 +255,36 @@ async def test_instructions_of_earlier_messages_stay_where_the_agent_has_none(sc
     assert model.requests[0].messages[0] == System("Be kind.")
 
 
-async def test_the_earlier_result_is_not_changed_by_going_on(scripted_model):
-    agent = ReactAgent(model=scripted_model(["one", "two", "three"]))
+async def test_the_earlier_result_is_not_changed_by_going_on(kind, scripted_model):
+    agent = kind.agent(model=scripted_model(kind.script(["one", "two", "three"])))
     first = await agent.run("First.")
     kept = first.messages
     second = await agent.run("Second.", messages=first.messages)
     third = await agent.run("Third.", messages=first.messages)
     assert first.messages is kept
-    assert [message.text for message in second.messages] == ["First.", "one", "Second.", "two"]
-    assert [message.text for message in third.messages] == ["First.", "one", "Third.", "three"]
+    one, two, three = (kind.says(text).text for text in ("one", "two", "three"))
+    assert [message.text for message in kind.without_prompt(second.messages)] == ["First.", one, "Second.", two]
+    assert [message.text for message in kind.without_prompt(third.messages)] == ["First.", one, "Third.", three]
 
 
-async def test_messages_of_a_failed_run_can_be_gone_on_from(scripted_server):
+async def test_messages_of_a_failed_run_can_be_gone_on_from(kind, scripted_server):
     async def fail() -> str:
         raise FatalToolError("no way")
 
-    async with scripted_server([[call("fail"), call("add", a=1, b=2)], "fine now"]) as server:
-        agent = ReactAgent([fail, add], model=server.model())
+    async with scripted_server(kind.script([[call("fail"), call("add", a=1, b=2)], "fine now"])) as server:
+        agent = kind.agent([fail, add], model=server.model())
         with pytest.raises(FatalToolError) as caught:
             await agent.run("Go.")
         result = await agent.run("Never mind.", messages=caught.value.result.messages)
     assert result.output == "fine now"
 
 
-async def test_messages_with_open_calls_are_answered_before_going_on(scripted_server):
+async def test_messages_with_open_calls_are_answered_before_going_on(kind, scripted_server):
     earlier = [User("Add."), Assistant(calls=(Call("add", {"a": 1, "b": 2}, id="c1"),))]
-    async with scripted_server(["hello"]) as server:
-        await ReactAgent([add], model=server.model()).run("Still there?", messages=earlier)
-    assert [message["role"] for message in server.requests[0].messages] == ["user", "assistant", "tool", "user"]
+    async with scripted_server(kind.script(["hello"])) as server:
+        await kind.agent([add], model=server.model()).run("Still there?", messages=earlier)
+    said = kind.without_prompt(server.requests[0].messages)
+    assert [message["role"] for message in said] == ["user", "assistant", "tool", "user"]
 
 
 @pytest.mark.parametrize(
@@ -288,8 +296,8 @@ async def test_messages_with_open_calls_are_answered_before_going_on(scripted_se
         ([{"role": "user", "content": "Add."}], "messages"),
     ],
 )
-async def test_messages_that_are_no_history_are_refused(messages, said, scripted_model):
-    agent = ReactAgent(model=scripted_model([]))
+async def test_messages_that_are_no_history_are_refused(kind, messages, said, scripted_model):
+    agent = kind.agent(model=scripted_model([]))
     with pytest.raises(ConfigurationError, match=said):
         await agent.run("Go on.", messages=messages)
 
@@ -297,9 +305,9 @@ async def test_messages_that_are_no_history_are_refused(messages, said, scripted
 # ---- limits
 
 
-async def test_the_token_limit_stops_before_the_next_model_call(scripted_model):
-    model = scripted_model([replace(Reply(calls=(call("add", a=1, b=2),)), usage=Usage(1, 900, 100))])
-    agent = ReactAgent([add], model=model, limits=Limits(tokens=1000))
+async def test_the_token_limit_stops_before_the_next_model_call(kind, scripted_model):
+    model = scripted_model(kind.script([replace(Reply(calls=(call("add", a=1, b=2),)), usage=Usage(1, 900, 100))]))
+    agent = kind.agent([add], model=model, limits=Limits(tokens=1000))
     async with agent.stream("Add.") as run:
         events = []
         with pytest.raises(TokenLimitReached, match=r"1,000 of 1,000 tokens \(Limits\.tokens\)") as caught:
@@ -311,38 +319,38 @@ async def test_the_token_limit_stops_before_the_next_model_call(scripted_model):
     assert caught.value.result.usage.total_tokens == 1000
 
 
-async def test_an_answer_beyond_the_token_limit_is_still_the_answer(scripted_model):
-    model = scripted_model([replace(Reply("ok"), usage=Usage(1, 5000, 5000))])
-    assert (await ReactAgent(model=model, limits=Limits(tokens=10)).run("Go.")).output == "ok"
+async def test_an_answer_beyond_the_token_limit_is_still_the_answer(kind, scripted_model):
+    model = scripted_model(kind.script([replace(Reply("ok"), usage=Usage(1, 5000, 5000))]))
+    assert (await kind.agent(model=model, limits=Limits(tokens=10)).run("Go.")).output == "ok"
 
 
-async def test_the_token_limit_holds_for_the_last_request_too(scripted_model):
-    model = scripted_model([replace(Reply(calls=(call("add", a=1, b=2),)), usage=Usage(1, 900, 100))])
+async def test_the_token_limit_holds_for_the_last_request_too(kind, scripted_model):
+    model = scripted_model(kind.script([replace(Reply(calls=(call("add", a=1, b=2),)), usage=Usage(1, 900, 100))]))
     with pytest.raises(TokenLimitReached):
-        await ReactAgent([add], model=model, limits=Limits(steps=1, tokens=10)).run("Add.")
+        await kind.agent([add], model=model, limits=Limits(steps=1, tokens=10)).run("Add.")
 
 
-async def test_the_time_limit_ends_a_model_call(scripted_server):
+async def test_the_time_limit_ends_a_model_call(kind, scripted_server):
     async with (
         scripted_server(lambda _: RawReply(delay=60)) as server,
-        ReactAgent(model=server.model(), limits=Limits(seconds=0.3)) as agent,
+        kind.agent(model=server.model(), limits=Limits(seconds=0.3)) as agent,
     ):
         with pytest.raises(TimeLimitReached, match=r"longer than 0\.3 s \(Limits\.seconds\)") as caught:
             async with asyncio.timeout(10):
                 await agent.run("Go.")
     assert len(server.requests) == 1
     assert caught.value.result.state == "failed"
-    assert caught.value.result.messages == (User("Go."),)
+    assert kind.without_prompt(caught.value.result.messages) == [User("Go.")]
 
 
-async def test_the_time_limit_ends_a_synchronous_tool(scripted_model):
+async def test_the_time_limit_ends_a_synchronous_tool(kind, scripted_model):
     gate = threading.Event()
 
     def block() -> str:
         gate.wait(30)
         return "too late"
 
-    agent = ReactAgent([block], model=scripted_model([call("block")]), limits=Limits(seconds=0.3))
+    agent = kind.agent([block], model=scripted_model(kind.script([call("block")])), limits=Limits(seconds=0.3))
     try:
         with pytest.raises(TimeLimitReached) as caught:
             async with asyncio.timeout(10):
@@ -350,11 +358,12 @@ async def test_the_time_limit_ends_a_synchronous_tool(scripted_model):
     finally:
         gate.set()
     assert fault(caught.value.result.messages) is None
-    assert caught.value.result.messages[-1].role == "tool"
-    assert "too late" not in caught.value.result.messages[-1].text
+    (report,) = kind.reports(caught.value.result.messages)
+    assert "not finished" in report
+    assert "too late" not in report
 
 
-async def test_the_time_limit_ends_an_asynchronous_tool_and_awaits_its_clean_up(scripted_model):
+async def test_the_time_limit_ends_an_asynchronous_tool_and_awaits_its_clean_up(kind, scripted_model):
     cleaned = []
 
     async def wait() -> str:
@@ -365,34 +374,37 @@ async def test_the_time_limit_ends_an_asynchronous_tool_and_awaits_its_clean_up(
             cleaned.append(True)
         return "never"
 
-    model = scripted_model([[call("note", text="x"), call("wait")]])
-    agent = ReactAgent([wait, note], model=model, limits=Limits(seconds=0.3))
+    model = scripted_model(kind.script([[call("note", text="x"), call("wait")]]))
+    agent = kind.agent([wait, note], model=model, limits=Limits(seconds=0.3))
     with pytest.raises(TimeLimitReached) as caught:
         async with asyncio.timeout(10):
             await agent.run("Wait.")
     assert cleaned == [True]
-    assert caught.value.result.messages[-2].text == "noted x"  # what had ended is kept
+    assert "noted x" in kind.reports(caught.value.result.messages)[0]  # what had ended is kept
+    assert [seen.value for seen in caught.value.result.steps[0].observations] == ["noted x", None]
 
 
-async def test_the_time_limit_ends_the_wait_before_a_tools_retry(scripted_model, monkeypatch):
+async def test_the_time_limit_ends_the_wait_before_a_tools_retry(kind, scripted_model, monkeypatch):
     monkeypatch.setattr(retry, "FIRST_BACKOFF", 60)
     monkeypatch.setattr(retry, "LONGEST_BACKOFF", 60)
 
     async def fail() -> str:
         raise OSError("busy")
 
-    agent = ReactAgent([Tool(fail, retries=3)], model=scripted_model([call("fail")]), limits=Limits(seconds=0.05))
+    agent = kind.agent(
+        [Tool(fail, retries=3)], model=scripted_model(kind.script([call("fail")])), limits=Limits(seconds=0.05)
+    )
     with pytest.raises(TimeLimitReached):
         async with asyncio.timeout(10):
             await agent.run("Fail.")
 
 
-async def test_the_time_limit_ends_the_wait_before_a_models_retry(scripted_server, monkeypatch):
+async def test_the_time_limit_ends_the_wait_before_a_models_retry(kind, scripted_server, monkeypatch):
     monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.2)
     monkeypatch.setattr(retry, "LONGEST_BACKOFF", 0.2)
     async with (
         scripted_server(lambda _: RawReply({"error": {"message": "busy"}}, 503)) as server,
-        ReactAgent(model=server.model(max_retries=1000), limits=Limits(seconds=0.5)) as agent,
+        kind.agent(model=server.model(max_retries=1000), limits=Limits(seconds=0.5)) as agent,
     ):
         with pytest.raises((ServerError, TimeLimitReached)) as caught:
             async with asyncio.timeout(10):
@@ -401,20 +413,20 @@ async def test_the_time_limit_ends_the_wait_before_a_models_retry(scripted_serve
     assert 1 <= len(server.requests) <= 5
 
 
-async def test_a_models_retry_that_would_outlast_the_time_limit_is_not_waited_for(scripted_server):
+async def test_a_models_retry_that_would_outlast_the_time_limit_is_not_waited_for(kind, scripted_server):
     busy = RawReply({"error": {"message": "busy"}}, 429, {"retry-after": "50"})
-    async with scripted_server([busy]) as server:
+    async with scripted_server(kind.script([busy])) as server:
         with pytest.raises(RateLimitError) as caught:
             async with asyncio.timeout(10):
-                await ReactAgent(model=server.model(), limits=Limits(seconds=40)).run("Go.")
+                await kind.agent(model=server.model(), limits=Limits(seconds=40)).run("Go.")
     assert caught.value.retry_after == 50
 
 
-async def test_a_reached_time_limit_is_an_event_and_a_timeout_error(scripted_model):
+async def test_a_reached_time_limit_is_an_event_and_a_timeout_error(kind, scripted_model):
     async def model(request, sink):
         await asyncio.Event().wait()
 
-    async with ReactAgent(model=model, limits=Limits(seconds=0.02)).stream("Go.") as run:
+    async with kind.agent(model=model, limits=Limits(seconds=0.02)).stream("Go.") as run:
         events = []
         with pytest.raises(TimeoutError):
             async for event in run:
@@ -424,12 +436,12 @@ async def test_a_reached_time_limit_is_an_event_and_a_timeout_error(scripted_mod
     assert (events[3].error, events[3].result.state) == ("TimeLimitReached", "failed")
 
 
-async def test_a_timeout_of_ones_own_is_not_the_time_limit(scripted_model):
+async def test_a_timeout_of_ones_own_is_not_the_time_limit(kind, scripted_model):
     async def model(request, sink):
         raise TimeoutError("mine")
 
     with pytest.raises(ModelError, match="TimeoutError: mine") as caught:
-        await ReactAgent(model=model, limits=Limits(seconds=30)).run("Go.")
+        await kind.agent(model=model, limits=Limits(seconds=30)).run("Go.")
     assert not isinstance(caught.value, TimeLimitReached)
 
 
@@ -437,14 +449,15 @@ async def test_a_timeout_of_ones_own_is_not_the_time_limit(scripted_model):
 
 
 @pytest.mark.parametrize("empty", [Reply(""), Reply(" \n "), Reply("", finish_reason=None)])
-async def test_an_empty_reply_is_asked_again(empty, scripted_server):
-    async with scripted_server([empty, "now"]) as server:
-        result = await ReactAgent(model=server.model()).run("Go.")
+async def test_an_empty_reply_is_asked_again(kind, empty, scripted_server):
+    async with scripted_server(kind.script([empty, "now"])) as server:
+        result = await kind.agent(model=server.model()).run("Go.")
     assert result.output == "now"
     assert server.requests[1].messages[-1]["role"] == "user"
-    assert "Answer, or call a tool." in server.requests[1].messages[-1]["content"]
+    assert kind.asks_again in server.requests[1].messages[-1]["content"]
 
 
+# calls are promised by the finish reason of native calls
 async def test_promised_calls_that_do_not_come_are_asked_for(scripted_server):
     async with scripted_server(
         [Reply("I will add.", finish_reason="tool_calls"), call("add", a=1, b=1), "2"]
@@ -460,15 +473,15 @@ async def test_calls_promised_twice_without_coming_are_an_error(scripted_model):
         await ReactAgent(model=scripted_model([promise, promise])).run("Add.")
 
 
-async def test_empty_replies_that_are_not_in_a_row_are_each_asked_again(scripted_model):
-    model = scripted_model([Reply(""), call("add", a=1, b=1), Reply(""), "2"])
-    assert (await ReactAgent([add], model=model).run("Add.")).output == "2"
+async def test_empty_replies_that_are_not_in_a_row_are_each_asked_again(kind, scripted_model):
+    model = scripted_model(kind.script([Reply(""), call("add", a=1, b=1), Reply(""), "2"]))
+    assert (await kind.agent([add], model=model).run("Add.")).output == "2"
 
 
-async def test_two_empty_replies_in_a_row_are_an_error(scripted_server):
-    async with scripted_server([Reply(""), Reply("")]) as server:
+async def test_two_empty_replies_in_a_row_are_an_error(kind, scripted_server):
+    async with scripted_server(kind.script([Reply(""), Reply("")])) as server:
         with pytest.raises(EmptyReplyError, match="neither an answer nor a call") as caught:
-            await ReactAgent(model=server.model()).run("Go.")
+            await kind.agent(model=server.model()).run("Go.")
     assert len(caught.value.result.steps) == 2
 
 
@@ -511,10 +524,10 @@ FAILURES = [
     ],
 )
 async def test_a_failing_server_gives_an_error_of_the_tree_with_the_partial_result(
-    failure, error, streamed, scripted_server
+    kind, failure, error, streamed, scripted_server
 ):
-    async with scripted_server([Call("add", {"a": 20, "b": 22}, id="c0"), failure]) as server:
-        agent = ReactAgent([add], model=server.model(max_retries=0))
+    async with scripted_server(kind.script([Call("add", {"a": 20, "b": 22}, id="c0"), failure])) as server:
+        agent = kind.agent([add], model=server.model(max_retries=0))
         with pytest.raises(error) as caught:
             if streamed:
                 async with agent.stream("Add.", run_id="r1") as run:
@@ -530,28 +543,28 @@ async def test_a_failing_server_gives_an_error_of_the_tree_with_the_partial_resu
     assert fault(result.messages) is None
 
 
-async def test_a_server_that_is_not_there_gives_an_error_with_the_result(scripted_server):
+async def test_a_server_that_is_not_there_gives_an_error_with_the_result(kind, scripted_server):
     async with scripted_server([]) as server:
         model = server.model(max_retries=0)
     with pytest.raises(ModelConnectionError) as caught:
-        await ReactAgent(model=model).run("Go.")
-    assert caught.value.result.messages == (User("Go."),)
+        await kind.agent(model=model).run("Go.")
+    assert kind.without_prompt(caught.value.result.messages) == [User("Go.")]
 
 
-async def test_no_key_and_no_server_gives_an_error_that_says_what_to_set(monkeypatch):
+async def test_no_key_and_no_server_gives_an_error_that_says_what_to_set(kind, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     with pytest.raises(MissingCredentialsError, match=r"Set OPENAI_API_KEY.*OPENAI_BASE_URL") as caught:
-        await ReactAgent(model="some-model").run("Go.")
+        await kind.agent(model="some-model").run("Go.")
     assert isinstance(caught.value, ConfigurationError)
     assert caught.value.result.state == "failed"
 
 
-async def test_a_failed_model_call_is_retried_and_each_retry_is_an_event(scripted_server, quick_retries):
+async def test_a_failed_model_call_is_retried_and_each_retry_is_an_event(kind, scripted_server, quick_retries):
     busy = RawReply({"error": {"message": "busy"}}, 503)
     async with (
-        scripted_server([busy, busy, "ok"]) as server,
-        ReactAgent(model=server.model()).stream("Go.") as run,
+        scripted_server(kind.script([busy, busy, "ok"])) as server,
+        kind.agent(model=server.model()).stream("Go.") as run,
     ):
         retries = [event async for event in run if event.type == "retry"]
     assert run.result.output == "ok"
@@ -561,103 +574,104 @@ async def test_a_failed_model_call_is_retried_and_each_retry_is_an_event(scripte
 
 
 @pytest.mark.parametrize("end", [(), (CUT,)])
-async def test_a_stream_cut_after_a_complete_call_goes_on_with_it(end, scripted_server):
+async def test_a_stream_cut_after_a_complete_call_goes_on_with_it(kind, end, scripted_server):
     ran = []
 
     async def record(text: str) -> str:
         ran.append(text)
         return "kept"
 
-    parts = (chunk({"content": "Let me "}), chunk(call_delta(0, "c1", "record", '{"text":"x"}')))
-    half = chunk(call_delta(1, "c2", "record", '{"te'))
+    broken = kind.broken_off(call("record", text="x"))
+    parts = (chunk({"content": "Let me \n"}), *broken.parts, *end)
     async with (
-        scripted_server([RawStream((*parts, half, *end)), "done"]) as server,
-        ReactAgent([record], model=server.model()).stream("Go.") as run,
+        scripted_server([RawStream(parts), kind.says("done")]) as server,
+        kind.agent([record], model=server.model()).stream("Go.") as run,
     ):
         notices = [event async for event in run if event.type == "notice"]
     assert run.result.output == "done"
     assert ran == ["x"]
     assert run.result.steps[0].finish_reason == "interrupted"
-    assert [event.text.endswith("Going on after its complete calls.") for event in notices] == [True]
-    sent = server.requests[1].messages
-    assert [sent[1]["content"], sent[2]["content"]] == ["Let me ", "kept"]
+    assert [event.text.endswith(f"Going on after {kind.done}.") for event in notices] == [True]
+    assert run.result.steps[0].reply.text.startswith("Let me ")
+    assert "kept" in kind.reports(run.result.messages)[0]
 
 
 # ---- models of one's own
 
 
-async def test_a_plain_async_function_is_a_model():
+async def test_a_plain_async_function_is_a_model(kind):
     async def parrot(request, sink):
-        return Reply(request.messages[-1].text)
+        return kind.says(request.messages[-1].text)
 
-    result = await ReactAgent(model=parrot).run("Hello?")
+    result = await kind.agent(model=parrot).run("Hello?")
     assert (result.output, result.metadata.model) == ("Hello?", "parrot")
 
 
-async def test_a_model_may_ignore_the_sink():
+async def test_a_model_may_ignore_the_sink(kind):
     async def silent(request, sink):
-        if isinstance(request.messages[-1], ToolReply):
-            return Reply(f"It is {request.messages[-1].text}.")
-        return Reply(calls=(call("add", a=1, b=2), call("note", text="x")), finish_reason="tool_calls")
+        if told := kind.told(request):
+            return kind.says(f"It is {told[-1]}.")
+        return kind.says([call("add", a=1, b=2), call("note", text="x")])
 
-    async with ReactAgent([add, note], model=silent).stream("Add.") as run:
-        events = [event.type async for event in run]
+    async with kind.agent([add, note], model=silent).stream("Add.") as run:
+        seen = [event.observation async for event in run if event.type == "tool_finished"]
     assert run.result.output == "It is noted x."
-    assert events.count("tool_finished") == 2
+    assert {item.text for item in seen if item.call.name != "final_answer"} == {"3", "noted x"}
     assert fault(run.result.messages) is None
 
 
 @pytest.mark.parametrize("error", [ValueError("odd"), KeyError("missing"), TimeoutError("slow"), OSError("gone")])
-async def test_whatever_a_model_raises_becomes_a_model_error(error):
+async def test_whatever_a_model_raises_becomes_a_model_error(kind, error):
     async def broken(request, sink):
         raise error
 
     with pytest.raises(ModelError, match=rf"The model 'broken' failed: {type(error).__name__}: ") as caught:
-        await ReactAgent(model=broken).run("Go.")
+        await kind.agent(model=broken).run("Go.")
     assert caught.value.__cause__ is error
     assert caught.value.result.state == "failed"
 
 
-async def test_a_model_error_of_a_model_passes_unchanged():
+async def test_a_model_error_of_a_model_passes_unchanged(kind):
     error = RateLimitError("slow down", status=429, retry_after=3)
 
     async def busy(request, sink):
         raise error
 
     with pytest.raises(RateLimitError) as caught:
-        await ReactAgent(model=busy).run("Go.")
+        await kind.agent(model=busy).run("Go.")
     assert caught.value is error
-    assert caught.value.result.messages == (User("Go."),)
+    assert kind.without_prompt(caught.value.result.messages) == [User("Go.")]
 
 
-async def test_a_model_that_raises_cancelled_error_by_itself_fails_the_run():
+async def test_a_model_that_raises_cancelled_error_by_itself_fails_the_run(kind):
     async def confused(request, sink):
         raise asyncio.CancelledError
 
     with pytest.raises(ModelError, match="CancelledError"):
-        await ReactAgent(model=confused).run("Go.")
+        await kind.agent(model=confused).run("Go.")
 
 
 @pytest.mark.parametrize("value", [None, "text", {"text": "a dict"}, 7, Assistant("a message")])
-async def test_a_model_that_returns_something_else_fails_the_run(value):
+async def test_a_model_that_returns_something_else_fails_the_run(kind, value):
     async def wrong(request, sink):
         return value
 
     with pytest.raises(
         ModelError, match=rf"The model 'wrong' returned {type(value).__name__}; a model returns a Reply"
     ) as caught:
-        await ReactAgent(model=wrong).run("Go.")
-    assert caught.value.result.messages == (User("Go."),)
+        await kind.agent(model=wrong).run("Go.")
+    assert kind.without_prompt(caught.value.result.messages) == [User("Go.")]
 
 
-async def test_a_model_that_is_not_async_fails_the_run():
+async def test_a_model_that_is_not_async_fails_the_run(kind):
     def not_async(request, sink):
         return Reply("hello")
 
     with pytest.raises(ModelError, match="'not_async' failed: TypeError"):
-        await ReactAgent(model=not_async).run("Go.")
+        await kind.agent(model=not_async).run("Go.")
 
 
+# the ids of native calls come from the model, those of calls in code are our own
 @pytest.mark.parametrize("tells_the_sink", [False, True])
 async def test_two_calls_of_one_id_both_run_and_are_both_answered(tells_the_sink):
     ran = []
@@ -702,7 +716,8 @@ def test_a_model_is_named_by_its_name_its_function_or_its_class(model, name):
 class Connected:
     """A model that counts how often it is entered."""
 
-    def __init__(self):
+    def __init__(self, kind):
+        self.kind = kind
         self.depth = 0
         self.opened = 0
         self.depths = []
@@ -717,67 +732,67 @@ class Connected:
 
     async def __call__(self, request, sink):
         self.depths.append(self.depth)
-        return Reply("ok")
+        return self.kind.says("ok")
 
 
-async def test_each_run_enters_its_model():
-    model = Connected()
-    agent = ReactAgent(model=model)
+async def test_each_run_enters_its_model(kind):
+    model = Connected(kind)
+    agent = kind.agent(model=model)
     await agent.run("One.")
     await agent.run("Two.")
     assert (model.opened, model.depth, model.depths) == (2, 0, [1, 1])
 
 
-async def test_async_with_agent_keeps_the_model_entered():
-    model = Connected()
-    async with ReactAgent(model=model) as agent:
+async def test_async_with_agent_keeps_the_model_entered(kind):
+    model = Connected(kind)
+    async with kind.agent(model=model) as agent:
         await agent.run("One.")
         assert model.depth == 1
         await agent.run("Two.")
     assert (model.opened, model.depth, model.depths) == (1, 0, [2, 2])
 
 
-async def test_a_failing_run_leaves_its_model():
+async def test_a_failing_run_leaves_its_model(kind):
     class Failing(Connected):
         async def __call__(self, request, sink):
             raise ServerError("down")
 
-    model = Failing()
+    model = Failing(kind)
     with pytest.raises(ServerError):
-        await ReactAgent(model=model).run("Go.")
+        await kind.agent(model=model).run("Go.")
     assert (model.opened, model.depth) == (1, 0)
 
 
 @pytest.mark.parametrize("error", [ModelConnectionError("no way in"), OSError("no way in")])
-async def test_a_model_that_cannot_be_entered_fails_the_run(error):
+async def test_a_model_that_cannot_be_entered_fails_the_run(kind, error):
     class Closed(Connected):
         async def __aenter__(self):
             raise error
 
     with pytest.raises(ModelError, match="no way in") as caught:
-        await ReactAgent(model=Closed()).run("Go.")
-    assert caught.value.result.messages == (User("Go."),)
+        await kind.agent(model=Closed(kind)).run("Go.")
+    assert kind.without_prompt(caught.value.result.messages) == [User("Go.")]
 
 
-async def test_a_model_that_cannot_be_left_gives_an_error_of_the_tree():
+async def test_a_model_that_cannot_be_left_gives_an_error_of_the_tree(kind):
     class Stuck(Connected):
         async def __aexit__(self, *exc):
             raise OSError("no way out")
 
     with pytest.raises(ModelError, match="no way out") as caught:
-        await ReactAgent(model=Stuck()).run("Go.")
+        await kind.agent(model=Stuck(kind)).run("Go.")
     assert caught.value.result.state == "failed"
 
 
-async def test_async_with_agent_works_for_models_without_connections(scripted_model):
-    async with ReactAgent(model=scripted_model(["ok"])) as agent:
+async def test_async_with_agent_works_for_models_without_connections(kind, scripted_model):
+    async with kind.agent(model=scripted_model(kind.script(["ok"]))) as agent:
         assert (await agent.run("Go.")).output == "ok"
 
 
-async def test_async_with_agent_keeps_one_connection_open(scripted_server):
+async def test_async_with_agent_keeps_one_connection_open(kind, scripted_server):
     async with (
-        scripted_server(lambda _: "ok", delay=0) as server,
-        ReactAgent(model=server.model(http="httpx")) as agent,
+        scripted_server(lambda _: kind.says("ok"), delay=0) as server,
+        kind.agent(model=server.model(http="httpx")) as agent,
     ):
         for _ in range(5):
             await agent.run("Go.")
@@ -802,33 +817,32 @@ class Journal:
         return self.known[key]
 
 
-async def test_effects_get_a_key_for_each_model_and_tool_call(scripted_model):
-    calls = [Call("add", {"a": 1, "b": 1}, id="c1"), Call("note", {"text": "x"}, id="c2")]
+async def test_effects_get_a_key_for_each_model_and_tool_call(kind, scripted_model):
     journal = Journal()
-    model = scripted_model([calls, Call("add", {"a": 2, "b": 2}, id="c3"), "done"])
-    result = await ReactAgent([add, note], model=model).run("Go.", run_id="r1", effects=journal)
-    assert sorted(journal.keys) == [
-        "r1/1/model",
-        "r1/1/tool/c1",
-        "r1/1/tool/c2",
-        "r1/2/model",
-        "r1/2/tool/c3",
-        "r1/3/model",
-    ]
-    assert (result.output, journal.known["r1/1/tool/c2"], journal.known["r1/3/model"].text) == (
-        "done",
-        "noted x",
-        "done",
+    model = scripted_model(
+        kind.script([[call("add", a=1, b=1), call("note", text="x")], call("add", a=2, b=2), "done"])
     )
+    result = await kind.agent([add, note], model=model).run("Go.", run_id="r1", effects=journal)
+    made = [
+        f"r1/{step.number}/{what}"
+        for step in result.steps
+        for what in ["model", *(f"tool/{seen.call.id}" for seen in step.observations)]
+    ]
+    assert sorted(journal.keys) == sorted(made)
+    assert len(set(made)) == len(made)
+    assert [seen.call.name for seen in result.steps[0].observations] == ["add", "note"]
+    assert journal.known[made[2]] == "noted x"
+    assert (result.output, journal.known["r1/3/model"].text) == ("done", kind.says("done").text)
 
 
-async def test_effects_get_a_key_for_the_last_request_at_the_step_limit(scripted_model):
+async def test_effects_get_a_key_for_the_last_request_at_the_step_limit(kind, scripted_model):
     journal = Journal()
-    agent = ReactAgent([add], model=scripted_model([call("add", a=1, b=1), "2"]), limits=Limits(steps=1))
+    agent = kind.agent([add], model=scripted_model(kind.script([call("add", a=1, b=1), "2"])), limits=Limits(steps=1))
     await agent.run("Go.", run_id="r1", effects=journal)
-    assert journal.keys[-1] == "r1/2/model"
+    assert [key for key in journal.keys if "/tool/" not in key] == ["r1/1/model", "r1/2/model"]
 
 
+# for code see test_workspace.py
 async def test_effects_may_answer_instead_of_calling(scripted_model):
     ran = []
 
@@ -845,31 +859,31 @@ async def test_effects_may_answer_instead_of_calling(scripted_model):
     assert len(model.requests) == 2
 
 
-async def test_a_whole_run_can_be_answered_from_a_journal(scripted_model):
+async def test_a_whole_run_can_be_answered_from_a_journal(kind, scripted_model):
     journal = Journal()
-    model = scripted_model([[call("add", a=1, b=1), call("note", text="x")], "done"])
-    agent = ReactAgent([add, note], model=model)
+    model = scripted_model(kind.script([[call("add", a=1, b=1), call("note", text="x")], "done"]))
+    agent = kind.agent([add, note], model=model)
     first = await agent.run("Go.", run_id="r1", effects=journal)
     again = await agent.run("Go.", run_id="r1", effects=Journal(journal.known))
     assert len(model.requests) == 2
     assert (again.messages, again.output) == (first.messages, first.output)
 
 
-async def test_effects_that_raise_for_a_tool_are_told_to_the_model(scripted_model):
+async def test_effects_that_raise_for_a_tool_are_told_to_the_model(kind, scripted_model):
     class Refusing(Journal):
         async def step(self, key, call):
-            if "/tool/" in key:
+            if "/tool/" in key and "final_answer" not in key:
                 raise PermissionError("not this one")
             return await call()
 
-    model = scripted_model([call("add", a=1, b=1), "never mind"])
-    result = await ReactAgent([add], model=model).run("Go.", effects=Refusing())
+    model = scripted_model(kind.script([call("add", a=1, b=1), "never mind"]))
+    result = await kind.agent([add], model=model).run("Go.", effects=Refusing())
     assert result.steps[0].observations[0].error == "PermissionError: not this one"
 
 
-async def test_step_limit_reached_is_in_the_tree_with_its_result(scripted_model):
-    model = scripted_model([call("add", a=1, b=1), ""])
+async def test_step_limit_reached_is_in_the_tree_with_its_result(kind, scripted_model):
+    model = scripted_model(kind.script([call("add", a=1, b=1), ""]))
     with pytest.raises(StepLimitReached) as caught:
-        await ReactAgent([add], model=model, limits=Limits(steps=1)).run("Go.", run_id="r1")
+        await kind.agent([add], model=model, limits=Limits(steps=1)).run("Go.", run_id="r1")
     assert isinstance(caught.value, RunError)
     assert caught.value.result.metadata.run_id == "r1"

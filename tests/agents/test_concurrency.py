@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import gc
+import resource
 import threading
 
 import pytest
 
-from tinyagent import FatalToolError, Limits, ReactAgent, Reply, RunError, StepLimitReached, Tool, ToolReply
+from tests.agents.kinds import NATIVE, WRITTEN, needs_sandbox, no_session_left
+from tinyagent import FatalToolError, Limits, Reply, RunError, StepLimitReached, Tool
 from tinyagent.core import threads
 from tinyagent.core.context import Context
-from tinyagent.testing import ScriptedServer, call
+from tinyagent.testing import ScriptedModel, ScriptedServer, call
 
 MANY = 500
 
 
-def script(request):
+def script(kind):
     """Have the task's number doubled and trebled, and answer with what came back."""
-    results = [message["content"] for message in request.messages if message["role"] == "tool"]
-    if results:
-        return f"{request.messages[1]['content']}: {' '.join(results)}"
-    number = int(request.messages[1]["content"].split()[-1])
-    return [call("double", number=number), call("treble", number=number)]
+
+    def say(request):
+        task = kind.task(request)
+        if results := kind.told(request):
+            return kind.says(f"{task}: {' '.join(results)}")
+        number = int(task.split()[-1])
+        return kind.says([call("double", number=number), call("treble", number=number)])
+
+    return say
 
 
 async def double(number: int, context: Context[int]) -> int:
@@ -43,30 +50,59 @@ def options(number):
     return {"deps": number, "run_id": f"run-{number}", "metadata": {"number": number}}
 
 
-def check(number, result):
+def check(kind, number, result):
     """Everything in this result is of this run."""
     assert result.output == f"Number {number}: {2 * number} {3 * number}"
-    assert [message.text for message in result.messages if message.role != "assistant"] == [
-        "Be quick.", f"Number {number}", str(2 * number), str(3 * number),
-    ]  # fmt: skip
-    assert [item.value for item in result.steps[0].observations] == [2 * number, 3 * number]
+    assert result.messages[0].text.endswith("Be quick.")
+    assert result.messages[1].text == f"Number {number}"
+    assert "\n".join(kind.reports(result.messages)) == kind.shown(f"{2 * number}\n{3 * number}")
+    assert kind.values(result)[0] == [2 * number, 3 * number]
     assert (result.metadata.run_id, result.metadata.extra) == (f"run-{number}", {"number": number})
     assert result.usage.requests == len(result.steps) == 2
 
 
-@pytest.mark.parametrize("http", ["httpx", "aiohttp"])
-def test_five_hundred_runs_at_once_are_right_unmixed_and_leave_nothing(http, monkeypatch):
+@contextlib.asynccontextmanager
+async def model_of(kind, http):
+    """A model over HTTP; one that is not for code, whose sessions are the load."""
+    if http is None:
+        yield ScriptedModel(script(kind))
+        return
+    async with ScriptedServer(script(kind)) as server:
+        yield server.model(http=http)
+        assert len(server.requests) == 2 * MANY
+
+
+@pytest.fixture
+def many_descriptors():
+    """Each session has two, which is more than 500 times the usual soft limit of 1,024 leaves."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], min(before[1], 8 * MANY)), before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(
+    ("kind", "http"),
+    [
+        pytest.param(NATIVE, "httpx", id="react-httpx"),
+        pytest.param(NATIVE, "aiohttp", id="react-aiohttp"),
+        pytest.param(WRITTEN, None, id="code", marks=needs_sandbox),
+    ],
+)
+@pytest.mark.usefixtures("many_descriptors")
+def test_five_hundred_runs_at_once_are_right_unmixed_and_leave_nothing(kind, http, monkeypatch):
     monkeypatch.setattr(threads, "IDLE", 0.05)
 
     async def all_at_once():
         before = asyncio.all_tasks()
-        async with ScriptedServer(script) as server:
-            agent = ReactAgent([double, treble], model=server.model(http=http), instructions="Be quick.")
+        async with model_of(kind, http) as model:
+            agent = kind.agent([double, treble], model=model, instructions="Be quick.")
             runs = (agent.run(f"Number {number}", **options(number)) for number in range(MANY))
             results = await asyncio.gather(*runs)
-            assert len(server.requests) == 2 * MANY
         for number, result in enumerate(results):
-            check(number, result)
+            check(kind, number, result)
+        await no_session_left()
         for _ in range(50):  # connections that the server has just closed say goodbye
             await asyncio.sleep(0)
         assert asyncio.all_tasks() == before
@@ -80,37 +116,39 @@ def test_five_hundred_runs_at_once_are_right_unmixed_and_leave_nothing(http, mon
         assert not thread.is_alive()
 
 
-async def test_synchronous_calls_one_after_the_other_share_a_thread(scripted_model):
+async def test_synchronous_calls_one_after_the_other_share_a_thread(kind, scripted_model):
     used = []
 
     def note() -> None:
         used.append(threading.current_thread())
 
     calls = [call("note") for _ in range(30)]
-    agent = ReactAgent([note], model=scripted_model([*calls, "done"]), limits=Limits(steps=None))
+    agent = kind.agent([note], model=scripted_model(kind.script([*calls, "done"])), limits=Limits(steps=None))
     await agent.run("Note.")
     assert len(used) == 30
     assert len(set(used)) <= 3  # one, unless a thread that another test abandoned came back in between
 
 
-async def test_many_streams_at_once_hear_only_their_own_events():
+async def test_many_streams_at_once_hear_only_their_own_events(kind):
     async def listen(agent, number):
         async with agent.stream(f"Number {number}", **options(number)) as run:
             events = [event async for event in run]
         assert events[0].run_id == f"run-{number}"
         assert events[0].task == f"Number {number}"
-        assert "".join(event.text for event in events if event.type == "text_delta") == run.result.output
-        started = {event.call.arguments["number"] for event in events if event.type == "tool_started"}
+        written = "".join(event.text for event in events if event.type == "text_delta")
+        assert written == "".join(step.reply.text for step in run.result.steps)
+        called = [event.call.arguments for event in events if event.type == "tool_started"]
+        started = {arguments["number"] for arguments in called if "number" in arguments}
         assert started == {number}
-        check(number, run.result)
+        check(kind, number, run.result)
 
-    async with ScriptedServer(script) as server, asyncio.TaskGroup() as group:
-        agent = ReactAgent([double, treble], model=server.model(), instructions="Be quick.")
+    async with ScriptedServer(script(kind)) as server, asyncio.TaskGroup() as group:
+        agent = kind.agent([double, treble], model=server.model(), instructions="Be quick.")
         for number in range(50):
             group.create_task(listen(agent, number))
 
 
-async def test_runs_at_once_are_in_the_same_tool_at_the_same_time():
+async def test_runs_at_once_are_in_the_same_tool_at_the_same_time(kind):
     barrier = asyncio.Barrier(20)
 
     async def meet(name: str) -> str:
@@ -118,16 +156,16 @@ async def test_runs_at_once_are_in_the_same_tool_at_the_same_time():
         return name
 
     async def model(request, sink):
-        last = request.messages[-1]
-        return Reply(last.text) if isinstance(last, ToolReply) else Reply(calls=(call("meet", name=last.text),))
+        told = kind.told(request)
+        return kind.says(told[-1] if told else call("meet", name=kind.task(request)))
 
-    agent = ReactAgent([meet], model=model)
+    agent = kind.agent([meet], model=model)
     async with asyncio.timeout(10):
         results = await asyncio.gather(*(agent.run(f"run {number}") for number in range(20)))
     assert [result.output for result in results] == [f"run {number}" for number in range(20)]
 
 
-async def test_two_runs_that_take_turns_never_mix():
+async def test_two_runs_that_take_turns_never_mix(kind):
     turns = {"a": asyncio.Event(), "b": asyncio.Event()}
     turns["a"].set()
 
@@ -139,12 +177,10 @@ async def test_two_runs_that_take_turns_never_mix():
         return name
 
     async def model(request, sink):
-        told = [message.text for message in request.messages if isinstance(message, ToolReply)]
-        if len(told) == 5:
-            return Reply("".join(told))
-        return Reply(calls=(call("take_turns", name=request.messages[0].text),))
+        told = kind.told(request)
+        return kind.says("".join(told) if len(told) == 5 else call("take_turns", name=kind.task(request)))
 
-    agent = ReactAgent([take_turns], model=model)
+    agent = kind.agent([take_turns], model=model)
     async with asyncio.timeout(10):
         first, second = await asyncio.gather(agent.run("a"), agent.run("b"))
     assert (first.output, second.output) == ("aaaaa", "bbbbb")
@@ -152,23 +188,23 @@ async def test_two_runs_that_take_turns_never_mix():
     assert {step.number for step in first.steps} == {step.number for step in second.steps} == {1, 2, 3, 4, 5, 6}
 
 
-async def test_limits_and_failures_of_one_run_are_its_own():
+async def test_limits_and_failures_of_one_run_are_its_own(kind):
     async def act(task: str) -> str:
         if task == "fatal":
             raise FatalToolError("only mine")
         return task
 
     async def model(request, sink):
-        task = request.messages[0].text
+        task = kind.task(request)
         if task == "broken":
             raise ValueError("only mine")
         if task == "endless" and request.tool_choice == "none":
             return Reply("")
-        if len(request.messages) > 1 and task != "endless":
-            return Reply(f"done {task}")
-        return Reply(calls=(call("act", task=task),))
+        if kind.told(request) and task != "endless":
+            return kind.says(f"done {task}")
+        return kind.says(call("act", task=task))
 
-    agent = ReactAgent([act], model=model, limits=Limits(steps=3))
+    agent = kind.agent([act], model=model, limits=Limits(steps=3))
     tasks = ["fine", "fatal", "broken", "endless", "also fine"]
     outcomes = await asyncio.gather(*(agent.run(task, run_id=task) for task in tasks), return_exceptions=True)
     assert [outcomes[0].output, outcomes[4].output] == ["done fine", "done also fine"]
@@ -178,7 +214,7 @@ async def test_limits_and_failures_of_one_run_are_its_own():
     assert [error.result.metadata.run_id for error in outcomes[1:4]] == ["fatal", "broken", "endless"]
 
 
-async def test_context_variables_of_a_run_reach_its_tools_and_no_other():
+async def test_context_variables_of_a_run_reach_its_tools_and_no_other(kind):
     user = contextvars.ContextVar("user", default="nobody")
 
     async def who() -> str:
@@ -189,11 +225,9 @@ async def test_context_variables_of_a_run_reach_its_tools_and_no_other():
         return user.get()
 
     async def model(request, sink):
-        if isinstance(request.messages[-1], ToolReply):
-            return Reply("done")
-        return Reply(calls=(call("who"), call("who_in_a_thread")))
+        return kind.says("done" if kind.told(request) else [call("who"), call("who_in_a_thread")])
 
-    agent = ReactAgent([who, who_in_a_thread], model=model)
+    agent = kind.agent([who, who_in_a_thread], model=model)
 
     async def run_as(name):
         user.set(name)
@@ -204,7 +238,7 @@ async def test_context_variables_of_a_run_reach_its_tools_and_no_other():
         assert [item.value for item in result.steps[0].observations] == [f"user {number}"] * 2
 
 
-async def test_one_agent_serves_several_event_loops_at_once(scripted_model):
+async def test_one_agent_serves_several_event_loops_at_once(kind, scripted_model):
     barrier = threading.Barrier(3)
 
     def meet(name: str) -> str:
@@ -212,10 +246,10 @@ async def test_one_agent_serves_several_event_loops_at_once(scripted_model):
         return name
 
     def say(request):
-        last = request.messages[-1]
-        return last.text if isinstance(last, ToolReply) else call("meet", name=last.text)
+        told = kind.told(request)
+        return kind.says(told[-1] if told else call("meet", name=kind.task(request)))
 
-    agent = ReactAgent([meet], model=scripted_model(say))
+    agent = kind.agent([meet], model=scripted_model(say))
 
     def in_a_loop(name):
         return asyncio.run(agent.run(name)).output
@@ -224,19 +258,20 @@ async def test_one_agent_serves_several_event_loops_at_once(scripted_model):
     assert outputs == ["a", "b", "c"]
 
 
-async def test_a_tool_may_run_an_agent(scripted_model):
-    inner = ReactAgent(model=scripted_model(lambda request: f"inner says {request.messages[0].text}"), name="inner")
+async def test_a_tool_may_run_an_agent(kind, scripted_model):
+    answering = scripted_model(lambda request: kind.says(f"inner says {kind.task(request)}"))
+    inner = kind.agent(model=answering, name="inner")
 
     async def ask(question: str) -> str:
         return (await inner.run(question)).output
 
-    model = scripted_model([[call("ask", question="a"), call("ask", question="b")], "done"])
-    result = await ReactAgent([ask], model=model).run("Ask.")
+    model = scripted_model(kind.script([[call("ask", question="a"), call("ask", question="b")], "done"]))
+    result = await kind.agent([ask], model=model).run("Ask.")
     assert [item.value for item in result.steps[0].observations] == ["inner says a", "inner says b"]
 
 
-async def test_ended_runs_are_not_kept(scripted_model):
-    agent = ReactAgent([Tool(lambda: "x" * 1000, name="read")], model=scripted_model(lambda _: "ok"))
+async def test_ended_runs_are_not_kept(kind, scripted_model):
+    agent = kind.agent([Tool(lambda: "x" * 1000, name="read")], model=scripted_model(lambda _: kind.says("ok")))
 
     async def rounds(number):
         for _ in range(number):

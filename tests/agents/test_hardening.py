@@ -83,9 +83,9 @@ async def test_a_name_that_the_model_made_up_is_replayed_as_one_that_every_provi
     assert result.steps[0].observations[0].call.name == name
 
 
-def test_a_system_message_in_the_middle_is_refused():
+def test_a_system_message_in_the_middle_is_refused(kind):
     with pytest.raises(ConfigurationError, match="comes first"):
-        ReactAgent(model=ScriptedModel([])).stream("Go.", messages=[User("Hi."), System("Be brief.")])
+        kind.agent(model=ScriptedModel([])).stream("Go.", messages=[User("Hi."), System("Be brief.")])
 
 
 @pytest.mark.parametrize(
@@ -137,15 +137,15 @@ async def test_an_empty_answer_in_the_text_protocol_is_asked_for_again():
 # ---- what a run ends with
 
 
-async def test_every_call_and_step_that_starts_is_said_to_end():
+async def test_every_call_and_step_that_starts_is_said_to_end(kind):
     async def stop():
         raise FatalToolError("the disk is full")
 
     async def wait():
         await asyncio.Event().wait()
 
-    model = ScriptedModel([[call("wait"), call("stop")]])
-    run = ReactAgent([stop, wait], model=model).stream("Go.")
+    model = ScriptedModel(kind.script([[call("wait"), call("stop")]]))
+    run = kind.agent([stop, wait], model=model).stream("Go.")
     events = []
     with pytest.raises(FatalToolError):
         async with run:
@@ -161,11 +161,11 @@ async def test_every_call_and_step_that_starts_is_said_to_end():
     assert [seen.call.name for seen in run.result.steps[0].observations] == ["wait", "stop"]
 
 
-async def test_a_run_that_ended_inside_a_tool_does_not_end_the_run_around_it():
+async def test_a_run_that_ended_inside_a_tool_does_not_end_the_run_around_it(kind):
     async def stop():
         raise FatalToolError("inner disk")
 
-    inner = ReactAgent([stop], model=ScriptedModel([call("stop")]), name="inner")
+    inner = kind.agent([stop], model=ScriptedModel(kind.script([call("stop")])), name="inner")
     caught = []
 
     async def delegate() -> str:
@@ -175,33 +175,35 @@ async def test_a_run_that_ended_inside_a_tool_does_not_end_the_run_around_it():
             caught.append(error)
             raise
 
-    outer = ReactAgent([delegate], model=ScriptedModel([call("delegate"), "It failed."]), name="outer")
+    outer = kind.agent([delegate], model=ScriptedModel(kind.script([call("delegate"), "It failed."])), name="outer")
     result = await outer.run("Go.")
     assert result.output == "It failed."
     assert result.steps[0].observations[0].error == "FatalToolError: inner disk"
     assert caught[0].result.metadata.agent == "inner"
 
 
-async def test_a_tool_that_cancels_its_own_task_is_told_to_the_model():
+async def test_a_tool_that_cancels_its_own_task_is_told_to_the_model(kind):
     async def odd():
         asyncio.current_task().cancel()
         await asyncio.sleep(1)
 
-    result = await ReactAgent([odd, add], model=ScriptedModel([[call("odd"), call("add", a=1, b=1)], "ok"])).run("Go.")
-    assert [seen.text for seen in result.steps[0].observations] == ["CancelledError", "2"]
+    model = ScriptedModel(kind.script([[call("odd"), call("add", a=1, b=1)], "ok"]))
+    result = await kind.agent([odd, add], model=model).run("Go.")
+    first, second = result.steps[0].observations
+    assert (first.error.partition(":")[0], second.text) == ("CancelledError", "2")
 
 
 @pytest.mark.parametrize("raises", [False, True])
-async def test_the_time_limit_holds_for_a_model_that_does_not_stop(raises):
+async def test_the_time_limit_holds_for_a_model_that_does_not_stop(kind, raises):
     async def stubborn(request, sink):
         try:
             await asyncio.sleep(60)
         except asyncio.CancelledError:
             if raises:
                 raise OSError("broken in its clean-up") from None
-        return Reply("too late")
+        return kind.says("too late")
 
-    run = ReactAgent(model=stubborn, limits=Limits(seconds=0.05)).stream("Go.")
+    run = kind.agent(model=stubborn, limits=Limits(seconds=0.05)).stream("Go.")
     events = []
     with pytest.raises(TimeLimitReached):
         async with run:
@@ -214,51 +216,51 @@ async def test_the_time_limit_holds_for_a_model_that_does_not_stop(raises):
 # ---- what it cost
 
 
-async def test_what_a_withheld_reply_cost_is_counted():
+async def test_what_a_withheld_reply_cost_is_counted(kind):
     usage = {"prompt_tokens": 100, "completion_tokens": 50}
     body = {"choices": [{"message": {"content": None}, "finish_reason": "content_filter"}], "usage": usage}
     async with ScriptedServer([RawReply(body)]) as server:
         with pytest.raises(ContentFilterError) as caught:
-            await ReactAgent(model=server.model()).run("Go.")
+            await kind.agent(model=server.model()).run("Go.")
     assert caught.value.result.usage == Usage(0, 100, 50)
 
 
-async def test_what_failed_attempts_cost_is_counted(monkeypatch):
+async def test_what_failed_attempts_cost_is_counted(kind, monkeypatch):
     monkeypatch.setattr("tinyagent.models.retry.FIRST_BACKOFF", 0.001)
     spent = {**chunk({"content": "a"}), "usage": {"prompt_tokens": 10, "completion_tokens": 1}}
-    async with ScriptedServer([RawStream([spent, CUT]), Reply("b", usage=Usage(1, 10, 2))]) as server:
-        run = ReactAgent(model=server.model()).stream("Go.")
+    async with ScriptedServer(kind.script([RawStream([spent, CUT]), Reply("b", usage=Usage(1, 10, 2))])) as server:
+        run = kind.agent(model=server.model()).stream("Go.")
         events = await events_of(run)
     assert [event.what for event in events if isinstance(event, Retry)] == ["model"]
     assert run.result.usage == Usage(1, 20, 3)
 
 
-async def test_a_wait_that_is_too_long_says_why_it_was_not_tried_again():
+async def test_a_wait_that_is_too_long_says_why_it_was_not_tried_again(kind):
     busy = RawReply({"error": {"message": "slow down"}}, 429, {"retry-after": "90"})
     async with ScriptedServer([busy]) as server:
         with pytest.raises(RateLimitError, match=r"slow down.*the wait of 90 s would be over 60 s"):
-            await ReactAgent(model=server.model()).run("Go.")
+            await kind.agent(model=server.model()).run("Go.")
 
 
 # ---- complete replies
 
 
 @pytest.mark.parametrize("http", ["httpx", "aiohttp"])
-async def test_a_connection_that_breaks_after_the_reply_loses_nothing(http):
-    parts = [chunk({"content": "All of it."}), chunk({}, "stop"), CUT]
+async def test_a_connection_that_breaks_after_the_reply_loses_nothing(kind, http):
+    parts = [chunk({"content": kind.says("All of it.").text}), chunk({}, "stop"), CUT]
     async with ScriptedServer([RawStream(parts)]) as server:
-        run = ReactAgent(model=server.model(http=http, max_retries=0)).stream("Go.")
+        run = kind.agent(model=server.model(http=http, max_retries=0)).stream("Go.")
         await events_of(run)
     assert run.result.output == "All of it."
 
 
 @pytest.mark.parametrize("http", ["httpx", "aiohttp"])
 @pytest.mark.parametrize("done", [["data: [DONE]\n\n"], []], ids=["after done", "after the finish reason"])
-async def test_a_server_that_keeps_the_stream_open_is_not_waited_for(http, done, monkeypatch):
+async def test_a_server_that_keeps_the_stream_open_is_not_waited_for(kind, http, done, monkeypatch):
     monkeypatch.setattr(response, "LONGEST_TAIL", 0.05)
-    parts = [chunk({"content": "All of it."}), chunk({}, "stop"), *done, 60]
+    parts = [chunk({"content": kind.says("All of it.").text}), chunk({}, "stop"), *done, 60]
     async with asyncio.timeout(20), ScriptedServer([RawStream(parts)]) as server:
-        run = ReactAgent(model=server.model(http=http)).stream("Go.")
+        run = kind.agent(model=server.model(http=http)).stream("Go.")
         await events_of(run)
     assert run.result.output == "All of it."
 
@@ -310,16 +312,16 @@ async def test_connections_of_a_burst_are_closed_when_it_is_over(monkeypatch):
 # ---- tools
 
 
-async def test_waiting_for_a_thread_is_not_the_tools_time():
+async def test_waiting_for_a_thread_is_not_the_tools_time(kind):
     def slow(number: int) -> int:
         time.sleep(0.3)
         return number
 
     tool = Tool(slow, timeout=0.8)
-    model = ScriptedModel([[call("slow", number=number) for number in range(4)], "ok"])
+    model = ScriptedModel(kind.script([[call("slow", number=number) for number in range(4)], "ok"]))
     set_thread_limit(1)
     try:
-        result = await ReactAgent([tool], model=model).run("Go.")
+        result = await kind.agent([tool], model=model).run("Go.")
     finally:
         set_thread_limit(64)
     assert [seen.value for seen in result.steps[0].observations] == [0, 1, 2, 3]
@@ -367,11 +369,11 @@ def test_a_name_or_description_that_is_no_text_is_refused():
         Tool(add, description=5)
 
 
-async def test_contexts_know_their_run():
+async def test_contexts_know_their_run(kind):
     async def who(context: Context) -> str:
         names = f"{context.run_id} {context.agent} {context.model} {context.tool}"
         return f"{names} {context.step} {context.metadata['user']} {context.usage.requests}"
 
-    agent = ReactAgent([who], model=ScriptedModel([call("who"), "ok"]), name="helper")
+    agent = kind.agent([who], model=ScriptedModel(kind.script([call("who"), "ok"])), name="helper")
     result = await agent.run("Go.", run_id="r1", metadata={"user": "u1"})
     assert result.steps[0].observations[0].text == "r1 helper scripted who 1 u1 1"

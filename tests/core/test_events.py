@@ -11,6 +11,9 @@ from tinyagent.core import events
 from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.events import (
     CallSealed,
+    CodeFinished,
+    CodeOutput,
+    CodeStarted,
     Event,
     LimitReached,
     Notice,
@@ -27,6 +30,7 @@ from tinyagent.core.events import (
     ToolStarted,
     event_from_dict,
 )
+from tinyagent.core.execution import CodeError, Execution
 from tinyagent.core.messages import Assistant, Call, Reply, ToolReply, User
 from tinyagent.core.result import Metadata, Observation, RunResult, Step
 from tinyagent.core.usage import Usage
@@ -57,6 +61,10 @@ SAMPLES = [
     ToolStarted(CALL),
     ToolProgress(CALL, {"done": 0.5, "files": ["a", None]}),
     ToolProgress(CALL, None),
+    CodeStarted(1, "x = 1\n"),
+    CodeOutput("zwölf\n"),
+    CodeFinished(1, Execution("1 / 0", error=CodeError("ZeroDivisionError", "no", line=1, names=("x",)))),
+    CodeFinished(2, Execution("x", {"a": 1}, "{'a': 1}", "out", None, (OBSERVATION,), 3, True, 0.5)),
     ToolFinished(OBSERVATION),
     ToolFinished(Observation(CALL, "ValueError: no", None, "ValueError: no", 0.0)),
     Retry("model", 2, 0.5, "RateLimitError: 429"),

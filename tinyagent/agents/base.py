@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
-from typing import Any, Generic, TypeAlias, TypeVar, Unpack
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar, Unpack
 from uuid import uuid4
 
 from tinyagent.agents.dispatch import Dispatch
@@ -97,7 +97,7 @@ class Agent(ABC, Generic[Output]):
         state: State = "failed"
         output, error = None, None
         try:
-            async with asyncio.timeout(self.limits.seconds) as time_limit, self._connected():
+            async with asyncio.timeout(self.limits.seconds) as time_limit, self._around(run):
                 run.deadline = time_limit.when()
                 state, output = await self._loop(run)
         except TinyAgentError as failure:
@@ -139,22 +139,23 @@ class Agent(ABC, Generic[Output]):
             raise
         run.answer_calls(answers)
         observations = [observation for observation, _ in answers]
-        run.end_step(reply, message, observations)
-        ending = self._answer_in(run, reply, observations)
+        run.end_step(reply, message, observations, turn.executions)
+        ending = self._answer_in(run, turn, reply, observations)
         if ending is None and tool_choice == "auto":
-            self._say_what_is_missing(run, reply)
+            self._go_on(run, turn, reply)
         return ending
 
     async def _ask(self, run: Run[Output], turn: Dispatch, tool_choice: ToolChoice) -> Reply:
-        """The model's reply. One that broke off after complete calls is taken as far as it came."""
-        request = ModelRequest(run.conversation, tuple(self.tools.values()), tool_choice, run.streamed, run.deadline)
+        """The model's reply. One that broke off after something of it was done is taken as far as it came."""
+        request = ModelRequest(run.conversation, self._offered, tool_choice, run.streamed, run.deadline)
         key, name = f"{run.run_id}/{len(run.steps) + 1}/model", model_name(self.model)
         try:
             reply = await run.effects.step(key, partial(self.model, request, turn))
         except ModelError as error:
-            if not (error.retryable and error.partial and error.partial.calls):
+            if not (error.retryable and error.partial and (error.partial.calls or turn.committed)):
                 raise
-            run.emit(Notice(f"{type(error).__name__}: {error} Going on after its complete calls."))
+            done = "its complete calls" if error.partial.calls else "the code that has run"
+            run.emit(Notice(f"{type(error).__name__}: {error} Going on after {done}."))
             reply = replace(error.partial, finish_reason="interrupted")
         except asyncio.CancelledError as error:
             if is_cancelled():
@@ -169,53 +170,61 @@ class Agent(ABC, Generic[Output]):
         return reply.with_own_ids()
 
     def _salvage(self, run: Run[Output], turn: Dispatch, reply: Reply | None, error: BaseException) -> None:
-        """The turn was broken off: what it cost and what its calls gave stay in the history and in the result."""
+        """The turn was broken off: what it cost and what came of it stay in the history and in the result."""
         if reply is None:  # while the model was writing
             partial = error.partial if isinstance(error, ModelError) and error.partial else Reply()
             run.count(replace(partial.usage, requests=0))
-            if not turn.started:
+            reply = turn.so_far(partial)
+            if reply is None:
                 return
-            reply = replace(partial, calls=turn.started, finish_reason="interrupted")
             run.conversation.append(reply.message())
         answers = turn.finished(reply.calls)
         run.answer_calls(answers)
-        run.end_step(reply, reply.message(), [observation for observation, _ in answers])
+        if turn.report:
+            run.conversation.append(User(turn.report))
+        by_code = [seen for execution in turn.executions for seen in execution.calls]
+        run.end_step(reply, reply.message(), [*(observation for observation, _ in answers), *by_code], turn.executions)
 
-    def _answer_in(self, run: Run[Output], reply: Reply, observations: list[Observation]) -> Ending | None:
+    def _answer_in(
+        self, run: Run[Output], turn: Dispatch, reply: Reply, observations: list[Observation]
+    ) -> Ending | None:
         """The run's ending, if this reply is or completes its answer."""
         for observation in observations:
             if observation.error is None and self._returns_answer(observation):
                 return "success", observation.value
-        if reply.calls:
-            run.text = ""  # what was written before more calls is no part of the answer
-        if not _is_answer(reply):
+        if reply.calls or turn.report:
+            run.text = ""  # what was written before more work is no part of the answer
+        if not self._is_answer(run, turn, reply):
             return None
         run.text += reply.text
         if reply.finish_reason != "length":
             return "success", run.text
         return None if self.continue_cut else ("cut", run.text)
 
-    def _say_what_is_missing(self, run: Run[Output], reply: Reply) -> None:
-        """The reply ends nothing: unless its calls speak for themselves, the model is told what to do.
+    def _go_on(self, run: Run[Output], turn: Dispatch, reply: Reply) -> None:
+        """The reply ends nothing: the model reads what came of it, or is told what to do.
 
         Raises:
-            EmptyReplyError: It was told already, and has again written neither an answer nor a call.
+            EmptyReplyError: It was told already, and has again written neither an answer nor anything to do.
         """
-        empty = not reply.calls and not _is_answer(reply)
+        empty = not reply.calls and not turn.report and not _is_text(reply)
+        missing = not reply.calls and not turn.report and not self._is_answer(run, turn, reply)
         if empty and run.asked_again:
             raise EmptyReplyError(
                 "The model wrote neither an answer nor a call, twice in a row "
                 f"(finish_reason {reply.finish_reason!r}). Try another model, or shorter instructions."
             )
-        run.asked_again = empty
-        if not reply.calls:
-            run.conversation.append(User(ANSWER_OR_CALL if empty else GO_ON))
+        run.asked_again = missing
+        if turn.report:
+            run.conversation.append(User(turn.report))
+        elif not reply.calls:
+            run.conversation.append(User(self._missing if missing else GO_ON))
 
     async def _last_word(self, run: Run[Output], steps: int | None) -> Ending:
         """The steps are used up: ask once more, for an answer without tools."""
         run.emit(LimitReached("steps", steps or 0))
         if not run.text:  # otherwise the model is in the middle of its answer
-            run.conversation.append(User(LAST_WORD))
+            run.conversation.append(User(self._last_words))
         failure = StepLimitReached(f"No answer within {steps} steps (Limits.steps), nor when asked for one.")
         try:
             ending = await self._step(run, "none")
@@ -233,6 +242,19 @@ class Agent(ABC, Generic[Output]):
 
     # ---- what each kind of agent says
 
+    #: What the model is told when its reply held nothing to go on with, and when its steps are used up.
+    _missing: ClassVar[str] = ANSWER_OR_CALL
+    _last_words: ClassVar[str] = LAST_WORD
+
+    @property
+    def _offered(self) -> tuple[Tool[..., Any], ...]:
+        """The tools that the model may call natively."""
+        return tuple(self.tools.values())
+
+    def _is_answer(self, run: Run[Output], turn: Dispatch, reply: Reply) -> bool:  # noqa: ARG002
+        """Whether the reply is the answer."""
+        return _is_text(reply)
+
     @abstractmethod
     def _turn(self, run: Run[Output], number: int, tool_choice: ToolChoice) -> Dispatch:
         """What hears the model and runs its calls in one turn."""
@@ -245,7 +267,11 @@ class Agent(ABC, Generic[Output]):
         tool = self.tools.get(observation.call.name)
         return tool is not None and tool.returns_answer
 
-    # ---- between runs
+    # ---- around and between runs
+
+    def _around(self, run: Run[Output]) -> AbstractAsyncContextManager[Any]:  # noqa: ARG002
+        """What a run needs from its beginning to its end."""
+        return self._connected()
 
     def _connected(self) -> AbstractAsyncContextManager[Any]:
         """The model's connections, where it has any."""
@@ -260,6 +286,6 @@ class Agent(ABC, Generic[Output]):
         await self._connected().__aexit__(*exc)
 
 
-def _is_answer(reply: Reply) -> bool:
+def _is_text(reply: Reply) -> bool:
     """Whether the reply is text, and neither calls anything nor announces calls that did not come."""
     return bool(reply.text.strip()) and not reply.calls and reply.finish_reason != "tool_calls"

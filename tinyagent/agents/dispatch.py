@@ -8,17 +8,21 @@ import difflib
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tinyagent.agents.run import Run
 from tinyagent.core.context import Context
 from tinyagent.core.errors import FatalToolError, ToolArgumentsError
 from tinyagent.core.events import CallSealed, ReasoningDelta, Retry, TextDelta, ToolFinished, ToolProgress, ToolStarted
+from tinyagent.core.execution import Execution
 from tinyagent.core.jsonable import to_text, words
-from tinyagent.core.messages import NOT_ANSWERED, Call
+from tinyagent.core.messages import NOT_ANSWERED, Call, Reply
 from tinyagent.core.result import Observation
 from tinyagent.core.tool import Tool
 from tinyagent.models.retry import backoff
+from tinyagent.sandbox.base import Answer
+from tinyagent.sandbox.block import ENDED, WITHDRAWN
 
 #: Characters of a failing tool's error that the model is told.
 LONGEST_ERROR = 2_000
@@ -48,6 +52,7 @@ class Dispatch:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._started: list[Call] = []
         self._observations: dict[str, Observation] = {}
+        self._raised: dict[str, Exception] = {}
         self._stopping = False  # what still runs is being cancelled
         self._barrier: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
@@ -66,6 +71,14 @@ class Dispatch:
             failures = group.exceptions
         if failures:
             raise next((error for error in failures if isinstance(error, FatalToolError)), failures[0])
+
+    #: The blocks of code that have run, and what the model reads of them.
+    executions: Sequence[Execution] = ()
+    report: str = ""
+
+    def so_far(self, partial: Reply) -> Reply | None:
+        """A reply that broke off, if something of it was started."""
+        return replace(partial, calls=self.started, finish_reason="interrupted") if self.started else None
 
     # ---- hearing the model (the sink of the model call)
 
@@ -90,7 +103,27 @@ class Dispatch:
         if self._eager and tool is not None and tool.eager and call.id not in self._tasks:
             self._start(call)
 
+    @property
+    def committed(self) -> bool:
+        """Whether something that the model wrote has started to run."""
+        return bool(self._started)
+
     # ---- running the calls
+
+    async def perform(self, call: Call) -> Answer:
+        """Run one call that code has made, in this task: what it gave, and what it raised.
+
+        Raises:
+            FatalToolError: The tool ended the run.
+        """
+        tool = self._tools.get(call.name)
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine that runs is in a task
+        await self._perform(call, tool, self._line_up(call, tool, task), by_code=True)
+        observation = self._observations[call.id]
+        ends = observation.error is None and tool is not None and tool.returns_answer
+        error = None if observation.error is None else self._raised.get(call.id) or RuntimeError(observation.error)
+        return Answer(observation, error, ends)
 
     async def answer(self, calls: Iterable[Call]) -> list[tuple[Observation, str]]:
         """Run every call that has not started, and give each its observation and the text the model reads.
@@ -119,17 +152,25 @@ class Dispatch:
         task = self._tasks.get(call.id)
         if task is None:
             tool = self._tools.get(call.name)
-            if tool is not None and tool.exclusive:
-                waits_for = list(self._tasks.values())
-            else:
-                waits_for = [self._barrier] if self._barrier is not None else []
-            task = self._tasks[call.id] = self._group.create_task(self._perform(call, tool, waits_for))
+            waits_for: list[asyncio.Task[Any]] = []
+            task = self._group.create_task(self._perform(call, tool, waits_for))
+            waits_for += self._line_up(call, tool, task)
             self._started.append(call)
-            if tool is not None and tool.exclusive:
-                self._barrier = task
         return task
 
-    async def _perform(self, call: Call, tool: Tool[..., Any] | None, waits_for: list[asyncio.Task[None]]) -> None:
+    def _line_up(self, call: Call, tool: Tool[..., Any] | None, task: asyncio.Task[Any]) -> list[asyncio.Task[Any]]:
+        """What the call has to wait for: an exclusive one for all before it, any other for the last exclusive one."""
+        if tool is not None and tool.exclusive:
+            waits_for = list(self._tasks.values())
+            self._barrier = task
+        else:
+            waits_for = [self._barrier] if self._barrier is not None else []
+        self._tasks[call.id] = task
+        return waits_for
+
+    async def _perform(
+        self, call: Call, tool: Tool[..., Any] | None, waits_for: list[asyncio.Task[Any]], *, by_code: bool = False
+    ) -> None:
         """Run one call; its observation is there whatever happens, and every call that starts is said to end."""
         began = time.perf_counter()
         observation = Observation(call, NOT_ANSWERED, error=NOT_ANSWERED)
@@ -137,7 +178,7 @@ class Dispatch:
             if waits_for:
                 await asyncio.wait(waits_for)
                 began = time.perf_counter()
-            observation = await self._observe(call, tool, began)
+            observation = await self._observe(call, tool, began, by_code=by_code)
         except FatalToolError as error:
             self._stopping = True
             observation = _failed(call, error, began)
@@ -146,10 +187,11 @@ class Dispatch:
             self._observations[call.id] = observation
             self._run.emit(ToolFinished(observation))
 
-    async def _observe(self, call: Call, tool: Tool[..., Any] | None, began: float) -> Observation:
+    async def _observe(self, call: Call, tool: Tool[..., Any] | None, began: float, *, by_code: bool) -> Observation:
         """The tool's value, or its error: whatever a tool raises, the model is told and the run goes on."""
         if call.problem is not None or tool is None:
             problem = call.problem or self._unknown(call.name)
+            self._raised[call.id] = NameError(problem) if tool is None else TypeError(problem)
             return Observation(call, problem, error=problem)
         self._run.emit(ToolStarted(call))
         try:
@@ -161,9 +203,11 @@ class Dispatch:
         except (Exception, SystemExit) as error:
             if self._stopping:  # it failed while it cleaned up
                 raise asyncio.CancelledError from error
+            if isinstance(error, Exception):
+                self._raised[call.id] = error
             return _failed(call, error, began)
         except asyncio.CancelledError as error:
-            if self._stopping:
+            if self._stopping or (by_code and error.args[:1] in ((WITHDRAWN,), (ENDED,))):
                 raise
             if (task := asyncio.current_task()) is not None:
                 task.uncancel()

@@ -58,14 +58,7 @@ class ReactAgent(Agent[Any]):
         max_observation: int | None = MAX_OBSERVATION,
         continue_cut: bool = False,
     ) -> None:
-        if not isinstance(instructions, str):
-            raise ConfigurationError(f"instructions={instructions!r}: pass text.")
-        if not isinstance(limits, Limits | None):
-            raise ConfigurationError(f"limits={limits!r}: pass Limits(steps=..., tokens=..., seconds=...).")
-        if not isinstance(name, str) or not name.strip():
-            raise ConfigurationError(f"name={name!r}: pass a name for the agent.")
-        if max_observation is not None and not (isinstance(max_observation, int) and max_observation > 0):
-            raise ConfigurationError(f"max_observation={max_observation!r}: pass characters above 0, or None.")
+        check_common(instructions, limits, name, max_observation)
         self.name = name
         self.model = as_model(model, client)
         self.tools = MappingProxyType(collect(tools))
@@ -84,6 +77,22 @@ class ReactAgent(Agent[Any]):
 
     async def _act(self, turn: Dispatch, reply: Reply) -> list[tuple[Observation, str]]:
         return await turn.answer(reply.calls) if reply.calls else []
+
+
+def check_common(instructions: object, limits: object, name: object, max_observation: object) -> None:
+    """Refuse wrong arguments that every agent has.
+
+    Raises:
+        ConfigurationError: The text says what to pass.
+    """
+    if not isinstance(instructions, str):
+        raise ConfigurationError(f"instructions={instructions!r}: pass text.")
+    if not isinstance(limits, Limits | None):
+        raise ConfigurationError(f"limits={limits!r}: pass Limits(steps=..., tokens=..., seconds=...).")
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigurationError(f"name={name!r}: pass a name for the agent.")
+    if max_observation is not None and not (isinstance(max_observation, int) and max_observation > 0):
+        raise ConfigurationError(f"max_observation={max_observation!r}: pass characters above 0, or None.")
 
 
 def as_model(model: str | Model, client: AsyncOpenAI | None) -> Model:

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypedDict, TypeVar, Unpack
 from tinyagent.core.effects import DirectEffects, Effects
 from tinyagent.core.errors import ConfigurationError, RunError
 from tinyagent.core.events import Event, RunFailed, RunFinished, StepFinished
+from tinyagent.core.execution import Execution
 from tinyagent.core.messages import NOT_ANSWERED, Assistant, Conversation, Message, Reply, System, ToolReply, User
 from tinyagent.core.result import Metadata, Observation, RunResult, State, Step
 from tinyagent.core.usage import Usage
@@ -87,7 +88,8 @@ class Run(Generic[Output]):
         self.state: State = "running"
         self.finish_reason: str | None = None
         self.text = ""  # of the answer, as far as it has come
-        self.asked_again = False  # after an empty reply
+        self.asked_again = False  # after a reply with nothing to go on with
+        self.scope: Any = None  # what the agent keeps for this run
         self._drive = drive
         self.about = about
         self._clock = time.perf_counter()
@@ -182,10 +184,17 @@ class Run(Generic[Output]):
         self._step_clock = time.perf_counter()
         return len(self.steps) + 1
 
-    def end_step(self, reply: Reply, message: Assistant, observations: Iterable[Observation] = ()) -> None:
+    def end_step(
+        self,
+        reply: Reply,
+        message: Assistant,
+        observations: Iterable[Observation] = (),
+        executions: Iterable[Execution] = (),
+    ) -> None:
         """Record the turn, and say so."""
         seconds = time.perf_counter() - self._step_clock
-        step = Step(len(self.steps) + 1, message, tuple(observations), reply.finish_reason, reply.usage, seconds)
+        number, seen, ran = len(self.steps) + 1, tuple(observations), tuple(executions)
+        step = Step(number, message, seen, reply.finish_reason, reply.usage, seconds, ran)
         self.steps.append(step)
         self.emit(StepFinished(step))
 

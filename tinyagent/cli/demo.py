@@ -1,4 +1,4 @@
-"""`tinyagent demo`: a ReactAgent answers a question in several steps, live."""
+"""`tinyagent demo`: an agent answers a question in several steps, live; with `--code` by writing Python."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
+from tinyagent.agents.code import TinyCodeAgent
 from tinyagent.agents.react import ReactAgent
 from tinyagent.cli.show import Terminal
 from tinyagent.core.messages import Reply
@@ -55,14 +56,45 @@ def script(request: ScriptedRequest) -> Item:
     return f"Rome is {results[-1]} Fahrenheit degrees warmer than Oslo today (18.5 °C against 4 °C)."
 
 
-async def demo(question: str | None, model: str, terminal: Terminal) -> RunResult[Any]:
+def code_script(request: ScriptedRequest) -> Item:
+    """What the scripted model writes: both cities at once, a mistake, its repair, the answer."""
+    reports = [message["content"] for message in request.messages if message["role"] == "user"][1:]
+    if not reports:
+        return CODE_BOTH
+    return CODE_REPAIR if "KeyError" in reports[-1] else CODE_ANSWER
+
+
+CODE_BOTH = """\
+I need both cities; they can be asked at the same time.
+
+```python
+rome, oslo = await asyncio.gather(weather("Rome"), weather("Oslo"))
+print("Rome", rome["celsius"], "Oslo", oslo["celsius"])
+difference = rome["temperature"] - oslo["temperature"]
+```"""
+CODE_REPAIR = """\
+The field is called celsius; the two readings are still there.
+
+```python
+difference = to_fahrenheit(rome["celsius"] - oslo["celsius"])
+difference
+```"""
+CODE_ANSWER = """\
+```python
+readings = f"{rome['celsius']} °C against {oslo['celsius']} °C"
+final_answer(f"Rome is {difference} Fahrenheit degrees warmer than Oslo today ({readings}).")
+```"""
+
+
+async def demo(question: str | None, model: str, terminal: Terminal, *, code: bool = False) -> RunResult[Any]:
     """Run the demo: against the model of the environment, or offline against the scripted server."""
     tools: list[Tool[..., Any]] = [Tool(weather), Tool(to_fahrenheit)]
-    async with model_or_script(script, model=model, delay=0.03) as found:
+    async with model_or_script(code_script if code else script, model=model, delay=0.03) as found:
         if question is not None and not online():
             print(f"It can only answer its own question, not {question!r}.")
             question = None
         question = question or QUESTION
         print(f"\n{question}\n", flush=True)
-        agent = ReactAgent(tools, model=found, instructions=INSTRUCTIONS)
+        kind = TinyCodeAgent if code else ReactAgent
+        agent = kind(tools, model=found, instructions=INSTRUCTIONS)
         return await terminal.show(agent.stream(question))

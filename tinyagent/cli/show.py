@@ -7,6 +7,8 @@ import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
 from tinyagent.core.events import (
+    CodeFinished,
+    CodeOutput,
     Event,
     LimitReached,
     Notice,
@@ -25,11 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tinyagent.agents.run import Run
+    from tinyagent.core.execution import Execution
     from tinyagent.core.messages import Call
     from tinyagent.core.result import RunResult
 
 #: Characters of arguments and results that a line shows.
 LINE = 100
+#: What happens while the model still writes its code.
+_OF_CODE = (CodeOutput, CodeFinished, ToolStarted, ToolProgress, ToolFinished)
 
 
 class Terminal:
@@ -48,6 +53,7 @@ class Terminal:
         self._style = _styles(self._trace)
         self._said = ""  # the text of this step
         self._open: str | None = None  # the kind of text in the unfinished line, if there is one
+        self._held: list[Event] = []  # what happened while a line of code was being written
 
     async def show(self, run: Run[Any]) -> RunResult[Any]:
         """Show the run to its end and return the result.
@@ -61,14 +67,39 @@ class Terminal:
         return run.result
 
     def event(self, event: Event) -> None:
-        """Show one event."""
+        """Show one event. While a line of code is being written, what the code before it does is shown after it."""
+        if isinstance(event, TextDelta):
+            self._text(event.text)
+        elif self._in_line_of_code() and isinstance(event, _OF_CODE):
+            self._held.append(event)
+        else:
+            self._show_held()
+            self._event(event)
+
+    def _text(self, text: str) -> None:
+        if self._held and "\n" in text:
+            line, _, text = text.partition("\n")
+            self._say(line + "\n")
+            self._show_held()
+        self._say(text)
+
+    def _say(self, text: str) -> None:
+        self._said += text
+        if self._live and text:
+            self._write("text", text)
+
+    def _in_line_of_code(self) -> bool:
+        return self._live and self._open == "text" and self._said.count("```") % 2 == 1
+
+    def _show_held(self) -> None:
+        held, self._held = self._held, []
+        for event in held:
+            self._event(event)
+
+    def _event(self, event: Event) -> None:
         match event:
             case StepStarted():
                 self._said = ""
-            case TextDelta(text):
-                self._said += text
-                if self._live:
-                    self._write("text", text)
             case ReasoningDelta(text):
                 self._write("reasoning", text)
             case ToolStarted(call):
@@ -79,15 +110,19 @@ class Terminal:
                 mark, style = ("✗", "red") if observation.error else ("←", "green")
                 seconds = f" ({observation.seconds:.2f} s)"
                 self._line(f"{mark} {observation.call.name}: {_short(observation.text)}{seconds}", style)
+            case CodeOutput(text):
+                self._write("output", text)
+            case CodeFinished(_, execution):
+                self._line(*_outcome(execution))
+            case _:
+                self._end_or_warn(event)
+
+    def _end_or_warn(self, event: Event) -> None:
+        match event:
             case RunFinished(result):
                 self._finish(result)
             case RunFailed(_, _, result):
                 self._line(footer(result), "dim")
-            case _:
-                self._warn(event)
-
-    def _warn(self, event: Event) -> None:
-        match event:
             case Retry(what, attempt, seconds, reason):
                 self._line(f"↻ {what}, attempt {attempt} in {seconds:.1f} s: {_short(reason)}", "yellow")
             case Notice(text):
@@ -109,7 +144,7 @@ class Terminal:
     def _write(self, kind: str, text: str) -> None:
         if self._open != kind:
             self._end_line()
-        self._open = kind
+        self._open = None if text.endswith("\n") and (kind == "output" or self._said.count("```") % 2) else kind
         target = self._out if kind == "text" else self._trace
         _put(target, text if kind == "text" else self._style(text, "dim"))
 
@@ -141,6 +176,14 @@ def footer(result: RunResult[Any]) -> str:
     usage, steps = result.usage, len(result.steps)
     read = f"{usage.input_tokens:,} → {usage.output_tokens:,} tokens" if usage.total_tokens else "tokens not counted"
     return f"{steps} step{'s' if steps != 1 else ''} · {read} · {result.metadata.seconds:.2f} s"
+
+
+def _outcome(execution: Execution) -> tuple[str, str]:
+    """How a block of code ended, in one line, and its style."""
+    seconds = f" ({execution.seconds:.2f} s)"
+    if execution.error is not None:
+        return f"✗ {_short(str(execution.error))}{seconds}", "red"
+    return (f"= {_short(execution.repr)}{seconds}" if execution.repr is not None else f"✓ ran{seconds}"), "green"
 
 
 def _short(text: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Collection
+from typing import Protocol, TypeVar, runtime_checkable
 
 T = TypeVar("T")
 
@@ -17,6 +17,15 @@ class Effects(Protocol):
 
     def step(self, key: str, call: Callable[[], Awaitable[T]]) -> Awaitable[T]:
         """The result of `call()`, made now or remembered under `key`; usually an `async def`."""
+        ...
+
+
+@runtime_checkable
+class Journal(Effects, Protocol):
+    """Effects that remember: what was recorded is answered, also in another process."""
+
+    def recorded(self, prefix: str) -> Collection[str]:
+        """The keys that begin so and are answered without a call."""
         ...
 
 

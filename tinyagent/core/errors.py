@@ -13,6 +13,9 @@ TinyAgentError
     │   ├── TokenLimitReached
     │   └── TimeLimitReached      (also a TimeoutError)
     ├── FatalToolError            raised by a tool to end the run
+    ├── SandboxError              the sandbox that runs the model's code failed
+    │   ├── SandboxUnavailableError  it cannot lock itself here (also a ConfigurationError)
+    │   └── ReplayError           a block that was run again did not do what is recorded of it
     └── ModelError                `.status`, `.retryable`, `.retry_after`, `.partial`
         ├── MissingCredentialsError  no API key and no base URL (also a ConfigurationError)
         ├── ModelConnectionError  nothing listens, reset, no such host
@@ -116,6 +119,18 @@ class TimeLimitReached(RunLimitError, TimeoutError):
 
 class FatalToolError(RunError):
     """Raise this in a tool to end the run instead of telling the model."""
+
+
+class SandboxError(RunError):
+    """The sandbox that runs the model's code failed. Errors of the code itself are told to the model instead."""
+
+
+class SandboxUnavailableError(ConfigurationError, SandboxError):
+    """The sandbox cannot run on this machine; the text says why, and what to use instead."""
+
+
+class ReplayError(SandboxError):
+    """A block that was run again with its recorded answers took another way; nothing was called on a guess."""
 
 
 class ModelError(RunError):

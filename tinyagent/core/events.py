@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.execution import Execution
 from tinyagent.core.jsonable import adapter, to_data
 from tinyagent.core.messages import Call
 from tinyagent.core.result import Observation, RunResult, Step
@@ -89,6 +90,37 @@ class ToolFinished(Event):
 
     type: ClassVar[str] = "tool_finished"
     observation: Observation
+
+
+@dataclass(frozen=True, slots=True)
+class CodeStarted(Event):
+    """A block of code starts to run.
+
+    Attributes:
+        number: Counts the blocks of a run, from 1.
+        code: The block, as far as it has been written; more may follow while it runs.
+    """
+
+    type: ClassVar[str] = "code_started"
+    number: int
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class CodeOutput(Event):
+    """The running block printed something."""
+
+    type: ClassVar[str] = "code_output"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CodeFinished(Event):
+    """A block of code has run: to its end, or until an error that the model is told."""
+
+    type: ClassVar[str] = "code_finished"
+    number: int
+    execution: Execution
 
 
 @dataclass(frozen=True, slots=True)

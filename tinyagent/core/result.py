@@ -6,34 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
+from tinyagent.core.execution import Execution, Observation
 from tinyagent.core.jsonable import adapter, to_data
-from tinyagent.core.messages import Assistant, Call, Message
+from tinyagent.core.messages import Assistant, Message
 from tinyagent.core.usage import Usage
+
+__all__ = ["Execution", "Metadata", "Observation", "RunResult", "State", "Step"]
 
 Output = TypeVar("Output")
 
 #: How a run ended: with an answer; with an answer that the token limit cut; with the answer asked for when the
 #: steps were used up; with an error; by cancellation. `running` while it has not.
 State: TypeAlias = Literal["running", "success", "cut", "step_limit_reached", "failed", "cancelled"]
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """What one call gave.
-
-    Attributes:
-        call: The call.
-        text: The whole text of the value or error; what the model read may be cut shorter.
-        value: The object that the tool returned; `None` after an error.
-        error: `Type: message` when the call failed, else `None`.
-        seconds: How long the call took, waiting for a thread and retries included; 0 when it did not run.
-    """
-
-    call: Call
-    text: str
-    value: Any = None
-    error: str | None = None
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +28,7 @@ class Step:
         number: From 1.
         reply: What the model wrote.
         observations: One for each call, in call order.
+        executions: One for each block of code that ran.
         finish_reason: As the server sent it.
         usage: What this step used.
         seconds: Its wall time.
@@ -55,6 +40,7 @@ class Step:
     finish_reason: str | None = None
     usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0
+    executions: tuple[Execution, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

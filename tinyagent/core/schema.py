@@ -9,7 +9,7 @@ import inspect
 import json
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 from tinyagent.core.context import Context
@@ -56,6 +56,7 @@ class Signature:
         context: Name of the hidden `Context` parameter, if there is one.
         context_index: Where it stands among the positional-only arguments; `None` when it goes by name.
         open_ended: The function takes `**kwargs`; `extra` checks their values where they are annotated.
+        hints: The annotations, resolved; `return` is what it returns.
     """
 
     parameters: Mapping[str, Parameter]
@@ -65,6 +66,7 @@ class Signature:
     context_index: int | None = None
     open_ended: bool = False
     extra: TypeAdapter[Any] | None = None
+    hints: Mapping[str, Any] = field(default_factory=dict)
 
     def validate(
         self, tool: str, arguments: Mapping[str, Any], context: Context[Any] | None = None
@@ -180,7 +182,7 @@ def describe(function: Callable[..., Any], name: str, local_names: Mapping[str, 
     description, documented = documentation_of(function)
     schema = _schema(parameters, described, documented)
     schema["additionalProperties"] = schema["properties"].pop(_EXTRA, open_ended)
-    return Signature(parameters, schema, description, context, context_index, open_ended, extra)
+    return Signature(parameters, schema, description, context, context_index, open_ended, extra, hints)
 
 
 def _visible(function: Callable[..., Any], name: str) -> list[inspect.Parameter]:

@@ -30,9 +30,16 @@ class Sink(Protocol):
         """A retry, or something the person should know."""
         ...
 
+    @property
+    def committed(self) -> bool:
+        """Whether part of the reply has been acted on already, so that it cannot be asked for again."""
+        ...
+
 
 class NullSink:
     """A sink that hears nothing."""
+
+    committed = False
 
     def text(self, delta: str) -> None:
         """Ignore text."""

@@ -27,8 +27,8 @@ async def with_retries(
 ) -> Reply:
     """The first reply of `attempt`, which is called at most `max_retries` times more.
 
-    A failure after complete calls is not retried here: they may have run, and the run goes on with them. What
-    failed attempts cost is counted.
+    A failure after complete calls, or after code that has run, is not retried here: the run goes on from there.
+    What failed attempts cost is counted.
 
     Args:
         attempt: Makes one model call.
@@ -48,7 +48,8 @@ async def with_retries(
             if error.partial is not None:
                 spent = (spent or Usage()) + replace(error.partial.usage, requests=0)
                 error.partial = replace(error.partial, usage=spent)
-            if not error.retryable or number > max_retries or (error.partial and error.partial.calls):
+            acted = bool(error.partial and error.partial.calls) or getattr(sink, "committed", False)
+            if not error.retryable or number > max_retries or acted:
                 raise
             wait = backoff(number) if error.retry_after is None else error.retry_after
             if too_long := _too_long(wait, deadline):

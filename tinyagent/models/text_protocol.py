@@ -91,6 +91,12 @@ class TextProtocolSink:
         self.reasoning = sink.reasoning
         self.call = sink.call
         self.notice = sink.notice
+        self._sink = sink
+
+    @property
+    def committed(self) -> bool:
+        """As the sink says."""
+        return self._sink.committed
 
     def text(self, delta: str) -> None:
         """Ignored: `read_reply` tells the sink of the answer."""

@@ -1,0 +1,163 @@
+"""What a code agent tells its model: how to work, its tools, its sandbox, and what its blocks gave."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from tinyagent import Call, Observation
+from tinyagent.agents.code import FINAL_ANSWER, TinyCodeAgent
+from tinyagent.agents.code_prompt import code_prompt, cut_middle, report
+from tinyagent.core.execution import CodeError, Execution, Opaque
+from tinyagent.core.tool import Tool
+from tinyagent.sandbox.base import Capabilities
+from tinyagent.sandbox.inprocess import PythonExecutor
+from tinyagent.sandbox.process import ProcessSandbox
+from tinyagent.testing import ScriptedModel
+
+FULL = Capabilities(full_python=True, isolated=True, async_tools=True, concurrent_tools=True, replay=True)
+
+
+def add(a: int, b: int = 2) -> int:
+    """Add two numbers."""
+
+
+async def fetch(url: str) -> str:
+    """Fetch a page."""
+
+
+def prompt(*tools, capabilities=FULL, instructions=""):
+    return code_prompt([*map(Tool, tools), FINAL_ANSWER], capabilities, instructions)
+
+
+# ---- the prompt
+
+
+def test_the_prompt_shows_every_tool_and_how_to_answer():
+    text = prompt(add, fetch)
+    assert 'def add(a: int, b: int = 2) -> int:\n    """Add two numbers."""' in text
+    assert 'async def fetch(url: str) -> str:\n    """Fetch a page."""' in text
+    assert "def final_answer(value: Any) -> Any:" in text
+    assert "call `final_answer(answer)` in the code: that ends the task" in text
+
+
+def test_gather_is_taught_where_there_are_async_tools():
+    assert "asyncio.gather(fetch(a), fetch(b))" in prompt(add, fetch)
+    assert "gather" not in prompt(add)
+    assert "gather" not in prompt(fetch, capabilities=dataclasses.replace(FULL, async_tools=False))
+
+
+def test_what_the_sandbox_has_and_lacks_is_told():
+    text = prompt(
+        add, capabilities=dataclasses.replace(FULL, packages=("numpy", "pandas"), notes=("No fun.", "No sun."))
+    )
+    assert "Importable: the standard library, numpy, pandas and nothing else." in text
+    assert "\n- No fun.\n- No sun." in text
+    assert "Importable" not in prompt(add, capabilities=dataclasses.replace(FULL, full_python=False))
+
+
+def test_ones_own_instructions_come_last():
+    assert prompt(add, instructions="Be brief.").endswith("\n\nBe brief.")
+    assert prompt(add, instructions="Use {braces} and %s.").endswith("\n\nUse {braces} and %s.")
+
+
+def test_braces_in_tools_do_no_harm():
+    def render(template: str = "{name}") -> str:
+        """Fill {name} in: {0} {}."""
+
+    text = prompt(render)
+    assert "def render(template: str = '{name}') -> str:" in text
+    assert "Fill {name} in: {0} {}." in text
+
+
+def test_an_agent_tells_what_its_sandbox_says():
+    model = ScriptedModel([])
+    text = TinyCodeAgent([add], model=model, sandbox=ProcessSandbox(preload=["json"])).instructions
+    assert "There is no network" in text
+    assert "the standard library, json and nothing else" in text
+    assert "Only these modules can be imported" in TinyCodeAgent(model=model, sandbox=PythonExecutor()).instructions
+
+
+# ---- the report
+
+
+def seen(name, text="ok", error=None, **arguments):
+    return Observation(Call(name, arguments), text, text, error=error)
+
+
+def test_a_block_is_told_by_its_output_and_its_value():
+    assert report([Execution("x")], None) == "It ran, and printed nothing."
+    assert report([Execution("x", stdout="a\n\nb\n\n")], None) == "Output:\na\n\nb"
+    assert report([Execution("x", value=5, repr="5", stdout="a\n")], None) == "Output:\na\nValue:\n5"
+    assert report([Execution("x", repr="''", value="")], None) == "Value:\n''"
+
+
+def test_an_error_is_told_with_the_calls_and_the_names():
+    error = CodeError("ValueError", "no", "Traceback ...\nValueError: no\n", 2, names=("a", "b"))
+    calls = (seen("add", "3", a=1, b=2), seen("fetch", error="OSError: gone", url="u"))
+    assert report([Execution("x", error=error, calls=calls)], None) == (
+        "Error:\nTraceback ...\nValueError: no\n"
+        "Calls that this block had made:\n- add(a=1, b=2) returned 3\n- fetch(url='u') failed: OSError: gone\n"
+        "Names that are defined: a, b."
+    )
+
+
+def test_an_error_without_a_traceback_is_told_by_its_text():
+    assert report([Execution("x", error=CodeError("SandboxLost", "it died"))], None) == "Error:\nSandboxLost: it died"
+
+
+def test_what_is_gone_is_told():
+    lost = CodeError("SandboxLost", "it died", names=("a",), lost=True)
+    assert report([Execution("x", error=lost)], None).endswith("\nGone with it: a.")
+    lost = CodeError("SandboxLost", "it died", lost=True)
+    assert report([Execution("x", error=lost)], None).endswith("\nGone with it: nothing that had a name.")
+
+
+def test_a_time_limit_is_told_beside_the_place_where_it_struck():
+    error = CodeError(
+        "TimeoutError", "it ran longer than 1 s and was interrupted", "Traceback ...\nKeyboardInterrupt\n"
+    )
+    text = report([Execution("x", error=error, interrupted=True)], None)
+    assert "KeyboardInterrupt\nTimeoutError: it ran longer than 1 s and was interrupted" in text
+
+
+def test_dropped_output_and_opaque_values_are_told():
+    assert "(1,234 further characters of output were dropped)" in report(
+        [Execution("x", stdout="a", truncated=1234)], None
+    )
+    opaque = Execution("x", value=Opaque("<thing>", "Thing"), repr="<thing>")
+    assert "(a Thing; only plain data can be an answer or an argument)" in report([opaque], None)
+
+
+def test_several_blocks_are_numbered_and_notes_come_last():
+    text = report([Execution("x"), Execution("y", repr="5")], None, ["Mind this."])
+    assert text == "Block 1 of 2:\nIt ran, and printed nothing.\n\nBlock 2 of 2:\nValue:\n5\n\nMind this."
+    assert report([], None, ["Only this."]) == "Only this."
+
+
+@pytest.mark.parametrize("length", [0, 1, 99, 100])
+def test_a_text_that_fits_is_not_cut(length):
+    assert cut_middle("x" * length, 100) == "x" * length
+    assert cut_middle("x" * length, None) == "x" * length
+
+
+@pytest.mark.parametrize("longest", [1, 2, 3, 10, 11, 99])
+def test_a_long_text_is_cut_in_the_middle_with_a_notice(longest):
+    text = "".join(chr(0x4E00 + number) for number in range(100))
+    shown = cut_middle(text, longest)
+    first, notice, last = shown.split("\n")
+    assert text.startswith(first)
+    assert text.endswith(last)
+    assert len(first) + len(last) <= longest
+    missing = 100 - len(first) - len(last)
+    assert notice == f"... ({missing} of 100 characters are not shown)"
+
+
+def test_each_part_of_a_report_is_cut_by_itself():
+    error = CodeError("E", "m", "t" * 500, names=("n",))
+    calls = tuple(seen("add", "3", a=number) for number in range(100))
+    text = report([Execution("x", stdout="o" * 500, error=error, calls=calls)], 100)
+    assert text.count("characters are not shown") == 3
+    assert len(text) < 700
+    assert text.endswith("Names that are defined: n.")

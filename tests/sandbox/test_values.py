@@ -1,0 +1,1056 @@
+"""Values and frames: what crosses exactly, what as something simpler, and that nothing malformed gets through."""
+
+# Naive moments are values too.
+# ruff: noqa: DTZ001, DTZ901
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import fractions
+import gc
+import ipaddress
+import json
+import math
+import pathlib
+import random
+import threading
+import types
+import uuid
+from typing import NamedTuple, TypedDict
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings, strategies as st
+from pydantic import BaseModel
+
+from tinyagent.core.opaque import Opaque
+from tinyagent.sandbox import values
+from tinyagent.sandbox.values import (
+    DEEPEST,
+    LONGEST_DECIMAL,
+    LONGEST_FRACTION,
+    LONGEST_INT,
+    LONGEST_TEXT,
+    MAX_CONTAINERS,
+    MAX_FRAME,
+    MOST_COLLISIONS,
+    FrameBuffer,
+    FrameError,
+    Record,
+    TooLargeError,
+    decode_frame,
+    encode_frame,
+    opaque,
+    pack,
+)
+
+#: Distinct whole numbers of one hash.
+SAME_HASH = (1 << 61) - 1
+
+
+def crossed(value, *, records=False):
+    """The value after its way through a frame."""
+    return decode_frame(encode_frame({"v": pack(value, records=records)})[4:])["v"]
+
+
+def decoded(data):
+    """What becomes of tagged JSON."""
+    return decode_frame(json.dumps({"v": data}).encode())["v"]
+
+
+def canonical(value):
+    """Equal for values of the same types and content, NaN and -0.0 included."""
+    kind = type(value).__name__
+    match value:
+        case dict():
+            return kind, tuple((canonical(key), canonical(part)) for key, part in value.items())
+        case list() | tuple():
+            return kind, tuple(map(canonical, value))
+        case set() | frozenset():
+            return kind, tuple(sorted((canonical(part) for part in value), key=repr))
+        case dt.datetime() | dt.time():
+            return kind, value.isoformat(), value.fold
+        case Opaque():
+            return kind, str(value), value.type
+        case int():
+            return kind, hex(value)
+    return kind, repr(value)
+
+
+def same(one, other):
+    return canonical(one) == canonical(other)
+
+
+# ---- what crosses exactly
+
+
+def no_pairs(text):
+    """Without half characters that JSON would put together (see the test of pairs)."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass") == text
+
+
+DAY = 24 * 3600
+#: Whole seconds: CPython 3.11 reads back offsets below one second as none.
+zones = st.none() | st.builds(lambda s: dt.timezone(dt.timedelta(seconds=s)), st.integers(1 - DAY, DAY - 1))
+folds = st.integers(0, 1)
+texts = st.text(st.characters(exclude_categories=()), max_size=10).filter(no_pairs)
+small = st.integers(-(2**70), 2**70)
+huge = st.builds(
+    lambda bits, sign: sign * ((1 << bits) - 1), st.integers(63, 4 * LONGEST_INT), st.sampled_from([1, -1])
+)
+hashable_leaves = (
+    st.none()
+    | st.booleans()
+    | small
+    | huge
+    | st.floats()
+    | texts
+    | st.binary(max_size=20)
+    | st.complex_numbers(allow_nan=True)
+    | st.builds(range, small, small, small.filter(bool))
+    | st.builds(lambda moment, fold: moment.replace(fold=fold), st.datetimes(timezones=zones), folds)
+    | st.builds(lambda moment, zone, fold: moment.replace(tzinfo=zone, fold=fold), st.times(), zones, folds)
+    | st.dates()
+    | st.timedeltas()
+    | st.decimals().filter(lambda number: not number.is_snan())
+    | st.fractions()
+    | st.uuids()
+    | st.builds(pathlib.PurePosixPath, texts)
+    | st.builds(Opaque, texts, st.text(max_size=5))
+)
+hashables = st.recursive(
+    hashable_leaves,
+    lambda parts: st.lists(parts, max_size=4).map(tuple) | st.frozensets(parts, max_size=4),
+    max_leaves=8,
+)
+leaves = hashable_leaves | st.builds(bytearray, st.binary(max_size=20)) | st.just(decimal.Decimal("sNaN12"))
+exact = st.recursive(
+    leaves,
+    lambda parts: (
+        st.lists(parts, max_size=4)
+        | st.lists(parts, max_size=4).map(tuple)
+        | st.dictionaries(st.text(max_size=5) | st.just("!"), parts, max_size=4)
+        | st.dictionaries(hashables, parts, max_size=4)
+        | st.sets(hashables, max_size=4)
+        | st.frozensets(hashables, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+@pytest.mark.timeout(120)
+@settings(max_examples=150, deadline=None, database=None)
+@given(exact, st.booleans())
+def test_exact_types_cross_as_they_are(value, records):
+    assert same(crossed(value, records=records), value)
+
+
+@settings(max_examples=200, deadline=None, database=None)
+@given(leaves, st.booleans())
+def test_nothing_of_an_exact_value_crosses_as_its_text(value, records):
+    noted = []
+    pack([value], records=records, opaque=noted)
+    assert noted == (["Opaque"] if noted and isinstance(value, Opaque) else [])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        -0.0,
+        2**63 - 1,
+        2**63,
+        -(2**63),
+        -(2**63) - 1,
+        complex(-0.0, math.nan),
+        dt.datetime.max,
+        dt.datetime.min,
+        dt.timedelta.max,
+        dt.timedelta.min,
+        dt.time(1, 2, 3, 4, dt.timezone(dt.timedelta(seconds=-1)), fold=1),
+        decimal.Decimal("-0E+5"),
+        decimal.Decimal("1e999999999"),
+        decimal.Decimal("-NaN3"),
+        range(5, -(2**100), -7),
+        pathlib.PurePosixPath(),
+        "\ud800",
+        "\udfff\ud800",
+        {"!": "tuple", "v": [1]},
+        {"!": None},
+        {("a", 1): {None: {frozenset({1}): b"x"}}},
+        {1.5: 1, None: 2, True: 3},
+        [[[]], (), set(), frozenset(), {}],
+        uuid.UUID(int=0),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("records", [False, True], ids=["plain", "records"])
+def test_corners_cross_as_they_are(value, records):
+    assert same(crossed(value, records=records), value)
+
+
+@pytest.mark.xfail(reason="json.dumps and json.loads make one character of two halves in a row")
+def test_half_characters_in_a_row_stay_two():
+    assert crossed("\ud83d\ude00") == "\ud83d\ude00"
+
+
+def test_the_order_of_a_dict_is_kept():
+    value = {str(number): number for number in range(50, 0, -1)}
+    assert list(crossed(value)) == list(value)
+    mixed = {number if number % 2 else (number,): 1 for number in range(50, 0, -1)}
+    assert list(crossed(mixed)) == list(mixed)
+
+
+def test_a_moment_keeps_its_offset_but_not_the_name_of_its_zone():
+    from zoneinfo import ZoneInfo
+
+    moment = dt.datetime(2024, 7, 1, 12, tzinfo=ZoneInfo("Europe/Oslo"))
+    found = crossed(moment)
+    assert found == moment
+    assert found.tzinfo == dt.timezone(dt.timedelta(hours=2))
+
+
+def test_a_part_that_is_there_twice_arrives_twice():
+    part = [1]
+    assert crossed([part, part, {"a": part}]) == [[1], [1], {"a": [1]}]
+
+
+# ---- what crosses as something simpler
+
+
+class Point(NamedTuple):
+    x: int
+    y: list[int]
+
+
+@dataclasses.dataclass
+class Place:
+    name: str
+    at: Point
+    secret: dataclasses.InitVar[int] = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen:
+    x: int
+
+
+@dataclasses.dataclass(slots=True)
+class Slotted:
+    x: int
+
+
+class Model(BaseModel):
+    name: str
+    inner: Slotted | None = None
+
+
+class Typed(TypedDict):
+    a: int
+
+
+class Color(enum.Enum):
+    RED = ("r", 1)
+
+
+class Number(enum.IntEnum):
+    ONE = 1
+
+
+class Word(enum.StrEnum):
+    ONE = "one"
+
+
+class Bits(enum.Flag):
+    A = 1
+    B = 2
+
+
+def kind_of(base):
+    """A subclass that has nothing of its own."""
+    return type(f"My{base.__name__}", (base,), {})
+
+
+SIMPLER = {
+    "typed dict": (Typed(a=1), {"a": 1}),
+    "enum": (Color.RED, ("r", 1)),
+    "int enum": (Number.ONE, 1),
+    "str enum": (Word.ONE, "one"),
+    "flag": (Bits.A | Bits.B, 3),
+    "enum as a key": ({Number.ONE: 1, Color.RED: 2}, {1: 1, ("r", 1): 2}),
+    "Counter": (collections.Counter("aab"), {"a": 2, "b": 1}),
+    "defaultdict": (collections.defaultdict(list, a=[1]), {"a": [1]}),
+    "OrderedDict": (collections.OrderedDict(b=1, a=2), {"b": 1, "a": 2}),
+    "deque": (collections.deque([1, [2]], maxlen=5), [1, [2]]),
+    "str": (kind_of(str)("x"), "x"),
+    "int": (kind_of(int)(7), 7),
+    "large int": (kind_of(int)(7**200), 7**200),
+    "float": (kind_of(float)(1.5), 1.5),
+    "nan": (kind_of(float)("inf"), math.inf),
+    "complex": (kind_of(complex)(1, 2), 1 + 2j),
+    "bytes": (kind_of(bytes)(b"x"), b"x"),
+    "bytearray": (kind_of(bytearray)(b"x"), bytearray(b"x")),
+    "memoryview": (memoryview(b"abc")[1:], b"bc"),
+    "list": (kind_of(list)([1, (2,)]), [1, (2,)]),
+    "tuple": (kind_of(tuple)([1, [2]]), (1, [2])),
+    "dict": (kind_of(dict)({1: 2}), {1: 2}),
+    "set": (kind_of(set)({1}), {1}),
+    "frozenset": (kind_of(frozenset)({1}), frozenset({1})),
+    "path": (pathlib.Path("/a/b"), pathlib.PurePosixPath("/a/b")),
+    "path of Windows": (pathlib.PureWindowsPath("C:\\a\\b"), pathlib.PurePosixPath("C:/a/b")),
+    "keys of their own kind": ({kind_of(str)("x"): 1, kind_of(int)(2): 3}, {"x": 1, 2: 3}),
+    "bytes as a key": ({memoryview(b"x"): 1}, {b"x": 1}),
+}
+
+
+@pytest.mark.parametrize("name", SIMPLER)
+@pytest.mark.parametrize("records", [False, True], ids=["plain", "records"])
+def test_relatives_of_simple_types_cross_as_those(name, records):
+    value, expected = SIMPLER[name]
+    noted = []
+    assert same(decoded(pack(value, records=records, opaque=noted)), expected)
+    assert noted == []
+
+
+FIELDS = {
+    "named tuple": (Point(1, [2]), {"x": 1, "y": [2]}),
+    "dataclass": (Place("Oslo", Point(1, []), 4), {"name": "Oslo", "at": {"x": 1, "y": []}}),
+    "frozen dataclass": (Frozen(1), {"x": 1}),
+    "dataclass with slots": (Slotted(1), {"x": 1}),
+    "pydantic model": (Model(name="m", inner=Slotted(2)), {"name": "m", "inner": {"x": 2}}),
+    "untyped named tuple": (collections.namedtuple("Pair", "a b")(1, 2), {"a": 1, "b": 2}),
+}
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_what_has_fields_crosses_as_a_dict_from_the_sandbox(name):
+    value, expected = FIELDS[name]
+    assert same(crossed([value]), [expected])
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_what_has_fields_crosses_as_a_record_to_the_sandbox(name):
+    value, expected = FIELDS[name]
+    found = crossed(value, records=True)
+    assert type(found) is Record
+    assert found == expected
+    for field, part in expected.items():
+        assert getattr(found, field) == found[field] == part
+    assert same(crossed(found), expected)
+
+
+def test_a_record_says_what_fields_it_has():
+    with pytest.raises(AttributeError, match=r"no field 'z'; it has: x, y"):
+        Record(x=1, y=2).z
+
+
+def test_a_field_named_like_the_tags_value_is_kept():
+    made = dataclasses.make_dataclass("Odd", ["v", "type"])(1, 2)
+    assert crossed(made, records=True) == {"v": 1, "type": 2}
+
+
+def hashable(base):
+    """A subclass that can be a key, though its base cannot."""
+    return type(f"Hashable{base.__name__}", (base,), {"__hash__": lambda self: 7})
+
+
+HASHABLE_IN_THE_SANDBOX = {
+    "list": hashable(list)([1]),
+    "dict": hashable(dict)(a=1),
+    "dict with other keys": hashable(dict)({1: 2}),
+    "set": hashable(set)({1}),
+    "bytearray": hashable(bytearray)(b"x"),
+    "frozen dataclass": Frozen(1),
+    "tuple of one": (1, Frozen(2)),
+    "frozenset of one": frozenset({Frozen(3)}),
+    "named tuple": collections.namedtuple("Pair", "a b")(1, 2),
+    "deep": (1, (2, (3, frozenset({(Frozen(4),)})))),
+}
+
+
+@pytest.mark.parametrize("name", HASHABLE_IN_THE_SANDBOX)
+@pytest.mark.parametrize("records", [False, True], ids=["plain", "records"])
+def test_keys_that_would_lose_their_hash_cross_as_text(name, records):
+    key = HASHABLE_IN_THE_SANDBOX[name]
+    noted = []
+    for value in ({key}, frozenset({key})):
+        (found,) = decoded(pack(value, records=records, opaque=noted))
+        assert hash(found) is not None
+    assert noted
+    assert list(crossed({key: "v"}, records=records).values()) == ["v"]
+    assert list(crossed({1: "v", key: {key: "w"}}, records=records)) == [1, next(iter(crossed({key}, records=records)))]
+
+
+# ---- numpy and pandas
+
+SCIENTIFIC = {
+    "array": (np.arange(3), [0, 1, 2]),
+    "matrix": (np.ones((2, 2)), [[1.0, 1.0], [1.0, 1.0]]),
+    "no dimension": (np.array(5), 5),
+    "float64": (np.float64(1.5), 1.5),
+    "float32": (np.float32(0.5), 0.5),
+    "int64": (np.int64(2**62), 2**62),
+    "uint64": (np.uint64(2**64 - 1), 2**64 - 1),
+    "bool": (np.bool_(True), True),
+    "nan": (np.float64("nan"), math.nan),
+    "str": (np.str_("x"), "x"),
+    "bytes": (np.bytes_(b"x"), b"x"),
+    "complex": (np.complex128(1 + 2j), 1 + 2j),
+    "moment": (np.datetime64("2024-05-06T07:08"), dt.datetime(2024, 5, 6, 7, 8)),
+    "span": (np.timedelta64(5, "s"), dt.timedelta(seconds=5)),
+    "objects": (np.array([1, "x", None], dtype=object), [1, "x", None]),
+    "masked": (np.ma.masked_array([1, 2], [False, True]), [1, None]),
+    "record": (np.array([(1, 2.5)], dtype=[("a", int), ("b", float)]), [(1, 2.5)]),
+    "empty": (np.array([]), []),
+    "as key": ({np.int64(1): np.float64(2)}, {1: 2.0}),
+    "frame": (pd.DataFrame({"a": [1, 2], "b": ["x", 2.5]}), [{"a": 1, "b": "x"}, {"a": 2, "b": 2.5}]),
+    "frame of other names": (pd.DataFrame({1: [0.5]}), [{1: 0.5}]),
+    "series": (pd.Series([1, 2], index=["a", "b"]), {"a": 1, "b": 2}),
+    "series of moments": (
+        pd.Series([pd.Timestamp("2024-01-02")]),
+        {0: dt.datetime(2024, 1, 2)},
+    ),
+    "grouped": (pd.DataFrame({"a": [1], "b": [2]}).groupby(["a", "b"]).size(), {(1, 2): 1}),
+    "Timestamp": (pd.Timestamp("2024-05-06 07:08"), dt.datetime(2024, 5, 6, 7, 8)),
+    "NaT": (pd.NaT, None),
+    "NA": (pd.NA, None),
+    "index": (pd.Index([1, 2]), [1, 2]),
+    "index of moments": (pd.DatetimeIndex(["2024-01-02"]), [dt.datetime(2024, 1, 2)]),
+    "pairs": (pd.MultiIndex.from_tuples([(1, "a")]), [(1, "a")]),
+    "categories": (pd.Categorical(["a", "b"]), ["a", "b"]),
+    "extension array": (pd.array([1, None], dtype="Int64"), [1, None]),
+}
+
+
+@pytest.mark.parametrize("name", SCIENTIFIC)
+@pytest.mark.parametrize("records", [False, True], ids=["plain", "records"])
+def test_values_of_numpy_and_pandas_cross_as_plain_data(name, records):
+    value, expected = SCIENTIFIC[name]
+    if isinstance(expected, float) and math.isnan(expected):
+        assert math.isnan(crossed(value, records=records))
+    else:
+        found = crossed([value], records=records)[0]
+        assert found == expected
+        assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize(
+    "value", [np.longdouble(1.5), pd.Interval(1, 2), pd.Period("2024-01"), pd.offsets.Day(2), np.dtype(int)], ids=repr
+)
+def test_others_of_numpy_and_pandas_cross_as_their_text(value):
+    found = crossed(value)
+    assert isinstance(found, Opaque)
+    assert found == repr(value)
+
+
+@pytest.mark.xfail(reason="pandas.Timedelta is not looked for in _scientific")
+def test_a_timedelta_of_pandas_crosses_as_one():
+    assert same(crossed(pd.Timedelta(5, "s")), dt.timedelta(seconds=5))
+
+
+@pytest.mark.xfail(reason="numpy gives whole numbers for datetime64 of nanoseconds")
+def test_moments_of_nanoseconds_cross_as_moments():
+    assert crossed(np.array(["2024-01-02"], dtype="datetime64[ns]")) == [dt.datetime(2024, 1, 2)]
+
+
+# ---- what crosses as its text
+
+
+class Unprintable:
+    def __repr__(self):
+        raise RuntimeError("no")
+
+
+class Secretive:
+    def __getattr__(self, name):
+        raise ValueError(name)
+
+    def __repr__(self):
+        return "secret"
+
+
+class Modelled:
+    """Looks like a model of pydantic, and is none."""
+
+    def model_dump(self):
+        raise AssertionError
+
+    def __repr__(self):
+        return "modelled"
+
+
+Broken = dataclasses.make_dataclass("Broken", ["x"], repr=False)
+broken = Broken(1)
+del broken.x
+
+
+def generate():
+    yield 1
+
+
+TEXTS = {
+    "object": (threading.Lock(), "lock"),
+    "function": (crossed, "function"),
+    "lambda": (lambda: 1, "function"),
+    "class": (Point, "type"),
+    "enum class": (Color, "EnumType"),
+    "dataclass class": (Place, "type"),
+    "model class": (Model, "ModelMetaclass"),
+    "module": (json, "module"),
+    "generator": (generate(), "generator"),
+    "exception": (ValueError("x"), "ValueError"),
+    "ellipsis": (..., "ellipsis"),
+    "not implemented": (NotImplemented, "NotImplementedType"),
+    "iterator": (iter([1]), "list_iterator"),
+    "keys": ({"a": 1}.keys(), "dict_keys"),
+    "mapping": (types.MappingProxyType({}), "mappingproxy"),
+    "slice": (slice(1), "slice"),
+    "address": (ipaddress.ip_address("::1"), "IPv6Address"),
+    "secretive": (Secretive(), "Secretive"),
+    "modelled": (Modelled(), "Modelled"),
+    "decimal of its own kind": (kind_of(decimal.Decimal)("1.5"), "MyDecimal"),
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("records", [False, True], ids=["plain", "records"])
+def test_anything_else_crosses_as_its_text_with_its_type(name, records):
+    value, kind = TEXTS[name]
+    noted = []
+    found = decoded(pack([value, {1: value}], records=records, opaque=noted))
+    assert type(found[0]) is Opaque
+    assert (str(found[0]), found[0].type) == (repr(value), kind)
+    assert found[1] == {1: repr(value)}
+    assert noted == [kind, kind]
+
+
+def test_keys_that_cannot_cross_do_so_as_their_text():
+    lock = threading.Lock()
+    noted = []
+    found = decoded(pack({lock: 1, frozenset({lock}): 2, (lock,): 3}, opaque=noted))
+    assert found == {repr(lock): 1, frozenset({repr(lock)}): 2, (repr(lock),): 3}
+    assert noted == ["lock"] * 3
+
+
+@pytest.mark.parametrize("value", [Unprintable(), broken], ids=["repr fails", "a field is missing"])
+def test_what_cannot_be_looked_into_crosses_as_well(value):
+    found = crossed(value)
+    assert isinstance(found, Opaque)
+    assert type(value).__name__ in found
+
+
+def test_a_text_that_is_known_already_is_not_made_again():
+    found = decoded(pack(Unprintable(), text="as printed"))
+    assert (str(found), found.type) == ("as printed", "Unprintable")
+    inner = decoded(pack([Unprintable()], text="[...]"))
+    assert inner == ["<Unprintable>"]
+
+
+def test_a_text_that_came_across_goes_back_with_its_type():
+    there = crossed(threading.Lock())
+    back = crossed([there])[0]
+    assert (str(back), back.type) == (str(there), "lock")
+    assert opaque(Opaque("x" * (LONGEST_TEXT + 9), "T"))["v"] == "x" * (LONGEST_TEXT + 9)
+
+
+def test_long_texts_are_cut():
+    class Long:
+        def __init__(self, length):
+            self.length = length
+
+        def __repr__(self):
+            return "x" * self.length
+
+    assert crossed(Long(LONGEST_TEXT)) == "x" * LONGEST_TEXT
+    assert crossed(Long(LONGEST_TEXT + 1)) == "x" * LONGEST_TEXT + "..."
+    assert decoded(pack(Long(0), text="y" * (LONGEST_TEXT + 1))) == "y" * LONGEST_TEXT + "..."
+
+
+def test_an_exit_is_not_caught():
+    class Exits:
+        def __repr__(self):
+            raise SystemExit
+
+    with pytest.raises(SystemExit):
+        pack(Exits())
+
+
+# ---- cycles, depth, size
+
+
+def cycles():
+    a_list = [1]
+    a_list.append(a_list)
+    a_dict = {"a": 1}
+    a_dict["self"] = {"in": a_dict}
+    through = ([],)
+    through[0].append(through)
+    record = Place("Oslo", Point(1, []))
+    record.at.y.append(record)
+    a_deque = collections.deque()
+    a_deque.append(a_deque)
+    array = np.array([None], dtype=object)
+    array[0] = array
+    return {"list": a_list, "dict": a_dict, "tuple": through, "record": record, "deque": a_deque, "array": array}
+
+
+@pytest.mark.parametrize("name", cycles())
+@pytest.mark.parametrize("records", [False, True], ids=["plain", "records"])
+def test_cycles_end_in_a_text(name, records):
+    noted = []
+    found = decoded(pack(cycles()[name], records=records, opaque=noted))
+    assert "..." in repr(found) or "Opaque" in repr(noted) or noted
+    assert len(noted) == 1
+    assert not isinstance(found, Opaque)
+
+
+def nested(depth, make=lambda part: [part]):
+    value = 1
+    for _ in range(depth):
+        value = make(value)
+    return value
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda part: [part],
+        lambda part: (part,),
+        lambda part: {"a": part},
+        lambda part: {1: part},
+        lambda part: frozenset([part]),
+        lambda part: collections.deque([part]),
+        Slotted,
+    ],
+    ids=["list", "tuple", "dict", "pairs", "frozenset", "deque", "record"],
+)
+@pytest.mark.parametrize("records", [False, True], ids=["plain", "records"])
+def test_nesting_is_kept_down_to_a_depth_and_is_text_below(make, records):
+    levels = 1 if make(1).__class__ is not collections.deque else 2  # what is made of it counts as well
+    deepest = DEEPEST // levels
+    noted = []
+    decoded(pack(nested(deepest, make), records=records, opaque=noted))
+    assert noted == []
+    decoded(pack(nested(deepest + 1, make), records=records, opaque=noted))
+    assert len(noted) == 1
+    assert isinstance(decoded(pack(nested(50_000, make), records=records)), object)
+
+
+def test_a_value_that_doubles_at_every_level_is_refused(monkeypatch):
+    monkeypatch.setattr(values, "MAX_FRAME", 1 << 14)  # it would be refused at a megabyte as well, a while later
+    bomb = [1]
+    for _ in range(60):
+        bomb = [bomb, bomb]
+    pair = (1,)
+    for _ in range(60):
+        pair = Point(pair, pair)
+    for value in (bomb, pair):
+        with pytest.raises(TooLargeError, match="too large to cross the sandbox"):
+            pack(value)
+
+
+@pytest.mark.parametrize(
+    ("fits", "too_large"),
+    [
+        ("x" * MAX_FRAME, "x" * (MAX_FRAME + 1)),
+        (bytes(MAX_FRAME), bytes(MAX_FRAME + 1)),
+        (bytearray(MAX_FRAME), bytearray(MAX_FRAME + 1)),
+        ([None] * (MAX_FRAME // 2), [None] * (MAX_FRAME // 2 + 1)),
+        ((None,) * (MAX_FRAME // 2), (None,) * (MAX_FRAME // 2 + 1)),
+        (dict.fromkeys(range(MAX_FRAME // 4)), dict.fromkeys(range(MAX_FRAME // 4 + 1))),
+        (set(range(MAX_FRAME // 2)), set(range(MAX_FRAME // 2 + 1))),
+    ],
+    ids=["str", "bytes", "bytearray", "list", "tuple", "dict", "set"],
+)
+def test_parts_that_no_frame_could_hold_are_refused_before_they_are_written(fits, too_large):
+    pack(fits)
+    with pytest.raises(TooLargeError):
+        pack(too_large)
+    with pytest.raises(TooLargeError):
+        pack([{"a": [too_large]}])
+
+
+@pytest.mark.xfail(reason="pack checks each text by itself: 1,000 times one megabyte is written before it is refused")
+@pytest.mark.parametrize(
+    "value",
+    [
+        ["x" * 600_000] * 3,
+        [b"x" * 500_000] * 3,
+        [2 ** (4 * LONGEST_INT - 1)] * 100,
+        {"k" * 600_000: 1, "l" * 600_000: 2},
+    ],
+    ids=["texts", "bytes", "numbers", "keys"],
+)
+def test_the_parts_are_counted_together(value):
+    with pytest.raises(TooLargeError):
+        pack(value)
+
+
+@pytest.mark.xfail(reason="_scientific makes a list of everything before anything is counted", raises=MemoryError)
+def test_an_array_of_any_size_is_refused_without_being_copied():
+    with pytest.raises(TooLargeError):
+        pack(np.broadcast_to(np.int8(0), 10**15))
+
+
+def test_numbers_have_a_longest_length():
+    bits = 4 * LONGEST_INT
+    for value in (2**bits - 1, -(2**bits - 1)):
+        assert crossed(value) == value
+    for value in (2**bits, -(2**bits)):
+        assert crossed(value) == "<int>"
+    digits = "9" * LONGEST_DECIMAL
+    assert crossed(decimal.Decimal(digits)) == decimal.Decimal(digits)
+    assert isinstance(crossed(decimal.Decimal(digits + "9")), Opaque)
+    longest = 2 ** (4 * LONGEST_FRACTION) - 1
+    for value in (fractions.Fraction(-longest, longest - 1), fractions.Fraction(1, longest)):
+        assert crossed(value) == value
+    for value in (fractions.Fraction(longest + 1, longest), fractions.Fraction(longest, longest + 1)):
+        assert isinstance(crossed(value), Opaque)
+
+
+@pytest.mark.xfail(reason="written at any length, read up to 50 digits", raises=FrameError)
+@pytest.mark.parametrize(
+    "value", [range(10**100), range(0, 1, 10**100), range(-(10**100), 0)], ids=["stop", "step", "start"]
+)
+def test_a_range_of_any_length_crosses_in_some_way(value):
+    assert repr(crossed(value)) == repr(value)
+
+
+@pytest.mark.xfail(reason="_check_keys counts equal keys as collisions: the process is ended", raises=FrameError)
+def test_many_keys_of_one_text_cross():
+    class Named:
+        def __repr__(self):
+            return "named"
+
+    assert crossed({Named() for _ in range(MOST_COLLISIONS + 2)}) == {"named"}
+
+
+class NoZone(dt.tzinfo):
+    """A zone that does not know its offset."""
+
+    def __repr__(self):
+        return "NoZone()"
+
+
+@pytest.mark.xfail(reason="the writers of exact types may fail, and nobody catches it", raises=NotImplementedError)
+def test_a_moment_in_a_broken_zone_crosses_as_its_text():
+    moment = dt.datetime(2024, 1, 2, tzinfo=NoZone())
+    assert crossed(moment) == repr(moment)
+
+
+# ---- frames
+
+
+def body_of(size):
+    """A frame that takes `size` bytes with its length."""
+    return {"v": "x" * (size - 4 - len('{"v":""}'))}
+
+
+def test_a_frame_may_fill_a_megabyte_and_no_more():
+    written = encode_frame(body_of(MAX_FRAME))
+    assert len(written) == MAX_FRAME == 2**20
+    buffer = FrameBuffer()
+    buffer.add(written)
+    assert decode_frame(buffer.next()) == body_of(MAX_FRAME)
+    with pytest.raises(TooLargeError, match=r"1,048,573 of 1,048,576 bytes"):
+        encode_frame(body_of(MAX_FRAME + 1))
+    buffer = FrameBuffer()
+    buffer.add((MAX_FRAME - 3).to_bytes(4, "big"))
+    with pytest.raises(FrameError, match="a frame of 1,048,573 bytes"):
+        buffer.next()
+
+
+def test_a_frame_has_a_most_of_lists_and_objects():
+    fits = {"v": [[]] * (MAX_CONTAINERS - 2)}
+    assert decode_frame(encode_frame(fits)[4:]) == fits
+    with pytest.raises(TooLargeError, match="over 100,000 lists and dicts"):
+        encode_frame({"v": [[]] * (MAX_CONTAINERS - 1)})
+    with pytest.raises(FrameError, match="too many lists and objects"):
+        decode_frame(json.dumps({"v": [[]] * (MAX_CONTAINERS - 1)}).encode())
+    with pytest.raises(FrameError, match="too many lists and objects"):
+        decode_frame(b'{"v":[' + b"{}," * MAX_CONTAINERS + b"1]}")
+
+
+def test_numbers_that_json_has_not_are_refused_on_both_sides():
+    with pytest.raises(ValueError, match="Out of range"):
+        encode_frame({"v": math.nan})
+    for constant in ("NaN", "Infinity", "-Infinity"):
+        with pytest.raises(FrameError, match="no JSON"):
+            decode_frame(f'{{"v":{constant}}}'.encode())
+
+
+frames = st.lists(st.dictionaries(st.text("abc", max_size=3), texts | small, max_size=3), max_size=5)
+
+
+@settings(max_examples=200, deadline=None, database=None)
+@given(frames, st.randoms(use_true_random=False))
+def test_frames_are_found_in_whatever_pieces_they_come(sent, cut):
+    stream = b"".join(encode_frame(pack(frame)) for frame in sent)
+    places = sorted(cut.randrange(len(stream) + 1) for _ in range(cut.randrange(9)))
+    buffer, found = FrameBuffer(), []
+    for start, end in zip([0, *places], [*places, len(stream)], strict=True):
+        buffer.add(stream[start:end])
+        while (body := buffer.next()) is not None:
+            found.append(decode_frame(body))
+    assert list(map(canonical, found)) == list(map(canonical, sent))
+    assert buffer.next() is None
+
+
+#: Every tag, in one frame.
+EVERYTHING = {
+    "t": "done",
+    "id": 3,
+    "v": pack(
+        [
+            None,
+            1.5,
+            "tea \ud800 ü",
+            (1, {2: frozenset({3}), "!": {4}}),
+            b"bytes",
+            bytearray(b"x"),
+            1j,
+            math.inf,
+            2**80,
+            range(3),
+            dt.datetime(2024, 5, 6, tzinfo=dt.UTC),
+            dt.date(2024, 5, 6),
+            dt.time(7, 8),
+            dt.timedelta(1),
+            decimal.Decimal("1.5"),
+            fractions.Fraction(1, 3),
+            uuid.UUID(int=7),
+            pathlib.PurePosixPath("/a"),
+            Frozen(1),
+            threading.Lock(),
+        ],
+        records=True,
+    ),
+}
+
+
+def test_a_frame_cut_at_any_byte_is_no_frame():
+    written = encode_frame(EVERYTHING)
+    assert len(decode_frame(written[4:])["v"]) == 20
+    for end in range(len(written)):
+        buffer = FrameBuffer()
+        buffer.add(written[:end])
+        assert buffer.next() is None
+        with pytest.raises(FrameError):
+            decode_frame(written[4:end])
+
+
+def test_a_frame_with_any_byte_changed_is_a_frame_or_refused():
+    body, dice = encode_frame(EVERYTHING)[4:], random.Random(7)
+    refused = 0
+    for place in range(len(body)):
+        for byte in (0, 0x22, 0x7B, 0xFF, dice.randrange(256)):
+            try:
+                decode_frame(body[:place] + bytes([byte]) + body[place + 1 :])
+            except FrameError:
+                refused += 1
+    assert refused > len(body)
+
+
+@settings(max_examples=300, deadline=None, database=None)
+@given(st.binary(max_size=60))
+def test_noise_is_refused(data):
+    with pytest.raises(FrameError):
+        decode_frame(data + b"\xff")
+    buffer = FrameBuffer()
+    buffer.add(data)
+    try:
+        body = buffer.next()
+    except FrameError:
+        assert int.from_bytes(data[:4], "big") > MAX_FRAME - 4
+    else:
+        assert body is None or len(body) == int.from_bytes(data[:4], "big")
+
+
+# ---- malformed values
+
+MALFORMED = {
+    "unknown tag": {"!": "bomb", "v": 1},
+    "tag of a class": {"!": "object", "v": 1},
+    "number as tag": {"!": 1, "v": 1},
+    "list as tag": {"!": [], "v": 1},
+    "object as tag": {"!": {}, "v": 1},
+    "true as tag": {"!": True, "v": 1},
+    "set as tag": {"!": {"!": "set", "v": []}, "v": 1},
+    "text as tag": {"!": {"!": "text", "v": "bomb", "type": "T"}, "v": 1},
+    "no value": {"!": "int"},
+    "tuple of text": {"!": "tuple", "v": "ab"},
+    "tuple of an object": {"!": "tuple", "v": {"a": 1}},
+    "tuple of a tuple": {"!": "tuple", "v": {"!": "tuple", "v": []}},
+    "set of nothing": {"!": "set", "v": None},
+    "set of lists": {"!": "set", "v": [[1]]},
+    "set of dicts": {"!": "set", "v": [{}]},
+    "set of sets": {"!": "set", "v": [{"!": "set", "v": []}]},
+    "set of records": {"!": "frozenset", "v": [{"!": "record", "v": {}}]},
+    "set of a tuple with a list": {"!": "set", "v": [{"!": "tuple", "v": [[]]}]},
+    "dict of an object": {"!": "dict", "v": {"a": 1}},
+    "dict of no pairs": {"!": "dict", "v": [1]},
+    "dict of texts": {"!": "dict", "v": ["abc"]},
+    "dict of singles": {"!": "dict", "v": [[1]]},
+    "dict of triples": {"!": "dict", "v": [[1, 2, 3]]},
+    "dict with a list as key": {"!": "dict", "v": [[[], 1]]},
+    "int of a number": {"!": "int", "v": 5},
+    "int of nothing": {"!": "int", "v": ""},
+    "int of words": {"!": "int", "v": "seven"},
+    "int that is too large": {"!": "int", "v": "0x" + "f" * (LONGEST_INT + 2)},
+    "float of a number": {"!": "float", "v": 1.5},
+    "float of words": {"!": "float", "v": "x"},
+    "float of many digits": {"!": "float", "v": "1" * 41},
+    "complex of one": {"!": "complex", "v": ["1"]},
+    "complex of three": {"!": "complex", "v": ["1", "2", "3"]},
+    "complex of numbers": {"!": "complex", "v": [1, 2]},
+    "complex of text": {"!": "complex", "v": "1j"},
+    "bytes of a list": {"!": "bytes", "v": [1]},
+    "bytes with a wrong letter": {"!": "bytes", "v": "AA=A"},
+    "bytes with a space": {"!": "bytes", "v": "AA A"},
+    "bytes without an end": {"!": "bytes", "v": "AAA"},
+    "bytes of no ASCII": {"!": "bytearray", "v": "\u00fc\u00fc\u00fc\u00fc"},
+    "range of text": {"!": "range", "v": "3"},
+    "range of two": {"!": "range", "v": ["0x0", "0x1"]},
+    "range of four": {"!": "range", "v": ["0x0", "0x1", "0x1", "0x1"]},
+    "range without a step": {"!": "range", "v": ["0x0", "0x1", "0x0"]},
+    "range of numbers": {"!": "range", "v": [0, 1, 1]},
+    "range too large": {"!": "range", "v": ["0x0", "0x" + "f" * 60, "0x1"]},
+    "date of words": {"!": "date", "v": "today"},
+    "date that is none": {"!": "date", "v": "2024-02-30"},
+    "date of a number": {"!": "date", "v": 1},
+    "moment without a fold": {"!": "datetime", "v": "2024-05-06"},
+    "moment with a wrong fold": {"!": "datetime", "v": "2024-05-06", "fold": 2},
+    "moment with a fold of a fraction": {"!": "datetime", "v": "2024-05-06", "fold": 1.0},
+    "moment with a list as fold": {"!": "datetime", "v": "2024-05-06", "fold": []},
+    "moment of words": {"!": "datetime", "v": "now", "fold": 0},
+    "moment of a number": {"!": "datetime", "v": 0, "fold": 0},
+    "moment in an impossible zone": {"!": "datetime", "v": "2024-05-06T00:00:00+99:00", "fold": 0},
+    "time of words": {"!": "time", "v": "noon", "fold": 0},
+    "time of a number": {"!": "time", "v": 12, "fold": 0},
+    "span of two": {"!": "timedelta", "v": [1, 2]},
+    "span of four": {"!": "timedelta", "v": [1, 2, 3, 4]},
+    "span of text": {"!": "timedelta", "v": "123"},
+    "span of fractions": {"!": "timedelta", "v": [1, 2.5, 3]},
+    "span with true": {"!": "timedelta", "v": [True, 0, 0]},
+    "span too long": {"!": "timedelta", "v": [10**10, 0, 0]},
+    "span far too long": {"!": "timedelta", "v": [10**100, 0, 0]},
+    "decimal of a number": {"!": "Decimal", "v": 1},
+    "decimal of words": {"!": "Decimal", "v": "many"},
+    "complex of long numbers": {"!": "complex", "v": ["1" * 41, "1"]},
+    "decimal too long": {"!": "Decimal", "v": "1" * (LONGEST_DECIMAL + 1)},
+    "fraction of one": {"!": "Fraction", "v": ["0x1"]},
+    "fraction of three": {"!": "Fraction", "v": ["0x1", "0x1", "0x1"]},
+    "fraction of text": {"!": "Fraction", "v": "1/2"},
+    "fraction by nothing": {"!": "Fraction", "v": ["0x1", "0x0"]},
+    "fraction too long": {"!": "Fraction", "v": ["0x1", "0x" + "f" * (LONGEST_FRACTION + 2)]},
+    "uuid of words": {"!": "UUID", "v": "mine"},
+    "uuid of a number": {"!": "UUID", "v": 7},
+    "uuid of noise": {"!": "UUID", "v": "z" * 32},
+    "path of a list": {"!": "Path", "v": ["a"]},
+    "record of pairs": {"!": "record", "v": [["a", 1]]},
+    "record of text": {"!": "record", "v": "a"},
+    "text without a type": {"!": "text", "v": "x"},
+    "text of a number": {"!": "text", "v": 1, "type": "T"},
+    "text with a number as type": {"!": "text", "v": "x", "type": 1},
+    "text with an object as type": {"!": "text", "v": "x", "type": {}},
+    "dict of many of one hash": {"!": "dict", "v": [[number * SAME_HASH, 0] for number in range(MOST_COLLISIONS + 2)]},
+    "set of many of one hash": {"!": "set", "v": [number * SAME_HASH for number in range(MOST_COLLISIONS + 2)]},
+    "frozenset of one hash": {"!": "frozenset", "v": [number * SAME_HASH for number in range(MOST_COLLISIONS + 2)]},
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_malformed_values_are_refused(name):
+    with pytest.raises(FrameError) as caught:
+        decoded([MALFORMED[name]])
+    assert len(str(caught.value)) < 100
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]",
+        b"1",
+        b"null",
+        b'"x"',
+        b"true",
+        b'{"!":"tuple","v":[]}',
+        b'{"!":"record","v":{}}',
+        b"",
+        b"{",
+        b"{} {}",
+        b"\xef\xbb\xbf{}",
+        b'{"v":"\xff"}',
+        '{"v":1}'.encode("utf-16"),
+        b'{"v":' + b"9" * 5000 + b"}",
+        b'{"v":' + b"[" * 99_000,
+        b'{"v":' + b"[" * 49_000 + b"]" * 49_000 + b"}",
+        b'{"v":' + b'{"a":' * 40_000 + b"1" + b"}" * 40_001,
+        b"{'v':1}",
+        b'{"v":01}',
+        b'{"v":1,}',
+        b"{v:1}",
+    ],
+    ids=lambda body: repr(body[:20]),
+)
+def test_malformed_frames_are_refused(body):
+    with pytest.raises(FrameError):
+        decode_frame(body)
+
+
+@pytest.mark.parametrize("make", ["dict", "set", "frozenset"])
+def test_a_few_keys_of_one_hash_are_allowed(make):
+    keys = [number * SAME_HASH for number in range(MOST_COLLISIONS + 1)]
+    found = decoded({"!": make, "v": [[key, 0] for key in keys] if make == "dict" else keys})
+    assert sorted(found) == keys
+
+
+tags = st.sampled_from([*values._READERS, "text", "datetime", "time", "bomb", ""]) | st.text(max_size=3)
+plain = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=6)
+    | st.sampled_from(["0x1", "-0xff", "2024-05-06", "12:30", "2024-05-06T07:08:09+01:00", "1e5", "nan", "QUJD", "1/2"])
+    | st.uuids().map(str),
+    lambda parts: (
+        st.lists(parts, max_size=4)
+        | st.dictionaries(st.text(max_size=3), parts, max_size=3)
+        | st.fixed_dictionaries({"!": tags, "v": parts})
+        | st.fixed_dictionaries({"!": tags, "v": st.lists(parts, min_size=2, max_size=3)})
+        | st.fixed_dictionaries({"!": tags, "v": parts}, optional={"fold": parts | st.integers(0, 1), "type": parts})
+        | st.fixed_dictionaries({"!": parts}, optional={"v": parts})
+    ),
+    max_leaves=12,
+)
+
+
+@pytest.mark.timeout(120)
+@settings(max_examples=500, deadline=None, database=None)
+@given(plain)
+def test_any_json_is_a_value_or_refused(data):
+    try:
+        found = decoded(data)
+    except FrameError:
+        return
+    again = crossed(found, records=True)
+    assert canonical(again) == canonical(crossed(again, records=True))
+
+
+def test_nothing_is_kept_of_what_was_packed():
+    class Kept:
+        pass
+
+    def living():
+        gc.collect()
+        return sum(isinstance(each, Kept) for each in gc.get_objects())
+
+    kept = Kept()
+    pack([kept, {"a": kept}])
+    del kept
+    assert living() == 0

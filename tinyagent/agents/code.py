@@ -1,0 +1,137 @@
+"""`TinyCodeAgent`: solves a task by writing Python that calls the tools."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tinyagent.agents.base import Agent
+from tinyagent.agents.code_prompt import ANSWER_OR_CODE, LAST_WORD, code_prompt
+from tinyagent.agents.code_turn import CodeTurn
+from tinyagent.agents.dispatch import Dispatch
+from tinyagent.agents.react import MAX_OBSERVATION, as_model, check_common
+from tinyagent.agents.run import Run
+from tinyagent.agents.workspace import Workspace
+from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.limits import Limits
+from tinyagent.core.messages import Reply
+from tinyagent.core.opaque import Opaque
+from tinyagent.core.result import Observation
+from tinyagent.core.tool import Tool
+from tinyagent.models.base import Model, ToolChoice
+from tinyagent.sandbox.base import Sandbox, SandboxLimits, tools_by_name
+from tinyagent.sandbox.choice import check_tools, default_sandbox
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+
+class TinyCodeAgent(Agent[Any]):
+    """An agent that solves a task by writing Python, which calls the tools and runs in a sandbox.
+
+    The code's variables live from block to block, for one run. It ends the run with `final_answer(value)`; the
+    value is the run's output, as an object.
+
+    Args:
+        tools: Functions, `Tool` objects or methods of your own; the code calls them as functions.
+        model: A model's name for `OpenAIModel`, or any `Model`. It needs no tool calling.
+        client: An `AsyncOpenAI` of your own, when `model` is a name.
+        sandbox: Where the code runs; default: `ProcessSandbox()`, or `MontySandbox()` where that cannot run.
+        sandbox_limits: What the code of one run may use; default: the sandbox's own.
+        instructions: What the model is told after how to work.
+        limits: What one run may spend: `Limits(steps=10, tokens=None, seconds=None)`.
+        name: The agent's name in records.
+        eager: When streaming, run each statement as soon as the next one begins, while the model still writes.
+        max_observation: Characters of a block's output, and of its value, that the model reads: the beginning and
+            the end; `None` is no limit. The result keeps the whole.
+        continue_cut: Have the model go on when the token limit cuts an answer in words.
+
+    Raises:
+        ConfigurationError: An argument is wrong, or the sandbox cannot call one of the tools.
+        SandboxUnavailableError: No sandbox can run here; the text says what to install.
+    """
+
+    _missing: ClassVar[str] = ANSWER_OR_CODE
+    _last_words: ClassVar[str] = LAST_WORD
+    _offered: ClassVar[tuple[Tool[..., Any], ...]] = ()  # the model calls them in code
+
+    def __init__(
+        self,
+        tools: Iterable[Tool[..., Any] | Callable[..., Any]] = (),
+        *,
+        model: str | Model,
+        client: AsyncOpenAI | None = None,
+        sandbox: Sandbox | None = None,
+        sandbox_limits: SandboxLimits | None = None,
+        instructions: str = "",
+        limits: Limits | None = None,
+        name: str = "agent",
+        eager: bool = True,
+        max_observation: int | None = MAX_OBSERVATION,
+        continue_cut: bool = False,
+    ) -> None:
+        check_common(instructions, limits, name, max_observation)
+        if not isinstance(sandbox_limits, SandboxLimits | None):
+            raise ConfigurationError(f"sandbox_limits={sandbox_limits!r}: pass SandboxLimits(seconds=..., ...).")
+        self.name = name
+        self.model = as_model(model, client)
+        if sandbox is not None and (isinstance(sandbox, type) or not callable(getattr(sandbox, "open", None))):
+            raise ConfigurationError(
+                f"sandbox={sandbox!r}: pass ProcessSandbox(...), MontySandbox(...) or PythonExecutor(...)."
+            )
+        self.sandbox = default_sandbox() if sandbox is None else sandbox
+        own = tools_by_name(tools)
+        if FINAL_ANSWER.name in own:
+            raise ConfigurationError(
+                f"A tool is named {FINAL_ANSWER.name!r}, which is how the code ends a run. Rename it."
+            )
+        check_tools(self.sandbox, own.values())
+        self.tools = MappingProxyType({**own, FINAL_ANSWER.name: FINAL_ANSWER})
+        self.instructions = code_prompt(self.tools.values(), self.sandbox.capabilities, instructions)
+        self.limits = limits or Limits()
+        self.sandbox_limits = sandbox_limits
+        self.eager = eager
+        self.max_observation = max_observation
+        self.continue_cut = continue_cut
+
+    def __repr__(self) -> str:
+        tools = ", ".join(name for name in self.tools if name != FINAL_ANSWER.name)
+        return f"TinyCodeAgent({self.name!r}, model={self.model!r}, tools=[{tools}], sandbox={self.sandbox!r})"
+
+    @asynccontextmanager
+    async def _around(self, run: Run[Any]) -> AsyncIterator[None]:
+        workspace = run.scope = Workspace(run, self.sandbox, self.tools, self.sandbox_limits)
+        async with self._connected():
+            try:
+                yield
+            finally:
+                await workspace.close()
+
+    def _turn(self, run: Run[Any], number: int, tool_choice: ToolChoice) -> Dispatch:
+        auto = tool_choice == "auto"
+        tools = self.tools if auto else {FINAL_ANSWER.name: FINAL_ANSWER}
+        eager = self.eager and run.streamed and auto
+        return CodeTurn(run, tools, run.scope, step=number, eager=eager, longest=self.max_observation)
+
+    async def _act(self, turn: Dispatch, reply: Reply) -> list[tuple[Observation, str]]:
+        assert isinstance(turn, CodeTurn)  # noqa: S101 - `_turn` has made it
+        answers = await turn.answer(reply.calls) if reply.calls else []
+        await turn.run_code(reply)
+        return answers + [(seen, "") for execution in turn.executions for seen in execution.calls]
+
+    def _is_answer(self, run: Run[Any], turn: Dispatch, reply: Reply) -> bool:
+        """Words are an answer when the model has been asked for code, and has written words again."""
+        last_word = len(run.steps) > (self.limits.steps or len(run.steps))
+        return super()._is_answer(run, turn, reply) and not turn.report and (run.asked_again or last_word)
+
+
+def _final_answer(value: Any) -> Any:
+    """End the task with this answer: plain data, such as text, numbers, lists and dicts."""
+    if isinstance(value, Opaque):
+        raise TypeError(f"a {value.type} cannot leave the sandbox; answer with plain data")
+    return value
+
+
+FINAL_ANSWER = Tool(_final_answer, name="final_answer", returns_answer=True, read_only=True)

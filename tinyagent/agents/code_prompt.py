@@ -1,0 +1,127 @@
+"""What a code agent tells its model: how to work, the tools, and what its sandbox cannot do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from tinyagent.agents.stubs import stubs
+from tinyagent.core.execution import Execution, Observation, Opaque
+from tinyagent.core.tool import Tool
+from tinyagent.sandbox.base import Capabilities
+
+_PROMPT = """\
+You solve tasks by writing Python. Think briefly, then write one block of code in a fence:
+
+```python
+...
+```
+
+It runs at once, and you read what it printed, the value of its last expression, and any error; then you go on with \
+the next block. Variables, functions and imports stay. When you know the answer, call `final_answer(answer)` in the \
+code: that ends the task. Never guess what a call will return: look at it first.
+
+These functions are defined already:
+
+```python
+{stubs}
+```
+"""
+_ASYNC = """
+- Await an `async` function: `page = await fetch(url)`. Calls that do not need each other's results belong in one \
+`await asyncio.gather(fetch(a), fetch(b))`: they run at the same time, while calls in a loop wait for each other.\
+"""
+_RULES = """
+- `print` what you want to see. Long output is cut in the middle.
+- After an error, change what failed and go on from there: variables are still set, and calls that were made need not \
+be made again.\
+"""
+
+ANSWER_OR_CODE = (
+    "Your reply held no code. Write a block of Python in a ```python fence; when you know the answer, call "
+    "final_answer(answer) in it."
+)
+LAST_WORD = (
+    "You have used all your steps. Answer now with what you know: call final_answer(answer) in a ```python fence. "
+    "No other function can be called any more."
+)
+
+
+def code_prompt(tools: Iterable[Tool[..., Any]], capabilities: Capabilities, instructions: str) -> str:
+    """The system message of a code agent.
+
+    Args:
+        tools: The tools, `final_answer` among them.
+        capabilities: What the sandbox can do.
+        instructions: The user's own.
+    """
+    tools = list(tools)
+    rules = _ASYNC if capabilities.async_tools and any(tool.is_async for tool in tools) else ""
+    packages = ", ".join(capabilities.packages)
+    libraries = "the standard library" + (f", {packages}" if packages else "") + " and nothing else"
+    notes = [f"Importable: {libraries}."] if capabilities.full_python else []
+    text = _PROMPT.format(stubs=stubs(tools, capabilities.fields)) + rules + _RULES
+    text += "".join(f"\n- {note}" for note in (*notes, *capabilities.notes))
+    return f"{text}\n\n{instructions}" if instructions else text
+
+
+def report(executions: Iterable[Execution], longest: int | None, notes: Iterable[str] = ()) -> str:
+    """What the model reads of the blocks that ran.
+
+    Args:
+        executions: The blocks, in order.
+        longest: Characters of each block's output, and of its value, that are shown; `None` is no limit.
+        notes: Said at the end.
+    """
+    executions = list(executions)
+    parts = []
+    for number, execution in enumerate(executions, 1):
+        head = f"Block {number} of {len(executions)}:\n" if len(executions) > 1 else ""
+        parts.append(head + _block(execution, longest))
+    return "\n\n".join([*parts, *notes])
+
+
+def _block(execution: Execution, longest: int | None) -> str:
+    parts = []
+    if execution.stdout:
+        parts.append("Output:\n" + cut_middle(execution.stdout.rstrip("\n"), longest))
+    if execution.truncated:
+        parts.append(f"({execution.truncated:,} further characters of output were dropped)")
+    if execution.repr is not None:
+        parts.append("Value:\n" + cut_middle(execution.repr, longest))
+    if isinstance(execution.value, Opaque):
+        parts.append(f"(a {execution.value.type}; only plain data can be an answer or an argument)")
+    if execution.error is not None:
+        parts.append(_error(execution, longest))
+    return "\n".join(parts) or "It ran, and printed nothing."
+
+
+def _error(execution: Execution, longest: int | None) -> str:
+    error = execution.error
+    assert error is not None  # noqa: S101 - asked for by whoever calls
+    parts = ["Error:\n" + cut_middle((error.traceback or str(error)).rstrip("\n"), longest)]
+    if error.traceback and error.type == "TimeoutError" and execution.interrupted:
+        parts.append(str(error))
+    if execution.calls:
+        calls = "\n".join(f"- {_call(seen)}" for seen in execution.calls)
+        parts.append(f"Calls that this block had made:\n{cut_middle(calls, longest)}")
+    if error.lost:
+        parts.append(f"Gone with it: {', '.join(error.names) or 'nothing that had a name'}.")
+    elif error.names:
+        parts.append(f"Names that are defined: {', '.join(error.names)}.")
+    return "\n".join(parts)
+
+
+def _call(seen: Observation) -> str:
+    arguments = ", ".join(f"{name}={cut_middle(repr(value), 100)}" for name, value in seen.call.arguments.items())
+    what = f"failed: {seen.error}" if seen.error is not None else f"returned {seen.text}"
+    return f"{seen.call.name}({arguments}) {cut_middle(what, 300)}"
+
+
+def cut_middle(text: str, longest: int | None) -> str:
+    """At most about `longest` characters of a text: its beginning and its end."""
+    if longest is None or len(text) <= longest:
+        return text
+    half = longest // 2
+    notice = f"... ({len(text) - 2 * half:,} of {len(text):,} characters are not shown)"
+    return f"{text[:half]}\n{notice}\n{text[len(text) - half :]}"

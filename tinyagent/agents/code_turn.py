@@ -1,0 +1,187 @@
+"""One turn of a code agent: the blocks of a reply, run in order, also while the model still writes them."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tinyagent.agents.code_prompt import cut_middle, report
+from tinyagent.agents.dispatch import Dispatch
+from tinyagent.agents.fences import FenceReader, Piece
+from tinyagent.agents.run import Run
+from tinyagent.agents.workspace import Workspace
+from tinyagent.core.events import CodeFinished, CodeOutput, CodeStarted, Notice, Retry
+from tinyagent.core.execution import Execution
+from tinyagent.core.messages import Reply
+from tinyagent.core.tool import Tool
+from tinyagent.sandbox.child.rewrite import depends_on_later
+
+CUT = "Your reply was cut off in the middle of a block. {what}What was complete before it has run. Go on from there."
+NOT_RUN = "What followed in your reply did not run."
+
+
+class CodeTurn(Dispatch):
+    """Hears the model, finds the code in what it writes, runs it, and keeps what it gave.
+
+    Args:
+        run: The run.
+        tools: What the code may call in this turn, by name.
+        workspace: The run's.
+        step: The number of the step.
+        eager: Run each statement as soon as the next one begins.
+        longest: Characters of output and of values that the model reads; `None` is no limit.
+    """
+
+    def __init__(
+        self,
+        run: Run[Any],
+        tools: Mapping[str, Tool[..., Any]],
+        workspace: Workspace,
+        *,
+        step: int,
+        eager: bool,
+        longest: int | None,
+    ) -> None:
+        super().__init__(run, tools, step=step, eager=eager, longest=longest)
+        self._workspace = workspace
+        workspace.begin_turn(self, step)
+        self._async_tools = frozenset(name for name, tool in tools.items() if tool.is_async)
+        self._reader = FenceReader(self._tools)
+        self._text = ""
+        self._held: list[str] = []  # statements whose meaning what follows may settle
+        self._pieces: asyncio.Queue[Piece | None] = asyncio.Queue()
+        self._runner: asyncio.Task[None] | None = None
+        self._executions: list[Execution] = []
+        self._notes: list[str] = []
+        self._stopped = False
+
+    # ---- what came of it
+
+    @property
+    def executions(self) -> Sequence[Execution]:  # type: ignore[override]
+        """The blocks that have run."""
+        return tuple(self._executions)
+
+    @property
+    def report(self) -> str:  # type: ignore[override]
+        """What the model reads of them."""
+        if not self._executions and not self._notes:
+            return ""
+        return report(self._executions, self._longest, self._notes)
+
+    @property
+    def committed(self) -> bool:
+        """Whether something that the model wrote has started to run."""
+        return super().committed or self._runner is not None
+
+    def so_far(self, partial: Reply) -> Reply | None:
+        """A reply that broke off, if something of it was started."""
+        if self._runner is None:
+            return super().so_far(partial)
+        text = partial.text or self._text
+        return replace(partial, text=text, calls=self.started, finish_reason="interrupted")
+
+    # ---- hearing the model
+
+    def text(self, delta: str) -> None:
+        """More text: statements that are complete start to run."""
+        super().text(delta)
+        self._text += delta
+        if self._eager:
+            self._take(self._reader.feed(delta))
+
+    def notice(self, event: Retry | Notice) -> None:
+        """A retry or a notice; after a retry the text comes again."""
+        super().notice(event)
+        if isinstance(event, Retry) and event.what == "model":
+            self._reader, self._text = FenceReader(self._tools), ""
+            self._held.clear()
+
+    # ---- running the code
+
+    async def run_code(self, reply: Reply) -> None:
+        """Run the blocks of the reply, or what is left of them.
+
+        Raises:
+            SandboxError: The sandbox could not start.
+            FatalToolError: A tool ended the run.
+        """
+        if not self._eager or not reply.text.startswith(self._text):
+            self._text = "" if self._runner is None else reply.text
+            self._reader = FenceReader(self._tools) if self._runner is None else self._reader
+        self._take(self._reader.feed(reply.text[len(self._text) :]))
+        cut = reply.finish_reason in ("length", "interrupted")
+        self._take(self._reader.finish(cut=cut))
+        if self._reader.dropped:
+            ran = f"This did not run:\n{cut_middle(self._reader.dropped, 500)}\n"
+            self._notes.append(CUT.format(what=ran))
+        if self._runner is not None:
+            self._pieces.put_nowait(None)
+            await asyncio.wait([self._runner])
+            self._runner.result()
+
+    def _take(self, pieces: Sequence[Piece]) -> None:
+        for piece in pieces:
+            if piece.last:
+                code = "".join([*self._held, piece.code])
+                self._held.clear()
+                self._put(Piece(code, last=True))
+            elif self._held or not self._eager or self._depends(piece.code):
+                self._held.append(piece.code)
+            else:
+                self._put(piece)
+
+    def _depends(self, code: str) -> bool:
+        try:
+            statements = ast.parse(code).body
+        except SyntaxError:  # what it is will be told when the whole block runs
+            return True
+        return any(depends_on_later(statement, self._async_tools) for statement in statements)
+
+    def _put(self, piece: Piece) -> None:
+        self._pieces.put_nowait(piece)
+        if self._runner is None:
+            self._runner = self._group.create_task(self._run_blocks())
+
+    async def _run_blocks(self) -> None:
+        """Run block after block, until one fails or answers."""
+        while (piece := await self._pieces.get()) is not None:
+            if self._stopped:
+                if NOT_RUN not in self._notes:
+                    self._notes.append(NOT_RUN)
+                continue
+            number = self._workspace.blocks + 1
+            self._run.emit(CodeStarted(number, piece.code))
+            code = piece.code if piece.last else self._rest_of_block(piece)
+            try:
+                execution = await self._workspace.execute(code, self._hear_output)
+            except BaseException:
+                if self._workspace.last is not None:  # what it did before it was broken off counts
+                    self._finished(number, self._workspace.last)
+                raise
+            self._finished(number, execution)
+            self._stopped = execution.error is not None or self._answered(execution)
+
+    def _finished(self, number: int, execution: Execution) -> None:
+        self._executions.append(execution)
+        self._run.emit(CodeFinished(number, execution))
+
+    async def _rest_of_block(self, piece: Piece | None) -> AsyncIterator[str]:
+        while piece is not None:
+            if piece.code.strip():
+                yield piece.code
+            if piece.last:
+                return
+            piece = await self._pieces.get()
+
+    def _hear_output(self, text: str) -> None:
+        self._run.emit(CodeOutput(text))
+
+    def _answered(self, execution: Execution) -> bool:
+        return any(
+            seen.error is None and (tool := self._tools.get(seen.call.name)) is not None and tool.returns_answer
+            for seen in execution.calls
+        )

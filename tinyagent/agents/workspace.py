@@ -1,0 +1,170 @@
+"""Where the code of one run lives: its sandbox session, and the watch over blocks that run again."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import AsyncIterable, Callable, Mapping
+from typing import Any
+
+from tinyagent.agents.dispatch import Dispatch
+from tinyagent.agents.run import Run
+from tinyagent.core.effects import Journal
+from tinyagent.core.errors import ReplayError
+from tinyagent.core.execution import Execution
+from tinyagent.core.messages import Call
+from tinyagent.core.tool import Tool
+from tinyagent.sandbox.base import Answer, Sandbox, SandboxLimits, Session
+
+#: Seconds that a block which runs again may take to reach what is recorded of it.
+REPLAY_PATIENCE = 30.0
+
+
+class Workspace:
+    """The sandbox session of a run. It starts with the first block, and ends with the run.
+
+    Args:
+        run: The run.
+        sandbox: Where code runs.
+        tools: What it can call.
+        limits: What it may use; `None` for the sandbox's own.
+    """
+
+    def __init__(
+        self, run: Run[Any], sandbox: Sandbox, tools: Mapping[str, Tool[..., Any]], limits: SandboxLimits | None
+    ) -> None:
+        self.blocks = 0
+        self._run = run
+        self._sandbox = sandbox
+        self._tools = tools
+        self._limits = limits
+        self._session: Session | None = None
+        self._turn: Dispatch | None = None
+        self._step = 0
+        self._journal: Journal | None = None
+        self._replay: _Replay | None = None
+
+    def begin_turn(self, turn: Dispatch, step: int) -> None:
+        """Another turn begins, before its model is asked: the calls of its blocks go through it."""
+        self._turn = turn
+        self._step = step
+        effects, key = self._run.effects, f"{self._run.run_id}/{step}/model"
+        # what ran of a reply that was never complete is no measure for another one
+        self._journal = effects if isinstance(effects, Journal) and key in effects.recorded(key) else None
+
+    async def execute(self, code: str | AsyncIterable[str], on_output: Callable[[str], None]) -> Execution:
+        """Run a block.
+
+        Raises:
+            SandboxError: The sandbox could not start.
+            ReplayError: The block ran before, and did something else then.
+        """
+        if self._session is None:
+            self._session = self._sandbox.open(
+                self._tools.values(), self._limits, call=self._call, seed=self._run.run_id
+            )
+        self.blocks += 1
+        prefix = f"{self._run.run_id}/{self._step}/tool/"
+        replay = _Replay(self._journal, prefix, self.blocks) if self._journal is not None else None
+        self._replay = replay
+        self._session.last = None
+        execution = await self._session.execute(code, on_output=on_output)
+        if replay is not None:
+            replay.end()
+        if isinstance(self._run.effects, Journal):
+            key = f"{self._run.run_id}/{self._step}/code/{self.blocks}"
+            await _compare(execution, await self._run.effects.step(key, lambda: _summary_of(execution)))
+        return execution
+
+    @property
+    def last(self) -> Execution | None:
+        """What the last block gave, as far as it came."""
+        return self._session.last if self._session is not None else None
+
+    async def _call(self, call: Call) -> Answer:
+        assert self._turn is not None  # noqa: S101 - calls are made by blocks, in a turn
+        if self._replay is not None:
+            await self._replay.admit(call)
+        return await self._turn.perform(call)
+
+    async def close(self) -> None:
+        """End the session and everything the code started."""
+        if self._session is not None:
+            await self._session.close()
+
+
+class _Replay:
+    """Watches one block that may run for the second time: first what is recorded, and only then anything new.
+
+    A call is answered by a record only under its own name (block, tool, arguments), so that calls may come in any
+    order. New calls wait until the block has made every recorded one: a block that takes another way never calls
+    anything on a guess.
+    """
+
+    def __init__(self, journal: Journal, prefix: str, block: int) -> None:
+        self._prefix = prefix
+        self._left = set(journal.recorded(f"{prefix}block{block}_"))
+        self._done = asyncio.Event()
+        self._fresh = not self._left
+        if self._fresh:
+            self._done.set()
+
+    async def admit(self, call: Call) -> None:
+        """Let a call pass: one that is recorded at once, a new one after them all."""
+        key = self._prefix + call.id
+        if key in self._left:
+            self._left.discard(key)
+            if not self._left:
+                self._done.set()
+            return
+        try:
+            async with asyncio.timeout(REPLAY_PATIENCE):
+                await self._done.wait()
+        except TimeoutError:
+            raise self._diverged(f"it called {call.name}({call.raw}), which is not recorded") from None
+
+    def end(self) -> None:
+        """The block is over.
+
+        Raises:
+            ReplayError: It has not made all the calls that are recorded of it.
+        """
+        if self._left:
+            raise self._diverged("it ended without them")
+
+    def _diverged(self, how: str) -> ReplayError:
+        missing = ", ".join(sorted(key.removeprefix(self._prefix) for key in self._left))
+        return ReplayError(
+            f"The block was run again, and did not make the calls that are recorded of it ({missing}): {how}. Code "
+            "that depends on the time, on random numbers of the system or on the order of threads cannot be resumed."
+        )
+
+
+async def _compare(execution: Execution, recorded: Any) -> None:
+    """Check that a block that had finished gave the same again.
+
+    Raises:
+        ReplayError: It gave something else.
+    """
+    now = await _summary_of(execution)
+    if dict(recorded) != now:
+        different = ", ".join(name for name, value in now.items() if dict(recorded).get(name) != value)
+        raise ReplayError(f"The block was run again, and this was not as recorded: {different}.")
+
+
+async def _summary_of(execution: Execution) -> dict[str, Any]:
+    """What must be the same when a block runs again, as plain data."""
+    return {
+        "code": _digest(execution.code),
+        "calls": sorted(seen.call.id for seen in execution.calls),
+        "output": _digest(execution.stdout),
+        "value": _digest(execution.repr or ""),
+        "error": execution.error.type if execution.error is not None else None,
+    }
+
+
+def _digest(text: str) -> str:
+    """A short name for a text, in which the addresses of objects do not count."""
+    text = re.sub(r"\b0x[0-9a-f]{6,}\b", "0x", text)
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]

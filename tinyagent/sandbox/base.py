@@ -1,0 +1,264 @@
+"""The seam between an agent and whatever runs its code: `Sandbox` and `Session`."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from keyword import iskeyword
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from tinyagent.core.errors import ConfigurationError, ToolArgumentsError
+from tinyagent.core.execution import CodeError, Execution, Observation, Opaque
+from tinyagent.core.jsonable import to_text, words
+from tinyagent.core.messages import Call
+from tinyagent.core.registry import collect
+from tinyagent.core.tool import Tool
+
+__all__ = [
+    "Answer",
+    "Capabilities",
+    "Caller",
+    "CodeError",
+    "Execution",
+    "Opaque",
+    "Sandbox",
+    "SandboxLimits",
+    "Session",
+    "bind",
+    "caller_of",
+    "tools_by_name",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxLimits:
+    """What the code of one session may use. `None` is no limit where it is allowed.
+
+    Attributes:
+        seconds: Wall time of one block, not counting the time its tool calls take.
+        cpu_seconds: CPU time of the whole session.
+        memory: Bytes the session may allocate.
+        output: Characters of output kept of one block.
+        calls: Tool calls of one block.
+        calls_at_once: Tool calls in flight at once.
+        threads: Threads the code may have besides its own.
+        grace: Seconds that an interrupted block has to stop before it is killed.
+    """
+
+    seconds: float | None = 30.0
+    cpu_seconds: int | None = 300
+    memory: int = 512 * 1024 * 1024
+    output: int = 1_000_000
+    calls: int = 1_000
+    calls_at_once: int = 64
+    threads: int = 16
+    grace: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, lowest in (("memory", 16 * 1024 * 1024), ("output", 1), ("calls", 0), ("calls_at_once", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
+                raise ConfigurationError(f"SandboxLimits({name}={value!r}): pass a whole number from {lowest:,} on.")
+        if not isinstance(self.threads, int) or isinstance(self.threads, bool) or self.threads < 0:
+            raise ConfigurationError(f"SandboxLimits(threads={self.threads!r}): pass a whole number from 0 on.")
+        if self.cpu_seconds is not None and not (isinstance(self.cpu_seconds, int) and self.cpu_seconds > 0):
+            raise ConfigurationError(
+                f"SandboxLimits(cpu_seconds={self.cpu_seconds!r}): pass whole seconds above 0, or None."
+            )
+        for name in ("seconds", "grace"):
+            value = getattr(self, name)
+            if value is None and name == "seconds":
+                continue
+            if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
+                raise ConfigurationError(f"SandboxLimits({name}={value!r}): pass seconds above 0.")
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a sandbox can do.
+
+    Attributes:
+        full_python: The language and the standard library are CPython's own.
+        isolated: The code cannot reach this process, its files or its network.
+        async_tools: Coroutine tools are accepted.
+        concurrent_tools: Several tool calls of a block can be in flight at once.
+        replay: A block that runs again makes the same calls in the same order, so that it can be resumed.
+        packages: Packages beside the standard library.
+        notes: What the model is told that the code cannot do, one line each.
+        fields: How code reads the fields of a dataclass or model that a tool returns.
+    """
+
+    full_python: bool
+    isolated: bool
+    async_tools: bool
+    concurrent_tools: bool
+    replay: bool
+    packages: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    fields: str = "value.field or value['field']"
+
+
+class Answer(NamedTuple):
+    """A tool call answered: what is recorded of it, what was raised, and whether it ends the block."""
+
+    observation: Observation
+    exception: Exception | None = None
+    ends_block: bool = False
+
+
+#: Answers a call that the code makes. Raises nothing but `asyncio.CancelledError` and what ends the run.
+Caller: TypeAlias = Callable[[Call], Awaitable[Answer]]
+Tools: TypeAlias = Iterable[Tool[..., Any] | Callable[..., Any]]
+
+
+class Session(ABC):
+    """One namespace in which blocks of code run, one after the other.
+
+    An async context manager: leaving it ends everything the code started.
+
+    Attributes:
+        last: What the last block gave, as far as it came where `execute` raised.
+    """
+
+    last: Execution | None = None
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Make the session ready; done by entering it, and by the first `execute`.
+
+        Raises:
+            SandboxUnavailableError: The sandbox cannot run here; the text says why, and what to use instead.
+        """
+
+    @abstractmethod
+    async def execute(
+        self, code: str | AsyncIterable[str], *, on_output: Callable[[str], None] | None = None
+    ) -> Execution:
+        """Run a block and return what it gave. Errors of the code are in `Execution.error`, never raised.
+
+        When the caller is cancelled the block is interrupted, its tool calls are cancelled and waited for, and the
+        names it has defined so far stay.
+
+        Args:
+            code: Python source; or pieces of one block, each of whole statements, run as they arrive.
+            on_output: Hears the output as it comes.
+
+        Raises:
+            SandboxError: The session is closed, or could not be started again.
+        """
+
+    @abstractmethod
+    async def set(self, values: Mapping[str, Any]) -> None:
+        """Set names in the namespace. A value that cannot cross arrives as its text.
+
+        Raises:
+            ConfigurationError: A name is no identifier, or a value is too large.
+        """
+
+    @abstractmethod
+    async def get(self, *names: str) -> dict[str, Any]:
+        """The values of those of the names that exist; an `Opaque` text where a value cannot cross."""
+
+    @abstractmethod
+    async def interrupt(self) -> None:
+        """Stop the block that runs, as Ctrl-C would; the names stay. Does nothing between blocks."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """End the session and everything the code started."""
+
+    async def __aenter__(self) -> Session:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+class Sandbox(Protocol):
+    """Where code runs. One object serves any number of sessions at once."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+        ...
+
+    def open(
+        self,
+        tools: Tools = (),
+        limits: SandboxLimits | None = None,
+        *,
+        call: Caller | None = None,
+        seed: str | None = None,
+    ) -> Session:
+        """A new session whose code can call the tools. Entering it, or its first use, starts it.
+
+            async with sandbox.open([search]) as session:
+                execution = await session.execute("len(search('tea'))")
+
+        Args:
+            tools: Functions or `Tool` objects; the code sees them as functions.
+            limits: What the session may use; default: the sandbox's own.
+            call: Answers the calls; default: runs the tool.
+            seed: Seeds the code's random numbers, where the sandbox can run a block again.
+
+        Raises:
+            ConfigurationError: The tools do not fit.
+        """
+        ...
+
+
+def caller_of(tools: Mapping[str, Tool[..., Any]]) -> Caller:
+    """Answers calls by running the tools, for a session that no agent owns."""
+
+    async def call(call: Call) -> Answer:
+        began = time.perf_counter()
+        if call.problem is not None:
+            error: Exception = ToolArgumentsError(call.name, [call.problem])
+            return Answer(Observation(call, str(error), error=str(error)), error)
+        tool = tools[call.name]
+        try:
+            value = await tool.run(call.arguments)
+        except Exception as failure:  # noqa: BLE001 - it belongs to the code that called
+            text = f"{type(failure).__name__}: {words(failure)}"
+            seconds = time.perf_counter() - began
+            return Answer(Observation(call, text, error=text, seconds=seconds), failure)
+        seconds = time.perf_counter() - began
+        return Answer(Observation(call, to_text(value), value, seconds=seconds), None, tool.returns_answer)
+
+    return call
+
+
+def bind(tool: Tool[..., Any], args: list[Any], kwargs: dict[str, Any], call_id: str) -> Call:
+    """The call that `tool(*args, **kwargs)` makes: positional arguments get their names.
+
+    Arguments that Python would refuse are told in `Call.problem`.
+    """
+    names = list(tool.signature.parameters)
+    problem = None
+    if len(args) > len(names):
+        takes = f"{len(names)} positional argument{'s' * (len(names) != 1)}"
+        problem = f"{tool.name}() takes {takes} but {len(args)} were given"
+    arguments = dict(zip(names, args, strict=False))
+    if twice := arguments.keys() & kwargs.keys():
+        problem = f"{tool.name}() got multiple values for argument {min(twice)!r}"
+    arguments.update(kwargs)
+    return Call(tool.name, arguments, call_id, raw=to_text(arguments), problem=problem)
+
+
+def tools_by_name(tools: Tools) -> dict[str, Tool[..., Any]]:
+    """The tools of a session by name.
+
+    Raises:
+        ConfigurationError: A tool's name is no name in Python; the text says how to give it one.
+    """
+    found = collect(tools)
+    for name, tool in found.items():
+        if not name.isidentifier() or iskeyword(name):
+            raise ConfigurationError(
+                f"Tool {name!r} from {tool.source}: code cannot call it, since the name is no Python identifier. "
+                "Rename it with @tool(name='...')."
+            )
+    return found

@@ -1,0 +1,93 @@
+"""`sys.stdout` and `sys.stderr` of the model's code: one stream of frames to the host."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import threading
+import time
+from typing import Any
+
+from tinyagent.sandbox.child.channel import Channel
+from tinyagent.sandbox.child.interrupts import interrupts
+
+#: Writes of a block that are sent at once; after them, output is gathered.
+_AT_ONCE = 200
+#: Seconds for which output is gathered, once there is much of it.
+_GATHER = 0.005
+#: Bytes that are sent at the latest.
+_MOST = 1 << 15
+#: Characters of one frame.
+_FRAME = 1 << 16
+
+
+class Output:
+    """Gathers what is written to both streams, in order."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._lock = threading.RLock()
+        self._parts: list[str] = []
+        self._size = 0
+        self._sent = 0
+        self._last = 0.0
+        self.stdout = _stream(self, "<stdout>")
+        self.stderr = _stream(self, "<stderr>")
+
+    def begin(self) -> None:
+        """A block begins."""
+        self._sent = 0
+
+    def add(self, text: str) -> None:
+        """More output."""
+        with self._lock:
+            self._parts.append(text)
+            self._size += len(text)
+            if self._sent < _AT_ONCE or self._size > _MOST or time.monotonic() - self._last > _GATHER:
+                self.send()
+        interrupts.checkpoint()
+
+    def flush(self) -> None:
+        """Send everything that has been written."""
+        with self._lock:
+            for stream in (self.stdout, self.stderr):
+                if not stream.closed:
+                    stream.flush()
+            self.send()
+
+    def send(self) -> None:
+        """Send what has been gathered."""
+        with self._lock:
+            if not self._parts:
+                return
+            text = "".join(self._parts)
+            self._parts.clear()
+            self._size = 0
+            self._sent += 1
+            self._last = time.monotonic()
+            for start in range(0, len(text), _FRAME):
+                self._channel.send({"t": "out", "s": text[start : start + _FRAME]})
+
+
+class _Bytes(io.BufferedIOBase):
+    """What a text stream writes to."""
+
+    def __init__(self, output: Output, name: str) -> None:
+        self._output = output
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self.name = name
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        text = self._decode(bytes(data))
+        if text:
+            self._output.add(text)
+        return len(data)
+
+
+def _stream(output: Output, name: str) -> io.TextIOWrapper:
+    stream = io.TextIOWrapper(_Bytes(output, name), "utf-8", "strict", "\n", line_buffering=True)
+    stream.mode = "w"  # type: ignore[misc]
+    return stream

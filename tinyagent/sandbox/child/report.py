@@ -1,0 +1,72 @@
+"""An exception of the model's code as plain data: with its own source lines, and nothing of the runtime."""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+from tinyagent.sandbox.child.interrupts import BLOCK
+from tinyagent.sandbox.values import pack
+
+_LONGEST_MESSAGE = 4_000
+_LONGEST_TRACEBACK = 16_000
+_MOST_BASES = 20
+
+
+def report(error: BaseException) -> dict[str, Any]:
+    """Type, bases, arguments, message, traceback and line of an exception; never fails."""
+    try:
+        return _report(error)
+    except Exception:  # noqa: BLE001 - an exception made to be hard to print
+        name = type(error).__name__
+        return {"type": name, "bases": [], "args": [], "message": "<unprintable>", "traceback": name, "line": None}
+
+
+def _report(error: BaseException) -> dict[str, Any]:
+    told = traceback.TracebackException(type(error), error, error.__traceback__, compact=True)
+    _strip(told)
+    text = "".join(told.format())
+    if len(text) > _LONGEST_TRACEBACK:
+        half = _LONGEST_TRACEBACK // 2
+        text = f"{text[:half]}\n... ({len(text) - 2 * half:,} characters are not shown)\n{text[-half:]}"
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001
+        message = "<unprintable>"
+    if isinstance(error, SyntaxError) and error.msg is not None:
+        message = error.msg
+    bases = [cls.__name__ for cls in type(error).__mro__[1:] if cls.__module__ == "builtins" and cls is not object]
+    return {
+        "type": type(error).__name__,
+        "bases": bases[:_MOST_BASES],
+        "args": [pack(argument) for argument in error.args] if _plain(error.args) else [],
+        "message": message[:_LONGEST_MESSAGE],
+        "traceback": text,
+        "line": _line(error, told),
+    }
+
+
+def _plain(args: tuple[object, ...]) -> bool:
+    return len(args) <= 10 and all(
+        isinstance(part, str | int | float | None) and len(str(part)) <= _LONGEST_MESSAGE for part in args
+    )
+
+
+def _strip(told: traceback.TracebackException) -> None:
+    """Leave the frames of the model's code only, here and in everything that led here."""
+    seen: set[int] = set()
+    left = [told]
+    while left:
+        part = left.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        part.stack[:] = [frame for frame in part.stack if frame.filename.startswith((BLOCK, "<string>"))]
+        left += [other for other in (part.__cause__, part.__context__, *(part.exceptions or ())) if other is not None]
+
+
+def _line(error: BaseException, told: traceback.TracebackException) -> int | None:
+    """The last line of a block that the exception came through."""
+    if isinstance(error, SyntaxError) and str(error.filename).startswith(BLOCK):
+        return error.lineno
+    return next((frame.lineno for frame in reversed(told.stack) if frame.filename.startswith(BLOCK)), None)

@@ -1,0 +1,249 @@
+"""A session: the commands of the host, one after the other, in one namespace."""
+
+from __future__ import annotations
+import __future__
+
+import _sitebuiltins
+import ast
+import asyncio
+import builtins
+import functools
+import inspect
+import io
+import linecache
+import multiprocessing.context
+import operator
+import os
+import random
+import re
+import socket
+import sys
+import threading
+import types
+from collections.abc import Coroutine, Mapping
+from types import CodeType
+from typing import Any
+
+from tinyagent.sandbox.child.channel import Channel
+from tinyagent.sandbox.child.interrupts import interrupts
+from tinyagent.sandbox.child.output import Output
+from tinyagent.sandbox.child.remote import BlockEnded, Tools, helpers, run_nested
+from tinyagent.sandbox.child.report import report
+from tinyagent.sandbox.child.rewrite import needs_loop, rewritten
+from tinyagent.sandbox.values import TooLargeError, pack
+
+#: Characters of a value's `repr`, and names, that the host is told.
+_LONGEST_REPR = 200_000
+_MOST_NAMES = 200
+_FUTURES = functools.reduce(
+    operator.or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
+)
+
+
+class Session:
+    """One namespace, and the code that runs in it."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._channel = Channel(sock)
+        self._output = Output(self._channel)
+        self._tools = Tools(self._channel, self._output)
+        self._loop = asyncio.new_event_loop()
+        self._namespace = _new_main()
+        self._given = set(self._namespace)
+        self._futures = 0
+        self._value: Any = None  # of the piece before
+
+    def serve(self, about: Mapping[str, Any]) -> None:
+        """Do what the host commands, until it goes.
+
+        Args:
+            about: How the process is locked; told to the host.
+        """
+        asyncio.set_event_loop(self._loop)
+        self._own_streams()
+        interrupts.install()
+        self._channel.send({"t": "ready", **about})
+        while True:
+            command = self._channel.next_command()
+            match command["t"]:
+                case "tools":
+                    self._add_tools(command)
+                case "set":
+                    self._namespace.update(command["v"])
+                    self._channel.send({"t": "done", "id": command["id"]})
+                case "get":
+                    self._get(command)
+                case "exec":
+                    self._execute(command)
+
+    def _add_tools(self, command: dict[str, Any]) -> None:
+        if (seed := command.get("seed")) is not None:
+            _seed(seed)
+        for tool in command["tools"]:
+            self._namespace[tool["name"]] = self._tools.add(tool["name"], tool["async"], tool["doc"])
+            self._given.add(tool["name"])
+
+    def _get(self, command: dict[str, Any]) -> None:
+        found = {name: self._namespace[name] for name in command["names"] if name in self._namespace}
+        self._reply({"t": "done", "id": command["id"]}, found)
+
+    # ---- running a block
+
+    def _execute(self, command: dict[str, Any]) -> None:
+        """Run one piece of a block, and tell what it gave, whatever happens."""
+        if command["line"] == 1:  # a new block
+            self._own_streams()
+        self._tools.ended = False
+        self._output.begin()
+        done: dict[str, Any] = {"t": "done", "id": command["id"]}
+        value = error = None
+        try:
+            try:
+                interrupts.begin()
+                if command["code"] or not command["last"]:
+                    self._value = None
+                    self._value = self._run(command["code"], command["file"], command["line"])
+                if command["last"]:
+                    value, self._value = self._value, None
+                    done["repr"] = None if value is None else _cut(repr(value))
+            finally:
+                interrupts.running = False
+        except BlockEnded:
+            value = None
+        except BaseException as caught:  # noqa: BLE001 - whatever the code raised is told
+            error = caught
+        if error is not None and not self._tools.ended:
+            value = None
+            done["e"] = report(error)
+        self._output.flush()
+        done["ended"] = self._tools.ended
+        done["names"] = self._names()
+        self._reply(done, value)
+
+    def _own_streams(self) -> None:
+        """Whatever the code has made of them, a block begins with standard streams that work."""
+        sys.stdout = sys.__stdout__ = self._output.stdout  # type: ignore[misc]
+        sys.stderr = sys.__stderr__ = self._output.stderr  # type: ignore[misc]
+        sys.stdin = io.TextIOWrapper(io.BytesIO(), "utf-8")  # at its end: input() raises EOFError
+
+    def _reply(self, done: dict[str, Any], value: Any) -> None:
+        try:
+            self._channel.send({**done, "v": pack(value, text=done.get("repr"))})
+        except TooLargeError as error:
+            done.pop("repr", None)
+            self._channel.send({**done, "e": done.get("e") or report(error)})
+
+    def _run(self, code: str, file: str, line: int) -> Any:
+        """Run the code; the value of its trailing expression."""
+        _remember_source(code, file, line)
+        tree = ast.parse("\n" * (line - 1) + code, file)
+        in_loop = needs_loop(tree)
+        tree = rewritten(tree, self._tools.by_name)
+        trailing = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        parts = [self._compiled(tree, file, "exec")]
+        if isinstance(trailing, ast.Expr):
+            parts.append(self._compiled(ast.Expression(trailing.value), file, "eval"))
+        if in_loop or any(map(_is_coroutine, parts)):
+            return self.run_until_done(self._in_loop(parts))
+        value = None
+        for part in parts:
+            value = eval(part, self._namespace)
+        return value
+
+    def _compiled(self, tree: ast.Module | ast.Expression, file: str, mode: str) -> CodeType:
+        """Code object; a `from __future__` goes on for what follows, as in a notebook."""
+        flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | self._futures
+        code: CodeType = compile(tree, file, mode, flags, dont_inherit=True)
+        self._futures |= code.co_flags & _FUTURES
+        return code
+
+    async def _in_loop(self, parts: list[CodeType]) -> Any:
+        value = None
+        for part in parts:
+            value = eval(part, self._namespace)
+            if _is_coroutine(part):
+                value = await value
+        return value
+
+    def run_until_done(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run on the session's loop. An interrupt cancels the block's task, which may clean up."""
+        task = self._loop.create_task(coroutine)
+        interrupts.task = task
+        try:
+            while True:
+                try:
+                    return self._loop.run_until_complete(task)
+                except KeyboardInterrupt:
+                    if task.done():
+                        raise
+                    interrupts.cancelled = True
+                    task.cancel()
+                except asyncio.CancelledError:
+                    if interrupts.cancelled:
+                        raise KeyboardInterrupt from None
+                    raise
+        finally:
+            interrupts.task = None
+
+    def _names(self) -> list[str]:
+        """What the code has defined, in order."""
+        names = [
+            name
+            for name, value in list(self._namespace.items())
+            if type(name) is str and name not in self._given and name[:1] != "_" and type(value) is not types.ModuleType
+        ]
+        return names[:_MOST_NAMES]
+
+
+def prepare() -> None:
+    """What every session needs and none can do alone; done once, before the sessions are forked."""
+    for name, helper in helpers().items():
+        setattr(builtins, name, helper)
+    asyncio.run = run_nested(asyncio.run)
+    sys.argv[:] = [""]
+    builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")  # what `site` would have added
+    builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D (i.e. EOF)")
+    builtins.help = _sitebuiltins._Helper()  # noqa: SLF001
+    threads_only: Any = multiprocessing.context.BaseContext
+    threads_only.Lock = lambda _: threading.Lock()  # for ThreadPool: there are no other processes
+    threads_only.RLock = lambda _: threading.RLock()
+
+
+def _new_main() -> dict[str, Any]:
+    """The namespace of a fresh `__main__`, so that classes defined in it can be pickled and looked up."""
+    module = types.ModuleType("__main__")
+    module.__dict__.update(__builtins__=builtins, asyncio=asyncio)
+    sys.modules["__main__"] = module
+    return module.__dict__
+
+
+def _remember_source(code: str, file: str, line: int) -> None:
+    """Tracebacks show the lines of a block; its pieces come one after the other."""
+    known = linecache.cache.get(file)
+    lines = list(known[2]) if known is not None and len(known) == 4 else []
+    lines = lines[: line - 1]
+    lines += ["\n"] * (line - 1 - len(lines)) + [text + "\n" for text in re.sub("\r\n?", "\n", code).split("\n")]
+    linecache.cache[file] = (sum(map(len, lines)), None, lines, file)
+
+
+def _is_coroutine(code: CodeType) -> bool:
+    return bool(code.co_flags & inspect.CO_COROUTINE)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_REPR else f"{text[:_LONGEST_REPR]}... ({len(text):,} characters)"
+
+
+def _seed(seed: str) -> None:
+    """The same random numbers whenever the session is run again."""
+    random.seed(seed)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed(int.from_bytes(seed.encode()[-4:], "big"))
+
+
+def reseed() -> None:
+    """Random numbers of its own for a session; `random` sees to itself after a fork."""
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed(int.from_bytes(os.urandom(4), "big"))

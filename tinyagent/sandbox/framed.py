@@ -1,0 +1,494 @@
+"""A session whose code runs in another process, at the end of the framed protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from abc import abstractmethod
+from collections.abc import AsyncIterable, Callable, Mapping
+from contextlib import aclosing
+from typing import Any, Protocol
+
+from tinyagent.core.errors import ConfigurationError, SandboxError, ToolArgumentsError
+from tinyagent.core.execution import CodeError, Execution
+from tinyagent.core.tool import Tool
+from tinyagent.sandbox.base import Answer, Caller, SandboxLimits, Session
+from tinyagent.sandbox.block import Block, pieces_of
+from tinyagent.sandbox.protocol import Connection, exception_data
+from tinyagent.sandbox.values import TooLargeError, pack
+
+#: Seconds for what takes a process milliseconds, before it is taken for dead.
+PATIENCE = 20.0
+#: Output and calls beyond the limit, in multiples of it, at which a block is stopped.
+_FLOOD = 32
+#: Bytes of the arguments of calls in flight.
+_MOST_ARGUMENTS = 16 << 20
+
+
+class Process(Protocol):
+    """The process of a session.
+
+    Attributes:
+        fd: The session's socket; taken over by whoever connects to it.
+        status: Its exit code once it has ended, negative for a signal; `None` where it is not known.
+        ended: Set when it has ended.
+    """
+
+    fd: int
+    status: int | None
+    ended: asyncio.Event
+
+    def signal(self, number: int) -> None:
+        """Send a signal; nothing happens when it has ended."""
+        ...
+
+    def close(self) -> None:
+        """Kill it."""
+        ...
+
+
+class FramedSession(Session):
+    """A session in a process of its own, which is replaced when it is lost.
+
+    Args:
+        tools: What the code can call, by name.
+        limits: What it may use.
+        call: Answers its calls.
+        seed: Seeds its random numbers.
+    """
+
+    def __init__(
+        self,
+        tools: Mapping[str, Tool[..., Any]],
+        limits: SandboxLimits,
+        call: Caller,
+        seed: str | None,
+    ) -> None:
+        self._tools = tools
+        self._limits = limits
+        self._call = call
+        self._seed = seed
+        self._child: Process | None = None
+        self._connection: Connection | None = None
+        self._loss: str | None = None  # why the connection is gone, until the process is replaced
+        self._reply: asyncio.Future[dict[str, Any] | str] | None = None
+        self._expected: str = ""
+        self._frames = 0
+        self._blocks = 0
+        self._block: Block | None = None
+        self._frozen = False
+        self._closed = False
+        self._values: dict[str, Any] = {}
+        self._names: tuple[str, ...] = ()
+        self._lock = asyncio.Lock()
+        self._argument_bytes = 0
+
+    # ---- the process
+
+    async def start(self) -> None:
+        """Fork and lock the process.
+
+        Raises:
+            SandboxUnavailableError: It cannot lock itself here; the text says why, and what to use instead.
+            SandboxError: It did not start.
+        """
+        async with self._lock:
+            await self._ensure()
+
+    async def _ensure(self) -> None:
+        if self._closed:
+            raise SandboxError("This sandbox session is closed.")
+        if self._child is not None:
+            return
+        child = await self._spawn()
+        self._child = child
+        try:
+            await self._greet(child)
+        except BaseException:
+            await self._drop()
+            raise
+
+    @abstractmethod
+    async def _spawn(self) -> Process:
+        """A new process, with the runtime of `sandbox.child` at the other end of its socket.
+
+        Raises:
+            SandboxError: There is none to be had.
+        """
+
+    def _refused(self, reason: str) -> SandboxError:
+        """The error for a process that says it cannot run code."""
+        return SandboxError(f"The sandbox process did not start: {reason}.")
+
+    async def _greet(self, child: Process) -> None:
+        """Connect, hear that it is locked, hand it the tools and values."""
+        loop = asyncio.get_running_loop()
+        sock = socket.socket(fileno=child.fd)
+        child.fd = -1
+        self._reply = loop.create_future()
+        self._expected = "ready"
+        try:
+            sock.setblocking(False)
+            _, self._connection = await loop.create_unix_connection(
+                lambda: Connection(self._hear, self._on_loss), sock=sock
+            )
+        except BaseException:
+            sock.close()
+            raise
+        answer = await self._answer()
+        if isinstance(answer, str):
+            raise self._refused(answer)
+        tools = [{"name": name, "async": tool.is_async, "doc": tool.description} for name, tool in self._tools.items()]
+        if tools or self._seed is not None:
+            self._connection.send({"t": "tools", "tools": tools, "seed": self._seed})
+        if self._values:
+            await self._ask("set", v={name: pack(value, records=True) for name, value in self._values.items()})
+
+    async def _answer(self) -> dict[str, Any] | str:
+        """The frame that is expected, or why it will not come."""
+        assert self._reply is not None  # noqa: S101 - whoever expects an answer has made it
+        if self._loss is not None:
+            self._reply = None
+            return self._loss
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await self._reply
+        except TimeoutError:
+            return f"it did not answer within {PATIENCE:g} s"
+        finally:
+            self._reply = None
+
+    async def _ask(self, kind: str, **fields: Any) -> dict[str, Any]:
+        """Command something that takes the process no time, and hear that it is done.
+
+        Raises:
+            SandboxError: The process has ended.
+            TooLargeError: The command is longer than a frame may be.
+        """
+        assert self._connection is not None  # noqa: S101 - it is asked only when it is there
+        self._frames += 1
+        self._connection.send({"t": kind, "id": self._frames, **fields})
+        self._reply = asyncio.get_running_loop().create_future()
+        self._expected = "done"
+        answer = await self._answer()
+        if isinstance(answer, str):
+            await self._drop()
+            raise SandboxError(f"The sandbox was ended: {answer}.")
+        return answer
+
+    def _hear(self, frame: dict[str, Any], body: bytes) -> None:
+        match frame["t"]:
+            case "out":
+                if self._block is not None and self._block.hear(frame["s"]) > _FLOOD * self._limits.output:
+                    self._fail("it printed without end")
+            case "call":
+                self._hear_call(frame, body)
+            case "cancel":
+                if self._block is not None:
+                    self._block.withdraw(frame["id"])
+            case "fatal":
+                self._fail(frame["e"])
+            case kind:
+                self._hear_reply(kind, frame)
+
+    def _hear_reply(self, kind: str, frame: dict[str, Any]) -> None:
+        due = self._reply is not None and not self._reply.done() and kind == self._expected
+        if self._reply is None or not due or (kind == "done" and frame["id"] != self._frames):
+            self._fail(f"it sent a {kind} frame that nobody expects")
+        else:
+            self._reply.set_result(frame)
+
+    def _fail(self, reason: str) -> None:
+        if self._connection is not None:
+            self._connection.fail(reason)
+
+    def _on_loss(self, reason: str) -> None:
+        self._loss = reason
+        if self._reply is not None and not self._reply.done():
+            self._reply.set_result(reason)
+        if self._child is not None:
+            self._child.signal(signal.SIGKILL)
+
+    async def _drop(self) -> int | None:
+        """End the process and forget it; how it ended, if that is known."""
+        child, connection = self._child, self._connection
+        self._child = self._connection = self._loss = None
+        self._frozen = False
+        if connection is not None:
+            connection.close()
+        if child is None:
+            return None
+        child.close()
+        cancelled = None
+        while not child.ended.is_set():
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await child.ended.wait()
+            except TimeoutError:
+                break
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+        return child.status
+
+    def _freeze(self) -> None:
+        """Between blocks nothing of the code runs, threads included."""
+        if self._child is not None and not self._frozen:
+            self._child.signal(signal.SIGSTOP)
+            self._frozen = True
+
+    def _thaw(self) -> None:
+        if self._child is not None and self._frozen:
+            self._child.signal(signal.SIGCONT)
+            self._frozen = False
+
+    # ---- tool calls
+
+    def _hear_call(self, frame: dict[str, Any], body: bytes) -> None:
+        number, name, block, size = frame["id"], frame["n"], self._block, len(body)
+        tool = self._tools.get(name)
+        problem: Exception | None = None
+        if block is None:
+            problem = RuntimeError("tools can be called only while a block runs")
+        elif block.is_open(number):
+            self._fail("it used the number of a call twice")
+            return
+        elif tool is None:
+            problem = NameError(f"there is no tool named {name[:80]!r}")
+        elif refusal := block.refusal():
+            if block.refused > _FLOOD * self._limits.calls:
+                self._fail("it called tools without end")
+                return
+            problem = RuntimeError(refusal)
+        elif self._argument_bytes + size > _MOST_ARGUMENTS:
+            problem = RuntimeError("the calls in flight have too many bytes of arguments; make fewer at once")
+        if problem is not None or block is None or tool is None:
+            self._send_answer(number, exception=problem)
+            return
+        self._argument_bytes += size
+
+        def answer(given: Answer) -> None:
+            self._argument_bytes -= size
+            self._send_answer(number, given.observation.value, given.exception, ends=given.ends_block)
+
+        written = body[: body.rfind(b',"id":')]  # which the child writes last
+        block.start(number, tool, frame["a"], frame["k"], written, answer)
+
+    def _send_answer(
+        self, number: int, value: object = None, exception: Exception | None = None, *, ends: bool = False
+    ) -> None:
+        if self._connection is None:
+            return
+        if exception is not None:
+            data = exception_data(exception)
+            if isinstance(exception, ToolArgumentsError):  # what Python says of wrong arguments
+                data["bases"].insert(0, "TypeError")
+            self._connection.send({"t": "ret", "id": number, "e": data})
+        elif ends:
+            self._connection.send({"t": "ret", "id": number, "end": True})
+        else:
+            self._connection.send_value({"t": "ret", "id": number}, value)
+
+    # ---- blocks
+
+    async def execute(
+        self, code: str | AsyncIterable[str], *, on_output: Callable[[str], None] | None = None
+    ) -> Execution:
+        """See `Session.execute`."""
+        async with self._lock:
+            await self._ensure()
+            self._blocks += 1
+            self._argument_bytes = 0
+            block = self._block = Block(self._blocks, self._limits, on_output, self._call)
+            block.clock.expired = lambda: self._stop(f"the block ran longer than {self._limits.seconds:g} s")
+            block.on_fatal = lambda: self._fail("a tool ended the run")
+            self._thaw()
+            self.last = None
+            try:
+                self.last = await self._run(block, code)
+                return self.last
+            finally:
+                block.clock.stop()
+                self._block = None
+                try:
+                    await block.end_calls()
+                finally:
+                    if self.last is None:
+                        self.last = block.broken_off(self._names)
+                    self._freeze()
+
+    async def _run(self, block: Block, code: str | AsyncIterable[str]) -> Execution:
+        told: dict[str, Any] = {}
+        async with aclosing(pieces_of(code)) as pieces:
+            async for piece, last in pieces:
+                if block.stopped is not None:
+                    return block.execution(None, None, CodeError("KeyboardInterrupt", block.stopped, names=self._names))
+                line = 1 + sum(part.count("\n") for part in block.code)
+                block.code.append(piece)
+                done = await self._run_piece(block, piece, line, last=last)
+                if isinstance(done, str):
+                    return await self._lost(block, done)
+                told = done
+                self._names = _names(done)
+                if done.get("e") is not None or block.ended or block.stopped is not None:
+                    break
+        await block.end_calls()
+        if block.fatal is not None:
+            raise block.fatal
+        return block.execution(told.get("v"), _printed(told), self._error(block, told))
+
+    async def _run_piece(self, block: Block, code: str, line: int, *, last: bool) -> dict[str, Any] | str:
+        """Run one piece; when the caller is cancelled, stop it first."""
+        assert self._connection is not None  # noqa: S101 - `_ensure` has made it
+        self._frames += 1
+        self._expected = "done"
+        reply = self._reply = asyncio.get_running_loop().create_future()
+        frame = {"t": "exec", "id": self._frames, "code": code, "line": line, "last": last}
+        block.clock.resume()
+        cancelled = None
+        try:
+            self._connection.send({**frame, "file": f"<block {block.number}>"})
+            if self._loss is not None:  # it has ended between two blocks
+                return self._loss
+            while not reply.done():
+                try:
+                    await asyncio.wait([reply])
+                except asyncio.CancelledError as error:
+                    cancelled = error
+                    self._stop("the block was cancelled")
+        except TooLargeError as error:
+            return {"e": {"type": "ValueError", "message": str(error)}}
+        finally:
+            block.clock.pause()
+            self._reply = None
+        done: dict[str, Any] | str = reply.result()
+        if cancelled is not None:
+            if isinstance(done, str):
+                await self._drop()
+            raise cancelled
+        return done
+
+    def _stop(self, reason: str) -> None:
+        """Interrupt the block that runs; what has not stopped after a while is killed."""
+        block = self._block
+        if block is None or self._child is None or block.stopped is not None:
+            return
+        block.stopped = reason
+        block.interrupted = True
+        loop, reply = asyncio.get_running_loop(), self._reply
+        until = loop.time() + self._limits.grace
+
+        def interrupt() -> None:
+            if reply is None or self._reply is not reply or reply.done() or self._child is None:
+                return
+            if loop.time() >= until:
+                self._fail(f"{reason}, and did not stop when it was interrupted")
+            else:  # again and again: one that comes just before a system call is not seen
+                self._child.signal(signal.SIGINT)
+                loop.call_later(self._limits.grace / 5, interrupt)
+
+        interrupt()
+
+    async def _lost(self, block: Block, reason: str) -> Execution:
+        """The process is gone, with everything the code had."""
+        await block.end_calls()
+        status = await self._drop()
+        if block.fatal is not None:
+            raise block.fatal
+        if reason == "it ended":
+            reason = _how_it_ended(status, self._limits)
+        names, self._names = self._names, ()
+        message = f"the sandbox was ended: {reason}. All variables, functions and imports are gone"
+        error = CodeError("SandboxLost", f"{message}.", names=names, lost=True)
+        return block.execution(None, None, error)
+
+    def _error(self, block: Block, done: dict[str, Any]) -> CodeError | None:
+        data = done.get("e")
+        if block.ended or not isinstance(data, dict):
+            return None
+        error = CodeError(
+            type=_text(data.get("type"), 200) or "Exception",
+            message=_text(data.get("message"), 5_000),
+            traceback=_text(data.get("traceback"), 20_000),
+            line=line if type(line := data.get("line")) is int else None,
+            bases=_texts(data.get("bases")),
+            args=tuple(args) if type(args := data.get("args")) is list else (),
+            names=self._names,
+        )
+        if block.stopped is not None and error.type == "KeyboardInterrupt":
+            kind = "TimeoutError" if "longer" in block.stopped else "KeyboardInterrupt"
+            return CodeError(kind, block.stopped, error.traceback, error.line, names=error.names)
+        return error
+
+    async def interrupt(self) -> None:
+        """See `Session.interrupt`."""
+        self._stop("the block was interrupted")
+
+    # ---- values
+
+    async def set(self, values: Mapping[str, Any]) -> None:
+        """See `Session.set`."""
+        if wrong := [name for name in values if not (isinstance(name, str) and name.isidentifier())]:
+            raise ConfigurationError(f"set({wrong[0]!r}): a name in Python is letters, digits and '_'.")
+        async with self._lock:
+            await self._ensure()
+            self._thaw()
+            for name, value in values.items():
+                try:
+                    await self._ask("set", v={name: pack(value, records=True)})
+                except TooLargeError as error:
+                    raise ConfigurationError(f"set({name!r}): {error}.") from error
+                self._values[name] = value
+            self._freeze()
+
+    async def get(self, *names: str) -> dict[str, Any]:
+        """See `Session.get`."""
+        async with self._lock:
+            await self._ensure()
+            self._thaw()
+            answer = await self._ask("get", names=list(names))
+            self._freeze()
+        found = answer.get("v")
+        if not isinstance(found, dict):
+            raise SandboxError("The values are too large to cross the sandbox; get fewer at once.")
+        return found
+
+    async def close(self) -> None:
+        """See `Session.close`."""
+        self._closed = True
+        self._fail("it was closed")
+        await self._drop()
+
+
+def _how_it_ended(status: int | None, limits: SandboxLimits) -> str:
+    if status is None or status >= 0:
+        return "it ended itself" if status == 0 else "its process ended"
+    if -status == signal.SIGXCPU:
+        return f"it used more than {limits.cpu_seconds} s of processor time"
+    if -status == signal.SIGKILL:
+        return "it was killed, by the kernel for its memory or from outside"
+    try:
+        return f"it crashed ({signal.Signals(-status).name})"
+    except ValueError:
+        return f"it crashed (signal {-status})"
+
+
+def _names(done: dict[str, Any]) -> tuple[str, ...]:
+    return _texts(done.get("names"))[:200]
+
+
+def _printed(done: dict[str, Any]) -> str | None:
+    printed = done.get("repr")
+    return printed if isinstance(printed, str) else None
+
+
+def _text(value: Any, longest: int) -> str:
+    return value[:longest] if isinstance(value, str) else ""
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    if type(values) is not list:
+        return ()
+    return tuple(value[:200] for value in values[:200] if isinstance(value, str))

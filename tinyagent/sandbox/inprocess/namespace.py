@@ -1,0 +1,299 @@
+"""A namespace of this process in which blocks of code run, with fewer builtins and imports than usual.
+
+This keeps well-meant code from what it should not need. It is no protection from code that means harm.
+"""
+
+from __future__ import annotations
+import __future__
+
+import ast
+import builtins
+import io
+import itertools
+import linecache
+import traceback
+import types
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from tinyagent.core.execution import CodeError
+from tinyagent.core.jsonable import words
+from tinyagent.core.tool import Tool
+from tinyagent.sandbox.base import SandboxLimits
+from tinyagent.sandbox.inprocess.stopper import Interrupted, Stopper
+
+#: Builtins that the code does not have: files, code in strings, the terminal.
+REMOVED = frozenset(
+    {
+        "breakpoint",
+        "compile",
+        "copyright",
+        "credits",
+        "eval",
+        "exec",
+        "exit",
+        "help",
+        "input",
+        "license",
+        "open",
+        "quit",
+    }
+)
+NO_AWAIT = (
+    "this sandbox is synchronous, so 'await' cannot stand at the top level: its tools are plain functions that are "
+    "called without it"
+)
+#: The `from __future__` imports, which hold for the code that follows.
+FUTURES = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
+
+#: Answers a call that the code makes, in the code's thread.
+Ask: TypeAlias = Callable[[Tool[..., Any], list[Any], dict[str, Any]], Any]
+
+_numbers = itertools.count(1)
+
+
+class BlockEnded(BaseException):
+    """Raised in the code by a tool whose value ends the block; no `except Exception` of the code catches it."""
+
+
+class Output:
+    """What a block prints: kept up to a limit, the rest is counted; `hear` is told what is kept."""
+
+    def __init__(self, limit: int, hear: Callable[[str], None] | None = None) -> None:
+        self._parts: list[str] = []
+        self._room = limit
+        self._hear = hear
+        self.truncated = 0
+
+    def write(self, text: str) -> None:
+        """Add a text."""
+        kept = text[: self._room]
+        self._room -= len(kept)
+        self.truncated += len(text) - len(kept)
+        if kept:
+            self._parts.append(kept)
+            if self._hear is not None:
+                self._hear(kept)
+
+    @property
+    def text(self) -> str:
+        """What was kept."""
+        return "".join(self._parts)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a piece of code gave; `empty` is one without a statement."""
+
+    empty: bool = False
+    value: Any = None
+    repr: str | None = None
+    exception: BaseException | None = None
+    error: CodeError | None = None
+
+
+class Namespace:
+    """The names that blocks of code share. One block at a time: `begin`, `run` for each piece of it, `end`.
+
+    Args:
+        tools: The tools, which the code sees as functions.
+        imports: The modules that the code may import, their submodules included.
+    """
+
+    def __init__(self, tools: Mapping[str, Tool[..., Any]], imports: Iterable[str]) -> None:
+        self.over: type[BaseException] | None = None  # raised by print and tools once the block is over
+        self._output: Output | None = None
+        self._ask: Ask | None = None
+        self._flags = 0
+        self._number = next(_numbers)
+        self._file = ""
+        self._files: dict[str, list[str]] = {}  # the lines of each block
+        known = {name: value for name, value in vars(builtins).items() if not name.startswith("_")}
+        self._builtins = {name: value for name, value in known.items() if name not in REMOVED} | {
+            "print": self._print,
+            "__build_class__": builtins.__build_class__,
+            "__import__": importer(imports),
+        }
+        self.names: dict[str, Any] = {"__name__": "__main__", "__builtins__": self._builtins}
+        self.names |= {name: self._function(tool) for name, tool in tools.items()}
+        self._given = frozenset(self.names)
+        self.forget = weakref.finalize(self, _forget, self._files)
+
+    @property
+    def defined(self) -> tuple[str, ...]:
+        """The names that are there beside the tools."""
+        return tuple(name for name in list(self.names) if name not in self._given and not name.startswith("_"))
+
+    def begin(self, output: Output, ask: Ask) -> None:
+        """Begin a block."""
+        self._output, self._ask, self.over = output, ask, None
+        self._file = f"<block {len(self._files) + 1} of namespace {self._number}>"  # one name in the whole process
+        self._files[self._file] = []
+
+    def run(self, source: str, stopper: Stopper) -> Outcome:
+        """Run the next piece of the block in this thread."""
+        outcome = Outcome()
+        try:
+            stopper.guard(lambda: self._run(source, outcome))
+        except BaseException as error:  # noqa: BLE001 - it belongs to the code, and is reported
+            if self.over is not BlockEnded:
+                outcome.exception, outcome.error = error, self.report(error)
+        return outcome
+
+    def end(self) -> None:
+        """End the block: what it left running can neither print nor call tools any more."""
+        self._output = self._ask = None
+
+    def report(self, error: BaseException) -> CodeError:
+        """The error as the code's author should see it. The text of an interruption lacks its last line."""
+        known = [entry for entry in traceback.walk_tb(error.__traceback__) if entry[0].f_code.co_filename == self._file]
+        line = known[-1][1] if known else None
+        message, args = words(error), error.args
+        if isinstance(error, SyntaxError) and error.filename in self._files:
+            line, message, args = error.lineno, error.msg, (error.msg,)
+            error.text = error.text or "".join(self._files[error.filename][(line or 0) - 1 :][:1])
+        if isinstance(error, NameError) and error.name in REMOVED:
+            error.add_note(f"{error.name} does not exist in this sandbox.")
+        for file, lines in self._files.items():  # somebody may have cleared it
+            linecache.cache[file] = (sum(map(len, lines)), None, lines, file)
+        told = traceback.TracebackException.from_exception(error)
+        self._show_code_only(told)
+        text = list(told.format())
+        return CodeError(
+            type(error).__name__,
+            message,
+            "".join(text[:-1] if isinstance(error, Interrupted) else text),
+            line,
+            _bases(type(error)),
+            args if all(isinstance(arg, str | int | float | bytes | None) for arg in args) else (),
+            self.defined,
+        )
+
+    def _run(self, source: str, outcome: Outcome) -> None:
+        lines = self._files[self._file]
+        first = len(lines)
+        text = source.replace("\r\n", "\n").replace("\r", "\n")
+        lines += [f"{line}\n" for line in text.removesuffix("\n").split("\n")]
+        linecache.cache[self._file] = (len(text), None, lines, self._file)
+        tree = ast.parse("\n" * first + text, self._file)
+        outcome.empty = not tree.body
+        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        body = self._code(tree)
+        value = self._code(ast.Expression(last.value)) if isinstance(last, ast.Expr) else None
+        exec(body, self.names)
+        if value is not None:
+            outcome.value = eval(value, self.names)
+            outcome.repr = None if outcome.value is None else repr(outcome.value)
+
+    def _code(self, tree: ast.Module | ast.Expression) -> types.CodeType:
+        mode = "eval" if isinstance(tree, ast.Expression) else "exec"
+        try:
+            code: types.CodeType = compile(tree, self._file, mode, self._flags, dont_inherit=True)
+        except SyntaxError as error:
+            try:
+                compile(tree, self._file, mode, self._flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+            except SyntaxError:
+                raise error from None
+            raise SyntaxError(NO_AWAIT, (self._file, error.lineno, error.offset, error.text)) from None
+        self._flags |= code.co_flags & FUTURES
+        return code
+
+    def _show_code_only(self, told: traceback.TracebackException | None) -> None:
+        """Leave only the blocks' own lines in a traceback."""
+        if told is None:
+            return
+        own = [frame for frame in told.stack if frame.filename in self._files]
+        for frame in own:
+            frame.filename = _shown(frame.filename)
+        told.stack = traceback.StackSummary.from_list(own) if own else None  # type: ignore[assignment]  # no header
+        if isinstance(filename := getattr(told, "filename", None), str) and filename in self._files:
+            told.filename = _shown(filename)
+        for other in (told.__cause__, told.__context__, *(getattr(told, "exceptions", None) or ())):
+            self._show_code_only(other)
+
+    def _print(
+        self, *values: object, sep: str | None = " ", end: str | None = "\n", file: Any = None, flush: bool = False
+    ) -> None:
+        """Print to the output of the block that runs."""
+        if self.over is not None:
+            raise self.over
+        if file is not None:
+            print(*values, sep=sep, end=end, file=file, flush=flush)
+            return
+        buffer = io.StringIO()
+        print(*values, sep=sep, end=end, file=buffer)
+        if self._output is not None:
+            self._output.write(buffer.getvalue())
+
+    def _function(self, tool: Tool[..., Any]) -> Callable[..., Any]:
+        def function(*args: Any, **kwargs: Any) -> Any:
+            if self.over is not None:
+                raise self.over
+            if self._ask is None:
+                raise RuntimeError(f"{tool.name}() was called after its block had ended")
+            return self._ask(tool, list(args), kwargs)
+
+        function.__name__ = function.__qualname__ = tool.name
+        function.__doc__ = tool.__doc__
+        return function
+
+
+def importer(allowed: Iterable[str]) -> Callable[..., types.ModuleType]:
+    """`__import__` for these modules and their submodules."""
+    names = sorted(set(allowed))
+
+    def known(name: str) -> bool:
+        return any(name == one or name.startswith(f"{one}.") for one in (*names, "__future__"))
+
+    def import_(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:  # noqa: A002
+        if level == 0 and (known(name) or (fromlist and all(known(f"{name}.{part}") for part in fromlist))):
+            return builtins.__import__(name, globals, locals, fromlist, level)
+        raise ImportError(
+            f"{'.' * level}{name} cannot be imported here. The modules that can be are: {', '.join(names)}.", name=name
+        )
+
+    return import_
+
+
+def check_calls(number: int, limits: SandboxLimits) -> None:
+    """Refuse the call of that number in its block when it is beyond the limit."""
+    if number > limits.calls:
+        raise RuntimeError(
+            f"this block has made {limits.calls:,} tool calls, which is the limit; go on in another block"
+        )
+
+
+def stopped(
+    limits: SandboxLimits, known: CodeError | None, *, by_hand: bool = False, lost: tuple[str, ...] | None = None
+) -> CodeError:
+    """The error of a block that was stopped from outside.
+
+    Args:
+        limits: What it might use.
+        known: What its thread reported of it.
+        by_hand: It was interrupted; otherwise its time was over.
+        lost: The names that are gone, because it could not be stopped.
+    """
+    known = known or CodeError("", "")
+    error: type[BaseException] = KeyboardInterrupt if by_hand else TimeoutError
+    message = "the block was interrupted" if by_hand else f"the block ran longer than {limits.seconds:g} s"
+    if lost is not None:
+        known = replace(known, names=lost, lost=True)
+        message += ", and hung in a call that Python cannot stop. All variables, functions and imports are gone"
+    text = f"{known.traceback}{error.__name__}: {message}\n"
+    return replace(known, type=error.__name__, message=message, traceback=text, bases=_bases(error))
+
+
+def _bases(error: type[BaseException]) -> tuple[str, ...]:
+    return tuple(base.__name__ for base in error.__mro__[1:-1] if base.__module__ == "builtins")
+
+
+def _shown(file: str) -> str:
+    return f"{file.partition(' of ')[0]}>"
+
+
+def _forget(files: Iterable[str]) -> None:
+    for file in files:
+        linecache.cache.pop(file, None)

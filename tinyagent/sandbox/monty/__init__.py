@@ -1,0 +1,16 @@
+"""Code in Monty: a part of Python, interpreted in worker processes of `pydantic-monty`.
+
+sandbox      MontySandbox, and what the model is told of it
+session      a session: its worker, and what becomes of it
+pool         the workers of an event loop
+namespace    blocks and pieces in one worker
+driver       answers everything that running code asks of its host
+output       what code prints
+values       what crosses, both ways
+errors       what code and workers raise
+source       a block read before it runs: which calls are awaited (facts, flow, scopes)
+"""
+
+from tinyagent.sandbox.monty.sandbox import MontySandbox
+
+__all__ = ["MontySandbox"]

@@ -1,0 +1,133 @@
+"""What the code of a Monty session raised, as Python tells it: with its own lines and nothing of the sandbox."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, TypeAlias
+
+from tinyagent.core.execution import CodeError
+from tinyagent.sandbox.monty.source import Source
+
+if TYPE_CHECKING:
+    from pydantic_monty import Frame, MontyRuntimeError, MontySyntaxError
+
+    CodeFailure: TypeAlias = MontyRuntimeError | MontySyntaxError
+
+_LONGEST_MESSAGE = 4_000
+_LONGEST_TRACEBACK = 16_000
+_MOST_SAME = 3
+_UNSUPPORTED = "The monty syntax parser does not yet support "
+#: How Monty says that a future of an earlier block is awaited.
+_STALLED = "asyncio scheduler stalled"
+#: How it says that a limit was reached. What the code has is unreliable then: it was stopped in the middle.
+_MEMORY = ("memory limit exceeded", "the worker exceeded its memory limit")
+_TIME = "feed time limit exceeded"
+
+
+@dataclass(frozen=True)
+class Fed:
+    """A piece of a block, as it was fed.
+
+    Attributes:
+        file: What tracebacks call the block.
+        first: The line of the block that the piece begins with.
+        source: The piece.
+    """
+
+    file: str
+    first: int
+    source: Source
+
+    @property
+    def lines(self) -> list[str]:
+        """Its lines."""
+        return self.source.code.split("\n")
+
+
+def exhausted(error: CodeFailure) -> str | None:
+    """Which limit of Monty's own the error tells of: `memory` or `time`; `None` for any other error."""
+    raised = error.exception()
+    text = str(raised)
+    if isinstance(raised, MemoryError) and text.startswith(_MEMORY):
+        return "memory"
+    return "time" if isinstance(raised, TimeoutError) and text.startswith(_TIME) else None
+
+
+def code_error(error: CodeFailure, fed: Mapping[str, Fed], names: Sequence[str]) -> CodeError:
+    """The error that ended a block.
+
+    Args:
+        error: As Monty gave it.
+        fed: What was fed, by the name that Monty gave it.
+        names: The names that exist.
+    """
+    raised = error.exception()
+    name = error.display("type-msg").partition(":")[0].rpartition(".")[2]  # also of one that cannot be made here
+    kind = getattr(builtins, name, type(raised))
+    args = raised.args if all(isinstance(part, str | int | float | None) for part in raised.args) else ()
+    message = _message(raised)
+    lines, told = [], []
+    for line, text in _frames(error, fed):
+        lines.append(line)
+        told.append(text)
+    return CodeError(
+        type=name,
+        message=message[:_LONGEST_MESSAGE],
+        traceback=_traceback(f"{name}: {message}" if message else name, told),
+        line=next((line for line in reversed(lines) if line is not None), None),
+        bases=tuple(cls.__name__ for cls in kind.__mro__[1:] if cls.__module__ == "builtins" and cls is not object),
+        args=tuple(args) if message == str(raised) else (),
+        names=tuple(names),
+    )
+
+
+def _message(raised: BaseException) -> str:
+    text = str(raised)
+    if _STALLED in text:
+        return "a call of an earlier block cannot be awaited any more: await it in the block that makes it"
+    if text.startswith(_UNSUPPORTED):
+        return f"this Python does not support {text.removeprefix(_UNSUPPORTED)} (none of this code has run)"
+    return text
+
+
+def _frames(error: CodeFailure, fed: Mapping[str, Fed]) -> Iterator[tuple[int | None, str]]:
+    """The frames of the code: the line of the block, and the frame as Python prints it."""
+    for frame in error.traceback():
+        function = frame.function_name or "<module>"
+        piece = fed.get(frame.filename)
+        if piece is not None:
+            if frame.line <= len(piece.lines):  # what stands behind is ours
+                line = frame.line + piece.first - 1
+                yield line, f'  File "{piece.file}", line {line}, in {function}\n{_shown_line(frame, piece)}'
+        elif frame.filename == "<string>":  # of eval and exec
+            yield None, f'  File "<string>", line {frame.line}, in {function}\n'
+
+
+def _shown_line(frame: Frame, piece: Fed) -> str:
+    """The line, and the part of it that is meant, where that is less than the line."""
+    line = piece.lines[frame.line - 1]
+    shown = line.strip()
+    start, end = frame.column - 1 - (len(line) - len(line.lstrip())), frame.end_column - frame.column
+    is_part = frame.end_line == frame.line and 0 < end < len(shown)
+    if not is_part or piece.source.text.split("\n")[frame.line - 1] != line:  # it is not as it was fed
+        return f"    {shown}\n"
+    return f"    {shown}\n    {' ' * start}{'^' * end}\n"
+
+
+def _traceback(last: str, frames: Iterable[str]) -> str:
+    text = ""
+    for frame, same in groupby(frames):
+        times = sum(1 for _ in same)
+        text += frame * min(times, _MOST_SAME)
+        if times > _MOST_SAME:
+            text += f"  [Previous line repeated {times - _MOST_SAME} more times]\n"
+    if not text:
+        return ""
+    text = f"Traceback (most recent call last):\n{text}{last}\n"
+    if len(text) <= _LONGEST_TRACEBACK:
+        return text
+    half = _LONGEST_TRACEBACK // 2
+    return f"{text[:half]}\n... ({len(text) - 2 * half:,} characters are not shown)\n{text[-half:]}"

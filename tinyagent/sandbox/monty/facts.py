@@ -1,0 +1,276 @@
+"""What a block of code does with names, functions and calls: read once, before it is fed to Monty."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from typing import TypeAlias
+
+from tinyagent.sandbox.monty.scopes import Flow, Name, Place, Scope
+
+_Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+_Comprehension: TypeAlias = ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp
+
+#: Methods that put their argument into a container, and those that put its parts there.
+_ADD = frozenset({"append", "add", "appendleft", "insert", "setdefault"})
+_EXTEND = frozenset({"extend", "extendleft", "update"})
+
+
+class Facts:
+    """What is known of a block.
+
+    Attributes:
+        awaited: What stands behind `await`, and what `asyncio.run` gets.
+        gathered: The arguments of `gather`.
+        certain: Calls that are awaitable whatever tools there are.
+        flows: What comes to a name.
+        returns: What the functions of a name return, unless they are coroutines.
+        calls: All calls, and where they stand.
+        loads: All uses of names.
+        inner: The scopes of lambdas and comprehensions.
+        in_text: What stands in f-strings.
+        coroutines: The names of coroutine functions.
+        names: The names that the block itself binds.
+    """
+
+    def __init__(self, tools: Collection[str]) -> None:
+        self.awaited: list[Place] = []
+        self.gathered: list[Place] = []
+        self.certain: set[ast.expr] = set()
+        self.flows: defaultdict[Name, list[Flow]] = defaultdict(list)
+        self.returns: defaultdict[Name, list[Place]] = defaultdict(list)
+        self.calls: list[tuple[ast.Call, Scope]] = []
+        self.loads: list[tuple[ast.Name, Scope]] = []
+        self.inner: dict[ast.expr, Scope] = {}
+        self.in_text: set[ast.expr] = set()
+        self.coroutines: set[Name] = set()
+        self.names: tuple[str, ...] = ()
+        self._tools = tools
+
+    def is_tool(self, call: ast.Call, scope: Scope) -> bool:
+        """Whether it is the call of a tool, and not of what the code has given that name to."""
+        function = call.func
+        if not isinstance(function, ast.Name) or function.id not in self._tools:
+            return False
+        return function.id not in scope.owner(function.id).bound
+
+    def gives_coroutine(self, call: ast.expr, scope: Scope) -> bool:
+        """Whether it is a call that gives a coroutine, or something else of asyncio to await."""
+        if call in self.certain:
+            return True
+        function = call.func if isinstance(call, ast.Call) else None
+        return isinstance(function, ast.Name) and Name(scope.owner(function.id), function.id) in self.coroutines
+
+
+def facts_of(tree: ast.Module, tools: Collection[str]) -> Facts:
+    """Read a block.
+
+    Args:
+        tree: The block.
+        tools: The names of the tools.
+    """
+    visitor = _Visitor(Facts(tools))
+    visitor.visit(tree)
+    visitor.facts.names = visitor.names()
+    return visitor.facts
+
+
+class _Visitor(ast.NodeVisitor):
+    """Notes the facts; knows in which scope it is."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self._scope = Scope("module")
+        self._globals: dict[str, None] = {}
+        self._from_asyncio = {"gather": "gather"}
+
+    def names(self) -> tuple[str, ...]:
+        return (*self._scope.bound, *(name for name in self._globals if name not in self._scope.bound))
+
+    # ---- names
+
+    def _bind(self, target: ast.expr, value: ast.expr, how: str = "same") -> None:
+        """A value comes to a target of an assignment, a loop or a comprehension."""
+        match target:
+            case ast.Name(id=name):
+                self._scope.bound[name] = None
+                self.facts.flows[Name(self._scope.owner(name), name)].append(Flow(value, self._scope, how))
+            case ast.Starred(value=inner):
+                self._bind(inner, value)
+            case ast.Tuple(elts=parts) | ast.List(elts=parts):
+                values = value.elts if isinstance(value, ast.Tuple | ast.List) and how == "same" else []
+                pairwise = len(values) == len(parts) and not any(isinstance(part, ast.Starred) for part in parts)
+                for place, part in enumerate(parts):
+                    self._bind(part, values[place] if pairwise else value, "same" if pairwise else "parts")
+            case ast.Subscript(value=ast.Name(id=name)):
+                self.facts.flows[Name(self._scope.owner(name), name)].append(Flow(value, self._scope, "part"))
+            case _:
+                pass
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        for target in node.targets:
+            self._bind(target, node.value)
+        self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        if node.value is not None:
+            self._bind(node.target, node.value)
+        self.generic_visit(node)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+        self._bind(node.target, node.value)
+        self.generic_visit(node)
+
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
+        scope = self._scope
+        while self._scope.kind == "comprehension" and self._scope.parent is not None:
+            self._scope = self._scope.parent
+        self._bind(node.target, node.value)
+        self._scope = scope
+        self.generic_visit(node)
+
+    def visit_For(self, node: ast.For) -> None:
+        self._bind(node.target, node.iter, "parts")
+        self.generic_visit(node)
+
+    def visit_Name(self, node: ast.Name) -> None:
+        if isinstance(node.ctx, ast.Load):
+            self.facts.loads.append((node, self._scope))
+        else:
+            self._scope.bound[node.id] = None
+
+    def visit_Global(self, node: ast.Global) -> None:
+        self._scope.elsewhere.update(node.names)
+        self._globals.update(dict.fromkeys(node.names))
+
+    def visit_Nonlocal(self, node: ast.Nonlocal) -> None:
+        self._scope.elsewhere.update(node.names)
+
+    def visit_Import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            self._scope.bound[alias.asname or alias.name.partition(".")[0]] = None
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        for alias in node.names:
+            self._scope.bound[alias.asname or alias.name] = None
+            if node.module == "asyncio":
+                self._from_asyncio[alias.asname or alias.name] = alias.name
+
+    def visit_MatchAs(self, node: ast.MatchAs) -> None:
+        self._capture(node.name)
+        self.generic_visit(node)
+
+    def visit_MatchStar(self, node: ast.MatchStar) -> None:
+        self._capture(node.name)
+
+    def visit_MatchMapping(self, node: ast.MatchMapping) -> None:
+        self._capture(node.rest)
+        self.generic_visit(node)
+
+    def _capture(self, name: str | None) -> None:
+        if name is not None:
+            self._scope.bound[name] = None
+
+    # ---- functions
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        self._definition(node, "function")
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
+        if not node.decorator_list:  # what a decorator makes of it is not known
+            self._scope.bound[node.name] = None
+            self.facts.coroutines.add(Name(self._scope.owner(node.name), node.name))
+        self._definition(node, "coroutine")
+
+    def _definition(self, node: ast.FunctionDef | ast.AsyncFunctionDef, kind: str) -> None:
+        self._scope.bound[node.name] = None
+        for decorator in node.decorator_list:
+            self.visit(decorator)
+        self._function(node, kind, node.body, Name(self._scope.owner(node.name), node.name))
+
+    def visit_Lambda(self, node: ast.Lambda) -> None:
+        self.facts.inner[node] = self._function(node, "function", [node.body], None)
+
+    def _function(self, node: _Function, kind: str, body: Sequence[ast.AST], name: Name | None) -> Scope:
+        arguments = node.args
+        for default in (*arguments.defaults, *arguments.kw_defaults):
+            if default is not None:
+                self.visit(default)
+        outer = self._scope
+        params = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+        others = [argument.arg for argument in (arguments.vararg, arguments.kwarg) if argument is not None]
+        self._scope = scope = Scope(kind, outer, dict.fromkeys(params + others), set(), params, name)
+        for statement in body:
+            self.visit(statement)
+        self._scope = outer
+        return scope
+
+    def visit_Return(self, node: ast.Return) -> None:
+        if node.value is not None and self._scope.kind == "function" and self._scope.function is not None:
+            self.facts.returns[self._scope.function].append(Place(node.value, self._scope))
+        self.generic_visit(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        self._scope.bound[node.name] = None
+        outer, self._scope = self._scope, Scope("class", self._scope)
+        self.generic_visit(node)
+        self._scope = outer
+
+    def _comprehension(self, node: _Comprehension) -> None:
+        self.visit(node.generators[0].iter)
+        outer, self._scope = self._scope, Scope("comprehension", self._scope)
+        self.facts.inner[node] = self._scope
+        for number, part in enumerate(node.generators):
+            self._bind(part.target, part.iter, "parts")
+            for inner in (part.target, *part.ifs, *([part.iter] if number else [])):
+                self.visit(inner)
+        for element in (node.key, node.value) if isinstance(node, ast.DictComp) else (node.elt,):
+            self.visit(element)
+        self._scope = outer
+
+    def visit_ListComp(self, node: ast.ListComp) -> None:
+        self._comprehension(node)
+
+    def visit_SetComp(self, node: ast.SetComp) -> None:
+        self._comprehension(node)
+
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> None:
+        self._comprehension(node)
+
+    def visit_DictComp(self, node: ast.DictComp) -> None:
+        self._comprehension(node)
+
+    # ---- calls
+
+    def visit_Await(self, node: ast.Await) -> None:
+        self.facts.awaited.append(Place(node.value, self._scope))
+        self.generic_visit(node)
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
+        """What stands in an f-string cannot be changed: before Python 3.12 its place is not told."""
+        self.facts.in_text.update(part for part in ast.walk(node) if isinstance(part, ast.expr))
+        self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        self.facts.calls.append((node, self._scope))
+        function = node.func
+        if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
+            if function.value.id == "asyncio":
+                self._call_asyncio(node, function.attr)
+            elif function.attr in _ADD or function.attr in _EXTEND:
+                container = Name(self._scope.owner(function.value.id), function.value.id)
+                how = "part" if function.attr in _ADD else "same"
+                self.facts.flows[container].extend(Flow(argument, self._scope, how) for argument in node.args)
+        elif isinstance(function, ast.Name) and function.id in self._from_asyncio:
+            self._call_asyncio(node, self._from_asyncio[function.id])
+        self.generic_visit(node)
+
+    def _call_asyncio(self, node: ast.Call, name: str) -> None:
+        places = [Place(argument, self._scope) for argument in node.args]
+        if name == "gather":
+            self.facts.gathered += places
+        elif name == "run":
+            self.facts.awaited += places
+        if name in ("gather", "sleep"):
+            self.facts.certain.add(node)

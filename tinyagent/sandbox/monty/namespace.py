@@ -1,0 +1,158 @@
+"""What the code of a session has in one worker of Monty, and how blocks run there."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import AsyncIterable, Iterable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from tinyagent.core.execution import CodeError, Execution
+from tinyagent.core.tool import Tool
+from tinyagent.sandbox.base import SandboxLimits
+from tinyagent.sandbox.block import Block, pieces_of
+from tinyagent.sandbox.monty.driver import Driver, Lost
+from tinyagent.sandbox.monty.errors import Fed, code_error, exhausted
+from tinyagent.sandbox.monty.source import PRELUDE, SHOW_VALUE, existing_among, read, values_of
+from tinyagent.sandbox.monty.values import shown
+
+if TYPE_CHECKING:
+    from tinyagent.sandbox.monty.errors import CodeFailure
+
+#: Names that are told of a namespace.
+_MOST_NAMES = 200
+
+
+@dataclass
+class _Outcome:
+    """What the pieces of a block gave so far."""
+
+    value: Any = None
+    printed: str | None = None
+    error: CodeError | None = None
+    has_value: bool = False
+
+
+class Namespace:
+    """The names of one worker.
+
+    Args:
+        driver: Drives the worker.
+        tools: What the code can call, by name.
+        limits: What it may use.
+    """
+
+    def __init__(self, driver: Driver, tools: Mapping[str, Tool[..., Any]], limits: SandboxLimits) -> None:
+        self.driver = driver
+        self._tools = tools
+        self._limits = limits
+        self._names: dict[str, None] = {}  # those that may exist
+        self._fed: dict[str, Fed] = {}
+
+    # ---- names and values
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that the code may have defined."""
+        return tuple(name for name in self._names if name[:1] != "_")[:_MOST_NAMES]
+
+    async def begin(self, values: Mapping[str, Any]) -> None:
+        """Define what every session has, and names of the host."""
+        await self.driver.feed(PRELUDE)
+        for name, value in values.items():
+            await self.set(name, value)
+
+    async def set(self, name: str, value: Any) -> None:
+        """Set a name to a value that Monty takes."""
+        await self.driver.feed("None", inputs={name: value})
+        self._names[name] = None
+
+    async def get(self, names: Iterable[str]) -> dict[str, Any]:
+        """The values of those of the names that exist."""
+        found: dict[str, Any] = await self.driver.feed(values_of(filter(is_name, names)))
+        return {name: shown(told)[0] for name, told in found.items()}
+
+    async def _existing(self) -> tuple[str, ...]:
+        """The names that the code has defined, as far as they are known."""
+        from pydantic_monty import MontyError
+
+        block, self.driver.block = self.driver.block, None
+        try:
+            found = await self.driver.feed(existing_among(self.names)) if self.driver.cancelled is None else []
+        except MontyError:
+            return ()
+        finally:
+            self.driver.block = block
+        return tuple(found)
+
+    # ---- blocks
+
+    async def run(self, block: Block, code: str | AsyncIterable[str]) -> Execution:
+        """Run a block; what it gave.
+
+        Raises:
+            Lost: The worker is gone, or what it has is not to be trusted any more.
+        """
+        outcome = _Outcome()
+        async with aclosing(pieces_of(code)) as pieces:
+            async for piece, last in pieces:
+                if block.stopped is not None:
+                    outcome.error = CodeError(stop_kind(block), block.stopped, names=await self._existing())
+                    break
+                await self._run_piece(block, piece, outcome, last=last)
+                if outcome.error is not None or block.ended or block.fatal is not None:
+                    break
+        if block.ended:
+            outcome = _Outcome()
+        return block.execution(outcome.value, outcome.printed, outcome.error)
+
+    async def _run_piece(self, block: Block, code: str, outcome: _Outcome, *, last: bool) -> None:
+        """Run one piece. After the last one comes an empty one, with which the value of the one before is told."""
+        from pydantic_monty import MontyRuntimeError, MontySyntaxError
+
+        text, awaited = "None", frozenset[tuple[int, int]]()
+        if code:
+            source = read(code, self._tools.keys() - self._names.keys())
+            first = 1 + sum(part.count("\n") for part in block.code)
+            self._fed[self.driver.next_feed] = Fed(f"<block {block.number}>", first, source)
+            self._names.update(dict.fromkeys(source.names))
+            block.code.append(code)
+            outcome.has_value, text, awaited = source.has_value, source.text, source.awaited
+        show = last and outcome.has_value
+        block.clock.resume()
+        try:
+            told = await self.driver.feed(f"{text}\n{SHOW_VALUE}" if show else text, awaited)
+        except (MontyRuntimeError, MontySyntaxError) as error:
+            outcome.error = await self._failure(block, error)
+        else:
+            outcome.value, outcome.printed = shown(told) if show else (None, None)
+        finally:
+            block.clock.pause()
+            await block.end_calls()
+
+    async def _failure(self, block: Block, error: CodeFailure) -> CodeError | None:
+        """What ended a block."""
+        limit = exhausted(error)
+        if limit == "memory":
+            raise Lost(f"the block used more than {self._limits.memory:,} bytes of memory", "MemoryError")
+        if limit == "time":
+            block.interrupted = True
+            seconds = min(limit for limit in (self._limits.seconds, self._limits.cpu_seconds) if limit is not None)
+            raise Lost(f"the block ran longer than {seconds:g} s", "TimeoutError")
+        if block.ended or block.fatal is not None:
+            return None
+        found = code_error(error, self._fed, await self._existing())
+        if block.stopped is not None and found.type == "KeyboardInterrupt":
+            return replace(found, type=stop_kind(block), message=block.stopped, bases=(), args=())
+        return found
+
+
+def stop_kind(block: Block) -> str:
+    """The class of the error of a block that was stopped."""
+    return "TimeoutError" if "longer" in (block.stopped or "") else "KeyboardInterrupt"
+
+
+def is_name(name: object) -> bool:
+    """Whether code can use the name."""
+    return isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)

@@ -1,0 +1,183 @@
+"""The worker processes of Monty: one pool for each event loop, there while a session or a sandbox holds it."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import functools
+import sys
+import threading
+import time
+from types import FrameType
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from tinyagent.core.errors import MissingExtraError, SandboxUnavailableError
+from tinyagent.sandbox.base import SandboxLimits
+
+if TYPE_CHECKING:
+    from pydantic_monty import AsyncMonty, AsyncMontySession, OSPolicy
+
+T = TypeVar("T")
+
+#: Workers that may run at once. Each session has one of its own, also while its agent waits for the model: the
+#: package's own limit, the number of cores, would let the next session wait for ever.
+MOST_WORKERS = 1_000_000
+#: Questions that one session may ask its host. Limits of ours end it long before.
+MOST_QUESTIONS = 1_000_000_000
+#: Seconds that the end of the program may be held up.
+PATIENCE_AT_EXIT = 1.0
+
+_pools: WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = WeakKeyDictionary()
+
+
+def require_monty() -> None:
+    """Check that the extra is installed.
+
+    Raises:
+        MissingExtraError: It is not; the text says how to install it.
+    """
+    try:
+        import pydantic_monty  # noqa: F401 - imported here, so that no session waits for it
+    except ImportError as error:
+        raise MissingExtraError("pydantic-monty is not installed. Run: pip install 'tinyagent[monty]'") from error
+
+
+class Pool:
+    """The workers of one event loop. Starting it costs 2 to 5 ms with its first worker, a further session 0.3 ms."""
+
+    def __init__(self) -> None:
+        from pydantic_monty import AsyncMonty
+
+        _guard_exit()
+        self._monty: AsyncMonty = AsyncMonty(min_processes=0, max_processes=MOST_WORKERS)
+        self._entering: asyncio.Future[Any] | None = None
+        self._holders = 0
+
+    @classmethod
+    async def hold(cls) -> Pool:
+        """The running loop's pool; it stays until everyone who holds it has let it go.
+
+        Raises:
+            SandboxUnavailableError: There are no workers here.
+        """
+        loop = asyncio.get_running_loop()
+        pool = _pools.get(loop)
+        if pool is None:
+            pool = _pools[loop] = cls()
+        pool._holders += 1
+        try:
+            if pool._entering is None:
+                pool._entering = asyncio.ensure_future(pool._monty.__aenter__())
+            await asyncio.wait([pool._entering])
+            _result(pool._entering)
+        except BaseException:
+            await pool.let_go()
+            raise
+        return pool
+
+    async def let_go(self) -> None:
+        """Give it back; the last one ends it."""
+        self._holders -= 1
+        if self._holders:
+            return
+        loop = asyncio.get_running_loop()
+        if _pools.get(loop) is self:
+            del _pools[loop]
+        await finished(asyncio.ensure_future(self._end()))
+
+    async def _end(self) -> None:
+        if self._entering is not None:
+            await asyncio.wait([self._entering])
+            if self._entering.exception() is None:
+                await self._monty.__aexit__(None, None, None)
+
+    async def worker(self, limits: SandboxLimits, seed: str | None) -> AsyncMontySession:
+        """A worker with an empty namespace; whoever gets it leaves it with `end`.
+
+        Raises:
+            SandboxUnavailableError: It did not start.
+        """
+        policy: OSPolicy = {"sleep": "call_host"}
+        if seed is not None:
+            policy["random_start"] = {"seed": seed}
+        seconds = [float(limit) for limit in (limits.seconds, limits.cpu_seconds) if limit is not None]
+        worker = self._monty.checkout(
+            limits={
+                "max_feed_duration_secs": min(seconds, default=None),
+                "max_memory": limits.memory,
+                "max_suspensions": MOST_QUESTIONS,
+            },
+            assert_message_annotations=False,
+            os_policy=policy,
+        )
+        entering = asyncio.ensure_future(worker.__aenter__())
+        try:
+            await asyncio.wait([entering])
+            _result(entering)
+        except BaseException:
+            entering.cancel()
+            await end(worker)
+            raise
+        return worker
+
+
+async def end(worker: AsyncMontySession) -> None:
+    """Give a worker back. One whose turn was cancelled is killed; one that is gone needs nothing."""
+    with contextlib.suppress(RuntimeError):  # it has ended already
+        await finished(asyncio.ensure_future(worker.__aexit__(None, None, None)))
+
+
+async def finished(future: asyncio.Future[T]) -> T:
+    """Wait until the future is done, whatever happens; a cancellation is raised after that."""
+    cancelled = None
+    while not future.done():
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    return future.result()
+
+
+def _result(future: asyncio.Future[Any]) -> None:
+    try:
+        future.result()
+    except Exception as error:
+        raise SandboxUnavailableError(
+            f"MontySandbox cannot start a worker here: {error}. Install its program (pip install "
+            "'tinyagent[monty]'), or use sandbox=ProcessSandbox()."
+        ) from error
+
+
+@functools.cache
+def _guard_exit() -> None:
+    """See that the program does not end while a thread of the package is about to return to Python.
+
+    The package wakes the event loop from threads of its own, and `call_soon_threadsafe` lets go of the interpreter's
+    lock while it writes to the loop's socket. A program that ends in that moment, as one does right after closing its
+    last session, takes the lock away for ever; the thread is then unwound through code that cannot be, and the
+    process aborts (one in five did). Such a thread can be seen: it is inside that function. Waiting for it takes a
+    millisecond, where sleeping to be on the safe side would take 50.
+    """
+    atexit.register(_wait_for_threads)
+
+
+def _wait_for_threads() -> None:
+    until = time.monotonic() + PATIENCE_AT_EXIT
+    own = threading.get_ident()
+    while time.monotonic() < until:
+        frames = sys._current_frames()  # noqa: SLF001 - the one way to see threads that Python did not start
+        if not any(ident != own and _wakes_loop(frame) for ident, frame in frames.items()):
+            return
+        time.sleep(0.001)
+
+
+def _wakes_loop(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_name == "call_soon_threadsafe":
+            return True
+        frame = frame.f_back
+    return False

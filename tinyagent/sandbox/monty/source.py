@@ -1,0 +1,184 @@
+"""How a block is fed to Monty: which calls of tools are awaited, and where the block's value is kept.
+
+Monty asks its host for the value of every call of a tool, and the host must say at once whether the code will await
+it. A tool may be called either way: `x = search(q)`, `x = await search(q)`, `await gather(search(a), search(b))`,
+`tasks = [search(q) for q in qs]` and later `await gather(*tasks)`. So each block is read before it runs. Where a value
+is awaited that may be a plain one, a helper is put around it, which takes both.
+"""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tinyagent.sandbox.monty.facts import Facts, facts_of
+from tinyagent.sandbox.monty.flow import awaited_calls
+from tinyagent.sandbox.monty.scopes import Place, Scope
+
+#: Characters of the text of a value; one whose text is longer does not leave the sandbox.
+LONGEST_VALUE = 1_000_000
+#: What every session has before its first block: the helpers of the code that is made here.
+PRELUDE = f"""\
+import asyncio
+async def __awaited__(value, type=type):
+    return await value if type(value).__name__ == "coroutine" else value
+def __kind__(value, type=type):
+    return type(value).__name__
+def __show__(value, kind_of=__kind__, repr=repr, len=len):
+    kind = kind_of(value)
+    try:
+        text = repr(value)
+    except Exception:
+        text = "<" + kind + ">"
+    if len(text) > {LONGEST_VALUE}:
+        return kind, text[:{LONGEST_VALUE}], len(text), None
+    return kind, text, 0, value
+"""
+#: Its value is what `__show__` tells of the last value of a block.
+SHOW_VALUE = "__show__(__value__)"
+_FOUND = "__found__"
+#: Code longer than this is fed as it is: reading it would hold up the event loop.
+LONGEST_CODE = 200_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """A piece of code, ready to be fed.
+
+    Attributes:
+        text: What is fed; its lines are those of the code.
+        code: The code.
+        awaited: Where in the text, in bytes, calls are that are awaited.
+        has_value: The text keeps the value of the code's last expression.
+        names: The global names that the code binds.
+    """
+
+    text: str
+    code: str
+    awaited: frozenset[tuple[int, int]] = frozenset()
+    has_value: bool = False
+    names: tuple[str, ...] = ()
+
+
+def read(code: str, tools: Collection[str]) -> Source:
+    """Read a piece of code.
+
+    Args:
+        code: Python source. What cannot be parsed here is fed as it is: Monty says what is wrong with it.
+        tools: The names that are tools, without those that the code has given to something else.
+    """
+    code = code.replace("\r\n", "\n").replace("\r", "\n").encode(errors="replace").decode()
+    if len(code) > LONGEST_CODE:
+        return Source(code, code)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of "\d" and the like: they are the code's own
+            tree = ast.parse(code)
+        facts = facts_of(tree, tools)
+        awaited = awaited_calls(facts)
+        text = _Text(code, [*_value(tree), *_wraps(facts, awaited)])
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return Source(code, code)
+    has_value = bool(tree.body) and isinstance(tree.body[-1], ast.Expr)
+    places = frozenset(text.place(call) for call in awaited)
+    return Source(text.result(), code, places, has_value, facts.names)
+
+
+def values_of(names: Iterable[str]) -> str:
+    """Code whose value has what `__show__` tells of those of the names that exist."""
+    parts = (f"try:\n    {_FOUND}[{name!r}] = __show__({name})\nexcept NameError:\n    pass\n" for name in names)
+    return f"{_FOUND} = {{}}\n{''.join(parts)}{_FOUND}"
+
+
+def existing_among(names: Iterable[str]) -> str:
+    """Code whose value is a list of those of the names that exist, modules left out."""
+    parts = (
+        f"try:\n    if __kind__({name}) != 'module':\n        {_FOUND}.append({name!r})\nexcept NameError:\n    pass\n"
+        for name in names
+    )
+    return f"{_FOUND} = []\n{''.join(parts)}{_FOUND}"
+
+
+class _Wrap(NamedTuple):
+    """Text to put around an expression."""
+
+    node: ast.expr | ast.stmt
+    before: str
+    after: str
+
+
+def _value(tree: ast.Module) -> Iterator[_Wrap]:
+    if tree.body and isinstance(last := tree.body[-1], ast.Expr):
+        yield _Wrap(last, "__value__ = (", ")")  # the statement, whose place has the parentheses around the value
+
+
+def _wraps(facts: Facts, awaited: set[ast.expr]) -> Iterator[_Wrap]:
+    """What is put around values that are awaited. Calls that are made awaited by it are added to the others."""
+    for call, scope in facts.calls:
+        if scope.in_coroutine and facts.is_tool(call, scope) and not {call} & (awaited | facts.in_text):
+            awaited.add(call)  # else the other tasks of the code would stand still
+            yield _Wrap(call, "(await ", ")")
+    for value, scope in (*facts.awaited, *facts.gathered):
+        if value in facts.in_text or _is_awaitable(value, scope, facts, awaited):
+            continue
+        if isinstance(value, ast.Starred):
+            yield _Wrap(value.value, "[__awaited__(__each__) for __each__ in (", ")]")
+        else:
+            yield _Wrap(value, "__awaited__(", ")")
+
+
+def _is_awaitable(value: ast.expr, scope: Scope, facts: Facts, awaited: set[ast.expr]) -> bool:
+    """Whether a value, or all of `*values`, are certain to be awaitable."""
+    if isinstance(value, ast.Starred):
+        parts = _parts(Place(value.value, scope), facts)
+        return parts is not None and all(_is_awaitable(part, inner, facts, awaited) for part, inner in parts)
+    return value in awaited or facts.gives_coroutine(value, scope)
+
+
+def _parts(whole: Place, facts: Facts) -> list[Place] | None:
+    """The parts of a list or comprehension; `None` of anything else."""
+    match whole.value:
+        case ast.ListComp(elt=part) | ast.GeneratorExp(elt=part) | ast.SetComp(elt=part):
+            return [Place(part, facts.inner[whole.value])]
+        case ast.List(elts=parts) | ast.Tuple(elts=parts) | ast.Set(elts=parts):
+            return [Place(part, whole.scope) for part in parts]
+        case _:
+            return None
+
+
+class _Text:
+    """Code in which expressions are wrapped; counts bytes, as the places of nodes and Monty do."""
+
+    def __init__(self, code: str, wraps: list[_Wrap]) -> None:
+        self._code = code.encode()
+        self._starts = [0]
+        for line in self._code.split(b"\n"):
+            self._starts.append(self._starts[-1] + len(line) + 1)
+        # the outer one opens first, the inner one closes first, and before the next one opens
+        parts = []
+        for node, before, after in wraps:
+            start, end = self._range(node)
+            parts += [(start, 1, -end, before.encode()), (end, 0, -start, after.encode())]
+        self._parts = sorted(parts)
+
+    def place(self, node: ast.expr) -> tuple[int, int]:
+        """Where an expression of the code is in the result: its first byte, and the one behind its last."""
+        start, end = self._range(node)
+        before = sum(len(text) for at, _, _, text in self._parts if at <= start)
+        inside = sum(len(text) for at, _, _, text in self._parts if start < at < end)
+        return start + before, end + before + inside
+
+    def result(self) -> str:
+        """The code with everything wrapped."""
+        result, done = bytearray(), 0
+        for at, _, _, text in self._parts:
+            result += self._code[done:at] + text
+            done = at
+        return (result + self._code[done:]).decode()
+
+    def _range(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
+        last, column = node.end_lineno or node.lineno, node.end_col_offset or node.col_offset
+        return self._starts[node.lineno - 1] + node.col_offset, self._starts[last - 1] + column

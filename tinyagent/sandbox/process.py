@@ -1,0 +1,128 @@
+"""`ProcessSandbox`: model-written code as ordinary CPython in a locked process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from tinyagent.core.errors import ConfigurationError, SandboxError, SandboxUnavailableError
+from tinyagent.core.tool import Tool
+from tinyagent.sandbox.base import Caller, Capabilities, SandboxLimits, Session, Tools, caller_of, tools_by_name
+from tinyagent.sandbox.child.lock import reason_against
+from tinyagent.sandbox.framed import FramedSession
+from tinyagent.sandbox.zygote import Child, ChildLimits, zygote
+
+_NOTES = (
+    "There is no network, no other process, no environment and no access to the machine's files.",
+    "open(), pathlib and os work on a small file system in memory, which lasts as long as the task.",
+)
+
+
+class ProcessSandbox:
+    """Runs code as ordinary CPython in locked child processes (Linux on x86_64 and aarch64).
+
+    Each session is forked in milliseconds from a clean process that has the standard library imported, and locks
+    itself before any code runs: a seccomp allow-list without a single call that opens a path, a socket or a process,
+    no capabilities, no new privileges, resource limits, landlock and a user of its own where the system has them.
+
+    Args:
+        limits: What a session may use, unless `open` is told otherwise.
+        preload: Packages that the code may import besides the standard library, such as `["numpy", "pandas"]`. They
+            are taken from this process's environment, and imported when the first session starts.
+
+    Raises:
+        ConfigurationError: An argument is wrong.
+    """
+
+    def __init__(self, *, limits: SandboxLimits | None = None, preload: Iterable[str] = ()) -> None:
+        if not isinstance(limits, SandboxLimits | None):
+            raise ConfigurationError(f"limits={limits!r}: pass SandboxLimits(seconds=..., memory=..., ...).")
+        if isinstance(preload, str) or not all(isinstance(name, str) for name in preload):
+            raise ConfigurationError(f"preload={preload!r}: pass a list of packages, such as ['numpy', 'pandas'].")
+        self.limits = limits or SandboxLimits()
+        self.preload = tuple(preload)
+
+    def __repr__(self) -> str:
+        return f"ProcessSandbox(preload={list(self.preload)})"
+
+    @staticmethod
+    def reason_against() -> str | None:
+        """Why it cannot run here, or `None`."""
+        return reason_against()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+        return Capabilities(
+            full_python=True,
+            isolated=True,
+            async_tools=True,
+            concurrent_tools=True,
+            replay=True,
+            packages=self.preload,
+            notes=_NOTES,
+        )
+
+    def open(
+        self,
+        tools: Tools = (),
+        limits: SandboxLimits | None = None,
+        *,
+        call: Caller | None = None,
+        seed: str | None = None,
+    ) -> Session:
+        """A new session whose code can call the tools. Entering it, or its first use, starts it.
+
+            async with ProcessSandbox().open([search]) as session:
+                execution = await session.execute("len(search('tea'))")
+
+        Args:
+            tools: Functions or `Tool` objects; the code sees them as functions.
+            limits: What the session may use; default: the sandbox's own.
+            call: Answers the calls; default: runs the tool.
+            seed: Seeds the random numbers, so that a session that runs the same code again draws the same.
+
+        Raises:
+            ConfigurationError: The tools do not fit.
+        """
+        by_name = tools_by_name(tools)
+        return ProcessSession(self.preload, by_name, limits or self.limits, call or caller_of(by_name), seed)
+
+
+class ProcessSession(FramedSession):
+    """A session in a locked child of the zygote."""
+
+    def __init__(
+        self,
+        preload: tuple[str, ...],
+        tools: Mapping[str, Tool[..., object]],
+        limits: SandboxLimits,
+        call: Caller,
+        seed: str | None,
+    ) -> None:
+        super().__init__(tools, limits, call, seed)
+        self._preload = preload
+
+    async def _spawn(self) -> Child:
+        if (reason := reason_against()) is not None:
+            raise unavailable(reason)
+        limits = ChildLimits(self._limits.memory, self._limits.cpu_seconds, self._limits.threads)
+        try:
+            return await (await zygote(self._preload)).child(limits)
+        except SandboxUnavailableError:
+            raise
+        except SandboxError:  # the zygote has just died: another one
+            return await (await zygote(self._preload)).child(limits)
+
+    def _refused(self, reason: str) -> SandboxError:
+        if reason.startswith("LockError: "):
+            return unavailable(reason.removeprefix("LockError: "))
+        return super()._refused(reason)
+
+
+def unavailable(reason: str) -> SandboxUnavailableError:
+    """The error that says why there is no `ProcessSandbox`, and what there is instead."""
+    return SandboxUnavailableError(
+        f"ProcessSandbox cannot lock a process here: {reason}. Use sandbox=MontySandbox() "
+        "(pip install 'tinyagent[monty]'), which runs a part of Python anywhere, or sandbox=PythonExecutor() for code "
+        "that you trust."
+    )

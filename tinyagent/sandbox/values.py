@@ -1,0 +1,478 @@
+"""What crosses between the host and a sandbox process: values as JSON with tags, in frames. Never pickle.
+
+Both sides use this module, so it needs the standard library alone. JSON carries what it can; everything else is
+`{"!": tag, "v": ...}`. What comes from a sandbox is hostile: decoding builds nothing that is larger than its text,
+takes time in proportion to it, and refuses everything it does not know.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+import json
+import math
+import sys
+from base64 import b64decode, b64encode
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import PurePath, PurePosixPath
+from typing import Any
+from uuid import UUID
+
+from tinyagent.core.opaque import Opaque
+
+#: Bytes of the largest frame, its length included.
+MAX_FRAME = 1 << 20
+#: Lists and objects of one frame; more would hold up the event loop that reads it.
+MAX_CONTAINERS = 100_000
+#: Nesting beyond which a value is sent as its text.
+DEEPEST = 100
+#: Hexadecimal digits of the largest whole number.
+LONGEST_INT = 20_000
+#: The same for each half of a fraction, whose common divisors must be found.
+LONGEST_FRACTION = 1_000
+LONGEST_DECIMAL = 5_000
+#: Characters of the text that stands for a value.
+LONGEST_TEXT = 2_000
+#: Keys of equal hash that a dict or set may have; more are an attack on its tables.
+MOST_COLLISIONS = 100
+
+TAG = "!"
+_HEADER = 4
+
+
+class FrameError(ValueError):
+    """Bytes that are no frame, or a frame that says nothing we understand."""
+
+
+class TooLargeError(ValueError):
+    """A value that does not fit into a frame."""
+
+
+class Record(dict[str, Any]):
+    """The fields of a dataclass, a named tuple or a model of the host: `r["city"]`, or `r.city`."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"this record has no field {name!r}; it has: {', '.join(self)}") from None
+
+
+# ---- frames
+
+
+def encode_frame(frame: dict[str, Any]) -> bytes:
+    """A frame as bytes: its length in 4 bytes, big-endian, and its JSON.
+
+    Raises:
+        TooLargeError: It would be longer than `MAX_FRAME`.
+    """
+    body = json.dumps(frame, separators=(",", ":"), allow_nan=False).encode()
+    if len(body) + _HEADER > MAX_FRAME:
+        raise TooLargeError(f"the value is too large to cross the sandbox: {len(body):,} of {MAX_FRAME:,} bytes")
+    if len(body) > MAX_CONTAINERS and body.count(b"[") + body.count(b"{") > MAX_CONTAINERS:
+        raise TooLargeError(f"the value is too large to cross the sandbox: over {MAX_CONTAINERS:,} lists and dicts")
+    return len(body).to_bytes(_HEADER, "big") + body
+
+
+def decode_frame(body: bytes) -> dict[str, Any]:
+    """The frame that `encode_frame` wrote, without its length.
+
+    Raises:
+        FrameError: It is malformed, or tries to be more than it says.
+    """
+    if len(body) > MAX_CONTAINERS and body.count(b"[") + body.count(b"{") > MAX_CONTAINERS:
+        raise FrameError("too many lists and objects")
+    try:
+        frame = _decoder.decode(body.decode())
+    except FrameError:
+        raise
+    except (ValueError, TypeError, ArithmeticError, RecursionError, MemoryError, AttributeError, KeyError) as error:
+        raise FrameError(f"malformed frame: {type(error).__name__}") from error
+    if type(frame) is not dict:
+        raise FrameError("a frame is an object")
+    return frame
+
+
+class FrameBuffer:
+    """Cuts a stream of bytes into the bodies of frames."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def add(self, data: bytes) -> None:
+        """More bytes."""
+        self._bytes += data
+
+    def next(self) -> bytes | None:
+        """The body of the next frame, if it is complete.
+
+        Raises:
+            FrameError: The frame claims to be longer than is allowed.
+        """
+        buffer = self._bytes
+        if len(buffer) < _HEADER:
+            return None
+        length = int.from_bytes(buffer[:_HEADER], "big")
+        if length + _HEADER > MAX_FRAME:
+            raise FrameError(f"a frame of {length:,} bytes")
+        if len(buffer) < _HEADER + length:
+            return None
+        body = bytes(buffer[_HEADER : _HEADER + length])
+        del buffer[: _HEADER + length]
+        return body
+
+
+# ---- values to JSON
+
+
+def pack(value: object, *, records: bool = False, opaque: list[str] | None = None, text: str | None = None) -> Any:
+    """`value` as data that JSON can carry; what cannot cross becomes its text, with its type.
+
+    Args:
+        value: Any object.
+        records: Write the fields of dataclasses and the like as a `Record`, not as a plain dict.
+        opaque: Where the types of those parts are noted that cross as their text.
+        text: The text of the value, where it is known already.
+
+    Raises:
+        TooLargeError: It has more parts than a frame may have.
+    """
+    return _Packer(records, [] if opaque is None else opaque, value, text).pack(value, 0)
+
+
+class _Packer:
+    """Packs one value; counts its parts, and knows those it is inside of."""
+
+    def __init__(self, records: bool, opaque: list[str], root: object, text: str | None) -> None:
+        self._records = records
+        self._root = root
+        self._root_text = text
+        self._opaque = opaque
+        self._parts = 0
+        self._inside: set[int] = set()
+
+    def pack(self, value: Any, depth: int) -> Any:
+        kind = type(value)
+        if value is None or kind is bool:
+            return value
+        if kind is str:
+            _check_size(len(value))
+            return value
+        if kind is int and -(2**63) <= value < 2**63:
+            return value
+        if kind is float and math.isfinite(value):
+            return value
+        write = _WRITERS.get(kind)
+        if write is not None:
+            written: Any = write(value)
+            return self._text(value) if written is None else written
+        if depth >= DEEPEST or id(value) in self._inside:
+            return self._text(value)
+        self._inside.add(id(value))
+        try:
+            return self._container(value, depth + 1)
+        except (TooLargeError, MemoryError):
+            raise
+        except Exception:  # noqa: BLE001 - objects that fail to be looked into
+            return self._text(value)
+        finally:
+            self._inside.discard(id(value))
+
+    def _container(self, value: Any, depth: int) -> Any:
+        kind = type(value)
+        if kind is list:
+            return self._list(value, depth)
+        if kind is dict or kind is Record:
+            return self._dict(value, depth)
+        if kind is tuple:
+            return {TAG: "tuple", "v": self._list(value, depth)}
+        if kind is set or kind is frozenset:
+            self._count(len(value))
+            return {TAG: kind.__name__, "v": [self._key(part, depth) for part in value]}
+        return self._relative(value, depth)
+
+    def _relative(self, value: Any, depth: int) -> Any:
+        """A value that is only related to what can cross."""
+        plain = _scientific(value)
+        if plain is not _NOTHING:
+            return self.pack(plain, depth)
+        for family, make in _SIMPLE:
+            if isinstance(value, family):
+                return self.pack(make(value), depth)
+        fields = _fields_of(value)
+        if fields is not None:
+            packed = self._dict(fields, depth)
+            return {TAG: "record", "v": packed, "type": type(value).__name__} if self._records else packed
+        for family, make in _CONTAINERS:
+            if isinstance(value, family):
+                return self.pack(make(value), depth)
+        return self._text(value)
+
+    def _text(self, value: Any) -> dict[str, str]:
+        self._opaque.append(type(value).__name__)
+        return opaque(value, self._root_text if value is self._root else None)
+
+    def _list(self, value: Collection[Any], depth: int) -> list[Any]:
+        self._count(len(value))
+        return [self.pack(part, depth) for part in value]
+
+    def _dict(self, value: dict[Any, Any], depth: int) -> Any:
+        self._count(2 * len(value))
+        if TAG not in value and all(type(key) is str for key in value):
+            return {key: self.pack(part, depth) for key, part in value.items()}
+        return {TAG: "dict", "v": [[self._key(key, depth), self.pack(part, depth)] for key, part in value.items()]}
+
+    def _key(self, value: Any, depth: int) -> Any:
+        """A key of a dict or a member of a set; one that would lose its hash on the way crosses as its text."""
+        packed = self.pack(value, depth)
+        return packed if _is_hashable(packed) else self._text(value)
+
+    def _count(self, parts: int) -> None:
+        """A part takes two bytes at least."""
+        self._parts += parts
+        _check_size(2 * self._parts)
+
+
+def _is_hashable(packed: Any) -> bool:
+    """Whether what becomes of packed data can be a key."""
+    if type(packed) is list:
+        return False
+    if type(packed) is not dict:
+        return True
+    tag = packed.get(TAG)
+    if tag in ("tuple", "frozenset"):
+        return all(map(_is_hashable, packed["v"]))
+    return tag is not None and tag not in ("dict", "set", "bytearray", "record")
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_FRAME:
+        raise TooLargeError(f"the value is too large to cross the sandbox: over {MAX_FRAME:,} bytes")
+
+
+def opaque(value: object, text: str | None = None) -> dict[str, str]:
+    """The text that stands for a value that cannot cross."""
+    if isinstance(value, Opaque):
+        return {TAG: "text", "v": str(value), "type": value.type}
+    try:
+        text = repr(value) if text is None else text
+    except Exception:  # noqa: BLE001 - whatever it is, it must have a text
+        text = f"<{type(value).__name__}>"
+    if len(text) > LONGEST_TEXT:
+        text = text[:LONGEST_TEXT] + "..."
+    return {TAG: "text", "v": text, "type": type(value).__name__}
+
+
+def _write_int(value: int) -> Any:
+    return {TAG: "int", "v": hex(value)} if value.bit_length() <= 4 * LONGEST_INT else None
+
+
+def _write_decimal(value: Decimal) -> Any:
+    text = str(value)
+    return {TAG: "Decimal", "v": text} if len(text) <= LONGEST_DECIMAL else None
+
+
+def _write_fraction(value: Fraction) -> Any:
+    halves = (value.numerator, value.denominator)
+    if max(half.bit_length() for half in halves) > 4 * LONGEST_FRACTION:
+        return None
+    return {TAG: "Fraction", "v": [hex(half) for half in halves]}
+
+
+def _write_bytes(value: bytes | bytearray) -> Any:
+    _check_size(len(value))
+    return {TAG: type(value).__name__, "v": b64encode(value).decode()}
+
+
+def _write_moment(value: datetime | time) -> Any:
+    return {TAG: type(value).__name__, "v": value.isoformat(), "fold": value.fold}
+
+
+#: How exact types are written that JSON does not have; `None` for a value that is too large to cross.
+_WRITERS: dict[type, Callable[[Any], Any]] = {
+    int: _write_int,
+    float: lambda value: {TAG: "float", "v": repr(value)},
+    complex: lambda value: {TAG: "complex", "v": [repr(value.real), repr(value.imag)]},
+    bytes: _write_bytes,
+    bytearray: _write_bytes,
+    range: lambda value: {TAG: "range", "v": [hex(value.start), hex(value.stop), hex(value.step)]},
+    datetime: _write_moment,
+    time: _write_moment,
+    date: lambda value: {TAG: "date", "v": value.isoformat()},
+    timedelta: lambda value: {TAG: "timedelta", "v": [value.days, value.seconds, value.microseconds]},
+    Decimal: _write_decimal,
+    Fraction: _write_fraction,
+    UUID: lambda value: {TAG: "UUID", "v": str(value)},
+    PurePosixPath: lambda value: {TAG: "Path", "v": str(value)},
+    Opaque: opaque,
+}
+#: Subclasses of simple types, and what is sent of them.
+_SIMPLE: Sequence[tuple[type | tuple[type, ...], Callable[[Any], Any]]] = (
+    (enum.Enum, lambda value: value.value),
+    (str, str.__str__),
+    (int, int),
+    (float, float),
+    (complex, complex),
+    (PurePath, lambda value: PurePosixPath(value.as_posix())),
+)
+#: The same for containers.
+_CONTAINERS: Sequence[tuple[type | tuple[type, ...], Callable[[Any], Any]]] = (
+    (dict, dict),
+    ((list, deque), list),
+    (tuple, tuple),
+    (frozenset, frozenset),
+    (set, set),
+    ((bytes, memoryview), bytes),
+    (bytearray, bytearray),
+)
+_NOTHING = object()
+
+
+def _fields_of(value: Any) -> dict[str, Any] | None:
+    """The fields of a dataclass, a named tuple or a pydantic model; `None` for anything else."""
+    if isinstance(value, type):
+        return None
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return dict(zip(value._fields, value, strict=True))
+    if dataclasses.is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if callable(getattr(value, "model_dump", None)):
+        return {str(name): getattr(value, name) for name in type(value).model_fields}
+    return None
+
+
+def _scientific(value: Any) -> Any:
+    """What is sent of a value of numpy or pandas; `_NOTHING` for anything else."""
+    package = type(value).__module__.partition(".")[0]
+    if package == "numpy" and hasattr(value, "tolist"):
+        plain = value.tolist()
+        return _NOTHING if type(plain) is type(value) else plain
+    if package == "pandas":
+        name = type(value).__name__
+        if name == "DataFrame":
+            return value.to_dict("records")
+        if name == "Series":
+            return value.to_dict()
+        if name == "Timestamp":
+            return value.to_pydatetime()
+        if name in ("NaTType", "NAType"):
+            return None
+        if hasattr(value, "tolist"):
+            return value.tolist()
+    return _NOTHING
+
+
+# ---- JSON to values
+
+
+def _read_int(text: str, longest: int = LONGEST_INT) -> int:
+    if len(text) > longest + 3:
+        raise FrameError("a whole number too large")
+    return int(text, 16)
+
+
+def _read_range(value: list[str]) -> range:
+    start, stop, step = value
+    return range(_read_int(start, 50), _read_int(stop, 50), _read_int(step, 50))
+
+
+def _read_decimal(text: str) -> Decimal:
+    if len(text) > LONGEST_DECIMAL:
+        raise FrameError("a decimal number too long")
+    return Decimal(text)
+
+
+def _read_fraction(value: list[str]) -> Fraction:
+    above, below = (_read_int(half, LONGEST_FRACTION) for half in value)
+    return Fraction(above, below)
+
+
+def _read_complex(value: list[str]) -> complex:
+    real, imaginary = value
+    return complex(_read_float(real), _read_float(imaginary))
+
+
+def _read_float(text: str) -> float:
+    if len(text) > 40:
+        raise FrameError("a float too long")
+    return float(text)
+
+
+def _read_timedelta(value: list[int]) -> timedelta:
+    days, seconds, microseconds = value
+    if not all(type(part) is int for part in value):
+        raise FrameError("a timedelta of whole numbers")
+    return timedelta(days, seconds, microseconds)
+
+
+def _read_dict(pairs: list[list[Any]]) -> dict[Any, Any]:
+    _check_keys([key for key, _ in pairs])
+    return {key: value for key, value in pairs}  # noqa: C416 - pairs are lists, and checked to be pairs
+
+
+def _read_set(make: Callable[[list[Any]], Any], parts: list[Any]) -> Any:
+    _check_keys(parts)
+    return make(parts)
+
+
+def _check_keys(keys: list[Any]) -> None:
+    """Keys made to collide would take a dict quadratic time."""
+    if len(keys) - len({hash(key) for key in keys}) > MOST_COLLISIONS:
+        raise FrameError("too many keys of one hash")
+
+
+def _read_record(fields: Any) -> Record:
+    if type(fields) is not dict:
+        raise FrameError("a record has fields")
+    return Record(fields)
+
+
+_READERS: dict[str, tuple[type, Callable[[Any], Any]]] = {
+    "tuple": (list, tuple),
+    "dict": (list, _read_dict),
+    "set": (list, functools.partial(_read_set, set)),
+    "frozenset": (list, functools.partial(_read_set, frozenset)),
+    "int": (str, _read_int),
+    "float": (str, _read_float),
+    "complex": (list, _read_complex),
+    "bytes": (str, lambda text: b64decode(text, validate=True)),
+    "bytearray": (str, lambda text: bytearray(b64decode(text, validate=True))),
+    "range": (list, _read_range),
+    "date": (str, date.fromisoformat),
+    "timedelta": (list, _read_timedelta),
+    "Decimal": (str, _read_decimal),
+    "Fraction": (list, _read_fraction),
+    "UUID": (str, UUID),
+    "Path": (str, PurePosixPath),
+    "record": (dict, _read_record),
+}
+
+
+def _read(data: dict[str, Any]) -> Any:
+    """An object of JSON: a value, if it is tagged."""
+    tag = data.get(TAG)
+    if tag is None:
+        return data
+    value = data["v"]
+    if tag == "text" and type(value) is str and type(data["type"]) is str:
+        return Opaque(value, sys.intern(data["type"]))
+    if tag in ("datetime", "time") and type(value) is str and data.get("fold") in (0, 1):
+        moment = datetime.fromisoformat(value) if tag == "datetime" else time.fromisoformat(value)
+        return moment.replace(fold=data["fold"])
+    kind, read = _READERS[tag]
+    if type(value) is not kind:
+        raise FrameError(f"a {tag} is no {type(value).__name__}")
+    return read(value)
+
+
+def _refuse(constant: str) -> Any:
+    raise FrameError(f"{constant} is no JSON")
+
+
+_decoder = json.JSONDecoder(object_hook=_read, parse_constant=_refuse)

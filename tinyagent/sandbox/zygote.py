@@ -1,0 +1,366 @@
+"""The host's side of the zygote: one clean Python for this process, which forks locked children on request."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tinyagent.core.errors import SandboxError, SandboxUnavailableError
+
+#: Seconds that a zygote may take to import everything it was asked for.
+START_TIMEOUT = 60.0
+#: Requests under way at once; the zygote does one after the other anyway.
+_REQUESTS = 16
+_CONTROL = 1 << 16
+#: Children that wait, locked, for the next session of their limits.
+_SPARES = 2
+#: Libraries that would start threads, which a fork loses.
+_ENVIRONMENT = {"PYTHONHASHSEED": "0"} | {
+    f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")
+}
+_START = (
+    "import sys; sys.path.insert(0, sys.argv[1]); "
+    "from tinyagent.sandbox.child.zygote import main; "
+    "del sys.path[0]; main(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])"
+)
+_ROOT = str(Path(__file__).resolve().parents[2])
+
+
+@dataclass(frozen=True, slots=True)
+class ChildLimits:
+    """What the kernel holds a child to: bytes, CPU seconds, threads besides its own."""
+
+    memory: int
+    cpu_seconds: int | None
+    threads: int
+
+
+@dataclass(eq=False)
+class Child:
+    """A forked session process.
+
+    Attributes:
+        pid: Its number.
+        pidfd: The descriptor by which it is signalled; never hits another process.
+        fd: The session's socket.
+        status: Its exit code once it has ended, negative for a signal; `None` before, or when the zygote died first.
+    """
+
+    pid: int
+    pidfd: int
+    fd: int
+    status: int | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def signal(self, number: int) -> None:
+        """Send a signal; nothing happens when the process has ended."""
+        if self.pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                signal.pidfd_send_signal(self.pidfd, number)
+
+    def close(self) -> None:
+        """Kill it, and close what leads to it."""
+        self.signal(signal.SIGKILL)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Close what leads to it."""
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+class Zygote:
+    """A zygote process, used by one event loop at a time.
+
+    Args:
+        preload: Packages that it imports.
+    """
+
+    def __init__(self, preload: tuple[str, ...]) -> None:
+        self.preload = preload
+        self.loop = asyncio.get_running_loop()
+        self._owner = os.getpid()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._ready = False
+        self._failure: SandboxError | None = None
+        self._requests: dict[int, asyncio.Future[tuple[int, int]]] = {}
+        self._children: dict[int, Child] = {}
+        self._spares: dict[ChildLimits, list[Child]] = {}
+        self._coming: dict[int, tuple[ChildLimits, socket.socket]] = {}
+        self._count = 0
+        self._adopt()
+
+    def _adopt(self) -> None:
+        """Belong to the running loop."""
+        self.loop = asyncio.get_running_loop()
+        self._starting = asyncio.Lock()
+        self._slots = asyncio.Semaphore(_REQUESTS)
+        self._requests.clear()
+        self._children = {child.pid: child for spares in self._spares.values() for child in spares}
+        if self._ready and self._control is not None:
+            self.loop.add_reader(self._control.fileno(), self._hear)
+
+    @property
+    def usable(self) -> bool:
+        """It belongs to this process, and has not failed."""
+        return self._owner == os.getpid() and self._failure is None
+
+    # ---- starting and ending
+
+    async def start(self) -> None:
+        """Start the process, once.
+
+        Raises:
+            SandboxError: It did not start; the text says why.
+        """
+        async with self._starting:
+            if self._ready:
+                return
+            if self._control is None:
+                self._spawn()
+            try:
+                async with asyncio.timeout(START_TIMEOUT):
+                    await self._hear_ready()
+            except TimeoutError:
+                self._fail(SandboxError(f"The sandbox's zygote was not ready within {START_TIMEOUT:g} s."))
+                raise self._failed() from None
+            except SandboxError:
+                self.close()
+                raise
+
+    def _spawn(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            ours.setblocking(False)
+            self._control = ours
+            config = json.dumps({"path": [path for path in sys.path if path], "preload": self.preload})
+            arguments = [_ROOT, str(theirs.fileno()), str(os.getpid()), config]
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-s", "-S", "-B", "-X", "utf8", "-c", _START, *arguments],
+                pass_fds=(theirs.fileno(),),
+                env=_ENVIRONMENT,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    async def _hear_ready(self) -> None:
+        assert self._control is not None  # noqa: S101 - it has just been made
+        data = await self.loop.sock_recv(self._control, _CONTROL)
+        if not data:
+            raise SandboxError(
+                f"The sandbox's zygote ended while it started. To see why, run: {sys.executable} -P -s -S -B -X utf8 "
+                f'-c "import sys; sys.path.insert(0, {_ROOT!r}); import tinyagent.sandbox.child.zygote"'
+            )
+        ready = json.loads(data)
+        if ready["failed"]:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in ready["failed"].items())
+            raise SandboxUnavailableError(f"preload={list(self.preload)}: cannot be imported. {reasons}")
+        if ready["threads"] > 1:
+            raise SandboxUnavailableError(
+                f"preload={list(self.preload)}: these start threads when they are imported, which a fork would lose."
+            )
+        self._ready = True
+        self.loop.add_reader(self._control.fileno(), self._hear)
+
+    def _failed(self) -> SandboxError:
+        return self._failure or SandboxError("The sandbox's zygote was closed.")
+
+    def _fail(self, error: SandboxError) -> None:
+        self._failure = self._failure or error
+        for request in self._requests.values():
+            if not request.done():
+                request.set_exception(self._failed())
+        self._requests.clear()
+        self.close()
+
+    def close(self) -> None:
+        """End the process and everything it has forked."""
+        self._failure = self._failed()
+        if self._control is not None:
+            if self._ready and not self.loop.is_closed():
+                self.loop.remove_reader(self._control.fileno())
+            self._control.close()
+            self._control = None
+        if self._process is not None and self._owner == os.getpid():
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+        self._drop_spares()
+
+    def _drop_spares(self) -> None:
+        for child in [child for spares in self._spares.values() for child in spares]:
+            child.close()
+        for _, ours in self._coming.values():
+            ours.close()
+        for child in self._children.values():  # they end with the zygote
+            child.ended.set()
+        self._spares.clear()
+        self._coming.clear()
+        self._children.clear()
+
+    def forget(self) -> None:
+        """In a forked copy of the host: the zygote is not ours."""
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        if self._process is not None:
+            self._process.returncode = 0  # nor is it ours to wait for
+        for child in [child for spares in self._spares.values() for child in spares]:
+            child.let_go()
+        self._failure = SandboxError("The zygote belongs to the process that this one was forked from.")
+
+    # ---- forking
+
+    async def child(self, limits: ChildLimits) -> Child:
+        """A locked child: one that waits already, or a new one. Another is forked ahead for the next session.
+
+        Raises:
+            SandboxError: The zygote has died, or there are no descriptors left.
+        """
+        spares = self._spares.setdefault(limits, [])
+        while spares:
+            child = spares.pop()
+            if not child.ended.is_set():
+                self._fork_ahead(limits)
+                return child
+            child.close()
+        async with self._slots:
+            reply: asyncio.Future[tuple[int, int]] = self.loop.create_future()
+            request, ours = self._request(limits)
+            self._requests[request] = reply
+            try:
+                pid, pidfd = await reply
+            except BaseException:
+                ours.close()
+                raise
+            finally:
+                self._requests.pop(request, None)
+        child = self._children[pid] = Child(pid, pidfd, ours.detach())
+        self._fork_ahead(limits)
+        return child
+
+    def _fork_ahead(self, limits: ChildLimits) -> None:
+        """Keep spares, unless sessions are waiting for a child of their own."""
+        waiting = len(self._spares[limits]) + sum(coming == limits for coming, _ in self._coming.values())
+        if self._requests:
+            return
+        with contextlib.suppress(SandboxError):  # then the next session waits for its own
+            for _ in range(waiting, _SPARES):
+                request, ours = self._request(limits)
+                self._coming[request] = (limits, ours)
+
+    def _request(self, limits: ChildLimits) -> tuple[int, socket.socket]:
+        """Ask for a child: the request's number, and our end of its socket."""
+        if self._control is None:
+            raise self._failed()
+        self._count += 1
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        except OSError as error:
+            raise SandboxError(f"No socket for a sandbox session: {error}. Raise the limit: ulimit -n.") from error
+        with theirs:
+            try:
+                message = json.dumps({"id": self._count, **asdict(limits)}).encode()
+                socket.send_fds(self._control, [message], [theirs.fileno()])
+            except OSError as error:
+                ours.close()
+                raise SandboxError(f"The sandbox's zygote does not answer: {error}.") from error
+        return self._count, ours
+
+    def _hear(self) -> None:
+        assert self._control is not None  # noqa: S101 - otherwise nobody reads it
+        try:
+            data, fds, _, _ = socket.recv_fds(self._control, _CONTROL, 1)
+        except BlockingIOError:
+            return
+        except OSError:
+            data, fds = b"", []
+        if not data:
+            self._fail(SandboxError("The sandbox's zygote died, and its sessions with it."))
+            return
+        message: dict[str, Any] = json.loads(data)
+        if message["t"] == "exit":
+            child = self._children.pop(message["pid"], None)
+            if child is not None:
+                child.status = message["status"]
+                child.ended.set()
+        else:
+            self._forked(message["id"], message["pid"], fds[0])
+
+    def _forked(self, request: int, pid: int, pidfd: int) -> None:
+        reply = self._requests.pop(request, None)
+        if request in self._coming:
+            limits, ours = self._coming.pop(request)
+            spare = self._children[pid] = Child(pid, pidfd, ours.detach())
+            self._spares.setdefault(limits, []).append(spare)
+        elif reply is None or reply.done():  # whoever asked has gone
+            Child(pid, pidfd, -1).close()
+        else:
+            reply.set_result((pid, pidfd))
+
+
+_zygotes: list[Zygote] = []
+_lock = threading.Lock()
+
+
+async def zygote(preload: tuple[str, ...]) -> Zygote:
+    """The started zygote with these packages for the running event loop.
+
+    One that a closed loop has left is taken over, so that a process has one, however often it calls `asyncio.run`.
+
+    Raises:
+        SandboxError: It did not start.
+    """
+    loop = asyncio.get_running_loop()
+    with _lock:
+        _zygotes[:] = [each for each in _zygotes if each.usable]
+        matching = [each for each in _zygotes if each.preload == preload]
+        found = next((each for each in matching if each.loop is loop), None)
+        if found is None:
+            found = next((each for each in matching if each.loop.is_closed()), None)
+            if found is None:
+                found = Zygote(preload)
+                _zygotes.append(found)
+            else:
+                found._adopt()  # noqa: SLF001 - this module's own
+    await found.start()
+    return found
+
+
+@atexit.register
+def close_zygotes() -> None:
+    """End all zygotes of this process, and everything they have forked."""
+    with _lock:
+        for each in _zygotes:
+            if each.usable:
+                each.close()
+        _zygotes.clear()
+
+
+def _after_fork() -> None:
+    for each in _zygotes:
+        each.forget()
+    _zygotes.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
