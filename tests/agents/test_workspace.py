@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 import subprocess
@@ -14,12 +15,13 @@ import pytest
 
 from tests.agents.journal import DiskJournal
 from tests.agents.kinds import block, needs_sandbox, no_session_left
-from tinyagent import Reply, User
+from tinyagent import Reply, Tool, User
 from tinyagent.agents import workspace
 from tinyagent.agents.code import TinyCodeAgent
 from tinyagent.core.effects import Journal
 from tinyagent.core.errors import ReplayError
-from tinyagent.testing import ScriptedModel
+from tinyagent.models import retry
+from tinyagent.testing import ScriptedModel, call
 
 pytestmark = needs_sandbox
 ROOT = Path(__file__).parents[2]
@@ -197,6 +199,24 @@ async def test_failures_that_are_recorded_are_failures_again(tools, path):
     assert (result.output, tools.made) == (["no bad one", "LAST"], ["last"])
 
 
+async def test_a_tool_is_tried_again_also_where_failures_are_recorded(kind, path, monkeypatch):
+    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.001)
+    tries = []
+
+    async def flaky() -> str:
+        """Fail twice."""
+        tries.append(1)
+        if len(tries) < 3:
+            raise OSError("busy")
+        return "ok"
+
+    agent = kind.agent([Tool(flaky, retries=2)], model=ScriptedModel(kind.script([call("flaky"), "done"])))
+    first = await agent.run("Go.", run_id="run-1", effects=DiskJournal(path))
+    assert first.steps[0].observations[0].value == "ok"
+    again = await agent.run("Go.", run_id="run-1", effects=DiskJournal(path))
+    assert (again.messages, len(tries)) == (first.messages, 3)
+
+
 async def test_a_block_that_failed_fails_again_and_the_model_is_not_asked_again(tools, path):
     replies = [block("x = await fetch('a')\n1 / 0"), block("final_answer(x + await fetch('last'))")]
     await broken_off(tools, DiskJournal(path), replies, at="last")
@@ -247,23 +267,36 @@ async def test_a_run_can_be_broken_off_and_resumed_time_and_again(tools, path):
     assert (result.output, tools.made) == ("ABCDE", ["e"])
 
 
-async def test_a_run_that_was_broken_off_while_its_model_wrote_is_resumed_with_what_that_writes_now(tools, path):
+@pytest.mark.parametrize(
+    "written",
+    [
+        "```python\nx = await fetch('a')\nawait fetch('b')\ny = 1",
+        block("x = await fetch('a')\nprint(x)\nawait fetch('b')") + "\nAnd then I",
+    ],
+    ids=["in a block", "after a block"],
+)
+async def test_a_run_that_was_broken_off_while_its_model_wrote_goes_on_with_what_that_writes_now(written, tools, path):
     """The reply was not complete, so it is not recorded: what ran of it must not stand in the way of another."""
+    early = asyncio.Event()
+
+    class Watched(DiskJournal):
+        def write(self, key, outcome):
+            super().write(key, outcome)
+            if "/code/" in key or ("print" not in written and outcome[0] == "B"):
+                early.set()
 
     async def interrupted(request, sink):
-        sink.text("```python\nx = await fetch('a')\nawait fetch('b')\ny = 1")
-        tools.reached.set()
-        await asyncio.sleep(0.2)  # so that what runs early can be recorded
-        tools.writing.set()
+        sink.text(written)
         await asyncio.Event().wait()
 
-    tools.writing = asyncio.Event()
     async with asyncio.timeout(30):
         agent = TinyCodeAgent([tools.fetch], model=interrupted)
-        async with agent.stream("Go.", run_id="run-1", effects=DiskJournal(path)):
-            await tools.writing.wait()
-    result = await resumed(tools, DiskJournal(path), [block("final_answer(await fetch('c'))")], streamed=True)
-    assert result.output == "C"
+        async with agent.stream("Go.", run_id="run-1", effects=Watched(path)):
+            with contextlib.suppress(TimeoutError):  # an agent may run nothing early where that is recorded
+                await asyncio.wait_for(early.wait(), 2)
+    await broken_off(tools, DiskJournal(path), [block("final_answer(await fetch('last'))")], at="last", streamed=True)
+    result = await resumed(tools, DiskJournal(path), [], streamed=True)  # what the first reply did is forgotten
+    assert result.output == "LAST"
 
 
 # ---- divergence

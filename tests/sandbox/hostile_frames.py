@@ -168,6 +168,8 @@ VALUES = {
     "a text of a list": "{'!': 'text', 'v': [], 'type': 'x'}",
     "a text of a type that is a list": "{'!': 'text', 'v': 'x', 'type': []}",
     "a set of colliding numbers": "{'!': 'set', 'v': [i * (2**61 - 1) for i in range(30_000)]}",
+    "a frozenset of colliding numbers": "{'!': 'frozenset', 'v': [i * (2**61 - 1) for i in range(30_000)]}",
+    "many sets of colliding numbers": "[{'!': 'set', 'v': [i * (2**61 - 1) for i in range(3_000)]}] * 12",
     "a dict of colliding numbers": "{'!': 'dict', 'v': [[i * (2**61 - 1), 0] for i in range(25_000)]}",
     "a set of colliding ints by tag": "{'!': 'set', 'v': [{'!': 'int', 'v': hex(i * (2**61 - 1))} for i in range(20_000)]}",
     "a set of colliding tuples": "{'!': 'set', 'v': [{'!': 'tuple', 'v': [i * (2**61 - 1)]} for i in range(15_000)]}",

@@ -25,10 +25,10 @@ LIMITS = {
     "calls": 50,
     "calls_at_once": 8,
     "threads": 4,
-    "grace": 0.15,
+    "grace": 0.1,
 }
-#: Seconds of a block that may go on for ever, or be left asleep.
-BRIEFLY = 0.25
+#: Seconds of a block that may go on for ever, or be left asleep; and of one that floods the host.
+BRIEFLY, FLOODING = 0.15, 0.4
 #: How often a block is run that this machine was too slow for.
 TRIES = 10
 #: Seconds after which an attempt is taken to have the host in its power.
@@ -147,7 +147,8 @@ class Trial:
 
     async def run(self, sandbox: ProcessSandbox) -> None:
         """Try it."""
-        options = {"seconds": BRIEFLY} if self.attempt.is_brief else {}
+        brief = FLOODING if self.attempt.theme == "floods" else BRIEFLY
+        options = {"seconds": brief} if self.attempt.is_brief else {}
         options |= {name: value for name, value in self.attempt.options.items() if name in LIMITS}
         session = sandbox.open(TOOLS.values(), SandboxLimits(**LIMITS | options), call=self._call)
         trying = asyncio.create_task(self._try(session))

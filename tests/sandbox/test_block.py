@@ -209,18 +209,18 @@ async def test_calls_at_once_are_limited_and_the_others_follow():
 
 async def test_calls_beyond_the_limit_are_refused_and_counted():
     async with working(SandboxLimits(calls=2)) as work:
-        assert work.block.refusal() is None
+        assert work.block.refusal(0) is None
         work.start(1, tool=QUICK)
-        assert work.block.refusal() is None
+        assert work.block.refusal(0) is None
         work.start(2, tool=QUICK)
         assert work.block.refused == 0
         for count in (1, 2, 3):
-            assert "has made 2 tool calls, which is the limit" in work.block.refusal()
+            assert "has made 2 tool calls, which is the limit" in work.block.refusal(0)
             assert work.block.refused == count
 
 
 async def test_no_calls_at_all():
-    assert "0 tool calls" in Block(1, SandboxLimits(calls=0), None, caller_of({})).refusal()
+    assert "0 tool calls" in Block(1, SandboxLimits(calls=0), None, caller_of({})).refusal(0)
 
 
 async def test_a_tool_that_fails_is_an_answer():
@@ -424,14 +424,22 @@ async def test_an_execution_tells_everything():
         block.hear("abcd")
         work.start(1, "a", tool=QUICK)
         await until(lambda: work.answers[1])
-        block.interrupted = True
         error = CodeError("ValueError", "bad")
         execution = block.execution([1], "[1]", error)
         assert (execution.code, execution.value, execution.repr) == ("x = 1\nx", [1], "[1]")
         assert (execution.stdout, execution.truncated, execution.error) == ("abc", 1, error)
         assert [type(seen) for seen in execution.calls] == [Observation]
-        assert execution.interrupted
+        assert not execution.interrupted
         assert execution.seconds > 0
+
+
+async def test_the_first_who_stops_a_block_says_why():
+    block = Block(1, SandboxLimits(), None, caller_of({}))
+    assert (block.stopped, block.stop_kind) == (None, "KeyboardInterrupt")
+    block.stop("too long", "TimeoutError")
+    block.stop("the block was cancelled")
+    assert (block.stopped, block.stop_kind) == ("too long", "TimeoutError")
+    assert block.execution(None, None, None).interrupted
 
 
 async def test_a_block_that_was_broken_off_tells_what_it_had_done():
@@ -442,7 +450,7 @@ async def test_a_block_that_was_broken_off_tells_what_it_had_done():
         assert (execution.stdout, len(execution.calls)) == ("so far", 1)
         assert (execution.error.type, execution.error.names) == ("KeyboardInterrupt", ("x",))
         assert execution.error.message == "the run ended while the block ran"
-        work.block.stopped = "the block was cancelled"
+        work.block.stop("the block was cancelled")
         assert work.block.broken_off().error.message == "the block was cancelled"
 
 

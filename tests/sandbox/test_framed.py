@@ -14,10 +14,10 @@ from tinyagent.core.errors import ConfigurationError, FatalToolError, SandboxErr
 from tinyagent.core.execution import CodeError
 from tinyagent.core.messages import NOT_ANSWERED
 from tinyagent.core.tool import Tool
-from tinyagent.sandbox import framed, protocol
+from tinyagent.sandbox import block as blocks, framed, protocol
 from tinyagent.sandbox.base import SandboxLimits
 from tinyagent.sandbox.block import WITHDRAWN
-from tinyagent.sandbox.values import MAX_FRAME, Record, TooLargeError
+from tinyagent.sandbox.values import MAX_FRAME, Record
 
 READY = {"t": "ready"}
 
@@ -133,13 +133,21 @@ NO_START = {
 @pytest.mark.parametrize("how", NO_START)
 async def test_a_process_that_does_not_start_is_an_error_and_another_may(how):
     script, reason = NO_START[how]
-    async with scripted(script, obey, tools=[echo]) as session:
+    tries = 2 if reason == "it ended" else 1
+    async with scripted(*[script] * tries, obey, tools=[echo]) as session:
         with pytest.raises(SandboxError) as caught:
             await session.start()
+        assert len(session.peers) == tries
         assert not isinstance(caught.value, SandboxUnavailableError)
         assert str(caught.value) == f"The sandbox process did not start: {reason}."
         assert session.peer.closed
         assert (await session.execute("1")).value == "1"
+
+
+async def test_one_that_ends_at_once_is_replaced_without_a_word():
+    async with scripted(ends_after(), obey, tools=[echo]) as session:
+        assert (await session.execute("1")).value == "1"
+        assert [peer.closed for peer in session.peers] == [True, False]
 
 
 async def test_a_process_that_says_nothing_is_given_up(monkeypatch):
@@ -233,10 +241,6 @@ async def starting_cancelled_after(number):
         return under_way
 
 
-@pytest.mark.xfail(
-    reason="a connection that is cancelled while it is made tells its loss to the process that comes next",
-    raises=(SandboxError, AssertionError),
-)
 async def test_starting_can_be_cancelled_at_every_turn():
     for number in itertools.count():
         if not await starting_cancelled_after(number):
@@ -258,7 +262,7 @@ async def run(*frames, tools=(), code="1", limits=None, data=b""):
         execution = await session.execute(code)
         assert session.last is execution
         lost = execution.error is not None and execution.error.lost
-        assert (await session.execute("after")).value == (None if len(session.peers) == 1 else "after")
+        await session.execute("after")
         assert len(session.peers) == (2 if lost else 1)
         return execution
 
@@ -444,7 +448,9 @@ async def test_a_second_answer_in_time_for_the_next_block_is_not_its_value():
 
 async def test_what_is_said_between_two_blocks_goes_nowhere():
     async def block(peer, frame):
-        await peer.say(done(frame, v=1), out("between"), {"t": "cancel", "id": 1}, call(1, "echo", 2))
+        await peer.say(done(frame, v=1))
+        await until(lambda: session._block is None)
+        await peer.say(out("between"), {"t": "cancel", "id": 1}, call(1, "echo", 2))
         answer = await peer.hear("ret")
         assert "only while a block runs" in answer["e"]["text"]
 
@@ -551,7 +557,6 @@ async def test_an_answer_ends_the_pieces():
         assert execution.calls[0].value == "the answer"
 
 
-@pytest.mark.xfail(reason="the pieces are left to the garbage collector when a block ends early")
 async def test_pieces_are_closed_when_the_block_ends_early():
     closed = []
 
@@ -641,7 +646,6 @@ async def test_a_value_that_does_not_fit_is_an_error_for_the_code_alone():
         assert len(execution.calls[0].value) == 2 * MAX_FRAME
 
 
-@pytest.mark.xfail(reason="an exception with long arguments does not fit into its frame", raises=TooLargeError)
 async def test_an_error_that_does_not_fit_is_an_error_for_the_code_alone():
     def fail():
         raise ValueError("x" * 2 * MAX_FRAME)
@@ -670,47 +674,18 @@ async def test_calls_beyond_the_limit_are_refused_and_a_flood_ends_the_process(m
         assert len(execution.calls) == 2
 
 
-async def test_the_arguments_in_flight_have_a_most_of_bytes(monkeypatch):
-    monkeypatch.setattr(framed, "_MOST_ARGUMENTS", 1000)
-    tool = Waiting()
-    script = calling(call(1, "wait", "a" * 500), call(2, "wait", "b" * 500), call(3, "echo", "c"), answers=2)
-    async with scripted(script, tools=[tool.wait, echo]) as session:
-        execution = await session.execute("1")
-        answers = answered(session.peer)
-        assert "too many bytes of arguments" in answers[2]["e"]["text"]
-        assert answers[3]["v"] == "c"
-        assert [seen.call.name for seen in execution.calls] == ["wait", "echo"]
-        assert (await session.execute("1")).error is None  # counted for each block
-
-
-async def test_the_bytes_of_answered_calls_do_not_count(monkeypatch):
-    monkeypatch.setattr(framed, "_MOST_ARGUMENTS", 1000)
-
-    async def block(peer, frame):
-        for number in range(5):
-            await peer.say(call(number, "echo", "a" * 500))
-            assert "v" in await peer.hear()
-        await peer.say(done(frame, v="all"))
-
-    async with scripted(with_blocks(block), tools=[echo]) as session:
-        assert (await session.execute("1")).value == "all"
-
-
-@pytest.mark.xfail(reason="only answers give back the bytes of their calls")
-async def test_the_bytes_of_withdrawn_calls_do_not_count(monkeypatch):
-    monkeypatch.setattr(framed, "_MOST_ARGUMENTS", 1000)
-    tool = Waiting()
-
-    async def block(peer, frame):
-        for number in range(5):
-            await peer.say(call(number, "wait", "a" * 500), {"t": "cancel", "id": number})
-        await until(lambda: len(tool.cleaned) == len(tool.started))
-        await peer.say(call(9, "echo", "b" * 500))
-        answer = await peer.hear()
-        await peer.say(done(frame, v="v" in answer))
-
-    async with scripted(with_blocks(block), tools=[tool.wait, echo]) as session:
-        assert (await session.execute("1")).value is True
+async def test_the_arguments_of_a_block_have_a_most_of_bytes(monkeypatch):
+    monkeypatch.setattr(blocks, "MOST_ARGUMENTS", 1000)
+    frames = [call(number, "echo", "a" * 450) for number in range(4)]
+    async with scripted(calling(*frames), tools=[echo]) as session:
+        for _ in range(2):  # counted for each block
+            session.peers and session.peer.heard.clear()
+            execution = await session.execute("1")
+            refused = [frame["e"] for frame in answered(session.peer).values() if "e" in frame]
+            assert [error["text"] for error in refused] == [
+                "this block has handed 1,000 bytes to tools, which is the limit; go on in another block"
+            ] * 2
+            assert len(execution.calls) == 2
 
 
 async def test_a_number_that_is_used_twice_at_once_ends_the_process():
@@ -775,14 +750,16 @@ async def test_a_process_that_never_reads_its_answers_is_ended(monkeypatch):
 
 
 @pytest.mark.parametrize("tool", ["echo", "nothing"])
-@pytest.mark.xfail(reason="an id of any length is echoed, and json.dumps refuses it", raises=ValueError)
+@pytest.mark.xfail(
+    reason="an id of any length is echoed, and json.dumps refuses it", raises=(ValueError, AssertionError)
+)
 async def test_a_number_of_any_length_harms_nobody(tool):
-    async def block(peer, frame):
-        await peer.say(call({"!": "int", "v": "0x" + "f" * 9000}, tool, 1), done(frame))
-
-    async with scripted(with_blocks(block), obey, tools=[echo]) as session:
-        asyncio.get_running_loop().set_exception_handler(lambda loop, context: pytest.fail(str(context)))
-        await session.execute("1")
+    caught = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: caught.append(context["message"]))
+    script = calling(call({"!": "int", "v": "0x" + "f" * 9000}, tool, 1))
+    async with scripted(script, obey, tools=[echo]) as session:
+        assert (await session.execute("1")).error.lost
+        assert caught == []
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -868,7 +845,8 @@ def interruptible(*before):
 
     async def block(peer, frame):
         if frame["code"] != "forever":
-            return await give_back(peer, frame)
+            await give_back(peer, frame)
+            return
         await peer.say(*before)
         await peer.interrupted.wait()
         error = {"type": "KeyboardInterrupt", "message": "", "traceback": "File...", "line": 1}
@@ -921,7 +899,10 @@ async def test_a_block_may_end_in_another_way_when_it_is_interrupted(said):
     async with scripted(with_blocks(block), limits=QUICK) as session:
         execution = await session.execute("1")
         assert execution.interrupted
-        assert (execution.value, execution.error and execution.error.type) in [(7, None), (None, "ValueError")]
+        if "v" in said:
+            assert (execution.value, execution.error.type) == (7, "TimeoutError")
+        else:
+            assert (execution.value, execution.error.type, execution.error.message) == (None, "ValueError", "mine")
 
 
 async def test_interrupt_stops_the_block_that_runs():
@@ -1017,8 +998,9 @@ def busy():
 
     async def block(peer, frame):
         if frame["code"] != "busy":
-            return await give_back(peer, frame)
-        await peer.say(out("a"), call(1, "echo", 1), call(2, "wait"))
+            await give_back(peer, frame)
+            return
+        await peer.say(out("a"), call(10 * frame["id"], "echo", 1), call(10 * frame["id"] + 1, "wait"))
         heard = asyncio.create_task(peer.hear("ret"))
         stopped = asyncio.create_task(peer.interrupted.wait())
         try:
@@ -1099,7 +1081,6 @@ async def test_a_value_that_does_not_fit_is_refused_and_the_others_are_set():
         assert len(session.peers) == 1
 
 
-@pytest.mark.xfail(reason="set thaws the process and leaves by an exception")
 async def test_a_process_is_frozen_again_when_a_value_does_not_fit():
     async with scripted() as session:
         await session.execute("1")
@@ -1108,7 +1089,6 @@ async def test_a_process_is_frozen_again_when_a_value_does_not_fit():
         assert session.peer.signals[-1] == signal.SIGSTOP
 
 
-@pytest.mark.xfail(reason="all values are set in one frame when a process is replaced", raises=TooLargeError)
 async def test_values_that_fit_one_by_one_fit_when_the_process_is_replaced():
     async with scripted() as session:
         await session.set({"a": "x" * 600_000})
@@ -1117,7 +1097,7 @@ async def test_values_that_fit_one_by_one_fit_when_the_process_is_replaced():
         await until(lambda: session._loss is not None)
         assert (await session.execute("1")).error.lost
         assert (await session.execute("2")).value == "2"
-        assert len((await session.get("a", "b"))["b"]) == 600_000
+        assert (await session.get("a"))["a"] + (await session.get("b"))["b"] == "x" * 600_000 + "y" * 600_000
 
 
 @pytest.mark.xfail(reason="the value itself is kept, not what was sent of it")
@@ -1201,7 +1181,6 @@ async def test_a_process_that_has_been_lost_before_is_an_error_and_replaced(acti
 
 
 @pytest.mark.parametrize("action", ["set", "get"])
-@pytest.mark.xfail(reason="the answer that comes later is one that nobody expects, and ends the process")
 async def test_setting_and_getting_can_be_cancelled_at_every_turn_and_the_process_lives(action):
     for number in itertools.count():
         async with scripted() as session:
@@ -1231,7 +1210,7 @@ async def test_a_process_is_frozen_between_blocks():
         await session.get("a")
         assert session.peer.signals[5:] == [signal.SIGCONT, signal.SIGSTOP]
         await session.close()
-        assert session.peer.signals[7:] == [signal.SIGKILL]
+        assert set(session.peer.signals[7:]) == {signal.SIGKILL}
 
 
 async def test_a_process_is_frozen_after_a_block_that_was_cancelled():
@@ -1301,7 +1280,6 @@ async def test_closing_waits_for_the_end_even_when_it_is_cancelled():
             await task
 
 
-@pytest.mark.xfail(reason="a session that is closed while it waits for its process keeps it")
 async def test_closing_a_session_that_starts_leaves_no_process():
     async with scripted() as session:
         task = asyncio.create_task(session.start())

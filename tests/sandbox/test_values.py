@@ -18,6 +18,7 @@ import math
 import pathlib
 import random
 import threading
+import time
 import types
 import uuid
 from typing import NamedTuple, TypedDict
@@ -38,7 +39,6 @@ from tinyagent.sandbox.values import (
     LONGEST_TEXT,
     MAX_CONTAINERS,
     MAX_FRAME,
-    MOST_COLLISIONS,
     FrameBuffer,
     FrameError,
     Record,
@@ -49,7 +49,7 @@ from tinyagent.sandbox.values import (
     pack,
 )
 
-#: Distinct whole numbers of one hash.
+#: Multiples of it are distinct whole numbers of one hash.
 SAME_HASH = (1 << 61) - 1
 
 
@@ -193,7 +193,6 @@ def test_corners_cross_as_they_are(value, records):
     assert same(crossed(value, records=records), value)
 
 
-@pytest.mark.xfail(reason="json.dumps and json.loads make one character of two halves in a row")
 def test_half_characters_in_a_row_stay_two():
     assert crossed("\ud83d\ude00") == "\ud83d\ude00"
 
@@ -690,7 +689,6 @@ def test_the_parts_are_counted_together(value):
         pack(value)
 
 
-@pytest.mark.xfail(reason="_scientific makes a list of everything before anything is counted", raises=MemoryError)
 def test_an_array_of_any_size_is_refused_without_being_copied():
     with pytest.raises(TooLargeError):
         pack(np.broadcast_to(np.int8(0), 10**15))
@@ -720,13 +718,12 @@ def test_a_range_of_any_length_crosses_in_some_way(value):
     assert repr(crossed(value)) == repr(value)
 
 
-@pytest.mark.xfail(reason="_check_keys counts equal keys as collisions: the process is ended", raises=FrameError)
 def test_many_keys_of_one_text_cross():
     class Named:
         def __repr__(self):
             return "named"
 
-    assert crossed({Named() for _ in range(MOST_COLLISIONS + 2)}) == {"named"}
+    assert crossed({Named() for _ in range(5000)}) == {"named"}
 
 
 class NoZone(dt.tzinfo):
@@ -957,9 +954,6 @@ MALFORMED = {
     "text of a number": {"!": "text", "v": 1, "type": "T"},
     "text with a number as type": {"!": "text", "v": "x", "type": 1},
     "text with an object as type": {"!": "text", "v": "x", "type": {}},
-    "dict of many of one hash": {"!": "dict", "v": [[number * SAME_HASH, 0] for number in range(MOST_COLLISIONS + 2)]},
-    "set of many of one hash": {"!": "set", "v": [number * SAME_HASH for number in range(MOST_COLLISIONS + 2)]},
-    "frozenset of one hash": {"!": "frozenset", "v": [number * SAME_HASH for number in range(MOST_COLLISIONS + 2)]},
 }
 
 
@@ -1002,11 +996,41 @@ def test_malformed_frames_are_refused(body):
         decode_frame(body)
 
 
+def keyed(make, keys):
+    """A dict or set of these numbers, as JSON; numbers of any length need no tag there."""
+    return {"!": make, "v": [[key, 0] for key in keys] if make == "dict" else keys}
+
+
 @pytest.mark.parametrize("make", ["dict", "set", "frozenset"])
 def test_a_few_keys_of_one_hash_are_allowed(make):
-    keys = [number * SAME_HASH for number in range(MOST_COLLISIONS + 1)]
-    found = decoded({"!": make, "v": [[key, 0] for key in keys] if make == "dict" else keys})
-    assert sorted(found) == keys
+    keys = [number * SAME_HASH for number in range(101)]
+    assert sorted(decoded(keyed(make, keys))) == keys
+
+
+@pytest.mark.parametrize("make", ["dict", "set", "frozenset"])
+def test_keys_made_to_collide_are_refused_before_they_take_long(make):
+    with pytest.raises(FrameError, match="keys that take too long"):
+        decoded(keyed(make, [number * SAME_HASH for number in range(30_000)]))
+
+
+@pytest.mark.parametrize("make", ["dict", "set", "frozenset"])
+def test_as_many_honest_keys_as_a_frame_holds_are_no_attack(make):
+    keys = list(range(MAX_CONTAINERS - 10 if make == "dict" else MAX_FRAME // 8))
+    assert len(decoded(keyed(make, keys))) == len(keys)
+
+
+@pytest.mark.xfail(
+    reason="threads share one clock: each is compared with the time of whoever began last", raises=FrameError
+)
+def test_keys_are_timed_for_each_thread_by_itself():
+    while time.thread_time() < 2 * values.KEY_TIME:
+        pass
+    values._clock.start()
+    other = threading.Thread(target=values._clock.start)
+    other.start()
+    other.join()
+    time.sleep(1.1 * values.KEY_TIME)
+    values._clock.check()
 
 
 tags = st.sampled_from([*values._READERS, "text", "datetime", "time", "bomb", ""]) | st.text(max_size=3)

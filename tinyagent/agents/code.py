@@ -14,6 +14,7 @@ from tinyagent.agents.dispatch import Dispatch
 from tinyagent.agents.react import MAX_OBSERVATION, as_model, check_common
 from tinyagent.agents.run import Run
 from tinyagent.agents.workspace import Workspace
+from tinyagent.core.effects import Journal
 from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.limits import Limits
 from tinyagent.core.messages import Reply
@@ -43,7 +44,8 @@ class TinyCodeAgent(Agent[Any]):
         instructions: What the model is told after how to work.
         limits: What one run may spend: `Limits(steps=10, tokens=None, seconds=None)`.
         name: The agent's name in records.
-        eager: When streaming, run each statement as soon as the next one begins, while the model still writes.
+        eager: When streaming, run each statement as soon as the next one begins, while the model still writes;
+            not in a run with a journal, whose code waits until the reply is recorded.
         max_observation: Characters of a block's output, and of its value, that the model reads: the beginning and
             the end; `None` is no limit. The result keeps the whole.
         continue_cut: Have the model go on when the token limit cuts an answer in words.
@@ -112,7 +114,8 @@ class TinyCodeAgent(Agent[Any]):
     def _turn(self, run: Run[Any], number: int, tool_choice: ToolChoice) -> Dispatch:
         auto = tool_choice == "auto"
         tools = self.tools if auto else {FINAL_ANSWER.name: FINAL_ANSWER}
-        eager = self.eager and run.streamed and auto
+        # what runs early belongs to no reply that is recorded, and could not be told from another one's
+        eager = self.eager and run.streamed and auto and not isinstance(run.effects, Journal)
         return CodeTurn(run, tools, run.scope, step=number, eager=eager, longest=self.max_observation)
 
     async def _act(self, turn: Dispatch, reply: Reply) -> list[tuple[Observation, str]]:

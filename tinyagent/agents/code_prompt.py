@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -36,6 +37,9 @@ _RULES = """
 - After an error, change what failed and go on from there: variables are still set, and calls that were made need not \
 be made again.\
 """
+
+_few = reprlib.Repr()
+_few.maxstring = _few.maxother = _few.maxlong = 100
 
 ANSWER_OR_CODE = (
     "Your reply held no code. Write a block of Python in a ```python fence; when you know the answer, call "
@@ -106,16 +110,24 @@ def _error(execution: Execution, longest: int | None) -> str:
         calls = "\n".join(f"- {_call(seen)}" for seen in execution.calls)
         parts.append(f"Calls that this block had made:\n{cut_middle(calls, longest)}")
     if error.lost:
-        parts.append(f"Gone with it: {', '.join(error.names) or 'nothing that had a name'}.")
+        parts.append(f"Gone with it: {cut_middle(', '.join(error.names), 2_000) or 'nothing that had a name'}.")
     elif error.names:
-        parts.append(f"Names that are defined: {', '.join(error.names)}.")
+        parts.append(f"Names that are defined: {cut_middle(', '.join(error.names), 2_000)}.")
     return "\n".join(parts)
 
 
 def _call(seen: Observation) -> str:
-    arguments = ", ".join(f"{name}={cut_middle(repr(value), 100)}" for name, value in seen.call.arguments.items())
+    arguments = ", ".join(f"{name}={_shown(value)}" for name, value in seen.call.arguments.items())
     what = f"failed: {seen.error}" if seen.error is not None else f"returned {seen.text}"
     return f"{seen.call.name}({arguments}) {cut_middle(what, 300)}"
+
+
+def _shown(value: object) -> str:
+    """A value in a few words; never fails, and looks at no more of it than it shows."""
+    try:
+        return _few.repr(value)
+    except Exception:  # noqa: BLE001 - a number of too many digits, a class that cannot be printed
+        return f"<{type(value).__name__}>"
 
 
 def cut_middle(text: str, longest: int | None) -> str:

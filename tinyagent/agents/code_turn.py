@@ -20,6 +20,7 @@ from tinyagent.core.tool import Tool
 from tinyagent.sandbox.child.rewrite import depends_on_later
 
 CUT = "Your reply was cut off in the middle of a block. {what}What was complete before it has run. Go on from there."
+OTHER = "Your reply came in two versions. What has run was written in the other one:\n{text}"
 NOT_RUN = "What followed in your reply did not run."
 
 
@@ -57,6 +58,7 @@ class CodeTurn(Dispatch):
         self._executions: list[Execution] = []
         self._notes: list[str] = []
         self._stopped = False
+        self._deaf = False
 
     # ---- what came of it
 
@@ -89,6 +91,8 @@ class CodeTurn(Dispatch):
     def text(self, delta: str) -> None:
         """More text: statements that are complete start to run."""
         super().text(delta)
+        if self._deaf:
+            return
         self._text += delta
         if self._eager:
             self._take(self._reader.feed(delta))
@@ -96,7 +100,11 @@ class CodeTurn(Dispatch):
     def notice(self, event: Retry | Notice) -> None:
         """A retry or a notice; after a retry the text comes again."""
         super().notice(event)
-        if isinstance(event, Retry) and event.what == "model":
+        if not (isinstance(event, Retry) and event.what == "model"):
+            return
+        if self._runner is not None:  # a model that asks again although its code has run: the rest is not heard
+            self._deaf = True
+        else:
             self._reader, self._text = FenceReader(self._tools), ""
             self._held.clear()
 
@@ -109,12 +117,15 @@ class CodeTurn(Dispatch):
             SandboxError: The sandbox could not start.
             FatalToolError: A tool ended the run.
         """
-        if not self._eager or not reply.text.startswith(self._text):
-            self._text = "" if self._runner is None else reply.text
-            self._reader = FenceReader(self._tools) if self._runner is None else self._reader
-        self._take(self._reader.feed(reply.text[len(self._text) :]))
         cut = reply.finish_reason in ("length", "interrupted")
-        self._take(self._reader.finish(cut=cut))
+        same = reply.text.startswith(self._text)
+        if self._runner is None and not (self._eager and same):
+            self._reader, self._text, same = FenceReader(self._tools), "", True
+        if same:
+            self._take(self._reader.feed(reply.text[len(self._text) :]))
+        else:  # what has run was part of another reply than the one the model stands by
+            self._notes.append(OTHER.format(text=self._text))
+        self._take(self._reader.finish(cut=cut or not same))
         if self._reader.dropped:
             ran = f"This did not run:\n{cut_middle(self._reader.dropped, 500)}\n"
             self._notes.append(CUT.format(what=ran))

@@ -231,21 +231,24 @@ class Dispatch:
             _progress=progress,
         )
         key = f"{run.run_id}/{self._step}/tool/{call.id}"
-        attempt = 1
         try:
-            while True:
-                try:
-                    return await run.effects.step(key, lambda: tool.run(call.arguments, context))
-                except (Exception, SystemExit) as error:
-                    final = isinstance(error, FatalToolError | ToolArgumentsError) or self._stopping
-                    if final or attempt > tool.retries:
-                        raise
-                    wait = backoff(attempt)
-                    attempt += 1
-                    run.emit(Retry(tool.name, attempt, wait, _error_text(error)))
-                await asyncio.sleep(wait)
+            return await run.effects.step(key, lambda: self._with_retries(call, tool, context))
         finally:
             progress.close()
+
+    async def _with_retries(self, call: Call, tool: Tool[..., Any], context: Context[Any]) -> Any:
+        attempt = 1
+        while True:
+            try:
+                return await tool.run(call.arguments, context)
+            except (Exception, SystemExit) as error:
+                final = isinstance(error, FatalToolError | ToolArgumentsError) or self._stopping
+                if final or attempt > tool.retries:
+                    raise
+                wait = backoff(attempt)
+                attempt += 1
+                self._run.emit(Retry(tool.name, attempt, wait, _error_text(error)))
+            await asyncio.sleep(wait)
 
     def _unknown(self, name: str) -> str:
         close = difflib.get_close_matches(name, self._tools, n=1)

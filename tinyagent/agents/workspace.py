@@ -42,16 +42,12 @@ class Workspace:
         self._session: Session | None = None
         self._turn: Dispatch | None = None
         self._step = 0
-        self._journal: Journal | None = None
         self._replay: _Replay | None = None
 
     def begin_turn(self, turn: Dispatch, step: int) -> None:
-        """Another turn begins, before its model is asked: the calls of its blocks go through it."""
+        """Another turn begins: the calls of its blocks go through it."""
         self._turn = turn
         self._step = step
-        effects, key = self._run.effects, f"{self._run.run_id}/{step}/model"
-        # what ran of a reply that was never complete is no measure for another one
-        self._journal = effects if isinstance(effects, Journal) and key in effects.recorded(key) else None
 
     async def execute(self, code: str | AsyncIterable[str], on_output: Callable[[str], None]) -> Execution:
         """Run a block.
@@ -66,13 +62,12 @@ class Workspace:
             )
         self.blocks += 1
         prefix = f"{self._run.run_id}/{self._step}/tool/"
-        replay = _Replay(self._journal, prefix, self.blocks) if self._journal is not None else None
-        self._replay = replay
+        effects = self._run.effects
+        self._replay = replay = _Replay(effects, prefix, self.blocks) if isinstance(effects, Journal) else None
         self._session.last = None
         execution = await self._session.execute(code, on_output=on_output)
         if replay is not None:
             replay.end()
-        if isinstance(self._run.effects, Journal):
             key = f"{self._run.run_id}/{self._step}/code/{self.blocks}"
             await _compare(execution, await self._run.effects.step(key, lambda: _summary_of(execution)))
         return execution
@@ -113,6 +108,8 @@ class _Replay:
     async def admit(self, call: Call) -> None:
         """Let a call pass: one that is recorded at once, a new one after them all."""
         key = self._prefix + call.id
+        if call.problem is not None:  # it is refused without a call
+            return
         if key in self._left:
             self._left.discard(key)
             if not self._left:

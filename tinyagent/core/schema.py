@@ -8,7 +8,7 @@ import functools
 import inspect
 import json
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Problems told to the model for one call; more would only crowd the conversation.
 MAX_PROBLEMS = 20
+#: Problems of one argument beyond which they are only counted.
+MAX_ERRORS = 1_000
 _MISSING: Any = inspect.Parameter.empty
 #: Stands for the values of `**kwargs` while the schemas are made; no parameter can have this name.
 _EXTRA = "**"
@@ -130,12 +132,20 @@ def _check(name: str, adapter: TypeAdapter[Any] | None, value: Any, problems: li
             return adapter.validate_python(json.loads(value))
         except (ValueError, RecursionError):
             pass
-    for item in first.errors(include_url=False):
+    if first.error_count() > MAX_ERRORS:  # to write them all would take longer than the call
+        problems.append(f"{name}: {first.error_count():,} values in it do not fit; got a {type(value).__name__}")
+        return None
+    for item in first.errors(include_url=False)[:MAX_PROBLEMS]:
         path = ".".join(map(str, (name, *item["loc"])))
-        got = words(item["input"]) if not isinstance(item["input"], str) else repr(item["input"])
-        got = got if len(got) <= 80 else got[:77] + "..."
-        problems.append(f"{path}: {item['msg']}; got {got} ({type(item['input']).__name__})")
+        problems.append(f"{path}: {item['msg']}; got {_shown(item['input'])} ({type(item['input']).__name__})")
     return None
+
+
+def _shown(value: Any) -> str:
+    """A value in at most 80 characters."""
+    wide = isinstance(value, Sized) and not isinstance(value, str) and len(value) > MAX_PROBLEMS
+    text = f"{len(value)} items" if wide else repr(value) if isinstance(value, str) else words(value)
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def describe(function: Callable[..., Any], name: str, local_names: Mapping[str, Any] | None = None) -> Signature:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
@@ -98,6 +99,10 @@ class Capabilities:
     packages: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     fields: str = "value.field or value['field']"
+
+
+#: Bytes of arguments that `Call.raw` repeats for a call made by code.
+LONGEST_RAW = 64 << 10
 
 
 class Answer(NamedTuple):
@@ -231,10 +236,11 @@ def caller_of(tools: Mapping[str, Tool[..., Any]]) -> Caller:
     return call
 
 
-def bind(tool: Tool[..., Any], args: list[Any], kwargs: dict[str, Any], call_id: str) -> Call:
+def bind(tool: Tool[..., Any], args: list[Any], kwargs: dict[str, Any], call_id: str, *, size: int = 0) -> Call:
     """The call that `tool(*args, **kwargs)` makes: positional arguments get their names.
 
-    Arguments that Python would refuse are told in `Call.problem`.
+    Arguments that Python would refuse are told in `Call.problem`. Those of more than `LONGEST_RAW` bytes are not
+    written out in `Call.raw`, which nobody replays here.
     """
     names = list(tool.signature.parameters)
     problem = None
@@ -245,7 +251,8 @@ def bind(tool: Tool[..., Any], args: list[Any], kwargs: dict[str, Any], call_id:
     if twice := arguments.keys() & kwargs.keys():
         problem = f"{tool.name}() got multiple values for argument {min(twice)!r}"
     arguments.update(kwargs)
-    return Call(tool.name, arguments, call_id, raw=to_text(arguments), problem=problem)
+    raw = to_text(arguments) if size <= LONGEST_RAW else json.dumps({"...": f"{size:,} bytes"})
+    return Call(tool.name, arguments, call_id, raw=raw, problem=problem)
 
 
 def tools_by_name(tools: Tools) -> dict[str, Tool[..., Any]]:

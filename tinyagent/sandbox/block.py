@@ -16,6 +16,8 @@ from tinyagent.core.messages import NOT_ANSWERED, Call
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import Answer, Caller, SandboxLimits, bind
 
+#: Bytes of arguments that a block may pass to tools; they are kept with its calls.
+MOST_ARGUMENTS = 64 << 20
 #: How the tasks of calls are cancelled: by the code, and at the end of the block.
 WITHDRAWN = "cancelled: the code did not wait for it any longer"
 ENDED = "cancelled: the block has ended"
@@ -38,8 +40,8 @@ class Block:
         self.number = number
         self.clock = Stopwatch(limits.seconds)
         self.code: list[str] = []
-        self.interrupted = False
-        self.stopped: str | None = None  # why we have stopped it
+        self.stopped: str | None = None  # why it has been stopped from outside
+        self.stop_kind = "KeyboardInterrupt"
         self.ended = False
         self.refused = 0
         self.fatal: BaseException | None = None  # raised by a tool to end the run
@@ -55,6 +57,7 @@ class Block:
         self._lost_output = 0
         self._observations: list[Observation] = []
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._argument_bytes = 0
         self._same = Counter[str]()
         self._slots = asyncio.Semaphore(limits.calls_at_once)
 
@@ -92,12 +95,17 @@ class Block:
         """Whether a call of this number is in flight."""
         return number in self._tasks
 
-    def refusal(self) -> str | None:
-        """Why the block may make no more calls."""
+    def refusal(self, size: int) -> str | None:
+        """Why the block may not make a call with so many bytes of arguments."""
+        text = None
         if len(self._observations) >= self._limits.calls:
-            self.refused += 1
-            return f"this block has made {self._limits.calls} tool calls, which is the limit; go on in another block"
-        return None
+            text = f"this block has made {self._limits.calls} tool calls, which is the limit; go on in another block"
+        elif self._argument_bytes + size > MOST_ARGUMENTS:
+            text = (
+                f"this block has handed {MOST_ARGUMENTS:,} bytes to tools, which is the limit; go on in another block"
+            )
+        self.refused += text is not None
+        return text
 
     def start(
         self,
@@ -119,7 +127,8 @@ class Block:
             answer: Hears what it gave, unless it is withdrawn.
         """
         self.tell_output()
-        call = bind(tool, args, kwargs, self._call_id(tool.name, written))
+        self._argument_bytes += len(written)
+        call = bind(tool, args, kwargs, self._call_id(tool.name, written), size=len(written))
         place = len(self._observations)
         self._observations.append(Observation(call, NOT_ANSWERED, error=NOT_ANSWERED))
         self.clock.pause()
@@ -195,9 +204,14 @@ class Block:
             error=error,
             calls=tuple(self._observations),
             truncated=self._lost_output,
-            interrupted=self.interrupted,
+            interrupted=self.stopped is not None,
             seconds=time.perf_counter() - self._began,
         )
+
+    def stop(self, reason: str, kind: str = "KeyboardInterrupt") -> None:
+        """Remember why it is stopped from outside, and as what error that is told."""
+        if self.stopped is None:
+            self.stopped, self.stop_kind = reason, kind
 
     def broken_off(self, names: tuple[str, ...] = ()) -> Execution:
         """What the block gave until its caller was cancelled, or a tool ended the run."""

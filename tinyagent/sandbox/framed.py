@@ -15,15 +15,13 @@ from tinyagent.core.execution import CodeError, Execution
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import Answer, Caller, SandboxLimits, Session
 from tinyagent.sandbox.block import Block, pieces_of
-from tinyagent.sandbox.protocol import Connection, exception_data
+from tinyagent.sandbox.protocol import ENDED_ITSELF, Connection, exception_data
 from tinyagent.sandbox.values import TooLargeError, pack
 
 #: Seconds for what takes a process milliseconds, before it is taken for dead.
 PATIENCE = 20.0
 #: Output and calls beyond the limit, in multiples of it, at which a block is stopped.
 _FLOOD = 32
-#: Bytes of the arguments of calls in flight.
-_MOST_ARGUMENTS = 16 << 20
 
 
 class Process(Protocol):
@@ -82,7 +80,6 @@ class FramedSession(Session):
         self._values: dict[str, Any] = {}
         self._names: tuple[str, ...] = ()
         self._lock = asyncio.Lock()
-        self._argument_bytes = 0
 
     # ---- the process
 
@@ -101,13 +98,24 @@ class FramedSession(Session):
             raise SandboxError("This sandbox session is closed.")
         if self._child is not None:
             return
-        child = await self._spawn()
-        self._child = child
+        for _ in range(2):  # one that ended at once has lost its zygote
+            if await self._begin():
+                return
+        raise self._refused(ENDED_ITSELF)
+
+    async def _begin(self) -> bool:
+        """Start a process; whether it lives."""
+        self._child = child = await self._spawn()
         try:
-            await self._greet(child)
+            if self._closed:  # while it was made
+                raise SandboxError("This sandbox session is closed.")
+            lives = await self._greet(child)
         except BaseException:
             await self._drop()
             raise
+        if not lives:
+            await self._drop()
+        return lives
 
     @abstractmethod
     async def _spawn(self) -> Process:
@@ -121,8 +129,8 @@ class FramedSession(Session):
         """The error for a process that says it cannot run code."""
         return SandboxError(f"The sandbox process did not start: {reason}.")
 
-    async def _greet(self, child: Process) -> None:
-        """Connect, hear that it is locked, hand it the tools and values."""
+    async def _greet(self, child: Process) -> bool:
+        """Connect, hear that it is locked, hand it the tools and values; whether it lives."""
         loop = asyncio.get_running_loop()
         sock = socket.socket(fileno=child.fd)
         child.fd = -1
@@ -137,27 +145,34 @@ class FramedSession(Session):
             sock.close()
             raise
         answer = await self._answer()
+        if answer == ENDED_ITSELF:
+            return False
         if isinstance(answer, str):
             raise self._refused(answer)
         tools = [{"name": name, "async": tool.is_async, "doc": tool.description} for name, tool in self._tools.items()]
         if tools or self._seed is not None:
             self._connection.send({"t": "tools", "tools": tools, "seed": self._seed})
-        if self._values:
-            await self._ask("set", v={name: pack(value, records=True) for name, value in self._values.items()})
+        for name, value in self._values.items():
+            await self._ask("set", v={name: pack(value, records=True)})
+        return True
 
     async def _answer(self) -> dict[str, Any] | str:
         """The frame that is expected, or why it will not come."""
         assert self._reply is not None  # noqa: S101 - whoever expects an answer has made it
-        if self._loss is not None:
-            self._reply = None
-            return self._loss
-        try:
-            async with asyncio.timeout(PATIENCE):
-                return await self._reply
-        except TimeoutError:
-            return f"it did not answer within {PATIENCE:g} s"
-        finally:
-            self._reply = None
+        reply, cancelled = self._reply, None
+        until = asyncio.get_running_loop().time() + PATIENCE
+        while self._loss is None and not reply.done():
+            try:  # a cancellation waits: an answer that nobody expects would be taken for a lie
+                done, _ = await asyncio.wait([reply], timeout=until - asyncio.get_running_loop().time())
+            except asyncio.CancelledError as error:
+                cancelled = error
+            else:
+                if not done:
+                    self._fail(f"it did not answer within {PATIENCE:g} s")
+        self._reply = None
+        if cancelled is not None:
+            raise cancelled
+        return reply.result() if reply.done() else self._loss or ENDED_ITSELF
 
     async def _ask(self, kind: str, **fields: Any) -> dict[str, Any]:
         """Command something that takes the process no time, and hear that it is done.
@@ -257,20 +272,16 @@ class FramedSession(Session):
             return
         elif tool is None:
             problem = NameError(f"there is no tool named {name[:80]!r}")
-        elif refusal := block.refusal():
+        elif refusal := block.refusal(size):
             if block.refused > _FLOOD * self._limits.calls:
                 self._fail("it called tools without end")
                 return
             problem = RuntimeError(refusal)
-        elif self._argument_bytes + size > _MOST_ARGUMENTS:
-            problem = RuntimeError("the calls in flight have too many bytes of arguments; make fewer at once")
         if problem is not None or block is None or tool is None:
             self._send_answer(number, exception=problem)
             return
-        self._argument_bytes += size
 
         def answer(given: Answer) -> None:
-            self._argument_bytes -= size
             self._send_answer(number, given.observation.value, given.exception, ends=given.ends_block)
 
         written = body[: body.rfind(b',"id":')]  # which the child writes last
@@ -300,9 +311,10 @@ class FramedSession(Session):
         async with self._lock:
             await self._ensure()
             self._blocks += 1
-            self._argument_bytes = 0
             block = self._block = Block(self._blocks, self._limits, on_output, self._call)
-            block.clock.expired = lambda: self._stop(f"the block ran longer than {self._limits.seconds:g} s")
+            block.clock.expired = lambda: self._stop(
+                f"the block ran longer than {self._limits.seconds:g} s", "TimeoutError"
+            )
             block.on_fatal = lambda: self._fail("a tool ended the run")
             self._thaw()
             self.last = None
@@ -324,7 +336,7 @@ class FramedSession(Session):
         async with aclosing(pieces_of(code)) as pieces:
             async for piece, last in pieces:
                 if block.stopped is not None:
-                    return block.execution(None, None, CodeError("KeyboardInterrupt", block.stopped, names=self._names))
+                    return block.execution(None, None, CodeError(block.stop_kind, block.stopped, names=self._names))
                 line = 1 + sum(part.count("\n") for part in block.code)
                 block.code.append(piece)
                 done = await self._run_piece(block, piece, line, last=last)
@@ -370,13 +382,12 @@ class FramedSession(Session):
             raise cancelled
         return done
 
-    def _stop(self, reason: str) -> None:
+    def _stop(self, reason: str, kind: str = "KeyboardInterrupt") -> None:
         """Interrupt the block that runs; what has not stopped after a while is killed."""
         block = self._block
         if block is None or self._child is None or block.stopped is not None:
             return
-        block.stopped = reason
-        block.interrupted = True
+        block.stop(reason, kind)
         loop, reply = asyncio.get_running_loop(), self._reply
         until = loop.time() + self._limits.grace
 
@@ -397,7 +408,7 @@ class FramedSession(Session):
         status = await self._drop()
         if block.fatal is not None:
             raise block.fatal
-        if reason == "it ended":
+        if reason == ENDED_ITSELF:
             reason = _how_it_ended(status, self._limits)
         names, self._names = self._names, ()
         message = f"the sandbox was ended: {reason}. All variables, functions and imports are gone"
@@ -406,8 +417,10 @@ class FramedSession(Session):
 
     def _error(self, block: Block, done: dict[str, Any]) -> CodeError | None:
         data = done.get("e")
-        if block.ended or not isinstance(data, dict):
+        if block.ended:
             return None
+        if not isinstance(data, dict):  # code that was stopped may end without an error
+            return None if block.stopped is None else CodeError(block.stop_kind, block.stopped, names=self._names)
         error = CodeError(
             type=_text(data.get("type"), 200) or "Exception",
             message=_text(data.get("message"), 5_000),
@@ -418,8 +431,7 @@ class FramedSession(Session):
             names=self._names,
         )
         if block.stopped is not None and error.type == "KeyboardInterrupt":
-            kind = "TimeoutError" if "longer" in block.stopped else "KeyboardInterrupt"
-            return CodeError(kind, block.stopped, error.traceback, error.line, names=error.names)
+            return CodeError(block.stop_kind, block.stopped, error.traceback, error.line, names=error.names)
         return error
 
     async def interrupt(self) -> None:
@@ -435,21 +447,25 @@ class FramedSession(Session):
         async with self._lock:
             await self._ensure()
             self._thaw()
-            for name, value in values.items():
-                try:
-                    await self._ask("set", v={name: pack(value, records=True)})
-                except TooLargeError as error:
-                    raise ConfigurationError(f"set({name!r}): {error}.") from error
-                self._values[name] = value
-            self._freeze()
+            try:
+                for name, value in values.items():
+                    try:
+                        await self._ask("set", v={name: pack(value, records=True)})
+                    except TooLargeError as error:
+                        raise ConfigurationError(f"set({name!r}): {error}.") from error
+                    self._values[name] = value
+            finally:
+                self._freeze()
 
     async def get(self, *names: str) -> dict[str, Any]:
         """See `Session.get`."""
         async with self._lock:
             await self._ensure()
             self._thaw()
-            answer = await self._ask("get", names=list(names))
-            self._freeze()
+            try:
+                answer = await self._ask("get", names=list(names))
+            finally:
+                self._freeze()
         found = answer.get("v")
         if not isinstance(found, dict):
             raise SandboxError("The values are too large to cross the sandbox; get fewer at once.")

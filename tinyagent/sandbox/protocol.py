@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from tinyagent.sandbox.values import FrameBuffer, FrameError, TooLargeError, decode_frame, encode_frame, pack
+from tinyagent.core.jsonable import words
+from tinyagent.sandbox.values import FrameBuffer, FrameError, decode_frame, encode_frame, pack
 
 #: Bytes of answers that a process may leave unread before it is taken for dead.
 MOST_UNREAD = 32 << 20
@@ -20,6 +21,10 @@ MOST_UNREAD = 32 << 20
 #: the loop one connection goes on.
 _LARGE = 1 << 15
 _BUDGET = 0.005
+#: Why a connection is lost whose other end has closed it.
+ENDED_ITSELF = "it ended"
+#: Characters of an exception's text that the code is told.
+LONGEST_MESSAGE = 4_000
 
 _HEARD: dict[str, dict[str, type | tuple[type, ...]]] = {
     "ready": {},
@@ -65,16 +70,16 @@ class Connection(asyncio.Protocol):
             while self._lost is not None and (body := self._buffer.next()) is not None:
                 if len(body) > _LARGE:
                     self._large = body
-                    self._wait()
+                    self._postpone()
                     return
                 self._take(body)
                 if time.monotonic() > until:
-                    self._wait()
+                    self._postpone()
                     return
         except FrameError as error:
             self.fail(f"it sent {error}")
 
-    def _wait(self) -> None:
+    def _postpone(self) -> None:
         """Go on in turn, and read no more until then."""
         if self._lost is not None and self._transport is not None:
             self._waits = True
@@ -98,7 +103,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, _: Exception | None) -> None:
         """The process has closed its end."""
-        self.fail("it ended")
+        self.fail(ENDED_ITSELF)
 
     def send(self, frame: dict[str, Any]) -> None:
         """Send a frame; nothing happens when the connection is lost.
@@ -116,7 +121,7 @@ class Connection(asyncio.Protocol):
         """Send a frame with a value, or with the error that it does not fit."""
         try:
             self.send({**frame, "v": pack(value, records=True)})
-        except TooLargeError as error:
+        except Exception as error:  # noqa: BLE001 - a value that is too large, or fails to be looked into
             self.send({**frame, "e": exception_data(error)})
 
     def fail(self, reason: str) -> None:
@@ -181,14 +186,12 @@ def _turns_of_loop() -> _Turns:
 def exception_data(error: BaseException) -> dict[str, Any]:
     """An exception of the host, for the code that called: its type, what it derives from, its arguments."""
     bases = [cls.__name__ for cls in type(error).__mro__[1:] if cls.__module__ == "builtins" and cls is not object]
-    args = error.args if all(isinstance(part, str | int | float | None) for part in error.args) else (str(error),)
+    text = words(error)[:LONGEST_MESSAGE]
+    args = error.args[:10]
+    if not all(isinstance(part, str | int | float | None) for part in args):
+        args = (text,)
     try:
-        text = str(error)
-    except Exception:  # noqa: BLE001 - an exception that cannot be printed
-        text = type(error).__name__
-    return {
-        "type": type(error).__name__,
-        "bases": bases,
-        "args": [pack(part) for part in args[:10]],
-        "text": text[:4000],
-    }
+        packed = [pack(part[:LONGEST_MESSAGE] if isinstance(part, str) else part) for part in args]
+    except Exception:  # noqa: BLE001 - arguments that fail to be looked into
+        packed = [text]
+    return {"type": type(error).__name__[:200], "bases": bases[:20], "args": packed, "text": text}

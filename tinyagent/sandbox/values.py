@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import functools
 import json
 import math
-import sys
 from base64 import b64decode, b64encode
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
@@ -20,6 +18,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import PurePath, PurePosixPath
+from time import monotonic, thread_time
 from typing import Any
 from uuid import UUID
 
@@ -28,7 +27,7 @@ from tinyagent.core.opaque import Opaque
 #: Bytes of the largest frame, its length included.
 MAX_FRAME = 1 << 20
 #: Lists and objects of one frame; more would hold up the event loop that reads it.
-MAX_CONTAINERS = 100_000
+MAX_CONTAINERS = 50_000
 #: Nesting beyond which a value is sent as its text.
 DEEPEST = 100
 #: Hexadecimal digits of the largest whole number.
@@ -38,8 +37,11 @@ LONGEST_FRACTION = 1_000
 LONGEST_DECIMAL = 5_000
 #: Characters of the text that stands for a value.
 LONGEST_TEXT = 2_000
-#: Keys of equal hash that a dict or set may have; more are an attack on its tables.
-MOST_COLLISIONS = 100
+#: Seconds of processor time that the keys of dicts and sets in a frame may take: honest ones take a tenth of it, ones
+#: that were chosen to collide in the tables would take minutes.
+KEY_TIME = 0.1
+#: Characters of the name of a type.
+_LONGEST_NAME = 200
 
 TAG = "!"
 _HEADER = 4
@@ -72,7 +74,7 @@ def encode_frame(frame: dict[str, Any]) -> bytes:
     Raises:
         TooLargeError: It would be longer than `MAX_FRAME`.
     """
-    body = json.dumps(frame, separators=(",", ":"), allow_nan=False).encode()
+    body = _dumps(frame).encode("utf-8", "surrogatepass")
     if len(body) + _HEADER > MAX_FRAME:
         raise TooLargeError(f"the value is too large to cross the sandbox: {len(body):,} of {MAX_FRAME:,} bytes")
     if len(body) > MAX_CONTAINERS and body.count(b"[") + body.count(b"{") > MAX_CONTAINERS:
@@ -89,7 +91,8 @@ def decode_frame(body: bytes) -> dict[str, Any]:
     if len(body) > MAX_CONTAINERS and body.count(b"[") + body.count(b"{") > MAX_CONTAINERS:
         raise FrameError("too many lists and objects")
     try:
-        frame = _decoder.decode(body.decode())
+        _clock.start()
+        frame = _decoder.decode(body.decode("utf-8", "surrogatepass"))
     except FrameError:
         raise
     except (ValueError, TypeError, ArithmeticError, RecursionError, MemoryError, AttributeError, KeyError) as error:
@@ -266,7 +269,7 @@ def opaque(value: object, text: str | None = None) -> dict[str, str]:
         text = f"<{type(value).__name__}>"
     if len(text) > LONGEST_TEXT:
         text = text[:LONGEST_TEXT] + "..."
-    return {TAG: "text", "v": text, "type": type(value).__name__}
+    return {TAG: "text", "v": text, "type": type(value).__name__[:_LONGEST_NAME]}
 
 
 def _write_int(value: int) -> Any:
@@ -350,6 +353,8 @@ def _fields_of(value: Any) -> dict[str, Any] | None:
 def _scientific(value: Any) -> Any:
     """What is sent of a value of numpy or pandas; `_NOTHING` for anything else."""
     package = type(value).__module__.partition(".")[0]
+    if package in ("numpy", "pandas"):
+        _check_size(2 * getattr(value, "size", 0))  # before it is taken apart
     if package == "numpy" and hasattr(value, "tolist"):
         plain = value.tolist()
         return _NOTHING if type(plain) is type(value) else plain
@@ -412,19 +417,39 @@ def _read_timedelta(value: list[int]) -> timedelta:
 
 
 def _read_dict(pairs: list[list[Any]]) -> dict[Any, Any]:
-    _check_keys([key for key, _ in pairs])
-    return {key: value for key, value in pairs}  # noqa: C416 - pairs are lists, and checked to be pairs
+    found: dict[Any, Any] = {}
+    for key, value in pairs:
+        found[key] = value
+        _clock.check()
+    return found
 
 
-def _read_set(make: Callable[[list[Any]], Any], parts: list[Any]) -> Any:
-    _check_keys(parts)
-    return make(parts)
+def _read_set(parts: list[Any]) -> set[Any]:
+    found = set()
+    for part in parts:
+        found.add(part)
+        _clock.check()
+    return found
 
 
-def _check_keys(keys: list[Any]) -> None:
-    """Keys made to collide would take a dict quadratic time."""
-    if len(keys) - len({hash(key) for key in keys}) > MOST_COLLISIONS:
-        raise FrameError("too many keys of one hash")
+class _Clock:
+    """Ends the reading of a frame whose keys take too long."""
+
+    def __init__(self) -> None:
+        self._began = self._next = 0.0
+
+    def start(self) -> None:
+        self._began = thread_time()
+        self._next = monotonic() + KEY_TIME
+
+    def check(self) -> None:
+        if monotonic() > self._next:  # which costs less to ask, but counts the time of others too
+            if thread_time() - self._began > 1.5 * KEY_TIME:
+                raise FrameError("keys that take too long to read")
+            self._next = monotonic() + KEY_TIME / 5
+
+
+_clock = _Clock()
 
 
 def _read_record(fields: Any) -> Record:
@@ -436,8 +461,8 @@ def _read_record(fields: Any) -> Record:
 _READERS: dict[str, tuple[type, Callable[[Any], Any]]] = {
     "tuple": (list, tuple),
     "dict": (list, _read_dict),
-    "set": (list, functools.partial(_read_set, set)),
-    "frozenset": (list, functools.partial(_read_set, frozenset)),
+    "set": (list, _read_set),
+    "frozenset": (list, lambda parts: frozenset(_read_set(parts))),
     "int": (str, _read_int),
     "float": (str, _read_float),
     "complex": (list, _read_complex),
@@ -461,7 +486,7 @@ def _read(data: dict[str, Any]) -> Any:
         return data
     value = data["v"]
     if tag == "text" and type(value) is str and type(data["type"]) is str:
-        return Opaque(value, sys.intern(data["type"]))
+        return Opaque(value, data["type"][:_LONGEST_NAME])
     if tag in ("datetime", "time") and type(value) is str and data.get("fold") in (0, 1):
         moment = datetime.fromisoformat(value) if tag == "datetime" else time.fromisoformat(value)
         return moment.replace(fold=data["fold"])
@@ -475,4 +500,5 @@ def _refuse(constant: str) -> Any:
     raise FrameError(f"{constant} is no JSON")
 
 
+_dumps = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode
 _decoder = json.JSONDecoder(object_hook=_read, parse_constant=_refuse)

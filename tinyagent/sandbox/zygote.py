@@ -20,6 +20,8 @@ from tinyagent.core.errors import SandboxError, SandboxUnavailableError
 
 #: Seconds that a zygote may take to import everything it was asked for.
 START_TIMEOUT = 60.0
+#: Seconds that it may take to fork.
+ANSWER_TIMEOUT = 20.0
 #: Requests under way at once; the zygote does one after the other anyway.
 _REQUESTS = 16
 _CONTROL = 1 << 16
@@ -32,7 +34,7 @@ _ENVIRONMENT = {"PYTHONHASHSEED": "0"} | {
 _START = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
     "from tinyagent.sandbox.child.zygote import main; "
-    "del sys.path[0]; main(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])"
+    "del sys.path[0]; main(int(sys.argv[2]))"
 )
 _ROOT = str(Path(__file__).resolve().parents[2])
 
@@ -112,7 +114,11 @@ class Zygote:
         self._starting = asyncio.Lock()
         self._slots = asyncio.Semaphore(_REQUESTS)
         self._requests.clear()
-        self._children = {child.pid: child for spares in self._spares.values() for child in spares}
+        spares = {child.pid: child for kept in self._spares.values() for child in kept}
+        for child in self._children.values():
+            if child.pid not in spares:  # a session that its loop has left behind
+                child.close()
+        self._children = spares
         if self._ready and self._control is not None:
             self.loop.add_reader(self._control.fileno(), self._hear)
 
@@ -150,7 +156,8 @@ class Zygote:
             ours.setblocking(False)
             self._control = ours
             config = json.dumps({"path": [path for path in sys.path if path], "preload": self.preload})
-            arguments = [_ROOT, str(theirs.fileno()), str(os.getpid()), config]
+            ours.send(config.encode())
+            arguments = [_ROOT, str(theirs.fileno())]
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-s", "-S", "-B", "-X", "utf8", "-c", _START, *arguments],
                 pass_fds=(theirs.fileno(),),
@@ -164,7 +171,10 @@ class Zygote:
 
     async def _hear_ready(self) -> None:
         assert self._control is not None  # noqa: S101 - it has just been made
-        data = await self.loop.sock_recv(self._control, _CONTROL)
+        try:
+            data = await self.loop.sock_recv(self._control, _CONTROL)
+        except ConnectionError:
+            data = b""
         if not data:
             raise SandboxError(
                 f"The sandbox's zygote ended while it started. To see why, run: {sys.executable} -P -s -S -B -X utf8 "
@@ -248,9 +258,15 @@ class Zygote:
             request, ours = self._request(limits)
             self._requests[request] = reply
             try:
-                pid, pidfd = await reply
-            except BaseException:
+                async with asyncio.timeout(ANSWER_TIMEOUT):
+                    pid, pidfd = await reply
+            except BaseException as error:
                 ours.close()
+                if reply.done() and not reply.cancelled() and reply.exception() is None:
+                    Child(*reply.result(), -1).close()  # it came in the moment of the cancellation
+                if isinstance(error, TimeoutError):
+                    self._fail(SandboxError(f"The sandbox's zygote has not answered for {ANSWER_TIMEOUT:g} s."))
+                    raise self._failed() from None
                 raise
             finally:
                 self._requests.pop(request, None)
@@ -303,8 +319,19 @@ class Zygote:
             if child is not None:
                 child.status = message["status"]
                 child.ended.set()
+        elif message["t"] == "failed" or not fds:  # with its socket closed, a child ends by itself
+            reason = message.get("error") or "there is no file descriptor left. Raise the limit: ulimit -n"
+            self._not_forked(message["id"], SandboxError(f"No process for a sandbox session: {reason}."))
         else:
             self._forked(message["id"], message["pid"], fds[0])
+
+    def _not_forked(self, request: int, error: SandboxError) -> None:
+        if request in self._coming:
+            _, ours = self._coming.pop(request)
+            ours.close()
+        reply = self._requests.pop(request, None)
+        if reply is not None and not reply.done():
+            reply.set_exception(error)
 
     def _forked(self, request: int, pid: int, pidfd: int) -> None:
         reply = self._requests.pop(request, None)
@@ -357,6 +384,8 @@ def close_zygotes() -> None:
 
 
 def _after_fork() -> None:
+    global _lock  # noqa: PLW0603 - another thread may have held it
+    _lock = threading.Lock()
     for each in _zygotes:
         each.forget()
     _zygotes.clear()

@@ -9,6 +9,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Coroutine
+from contextvars import copy_context
 from typing import Any
 from weakref import WeakSet
 
@@ -154,8 +155,14 @@ def as_awaitable(function: Any, /, *args: Any, **kwargs: Any) -> Any:
 
 @passes_on
 def as_value(function: Any, /, *args: Any, **kwargs: Any) -> Any:
-    """A call whose value is used at once: tools are waited for."""
-    return function.call(*args, **kwargs) if type(function) is RemoteTool else function(*args, **kwargs)
+    """A call whose value is used at once: the tool is waited for."""
+    return function.call(*args, **kwargs) if _is_async_tool(function) else function(*args, **kwargs)
+
+
+@passes_on
+async def called(function: Any, /, *args: Any, **kwargs: Any) -> Any:
+    """The same in a coroutine, where others go on meanwhile."""
+    return await function.start(*args, **kwargs) if _is_async_tool(function) else function(*args, **kwargs)
 
 
 @passes_on
@@ -164,14 +171,27 @@ async def awaited(value: Any) -> Any:
     return await value if inspect.isawaitable(value) else value
 
 
-def gather(*values: Any, **options: Any) -> Any:
-    """`asyncio.gather`, also of plain values."""
-    return asyncio.gather(*(value if inspect.isawaitable(value) else awaited(value) for value in values), **options)
+@passes_on
+def gather(function: Any, /, *values: Any, **options: Any) -> Any:
+    """`asyncio.gather`, also of plain values; any other function of that name as it is."""
+    if function is asyncio.gather:
+        values = tuple(value if inspect.isawaitable(value) else awaited(value) for value in values)
+    return function(*values, **options)
+
+
+def _is_async_tool(function: Any) -> bool:
+    return type(function) is RemoteTool and function.is_async
 
 
 def helpers() -> dict[str, Callable[..., Any]]:
     """The names by which rewritten code finds them."""
-    return {"__awaitable__": as_awaitable, "__value__": as_value, "__awaited__": awaited, "__gather__": gather}
+    return {
+        "__awaitable__": as_awaitable,
+        "__value__": as_value,
+        "__called__": called,
+        "__awaited__": awaited,
+        "__gather__": gather,
+    }
 
 
 def run_nested(run: Callable[..., Any]) -> Callable[..., Any]:
@@ -184,7 +204,7 @@ def run_nested(run: Callable[..., Any]) -> Callable[..., Any]:
         from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(1) as pool:
-            return pool.submit(run, main, **options).result()
+            return pool.submit(functools.partial(copy_context().run, run, main, **options)).result()
 
     passes_on(wrapper)
     return wrapper

@@ -11,14 +11,15 @@ from tinyagent.sandbox.values import pack
 _LONGEST_MESSAGE = 4_000
 _LONGEST_TRACEBACK = 16_000
 _MOST_BASES = 20
+_LONGEST_NAME = 200
 
 
 def report(error: BaseException) -> dict[str, Any]:
     """Type, bases, arguments, message, traceback and line of an exception; never fails."""
     try:
         return _report(error)
-    except Exception:  # noqa: BLE001 - an exception made to be hard to print
-        name = type(error).__name__
+    except BaseException:  # noqa: BLE001 - an exception made to be hard to print
+        name = type(error).__name__[:_LONGEST_NAME]
         return {"type": name, "bases": [], "args": [], "message": "<unprintable>", "traceback": name, "line": None}
 
 
@@ -31,13 +32,13 @@ def _report(error: BaseException) -> dict[str, Any]:
         text = f"{text[:half]}\n... ({len(text) - 2 * half:,} characters are not shown)\n{text[-half:]}"
     try:
         message = str(error)
-    except Exception:  # noqa: BLE001
+    except BaseException:  # noqa: BLE001 - whatever printing it raises
         message = "<unprintable>"
     if isinstance(error, SyntaxError) and error.msg is not None:
         message = error.msg
     bases = [cls.__name__ for cls in type(error).__mro__[1:] if cls.__module__ == "builtins" and cls is not object]
     return {
-        "type": type(error).__name__,
+        "type": type(error).__name__[:_LONGEST_NAME],
         "bases": bases[:_MOST_BASES],
         "args": [pack(argument) for argument in error.args] if _plain(error.args) else [],
         "message": message[:_LONGEST_MESSAGE],

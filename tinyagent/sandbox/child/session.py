@@ -7,7 +7,9 @@ import _sitebuiltins
 import ast
 import asyncio
 import builtins
+import contextvars
 import functools
+import hashlib
 import inspect
 import io
 import linecache
@@ -35,6 +37,7 @@ from tinyagent.sandbox.values import TooLargeError, pack
 #: Characters of a value's `repr`, and names, that the host is told.
 _LONGEST_REPR = 200_000
 _MOST_NAMES = 200
+_LONGEST_NAME = 100
 _FUTURES = functools.reduce(
     operator.or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 )
@@ -52,6 +55,7 @@ class Session:
         self._given = set(self._namespace)
         self._futures = 0
         self._value: Any = None  # of the piece before
+        self._context = contextvars.copy_context()  # what code sets in it stays, as names do
 
     def serve(self, about: Mapping[str, Any]) -> None:
         """Do what the host commands, until it goes.
@@ -138,7 +142,8 @@ class Session:
         _remember_source(code, file, line)
         tree = ast.parse("\n" * (line - 1) + code, file)
         in_loop = needs_loop(tree)
-        tree = rewritten(tree, self._tools.by_name)
+        kinds = {name: tool.is_async for name, tool in self._tools.by_name.items()}
+        tree = rewritten(tree, kinds, in_loop=in_loop)
         trailing = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
         parts = [self._compiled(tree, file, "exec")]
         if isinstance(trailing, ast.Expr):
@@ -147,7 +152,7 @@ class Session:
             return self.run_until_done(self._in_loop(parts))
         value = None
         for part in parts:
-            value = eval(part, self._namespace)
+            value = self._context.run(eval, part, self._namespace)
         return value
 
     def _compiled(self, tree: ast.Module | ast.Expression, file: str, mode: str) -> CodeType:
@@ -167,7 +172,7 @@ class Session:
 
     def run_until_done(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run on the session's loop. An interrupt cancels the block's task, which may clean up."""
-        task = self._loop.create_task(coroutine)
+        task = self._loop.create_task(coroutine, context=self._context)
         interrupts.task = task
         try:
             while True:
@@ -188,7 +193,7 @@ class Session:
     def _names(self) -> list[str]:
         """What the code has defined, in order."""
         names = [
-            name
+            name[:_LONGEST_NAME]
             for name, value in list(self._namespace.items())
             if type(name) is str and name not in self._given and name[:1] != "_" and type(value) is not types.ModuleType
         ]
@@ -239,7 +244,7 @@ def _seed(seed: str) -> None:
     random.seed(seed)
     numpy = sys.modules.get("numpy")
     if numpy is not None:
-        numpy.random.seed(int.from_bytes(seed.encode()[-4:], "big"))
+        numpy.random.seed(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4], "big"))
 
 
 def reseed() -> None:

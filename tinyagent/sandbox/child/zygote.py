@@ -24,18 +24,24 @@ from tinyagent.sandbox.values import encode_frame
 _CONTROL = 1 << 16
 #: Users of their own for the sessions of a root zygote: far from any that are in use.
 _FIRST_USER = 1_879_048_192
+#: The descriptor of a session's socket.
+_SESSION = 3
 
 
-def main(control_fd: int, host: int, config: str) -> None:
-    """Serve until the host ends.
+def main(control_fd: int) -> None:
+    """Serve until the host ends; in a forked child, be its session.
 
     Args:
-        control_fd: The socket to the host.
-        host: The host's process.
-        config: JSON: `path` (where packages are found) and `preload` (their names).
+        control_fd: The socket to the host. Its first message is JSON: `path` (where packages are found) and
+            `preload` (their names).
     """
+    fd, limits = _zygote(control_fd)  # returns in a child, which keeps nothing of what was there
+    _become_session(fd, limits)
+
+
+def _zygote(control_fd: int) -> tuple[int, dict[str, Any]]:
     control = socket.socket(fileno=control_fd)
-    settings = json.loads(config)
+    settings = json.loads(control.recv(_CONTROL))
     failed = _prepare(settings["path"], settings["preload"])
     threads = len(os.listdir("/proc/self/task"))
     _tell(control, {"t": "ready", "failed": failed, "threads": threads})
@@ -43,7 +49,7 @@ def main(control_fd: int, host: int, config: str) -> None:
     lock.keep_others_out()
     gc.collect()
     gc.freeze()
-    _Zygote(control, host).serve()
+    return _Zygote(control).serve()
 
 
 def _prepare(path: list[str], packages: list[str]) -> dict[str, str]:
@@ -65,13 +71,14 @@ def _tell(control: socket.socket, message: dict[str, Any], fds: tuple[int, ...] 
 
 
 class _Zygote:
-    def __init__(self, control: socket.socket, host: int) -> None:
+    def __init__(self, control: socket.socket) -> None:
         self._control = control
-        self._host = os.pidfd_open(host)
+        self._host = os.pidfd_open(os.getppid())
         self._children: set[int] = set()
         self._pid = os.getpid()
 
-    def serve(self) -> None:
+    def serve(self) -> tuple[int, dict[str, Any]]:
+        """Fork children until the host ends; in each of them, its socket and its limits."""
         woken, wake = os.pipe()
         os.set_blocking(woken, False)
         os.set_blocking(wake, False)
@@ -85,8 +92,8 @@ class _Zygote:
             if woken in ready:
                 os.read(woken, 4096)
                 self._reap()
-            if self._control.fileno() in ready:
-                self._answer()
+            if self._control.fileno() in ready and (session := self._answer()) is not None:
+                return session
 
     def _reap(self) -> None:
         while self._children:
@@ -96,48 +103,48 @@ class _Zygote:
             self._children.discard(pid)
             _tell(self._control, {"t": "exit", "pid": pid, "status": os.waitstatus_to_exitcode(status)})
 
-    def _answer(self) -> None:
+    def _answer(self) -> tuple[int, dict[str, Any]] | None:
+        """Fork a child for a request; in the child, what it needs."""
         data, fds, _, _ = socket.recv_fds(self._control, _CONTROL, 4)
         if not data:
             os._exit(0)
-        request = json.loads(data)
-        pid = os.fork()
+        limits = json.loads(data)
+        request = limits.pop("id")
+        try:
+            pid = os.fork()
+        except OSError as error:  # no room for another process: that session's matter
+            os.close(fds[0])
+            _tell(self._control, {"t": "failed", "id": request, "error": str(error)})
+            return None
         if pid == 0:
-            self._become_session(fds[0], request)
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self._control.detach()
+            return fds[0], {**limits, "parent": self._pid}
         os.close(fds[0])
         self._children.add(pid)
         pidfd = os.pidfd_open(pid)
-        _tell(self._control, {"t": "forked", "id": request["id"], "pid": pid}, (pidfd,))
+        _tell(self._control, {"t": "forked", "id": request, "pid": pid}, (pidfd,))
         os.close(pidfd)
+        return None
 
-    def _become_session(self, fd: int, request: dict[str, Any]) -> None:
-        """What a forked child does, to its end."""
-        try:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            parent = self._pid
-            null = posix.open("/dev/null", os.O_RDWR)
-            os.dup2(fd, 3)
-            for number in (0, 1, 2):
-                os.dup2(null, number)
-            self._control.detach()
-            about = lock.lock(
-                memory=request["memory"],
-                cpu_seconds=request["cpu_seconds"],
-                threads=request["threads"],
-                uid=_FIRST_USER + os.getpid(),
-                parent=parent,
-                keep={0, 1, 2, 3},
-            )
-            request.clear()
-            session.reseed()
-            session.Session(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, 3)).serve(about)
-        except BaseException as error:  # noqa: BLE001 - the host is told, as long as it can be
-            _say_fatal(error)
-        finally:
-            os._exit(0)
+
+def _become_session(fd: int, limits: dict[str, Any]) -> None:
+    """What a forked child does, to its end."""
+    try:
+        null = posix.open("/dev/null", os.O_RDWR)
+        os.dup2(fd, _SESSION)
+        for number in (0, 1, 2):
+            os.dup2(null, number)
+        about = lock.lock(**limits, uid=_FIRST_USER + os.getpid(), keep={0, 1, 2, _SESSION})
+        session.reseed()
+        session.Session(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, _SESSION)).serve(about)
+    except BaseException as error:  # noqa: BLE001 - the host is told, as long as it can be
+        _say_fatal(error)
+    finally:
+        os._exit(0)
 
 
 def _say_fatal(error: BaseException) -> None:
     with contextlib.suppress(BaseException):  # otherwise the host sees only that it ended
-        posix.write(3, encode_frame({"t": "fatal", "e": f"{type(error).__name__}: {error}"[:1000]}))
+        posix.write(_SESSION, encode_frame({"t": "fatal", "e": f"{type(error).__name__}: {error}"[:1000]}))

@@ -232,7 +232,7 @@ class Driver:
         tool, block = self._tools.get(name), self.block
         if tool is None or block is None:
             return {"exc_type": "NameError", "message": f"name {name!r} is not defined"}
-        if refusal := block.refusal():
+        if refusal := block.refusal(0):
             if block.refused > FLOOD * self._limits.calls:
                 self.kill("it called tools without end")
             return {"exc_type": "RuntimeError", "message": refusal}

@@ -98,7 +98,7 @@ class Namespace:
         async with aclosing(pieces_of(code)) as pieces:
             async for piece, last in pieces:
                 if block.stopped is not None:
-                    outcome.error = CodeError(stop_kind(block), block.stopped, names=await self._existing())
+                    outcome.error = CodeError(block.stop_kind, block.stopped, names=await self._existing())
                     break
                 await self._run_piece(block, piece, outcome, last=last)
                 if outcome.error is not None or block.ended or block.fatal is not None:
@@ -137,20 +137,15 @@ class Namespace:
         if limit == "memory":
             raise Lost(f"the block used more than {self._limits.memory:,} bytes of memory", "MemoryError")
         if limit == "time":
-            block.interrupted = True
             seconds = min(limit for limit in (self._limits.seconds, self._limits.cpu_seconds) if limit is not None)
+            block.stop(f"the block ran longer than {seconds:g} s", "TimeoutError")
             raise Lost(f"the block ran longer than {seconds:g} s", "TimeoutError")
         if block.ended or block.fatal is not None:
             return None
         found = code_error(error, self._fed, await self._existing())
         if block.stopped is not None and found.type == "KeyboardInterrupt":
-            return replace(found, type=stop_kind(block), message=block.stopped, bases=(), args=())
+            return replace(found, type=block.stop_kind, message=block.stopped, bases=(), args=())
         return found
-
-
-def stop_kind(block: Block) -> str:
-    """The class of the error of a block that was stopped."""
-    return "TimeoutError" if "longer" in (block.stopped or "") else "KeyboardInterrupt"
 
 
 def is_name(name: object) -> bool:

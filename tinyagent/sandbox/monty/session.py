@@ -13,7 +13,7 @@ from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import Caller, SandboxLimits, Session
 from tinyagent.sandbox.block import Block
 from tinyagent.sandbox.monty.driver import Driver, Lost
-from tinyagent.sandbox.monty.namespace import Namespace, is_name, stop_kind
+from tinyagent.sandbox.monty.namespace import Namespace, is_name
 from tinyagent.sandbox.monty.pool import Pool
 from tinyagent.sandbox.monty.values import to_monty
 
@@ -128,7 +128,9 @@ class MontySession(Session):
             space = await self._ready()
             self._blocks += 1
             block = self._block = space.driver.block = Block(self._blocks, self._limits, on_output, self._call)
-            block.clock.expired = lambda: self._stop(f"the block ran longer than {self._limits.seconds:g} s")
+            block.clock.expired = lambda: self._stop(
+                f"the block ran longer than {self._limits.seconds:g} s", "TimeoutError"
+            )
             block.on_fatal = space.driver.stop
             untold, self._untold = self._untold, None
             self.last = None
@@ -169,14 +171,13 @@ class MontySession(Session):
             finally:
                 self._settle(driver)
 
-    def _stop(self, reason: str) -> None:
+    def _stop(self, reason: str, kind: str = "KeyboardInterrupt") -> None:
         """Interrupt what runs; what has not stopped after a while is killed."""
         block = self._block
         if block is not None:
             if block.stopped is not None:
                 return
-            block.stopped = reason
-            block.interrupted = True
+            block.stop(reason, kind)
         driver = self._space.driver if self._space is not None else None
         if driver is None or not driver.is_busy or self._killer is not None:
             return
@@ -234,6 +235,6 @@ def _loss(block: Block, lost: Lost, names: tuple[str, ...]) -> CodeError:
     """The error of a block whose worker is gone."""
     kind, reason = lost.kind, str(lost)
     if kind == "SandboxLost":
-        kind = stop_kind(block) if block.stopped is not None else kind
+        kind = block.stop_kind if block.stopped is not None else kind
         reason = f"the sandbox was ended: {reason}"
     return CodeError(kind, f"{reason}. {_GONE}.", names=names, lost=True)
