@@ -120,11 +120,13 @@ class World:
         Path(path).chmod(0o777)
 
     def _process(self) -> None:
-        self._victim = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+        ends_with_us = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self._victim = subprocess.Popen(["cat"], start_new_session=True, **ends_with_us)
+        self._closing.callback(self._victim.stdin.close)
         self._closing.callback(self._victim.wait)
         self._closing.callback(self._victim.kill)
         self.names["VICTIM_PID"] = self._victim.pid
-        while Path(f"/proc/{self._victim.pid}/comm").read_text() != "sleep\n":
+        while Path(f"/proc/{self._victim.pid}/comm").read_text() != "cat\n":
             time.sleep(0.001)
 
     def _shared(self) -> None:

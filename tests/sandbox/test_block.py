@@ -337,7 +337,6 @@ async def test_a_number_may_be_used_again_when_it_has_been_answered():
         assert [answer.observation.value for answer in work.answers[1]] == ["a", "b"]
 
 
-@pytest.mark.xfail(reason="a call that is cancelled before it has a slot keeps the text of an unfinished run")
 @pytest.mark.parametrize("turns", [0, 3], ids=["before it began", "while it waits"])
 async def test_a_call_that_is_withdrawn_before_it_ran_says_so(turns):
     async with working(SandboxLimits(calls_at_once=1)) as work:

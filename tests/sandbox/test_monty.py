@@ -470,14 +470,6 @@ async def test_large_values(sandbox):
     assert got == [900_000]
 
 
-async def test_what_would_take_a_dict_too_long_to_build_does_not_cross(sandbox):
-    many = {2**61 - 1 + (2**61 - 1) * number: 0 for number in range(200)}  # all of one hash
-    async with sandbox.open([tool(lambda: many, name="give", description="Give it.")]) as session:
-        assert (await failure(session, "give()")).type == "ValueError"
-        with pytest.raises(ConfigurationError, match="many"):
-            await session.set({"many": many})
-
-
 async def test_whole_numbers_of_many_digits(sandbox):
     async with sandbox.open([look]) as session:
         execution = await session.execute("n = 10 ** 5000\nn")

@@ -541,6 +541,8 @@ def test_an_exception_is_told_by_its_type_its_bases_and_its_arguments(error, dat
 
 
 class Evil(str):
+    __slots__ = ()
+
     def __getitem__(self, key):
         raise RuntimeError("no")
 

@@ -446,12 +446,10 @@ def test_others_of_numpy_and_pandas_cross_as_their_text(value):
     assert found == repr(value)
 
 
-@pytest.mark.xfail(reason="pandas.Timedelta is not looked for in _scientific")
 def test_a_timedelta_of_pandas_crosses_as_one():
     assert same(crossed(pd.Timedelta(5, "s")), dt.timedelta(seconds=5))
 
 
-@pytest.mark.xfail(reason="numpy gives whole numbers for datetime64 of nanoseconds")
 def test_moments_of_nanoseconds_cross_as_moments():
     assert crossed(np.array(["2024-01-02"], dtype="datetime64[ns]")) == [dt.datetime(2024, 1, 2)]
 
@@ -673,7 +671,6 @@ def test_parts_that_no_frame_could_hold_are_refused_before_they_are_written(fits
         pack([{"a": [too_large]}])
 
 
-@pytest.mark.xfail(reason="pack checks each text by itself: 1,000 times one megabyte is written before it is refused")
 @pytest.mark.parametrize(
     "value",
     [
@@ -710,7 +707,6 @@ def test_numbers_have_a_longest_length():
         assert isinstance(crossed(value), Opaque)
 
 
-@pytest.mark.xfail(reason="written at any length, read up to 50 digits", raises=FrameError)
 @pytest.mark.parametrize(
     "value", [range(10**100), range(0, 1, 10**100), range(-(10**100), 0)], ids=["stop", "step", "start"]
 )
@@ -733,7 +729,6 @@ class NoZone(dt.tzinfo):
         return "NoZone()"
 
 
-@pytest.mark.xfail(reason="the writers of exact types may fail, and nobody catches it", raises=NotImplementedError)
 def test_a_moment_in_a_broken_zone_crosses_as_its_text():
     moment = dt.datetime(2024, 1, 2, tzinfo=NoZone())
     assert crossed(moment) == repr(moment)
@@ -764,7 +759,7 @@ def test_a_frame_may_fill_a_megabyte_and_no_more():
 def test_a_frame_has_a_most_of_lists_and_objects():
     fits = {"v": [[]] * (MAX_CONTAINERS - 2)}
     assert decode_frame(encode_frame(fits)[4:]) == fits
-    with pytest.raises(TooLargeError, match="over 100,000 lists and dicts"):
+    with pytest.raises(TooLargeError, match=f"over {MAX_CONTAINERS:,} lists and dicts"):
         encode_frame({"v": [[]] * (MAX_CONTAINERS - 1)})
     with pytest.raises(FrameError, match="too many lists and objects"):
         decode_frame(json.dumps({"v": [[]] * (MAX_CONTAINERS - 1)}).encode())
@@ -915,7 +910,7 @@ MALFORMED = {
     "range of four": {"!": "range", "v": ["0x0", "0x1", "0x1", "0x1"]},
     "range without a step": {"!": "range", "v": ["0x0", "0x1", "0x0"]},
     "range of numbers": {"!": "range", "v": [0, 1, 1]},
-    "range too large": {"!": "range", "v": ["0x0", "0x" + "f" * 60, "0x1"]},
+    "range too large": {"!": "range", "v": ["0x0", "0x" + "f" * 1_010, "0x1"]},
     "date of words": {"!": "date", "v": "today"},
     "date that is none": {"!": "date", "v": "2024-02-30"},
     "date of a number": {"!": "date", "v": 1},
@@ -1014,14 +1009,11 @@ def test_keys_made_to_collide_are_refused_before_they_take_long(make):
 
 
 @pytest.mark.parametrize("make", ["dict", "set", "frozenset"])
-def test_as_many_honest_keys_as_a_frame_holds_are_no_attack(make):
-    keys = list(range(MAX_CONTAINERS - 10 if make == "dict" else MAX_FRAME // 8))
+def test_many_honest_keys_are_no_attack(make):
+    keys = list(range(20_000))
     assert len(decoded(keyed(make, keys))) == len(keys)
 
 
-@pytest.mark.xfail(
-    reason="threads share one clock: each is compared with the time of whoever began last", raises=FrameError
-)
 def test_keys_are_timed_for_each_thread_by_itself():
     while time.thread_time() < 2 * values.KEY_TIME:
         pass

@@ -132,9 +132,23 @@ class TinyCodeAgent(Agent[Any]):
 
 def _final_answer(value: Any) -> Any:
     """End the task with this answer: plain data, such as text, numbers, lists and dicts."""
-    if isinstance(value, Opaque):
-        raise TypeError(f"a {value.type} cannot leave the sandbox; answer with plain data")
+    if (opaque := _opaque_in(value)) is not None:
+        raise TypeError(f"a {opaque.type} cannot leave the sandbox; answer with plain data")
     return value
+
+
+def _opaque_in(value: Any) -> Opaque | None:
+    """What is no data in a value that has come from a sandbox."""
+    left = [value]
+    while left:
+        part = left.pop()
+        if isinstance(part, Opaque):
+            return part
+        if isinstance(part, dict):
+            left += [*part.keys(), *part.values()]
+        elif isinstance(part, list | tuple | set | frozenset):
+            left += part
+    return None
 
 
 FINAL_ANSWER = Tool(_final_answer, name="final_answer", returns_answer=True, read_only=True)

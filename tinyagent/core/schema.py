@@ -40,6 +40,7 @@ class Parameter:
     #: The default must be passed: the function's own would be a pydantic `Field`, or comes before others.
     pass_default: bool = False
     default_factory: Callable[[], Any] | None = None
+    keyword_only: bool = False
 
     @property
     def required(self) -> bool:
@@ -223,7 +224,8 @@ def _parameter(tool: str, item: inspect.Parameter, annotation: Any) -> Parameter
         default = _MISSING if default is PydanticUndefined else default
         pass_default = True
     adapter = _adapter(tool, item.name, annotation, nullable=default is None)
-    return Parameter(item.name, item.kind is item.POSITIONAL_ONLY, adapter, default, pass_default, factory)
+    only = item.kind is item.POSITIONAL_ONLY, item.kind is item.KEYWORD_ONLY
+    return Parameter(item.name, only[0], adapter, default, pass_default, factory, only[1])
 
 
 def _adapter(tool: str, parameter: str, annotation: Any, *, nullable: bool = False) -> TypeAdapter[Any] | None:

@@ -64,7 +64,8 @@ class SandboxLimits:
                 raise ConfigurationError(f"SandboxLimits({name}={value!r}): pass a whole number from {lowest:,} on.")
         if not isinstance(self.threads, int) or isinstance(self.threads, bool) or self.threads < 0:
             raise ConfigurationError(f"SandboxLimits(threads={self.threads!r}): pass a whole number from 0 on.")
-        if self.cpu_seconds is not None and not (isinstance(self.cpu_seconds, int) and self.cpu_seconds > 0):
+        cpu = self.cpu_seconds
+        if cpu is not None and not (isinstance(cpu, int) and not isinstance(cpu, bool) and cpu > 0):
             raise ConfigurationError(
                 f"SandboxLimits(cpu_seconds={self.cpu_seconds!r}): pass whole seconds above 0, or None."
             )
@@ -242,11 +243,11 @@ def bind(tool: Tool[..., Any], args: list[Any], kwargs: dict[str, Any], call_id:
     Arguments that Python would refuse are told in `Call.problem`. Those of more than `LONGEST_RAW` bytes are not
     written out in `Call.raw`, which nobody replays here.
     """
-    names = list(tool.signature.parameters)
+    names = [name for name, parameter in tool.signature.parameters.items() if not parameter.keyword_only]
     problem = None
     if len(args) > len(names):
         takes = f"{len(names)} positional argument{'s' * (len(names) != 1)}"
-        problem = f"{tool.name}() takes {takes} but {len(args)} were given"
+        problem = f"{tool.name}() takes {takes} but {len(args)} {'was' if len(args) == 1 else 'were'} given"
     arguments = dict(zip(names, args, strict=False))
     if twice := arguments.keys() & kwargs.keys():
         problem = f"{tool.name}() got multiple values for argument {min(twice)!r}"

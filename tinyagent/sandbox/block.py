@@ -57,6 +57,7 @@ class Block:
         self._lost_output = 0
         self._observations: list[Observation] = []
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._places: dict[int, int] = {}
         self._argument_bytes = 0
         self._same = Counter[str]()
         self._slots = asyncio.Semaphore(limits.calls_at_once)
@@ -129,7 +130,7 @@ class Block:
         self.tell_output()
         self._argument_bytes += len(written)
         call = bind(tool, args, kwargs, self._call_id(tool.name, written), size=len(written))
-        place = len(self._observations)
+        place = self._places[number] = len(self._observations)
         self._observations.append(Observation(call, NOT_ANSWERED, error=NOT_ANSWERED))
         self.clock.pause()
         context = self._context.copy()  # of whoever runs the block, not of the connection
@@ -142,8 +143,6 @@ class Block:
             try:
                 given = await self._call(call)
             except asyncio.CancelledError as error:
-                if error.args[:1] == (WITHDRAWN,):
-                    self._observations[place] = Observation(call, WITHDRAWN, error=WITHDRAWN)
                 if error.args[:1] in _OURS:
                     raise
                 text = "CancelledError: the tool cancelled itself"
@@ -166,8 +165,13 @@ class Block:
     def withdraw(self, number: int) -> None:
         """The code does not wait for this call any more."""
         task = self._tasks.get(number)
-        if task is not None and not task.cancelling():
-            task.cancel(WITHDRAWN if self.stopped is None else ENDED)
+        if task is None or task.cancelling():
+            return
+        if self.stopped is None:
+            place = self._places[number]
+            call = self._observations[place].call
+            self._observations[place] = Observation(call, WITHDRAWN, error=WITHDRAWN)
+        task.cancel(WITHDRAWN if self.stopped is None else ENDED)
 
     def _call_id(self, tool: str, written: bytes) -> str:
         """The same for the same call whenever the block is run: block, tool, arguments, and which of equal ones."""

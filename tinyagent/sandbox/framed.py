@@ -107,14 +107,14 @@ class FramedSession(Session):
         """Start a process; whether it lives."""
         self._child = child = await self._spawn()
         try:
-            if self._closed:  # while it was made
-                raise SandboxError("This sandbox session is closed.")
-            lives = await self._greet(child)
+            lives = not self._closed and await self._greet(child)
         except BaseException:
             await self._drop()
             raise
-        if not lives:
+        if not lives or self._closed:
             await self._drop()
+        if self._closed:
+            raise SandboxError("This sandbox session is closed.")
         return lives
 
     @abstractmethod
@@ -152,8 +152,8 @@ class FramedSession(Session):
         tools = [{"name": name, "async": tool.is_async, "doc": tool.description} for name, tool in self._tools.items()]
         if tools or self._seed is not None:
             self._connection.send({"t": "tools", "tools": tools, "seed": self._seed})
-        for name, value in self._values.items():
-            await self._ask("set", v={name: pack(value, records=True)})
+        for name, packed in self._values.items():
+            await self._ask("set", v={name: packed})
         return True
 
     async def _answer(self) -> dict[str, Any] | str:
@@ -343,7 +343,8 @@ class FramedSession(Session):
                 if isinstance(done, str):
                     return await self._lost(block, done)
                 told = done
-                self._names = _names(done)
+                if "names" in done:
+                    self._names = _names(done)
                 if done.get("e") is not None or block.ended or block.stopped is not None:
                     break
         await block.end_calls()
@@ -450,10 +451,11 @@ class FramedSession(Session):
             try:
                 for name, value in values.items():
                     try:
-                        await self._ask("set", v={name: pack(value, records=True)})
+                        packed = pack(value, records=True)
+                        await self._ask("set", v={name: packed})
                     except TooLargeError as error:
                         raise ConfigurationError(f"set({name!r}): {error}.") from error
-                    self._values[name] = value
+                    self._values[name] = packed
             finally:
                 self._freeze()
 
@@ -469,13 +471,14 @@ class FramedSession(Session):
         found = answer.get("v")
         if not isinstance(found, dict):
             raise SandboxError("The values are too large to cross the sandbox; get fewer at once.")
-        return found
+        return {name: found[name] for name in names if name in found}
 
     async def close(self) -> None:
         """See `Session.close`."""
         self._closed = True
         self._fail("it was closed")
-        await self._drop()
+        async with self._lock:  # whatever goes on ends, with its process
+            await self._drop()
 
 
 def _how_it_ended(status: int | None, limits: SandboxLimits) -> str:

@@ -26,6 +26,9 @@ ENDED_ITSELF = "it ended"
 #: Characters of an exception's text that the code is told.
 LONGEST_MESSAGE = 4_000
 
+#: Numbers of calls and blocks are below this.
+_NUMBERS = 1 << 53
+
 _HEARD: dict[str, dict[str, type | tuple[type, ...]]] = {
     "ready": {},
     "out": {"s": str},
@@ -145,7 +148,8 @@ class Connection(asyncio.Protocol):
         if fields is None:
             raise FrameError("a frame of an unknown kind")
         for name, kind in fields.items():
-            if type(frame.get(name)) is not kind:
+            value = frame.get(name)
+            if type(value) is not kind or (isinstance(value, int) and abs(value) >= _NUMBERS):
                 raise FrameError(f"a {frame['t']} frame without its {name}")
         self._hear(frame, body)
 

@@ -11,6 +11,7 @@ import dataclasses
 import enum
 import json
 import math
+import threading
 from base64 import b64decode, b64encode
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
@@ -34,6 +35,7 @@ DEEPEST = 100
 LONGEST_INT = 20_000
 #: The same for each half of a fraction, whose common divisors must be found.
 LONGEST_FRACTION = 1_000
+LONGEST_RANGE = 1_000
 LONGEST_DECIMAL = 5_000
 #: Characters of the text that stands for a value.
 LONGEST_TEXT = 2_000
@@ -165,7 +167,7 @@ class _Packer:
         if value is None or kind is bool:
             return value
         if kind is str:
-            _check_size(len(value))
+            self._count((len(value) + 1) // 2)
             return value
         if kind is int and -(2**63) <= value < 2**63:
             return value
@@ -173,8 +175,16 @@ class _Packer:
             return value
         write = _WRITERS.get(kind)
         if write is not None:
-            written: Any = write(value)
-            return self._text(value) if written is None else written
+            try:
+                written: Any = write(value)
+            except TooLargeError:
+                raise
+            except Exception:  # noqa: BLE001 - a time in a zone that fails to tell its offset
+                written = None
+            if written is None:
+                return self._text(value)
+            self._count(len(written["v"]) // 2)
+            return written
         if depth >= DEEPEST or id(value) in self._inside:
             return self._text(value)
         self._inside.add(id(value))
@@ -228,6 +238,7 @@ class _Packer:
     def _dict(self, value: dict[Any, Any], depth: int) -> Any:
         self._count(2 * len(value))
         if TAG not in value and all(type(key) is str for key in value):
+            self._count(sum(map(len, value)) // 2)
             return {key: self.pack(part, depth) for key, part in value.items()}
         return {TAG: "dict", "v": [[self._key(key, depth), self.pack(part, depth)] for key, part in value.items()]}
 
@@ -288,6 +299,13 @@ def _write_fraction(value: Fraction) -> Any:
     return {TAG: "Fraction", "v": [hex(half) for half in halves]}
 
 
+def _write_range(value: range) -> Any:
+    parts = (value.start, value.stop, value.step)
+    if max(part.bit_length() for part in parts) > 4 * LONGEST_RANGE:
+        return None
+    return {TAG: "range", "v": [hex(part) for part in parts]}
+
+
 def _write_bytes(value: bytes | bytearray) -> Any:
     _check_size(len(value))
     return {TAG: type(value).__name__, "v": b64encode(value).decode()}
@@ -304,7 +322,7 @@ _WRITERS: dict[type, Callable[[Any], Any]] = {
     complex: lambda value: {TAG: "complex", "v": [repr(value.real), repr(value.imag)]},
     bytes: _write_bytes,
     bytearray: _write_bytes,
-    range: lambda value: {TAG: "range", "v": [hex(value.start), hex(value.stop), hex(value.step)]},
+    range: _write_range,
     datetime: _write_moment,
     time: _write_moment,
     date: lambda value: {TAG: "date", "v": value.isoformat()},
@@ -356,6 +374,8 @@ def _scientific(value: Any) -> Any:
     if package in ("numpy", "pandas"):
         _check_size(2 * getattr(value, "size", 0))  # before it is taken apart
     if package == "numpy" and hasattr(value, "tolist"):
+        if value.dtype.kind in "mM":  # finer than a microsecond it gives bare numbers
+            value = value.astype(f"{value.dtype.kind}8[us]")
         plain = value.tolist()
         return _NOTHING if type(plain) is type(value) else plain
     if package == "pandas":
@@ -365,7 +385,9 @@ def _scientific(value: Any) -> Any:
         if name == "Series":
             return value.to_dict()
         if name == "Timestamp":
-            return value.to_pydatetime()
+            return value.to_pydatetime(warn=False)
+        if name == "Timedelta":
+            return value.to_pytimedelta()
         if name in ("NaTType", "NAType"):
             return None
         if hasattr(value, "tolist"):
@@ -384,7 +406,7 @@ def _read_int(text: str, longest: int = LONGEST_INT) -> int:
 
 def _read_range(value: list[str]) -> range:
     start, stop, step = value
-    return range(_read_int(start, 50), _read_int(stop, 50), _read_int(step, 50))
+    return range(*(_read_int(part, LONGEST_RANGE) for part in (start, stop, step)))
 
 
 def _read_decimal(text: str) -> Decimal:
@@ -432,11 +454,10 @@ def _read_set(parts: list[Any]) -> set[Any]:
     return found
 
 
-class _Clock:
-    """Ends the reading of a frame whose keys take too long."""
+class _Clock(threading.local):
+    """Ends the reading of a frame whose keys take too long; each thread has its own."""
 
-    def __init__(self) -> None:
-        self._began = self._next = 0.0
+    _began = _next = 0.0
 
     def start(self) -> None:
         self._began = thread_time()
