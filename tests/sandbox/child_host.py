@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import contextlib
 import linecache
 import multiprocessing.context
 import os
@@ -13,8 +14,6 @@ import socket
 import sys
 import threading
 from dataclasses import dataclass, field
-
-import pytest
 
 from tinyagent.sandbox.child import session
 from tinyagent.sandbox.child.interrupts import interrupts
@@ -153,8 +152,8 @@ class Host:
                 repeating.join()
 
 
-@pytest.fixture
-def playing(monkeypatch):
+@contextlib.contextmanager
+def player(monkeypatch):
     """Runs a script for the host in a thread, and a session for it here, as its process would."""
     for name in ("stdout", "stderr", "stdin", "__stdout__", "__stderr__", "argv"):
         monkeypatch.setattr(sys, name, getattr(sys, name))
@@ -164,7 +163,9 @@ def playing(monkeypatch):
     for name in (*session.helpers(), "exit", "quit", "help"):
         monkeypatch.setattr(builtins, name, getattr(builtins, name, None), raising=False)
     for name in ("Lock", "RLock"):
-        monkeypatch.setattr(multiprocessing.context.BaseContext, name, getattr(multiprocessing.context.BaseContext, name))
+        monkeypatch.setattr(
+            multiprocessing.context.BaseContext, name, getattr(multiprocessing.context.BaseContext, name)
+        )
 
     def leave(status):
         raise HostGone(status)
@@ -190,16 +191,19 @@ def playing(monkeypatch):
         thread = threading.Thread(target=host)
         thread.start()
         try:
-            with pytest.raises((HostGone, ConnectionError)) if not failures else theirs:
+            with contextlib.suppress(HostGone, ConnectionError):
                 runtime.serve({"landlock": 0})
         finally:
+            with contextlib.suppress(OSError):  # the host has closed its end
+                theirs.shutdown(socket.SHUT_RDWR)
             thread.join()
             theirs.close()
             interrupts.running = False
-            runtime._loop.close()
+            runtime.close()
             asyncio.set_event_loop(None)
             for stream in (runtime._output.stdout, runtime._output.stderr):
-                forget(stream)
+                with contextlib.suppress(ValueError, ConnectionError):
+                    stream.close()
         if failures:
             raise failures[0]
 
@@ -208,11 +212,3 @@ def playing(monkeypatch):
     random.setstate(dice)
     for file in [file for file in linecache.cache if file.startswith("<block")]:
         del linecache.cache[file]
-
-
-def forget(stream):
-    """Close a stream whose other end has gone."""
-    try:
-        stream.close()
-    except (ValueError, OSError, HostGone):
-        pass

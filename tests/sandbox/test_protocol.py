@@ -19,7 +19,7 @@ from tinyagent.sandbox.protocol import MOST_UNREAD, Connection, exception_data
 from tinyagent.sandbox.values import MAX_FRAME, FrameBuffer, Record, TooLargeError, decode_frame, encode_frame
 
 #: What makes a frame wait its turn, and what does not.
-LARGE = protocol._LARGE
+LARGE = protocol.LARGE
 OUT = len(json.dumps({"t": "out", "s": ""}, separators=(",", ":")))
 
 

@@ -86,7 +86,7 @@ class Signature:
                 continue
             if self.open_ended and name != self.context:
                 values[name] = _check(name, self.extra, arguments[name], problems)
-            else:
+            elif len(problems) < MAX_PROBLEMS:
                 problems.append(self._unknown(name))
         if problems:
             raise ToolArgumentsError(tool, problems[:MAX_PROBLEMS])

@@ -8,6 +8,7 @@ import socket
 from abc import abstractmethod
 from collections.abc import AsyncIterable, Callable, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import Any, Protocol
 
 from tinyagent.core.errors import ConfigurationError, SandboxError, ToolArgumentsError
@@ -15,7 +16,7 @@ from tinyagent.core.execution import CodeError, Execution
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import Answer, Caller, SandboxLimits, Session
 from tinyagent.sandbox.block import Block, pieces_of
-from tinyagent.sandbox.protocol import ENDED_ITSELF, Connection, exception_data
+from tinyagent.sandbox.protocol import ENDED_ITSELF, LARGE, Connection, exception_data, turns_of_loop
 from tinyagent.sandbox.values import TooLargeError, pack
 
 #: Seconds for what takes a process milliseconds, before it is taken for dead.
@@ -144,7 +145,7 @@ class FramedSession(Session):
         except BaseException:
             sock.close()
             raise
-        answer = await self._answer()
+        answer = await self._answer(PATIENCE)
         if answer == ENDED_ITSELF:
             return False
         if isinstance(answer, str):
@@ -156,11 +157,11 @@ class FramedSession(Session):
             await self._ask("set", v={name: packed})
         return True
 
-    async def _answer(self) -> dict[str, Any] | str:
+    async def _answer(self, patience: float) -> dict[str, Any] | str:
         """The frame that is expected, or why it will not come."""
         assert self._reply is not None  # noqa: S101 - whoever expects an answer has made it
         reply, cancelled = self._reply, None
-        until = asyncio.get_running_loop().time() + PATIENCE
+        until = asyncio.get_running_loop().time() + patience
         while self._loss is None and not reply.done():
             try:  # a cancellation waits: an answer that nobody expects would be taken for a lie
                 done, _ = await asyncio.wait([reply], timeout=until - asyncio.get_running_loop().time())
@@ -168,7 +169,7 @@ class FramedSession(Session):
                 cancelled = error
             else:
                 if not done:
-                    self._fail(f"it did not answer within {PATIENCE:g} s")
+                    self._fail(f"it did not answer within {patience:g} s")
         self._reply = None
         if cancelled is not None:
             raise cancelled
@@ -186,7 +187,8 @@ class FramedSession(Session):
         self._connection.send({"t": kind, "id": self._frames, **fields})
         self._reply = asyncio.get_running_loop().create_future()
         self._expected = "done"
-        answer = await self._answer()
+        limits = self._limits
+        answer = await self._answer(min(PATIENCE, (limits.seconds or PATIENCE) + limits.grace))
         if isinstance(answer, str):
             await self._drop()
             raise SandboxError(f"The sandbox was ended: {answer}.")
@@ -282,7 +284,11 @@ class FramedSession(Session):
             return
 
         def answer(given: Answer) -> None:
-            self._send_answer(number, given.observation.value, given.exception, ends=given.ends_block)
+            send = partial(self._send_answer, number, given.observation.value, given.exception, ends=given.ends_block)
+            if len(given.observation.text) > LARGE:  # many such answers take turns
+                turns_of_loop().add(send)
+            else:
+                send()
 
         written = body[: body.rfind(b',"id":')]  # which the child writes last
         block.start(number, tool, frame["a"], frame["k"], written, answer)

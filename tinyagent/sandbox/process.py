@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 
 from tinyagent.core.errors import ConfigurationError, SandboxError, SandboxUnavailableError
 from tinyagent.core.tool import Tool
@@ -88,6 +89,12 @@ class ProcessSandbox:
         return ProcessSession(self.preload, by_name, limits or self.limits, call or caller_of(by_name), seed)
 
 
+@cache
+def _reason_against() -> str | None:
+    """Asked of the kernel once."""
+    return reason_against()
+
+
 class ProcessSession(FramedSession):
     """A session in a locked child of the zygote."""
 
@@ -103,7 +110,7 @@ class ProcessSession(FramedSession):
         self._preload = preload
 
     async def _spawn(self) -> Child:
-        if (reason := reason_against()) is not None:
+        if (reason := _reason_against()) is not None:
             raise unavailable(reason)
         limits = ChildLimits(self._limits.memory, self._limits.cpu_seconds, self._limits.threads)
         try:

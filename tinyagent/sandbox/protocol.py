@@ -19,7 +19,7 @@ from tinyagent.sandbox.values import FrameBuffer, FrameError, decode_frame, enco
 MOST_UNREAD = 32 << 20
 #: Bytes from which a frame waits its turn, and seconds of work after which the frames behind it do: on each turn of
 #: the loop one connection goes on.
-_LARGE = 1 << 15
+LARGE = 1 << 15
 _BUDGET = 0.005
 #: Why a connection is lost whose other end has closed it.
 ENDED_ITSELF = "it ended"
@@ -54,7 +54,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._large: bytes | None = None  # a frame that waits its turn
         self._waits = False
-        self._turns = _turns_of_loop()
+        self._turns = turns_of_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The transport is there."""
@@ -71,7 +71,7 @@ class Connection(asyncio.Protocol):
         until = time.monotonic() + _BUDGET
         try:
             while self._lost is not None and (body := self._buffer.next()) is not None:
-                if len(body) > _LARGE:
+                if len(body) > LARGE:
                     self._large = body
                     self._postpone()
                     return
@@ -165,7 +165,7 @@ class _Turns:
         self._functions.append(function)
         if not self._scheduled:
             self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._run)
+            asyncio.get_running_loop().call_later(0, self._run)  # whatever is due goes first
 
     def _run(self) -> None:
         try:
@@ -173,13 +173,14 @@ class _Turns:
         finally:
             self._scheduled = bool(self._functions)
             if self._scheduled:
-                asyncio.get_running_loop().call_soon(self._run)
+                asyncio.get_running_loop().call_later(0, self._run)
 
 
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, _Turns] = WeakKeyDictionary()
 
 
-def _turns_of_loop() -> _Turns:
+def turns_of_loop() -> _Turns:
+    """Where what takes a while is done one by one."""
     loop = asyncio.get_running_loop()
     turns = _turns.get(loop)
     if turns is None:

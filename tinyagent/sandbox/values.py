@@ -29,19 +29,25 @@ from tinyagent.core.opaque import Opaque
 MAX_FRAME = 1 << 20
 #: Lists and objects of one frame; more would hold up the event loop that reads it.
 MAX_CONTAINERS = 50_000
+#: Values of one frame that JSON has no form for.
+MAX_TAGGED = 20_000
 #: Nesting beyond which a value is sent as its text.
 DEEPEST = 100
 #: Hexadecimal digits of the largest whole number.
 LONGEST_INT = 20_000
 #: The same for each half of a fraction, whose common divisors must be found.
 LONGEST_FRACTION = 1_000
-LONGEST_RANGE = 1_000
+LONGEST_BOUND = 1_000
+#: Numbers in all ranges of a frame: whoever makes lists of them must not be held up.
+LONGEST_RANGE = 100_000
 LONGEST_DECIMAL = 5_000
 #: Characters of the text that stands for a value.
 LONGEST_TEXT = 2_000
 #: Seconds of processor time that the keys of dicts and sets in a frame may take: honest ones take a tenth of it, ones
 #: that were chosen to collide in the tables would take minutes.
-KEY_TIME = 0.1
+KEY_TIME = 0.12
+#: Keys that take no time, whatever they are.
+_FEW = 100
 #: Characters of the name of a type.
 _LONGEST_NAME = 200
 
@@ -64,7 +70,8 @@ class Record(dict[str, Any]):
         try:
             return self[name]
         except KeyError:
-            raise AttributeError(f"this record has no field {name!r}; it has: {', '.join(self)}") from None
+            fields = ", ".join(list(self)[:20])
+            raise AttributeError(f"this record has no field {name!r}; it has: {fields}") from None
 
 
 # ---- frames
@@ -79,8 +86,8 @@ def encode_frame(frame: dict[str, Any]) -> bytes:
     body = _dumps(frame).encode("utf-8", "surrogatepass")
     if len(body) + _HEADER > MAX_FRAME:
         raise TooLargeError(f"the value is too large to cross the sandbox: {len(body):,} of {MAX_FRAME:,} bytes")
-    if len(body) > MAX_CONTAINERS and body.count(b"[") + body.count(b"{") > MAX_CONTAINERS:
-        raise TooLargeError(f"the value is too large to cross the sandbox: over {MAX_CONTAINERS:,} lists and dicts")
+    if (excess := _excess(body)) is not None:
+        raise TooLargeError(f"the value is too large to cross the sandbox: over {excess}")
     return len(body).to_bytes(_HEADER, "big") + body
 
 
@@ -90,8 +97,8 @@ def decode_frame(body: bytes) -> dict[str, Any]:
     Raises:
         FrameError: It is malformed, or tries to be more than it says.
     """
-    if len(body) > MAX_CONTAINERS and body.count(b"[") + body.count(b"{") > MAX_CONTAINERS:
-        raise FrameError("too many lists and objects")
+    if (excess := _excess(body)) is not None:
+        raise FrameError(f"over {excess}")
     try:
         _clock.start()
         frame = _decoder.decode(body.decode("utf-8", "surrogatepass"))
@@ -102,6 +109,16 @@ def decode_frame(body: bytes) -> dict[str, Any]:
     if type(frame) is not dict:
         raise FrameError("a frame is an object")
     return frame
+
+
+def _excess(body: bytes) -> str | None:
+    """Of what there is more in a frame than may be read in one go."""
+    if len(body) > MAX_TAGGED:
+        if body.count(b"[") + body.count(b"{") > MAX_CONTAINERS:
+            return f"{MAX_CONTAINERS:,} lists and dicts"
+        if body.count(b'"!":') > MAX_TAGGED:
+            return f"{MAX_TAGGED:,} values that are neither numbers nor text"
+    return None
 
 
 class FrameBuffer:
@@ -159,7 +176,7 @@ class _Packer:
         self._root = root
         self._root_text = text
         self._opaque = opaque
-        self._parts = 0
+        self._parts = self._in_ranges = 0
         self._inside: set[int] = set()
 
     def pack(self, value: Any, depth: int) -> Any:
@@ -173,18 +190,8 @@ class _Packer:
             return value
         if kind is float and math.isfinite(value):
             return value
-        write = _WRITERS.get(kind)
-        if write is not None:
-            try:
-                written: Any = write(value)
-            except TooLargeError:
-                raise
-            except Exception:  # noqa: BLE001 - a time in a zone that fails to tell its offset
-                written = None
-            if written is None:
-                return self._text(value)
-            self._count(len(written["v"]) // 2)
-            return written
+        if kind in _WRITERS:
+            return self._exact(value)
         if depth >= DEEPEST or id(value) in self._inside:
             return self._text(value)
         self._inside.add(id(value))
@@ -196,6 +203,23 @@ class _Packer:
             return self._text(value)
         finally:
             self._inside.discard(id(value))
+
+    def _exact(self, value: Any) -> Any:
+        """A value of a type that crosses as it is."""
+        if type(value) is range:
+            self._in_ranges += _length(value)
+        if self._in_ranges > LONGEST_RANGE:
+            return self._text(value)
+        try:
+            written: Any = _WRITERS[type(value)](value)
+        except TooLargeError:
+            raise
+        except Exception:  # noqa: BLE001 - a time in a zone that fails to tell its offset
+            written = None
+        if written is None:
+            return self._text(value)
+        self._count(len(written["v"]) // 2)
+        return written
 
     def _container(self, value: Any, depth: int) -> Any:
         kind = type(value)
@@ -288,6 +312,8 @@ def _write_int(value: int) -> Any:
 
 
 def _write_decimal(value: Decimal) -> Any:
+    if abs(value.adjusted()) > LONGEST_DECIMAL:  # a few characters, and as a whole number millions of digits
+        return None
     text = str(value)
     return {TAG: "Decimal", "v": text} if len(text) <= LONGEST_DECIMAL else None
 
@@ -301,9 +327,14 @@ def _write_fraction(value: Fraction) -> Any:
 
 def _write_range(value: range) -> Any:
     parts = (value.start, value.stop, value.step)
-    if max(part.bit_length() for part in parts) > 4 * LONGEST_RANGE:
+    if max(part.bit_length() for part in parts) > 4 * LONGEST_BOUND:
         return None
     return {TAG: "range", "v": [hex(part) for part in parts]}
+
+
+def _length(value: range) -> int:
+    """How many numbers it has; `len` refuses the longest."""
+    return abs(value.stop - value.start) // abs(value.step)
 
 
 def _write_bytes(value: bytes | bytearray) -> Any:
@@ -406,13 +437,20 @@ def _read_int(text: str, longest: int = LONGEST_INT) -> int:
 
 def _read_range(value: list[str]) -> range:
     start, stop, step = value
-    return range(*(_read_int(part, LONGEST_RANGE) for part in (start, stop, step)))
+    found = range(*(_read_int(part, LONGEST_BOUND) for part in (start, stop, step)))
+    _clock.in_ranges += _length(found)
+    if _clock.in_ranges > LONGEST_RANGE:
+        raise FrameError("ranges too long")
+    return found
 
 
 def _read_decimal(text: str) -> Decimal:
     if len(text) > LONGEST_DECIMAL:
         raise FrameError("a decimal number too long")
-    return Decimal(text)
+    value = Decimal(text)
+    if abs(value.adjusted()) > LONGEST_DECIMAL:
+        raise FrameError("a decimal number too large")
+    return value
 
 
 def _read_fraction(value: list[str]) -> Fraction:
@@ -454,20 +492,32 @@ def _read_set(parts: list[Any]) -> set[Any]:
     return found
 
 
+def _read_frozenset(parts: list[Any]) -> frozenset[Any]:
+    found = _read_set(parts)
+    if len(found) > _FEW:
+        _clock.refuse_after(KEY_TIME / 2)  # the copy takes as long again
+    return frozenset(found)
+
+
 class _Clock(threading.local):
     """Ends the reading of a frame whose keys take too long; each thread has its own."""
 
     _began = _next = 0.0
+    in_ranges = 0
 
     def start(self) -> None:
+        self.in_ranges = 0
         self._began = thread_time()
-        self._next = monotonic() + KEY_TIME
+        self._next = monotonic() + KEY_TIME / 2
 
     def check(self) -> None:
         if monotonic() > self._next:  # which costs less to ask, but counts the time of others too
-            if thread_time() - self._began > 1.5 * KEY_TIME:
-                raise FrameError("keys that take too long to read")
-            self._next = monotonic() + KEY_TIME / 5
+            self.refuse_after(KEY_TIME)
+            self._next = monotonic() + KEY_TIME / 8
+
+    def refuse_after(self, seconds: float) -> None:
+        if thread_time() - self._began > seconds:
+            raise FrameError("keys that take too long to read")
 
 
 _clock = _Clock()
@@ -483,7 +533,7 @@ _READERS: dict[str, tuple[type, Callable[[Any], Any]]] = {
     "tuple": (list, tuple),
     "dict": (list, _read_dict),
     "set": (list, _read_set),
-    "frozenset": (list, lambda parts: frozenset(_read_set(parts))),
+    "frozenset": (list, _read_frozenset),
     "int": (str, _read_int),
     "float": (str, _read_float),
     "complex": (list, _read_complex),

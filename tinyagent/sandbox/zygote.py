@@ -27,6 +27,10 @@ _REQUESTS = 16
 _CONTROL = 1 << 16
 #: Children that wait, locked, for the next session of their limits.
 _SPARES = 2
+#: Limits that have spares at the same time: those used last.
+_KINDS_OF_SPARES = 2
+#: Seconds after which a spare is forked, so that it does not compete with the session that is starting.
+_SPARE_DELAY = 0.03
 #: Libraries that would start threads, which a fork loses.
 _ENVIRONMENT = {"PYTHONHASHSEED": "0"} | {
     f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")
@@ -250,7 +254,7 @@ class Zygote:
         while spares:
             child = spares.pop()
             if not child.ended.is_set():
-                self._fork_ahead(limits)
+                self.loop.call_later(_SPARE_DELAY, self._fork_ahead, limits)
                 return child
             child.close()
         async with self._slots:
@@ -271,11 +275,15 @@ class Zygote:
             finally:
                 self._requests.pop(request, None)
         child = self._children[pid] = Child(pid, pidfd, ours.detach())
-        self._fork_ahead(limits)
+        self.loop.call_later(_SPARE_DELAY, self._fork_ahead, limits)
         return child
 
     def _fork_ahead(self, limits: ChildLimits) -> None:
         """Keep spares, unless sessions are waiting for a child of their own."""
+        self._spares[limits] = self._spares.pop(limits, [])  # used last
+        for unused in list(self._spares)[:-_KINDS_OF_SPARES]:
+            for child in self._spares.pop(unused):
+                child.close()
         waiting = len(self._spares[limits]) + sum(coming == limits for coming, _ in self._coming.values())
         if self._requests:
             return
@@ -337,6 +345,10 @@ class Zygote:
         reply = self._requests.pop(request, None)
         if request in self._coming:
             limits, ours = self._coming.pop(request)
+            if limits not in self._spares:  # no longer among those used last
+                ours.close()
+                Child(pid, pidfd, -1).close()
+                return
             spare = self._children[pid] = Child(pid, pidfd, ours.detach())
             self._spares.setdefault(limits, []).append(spare)
         elif reply is None or reply.done():  # whoever asked has gone

@@ -23,9 +23,11 @@ class Channel:
 
     Attributes:
         commands: Frames of the host that are no answers, in order.
+        muted: Nothing is sent.
     """
 
     def __init__(self, sock: socket.socket) -> None:
+        self.muted = False
         self.commands: deque[dict[str, Any]] = deque()
         self._socket = sock
         self._buffer = FrameBuffer()
@@ -48,6 +50,8 @@ class Channel:
             TooLargeError: It is longer than a frame may be.
         """
         data = encode_frame(frame)
+        if self.muted:
+            return
         with self._writing:
             self._socket.sendall(data)
 

@@ -18,6 +18,7 @@ import operator
 import os
 import random
 import re
+import signal
 import socket
 import sys
 import threading
@@ -27,7 +28,7 @@ from types import CodeType
 from typing import Any
 
 from tinyagent.sandbox.child.channel import Channel
-from tinyagent.sandbox.child.interrupts import interrupts
+from tinyagent.sandbox.child.interrupts import BLOCK, interrupts
 from tinyagent.sandbox.child.output import Output
 from tinyagent.sandbox.child.remote import BlockEnded, Tools, helpers, run_nested
 from tinyagent.sandbox.child.report import report
@@ -38,6 +39,7 @@ from tinyagent.sandbox.values import TooLargeError, pack
 _LONGEST_REPR = 200_000
 _MOST_NAMES = 200
 _LONGEST_NAME = 100
+_REHEARSAL = f"{BLOCK} 0>"
 _FUTURES = functools.reduce(
     operator.or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 )
@@ -67,6 +69,7 @@ class Session:
         self._own_streams()
         interrupts.install()
         self._channel.send({"t": "ready", **about})
+        self.rehearse()
         while True:
             command = self._channel.next_command()
             match command["t"]:
@@ -79,6 +82,17 @@ class Session:
                     self._get(command)
                 case "exec":
                     self._execute(command)
+
+    def rehearse(self) -> None:
+        """Run a block that nobody hears: the memory it touches is the process's own before anybody waits."""
+        self._channel.muted = True
+        self._execute({"t": "exec", "id": 0, "code": "1", "file": _REHEARSAL, "line": 1, "last": True})
+        self._channel.muted = False
+        linecache.cache.pop(_REHEARSAL, None)
+
+    def close(self) -> None:
+        """Close its event loop."""
+        self._loop.close()
 
     def _add_tools(self, command: dict[str, Any]) -> None:
         if (seed := command.get("seed")) is not None:
@@ -212,6 +226,21 @@ def prepare() -> None:
     threads_only: Any = multiprocessing.context.BaseContext
     threads_only.Lock = lambda _: threading.Lock()  # for ThreadPool: there are no other processes
     threads_only.RLock = lambda _: threading.RLock()
+
+
+def rehearse() -> None:
+    """Run throwaway sessions, once, before any is forked: what they fill (caches, specialised code) all will share."""
+    streams = sys.stdin, sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__
+    main, handler = sys.modules["__main__"], signal.getsignal(signal.SIGINT)
+    for _ in range(10):
+        one, other = socket.socketpair()
+        with one, other:
+            session = Session(one)
+            session.rehearse()
+            session.close()
+    sys.stdin, sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__ = streams  # type: ignore[misc]
+    sys.modules["__main__"] = main
+    signal.signal(signal.SIGINT, handler)
 
 
 def _new_main() -> dict[str, Any]:

@@ -46,6 +46,7 @@ def _zygote(control_fd: int) -> tuple[int, dict[str, Any]]:
     threads = len(os.listdir("/proc/self/task"))
     _tell(control, {"t": "ready", "failed": failed, "threads": threads})
     files.install()
+    session.rehearse()
     lock.keep_others_out()
     gc.collect()
     gc.freeze()
