@@ -229,8 +229,10 @@ def spares():
 
 async def no_session_left():
     """Wait until no process is left but the spares; at most ten seconds."""
+    here = [each for each in zygote._zygotes if each.loop is asyncio.get_running_loop()]
+    elsewhere = sum(len(each._coming) for each in zygote._zygotes if each not in here)  # heard when a loop takes over
     async with asyncio.timeout(10):
-        while len(children()) > spares() or any(each._coming for each in zygote._zygotes):
+        while any(each._coming for each in here) or len(children()) > spares() + elsewhere:
             await asyncio.sleep(0.001)
 
 

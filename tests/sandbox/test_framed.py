@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import json
 import signal
 import struct
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from tests.sandbox.scripted import Peer, ScriptedSession, done, give_back, obey, scripted, ticks, until, with_blocks
 from tinyagent.core.errors import ConfigurationError, FatalToolError, SandboxError, SandboxUnavailableError
@@ -834,6 +837,31 @@ async def test_an_answer_that_comes_after_the_end_goes_nowhere():
         assert execution.calls[0].value == "anyway"
 
 
+@pytest.mark.xfail(reason="large answers take turns, and then go to whatever process there is")
+async def test_answers_to_a_process_that_was_lost_do_not_go_to_the_next():
+    async def big(number: int) -> str:
+        return "x" * 100_000
+
+    tool = Waiting()
+
+    async def lost(peer):
+        await peer.say(READY)
+        await peer.hear("exec")
+        await peer.say(*(call(number, "big", number) for number in range(100)))
+        await peer.hear("ret")
+
+    async def block(peer, frame):
+        await peer.say(*(call(number, "wait") for number in range(100)))
+        await until(lambda: len(tool.started) > 50)
+        await ticks(200)
+        await peer.say(call(200, "echo", "last"))
+        await peer.say(done(frame, v=(await peer.hear("ret"))["id"]))
+
+    async with scripted(lost, with_blocks(block), tools=[big, tool.wait, echo]) as session:
+        assert (await session.execute("1")).error.lost
+        assert (await session.execute("2")).value == 200
+
+
 # ---- losses in the middle
 
 
@@ -862,6 +890,90 @@ async def test_calls_in_flight_are_cancelled_and_waited_for_when_the_process_is_
         assert [seen.error for seen in execution.calls] == [NOT_ANSWERED] * 2
         assert session.peer.closed
         assert (await session.execute("2")).value == "2"
+
+
+# ---- anything at all
+
+LONG = "a long text"
+NUMBERS = st.sampled_from([0, 1, 2, 3, -1, 2**40])
+VALUES = st.sampled_from(
+    [None, 1, "x", [], {}, {"!": "tuple", "v": [1]}, {"!": "bytes", "v": "eA=="}, [[[]]], "x" * 50_000]
+)
+#: What a hostile process may say, in any order; `None` for an answer with the right number.
+FRAMES = st.one_of(
+    st.builds(lambda text: {"t": "out", "s": text}, st.sampled_from(["", "x", "\n", "\ud800", LONG])),
+    st.builds(
+        lambda number, name, args, kwargs: {"t": "call", "n": name, "a": args, "k": kwargs, "id": number},
+        NUMBERS,
+        st.sampled_from(["echo", "double", "wait", "answer", "nothing", ""]),
+        st.lists(VALUES, max_size=3),
+        st.dictionaries(st.sampled_from(["value", "x", "name", "z"]), VALUES, max_size=2)
+        | st.just({"!": "dict", "v": [[1, 2], ["x", 3]]}),
+    ),
+    st.builds(lambda number: {"t": "cancel", "id": number}, NUMBERS),
+    st.builds(
+        lambda number, fields: {"t": "done", "id": number, **fields},
+        st.none() | st.none() | NUMBERS,
+        st.fixed_dictionaries({}, optional=dict.fromkeys(("v", "repr", "names", "ended", "e"), VALUES)),
+    ),
+    st.builds(lambda wait: wait, st.integers(1, 9)),  # turns of the loop
+    st.sampled_from([READY, {"t": "fatal", "e": "no"}, {"t": "what"}, {}, {"t": "out"}]),
+)
+
+
+def lengthened(frame):
+    return json.loads(json.dumps(frame).replace(LONG, "x" * 40_000))
+
+
+@pytest.fixture(scope="module")
+def impatient():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(framed, "PATIENCE", 0.05)
+        yield
+
+
+@pytest.mark.timeout(120)
+@settings(max_examples=100, deadline=None, database=None)
+@given(said=st.lists(FRAMES, max_size=12), blocks=st.integers(1, 3), early=st.booleans(), ends=st.booleans())
+async def test_whatever_a_process_says_the_host_goes_on(impatient, said, blocks, early, ends):
+    caught = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: caught.append(context))
+    tool = Waiting()
+
+    async def answer() -> str:
+        return "the answer"
+
+    async def hostile(peer):
+        if not early:
+            await peer.say(READY)
+            await peer.hear("exec")
+        for frame in said:
+            if isinstance(frame, int):
+                await ticks(frame)
+            elif frame.get("t") == "done" and frame["id"] is None:
+                number = max((heard["id"] for heard in peer.heard if heard["t"] == "exec"), default=1)
+                await peer.say(lengthened({**frame, "id": number}))
+            else:
+                await peer.say(lengthened(frame))
+        if not ends:
+            await peer.hear()
+            await asyncio.Event().wait()
+
+    tools = [echo, double, tool.wait, Tool(answer, returns_answer=True)]
+    limits = SandboxLimits(seconds=0.03, grace=0.01, calls=5, output=1000)
+    async with scripted(hostile, obey, tools=tools, limits=limits) as session:
+        for _ in range(blocks):
+            with contextlib.suppress(SandboxError):
+                execution = await session.execute("1")
+                assert execution.error is None or isinstance(execution.error, CodeError)
+                assert len(execution.calls) <= 5
+                assert len(execution.stdout) <= 1000
+        assert sorted(tool.started) == sorted(tool.cleaned)
+        for _ in range(3):  # whatever is left of it, in the end there is another
+            with contextlib.suppress(SandboxError):
+                execution = await session.execute("last")
+        assert execution.value == "last"
+    assert caught == []
 
 
 # ---- being stopped
@@ -1283,6 +1395,23 @@ async def test_closing_ends_the_block_that_runs():
         assert (execution.error.type, execution.error.lost) == ("SandboxLost", True)
         assert "it was closed" in execution.error.message
         assert tool.cleaned == ["x"]
+
+
+@pytest.mark.xfail(reason="closing waits for whoever waits for the next piece", raises=TimeoutError)
+async def test_closing_does_not_wait_for_pieces_that_never_come():
+    async def pieces():
+        yield "a"
+        await asyncio.Event().wait()
+
+    async with scripted() as session:
+        task = asyncio.create_task(session.execute(pieces()))
+        await until(lambda: session.peers and "exec" in session.peer.kinds())
+        await ticks(20)
+        try:
+            await asyncio.wait_for(session.close(), 1)
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
 
 
 async def test_closing_waits_for_the_end_even_when_it_is_cancelled():
