@@ -542,7 +542,6 @@ def test_whether_a_statement_depends_on_what_follows(code, depends):
     assert depends_on_later(statement, {"search"}) is depends
 
 
-@pytest.mark.xfail(reason="an expression may bind a name as well")
 @pytest.mark.parametrize("code", ["(x := search(1))", "print(x := search(1))"])
 def test_an_expression_that_binds_a_name_depends_on_what_follows(code):
     (statement,) = ast.parse(code).body

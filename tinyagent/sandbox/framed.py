@@ -280,11 +280,14 @@ class FramedSession(Session):
                 return
             problem = RuntimeError(refusal)
         if problem is not None or block is None or tool is None:
-            self._send_answer(number, exception=problem)
+            _send_answer(self._connection, number, exception=problem)
             return
 
+        connection = self._connection  # of the process that asked, not of one that may follow it
+
         def answer(given: Answer) -> None:
-            send = partial(self._send_answer, number, given.observation.value, given.exception, ends=given.ends_block)
+            value, exception = given.observation.value, given.exception
+            send = partial(_send_answer, connection, number, value, exception, ends=given.ends_block)
             if len(given.observation.text) > LARGE:  # many such answers take turns
                 turns_of_loop().add(send)
             else:
@@ -292,21 +295,6 @@ class FramedSession(Session):
 
         written = body[: body.rfind(b',"id":')]  # which the child writes last
         block.start(number, tool, frame["a"], frame["k"], written, answer)
-
-    def _send_answer(
-        self, number: int, value: object = None, exception: Exception | None = None, *, ends: bool = False
-    ) -> None:
-        if self._connection is None:
-            return
-        if exception is not None:
-            data = exception_data(exception)
-            if isinstance(exception, ToolArgumentsError):  # what Python says of wrong arguments
-                data["bases"].insert(0, "TypeError")
-            self._connection.send({"t": "ret", "id": number, "e": data})
-        elif ends:
-            self._connection.send({"t": "ret", "id": number, "end": True})
-        else:
-            self._connection.send_value({"t": "ret", "id": number}, value)
 
     # ---- blocks
 
@@ -485,6 +473,28 @@ class FramedSession(Session):
         self._fail("it was closed")
         async with self._lock:  # whatever goes on ends, with its process
             await self._drop()
+
+
+def _send_answer(
+    connection: Connection | None,
+    number: int,
+    value: object = None,
+    exception: Exception | None = None,
+    *,
+    ends: bool = False,
+) -> None:
+    """Send what a tool call gave to the process that made it."""
+    if connection is None:
+        return
+    if exception is not None:
+        data = exception_data(exception)
+        if isinstance(exception, ToolArgumentsError):  # what Python says of wrong arguments
+            data["bases"].insert(0, "TypeError")
+        connection.send({"t": "ret", "id": number, "e": data})
+    elif ends:
+        connection.send({"t": "ret", "id": number, "end": True})
+    else:
+        connection.send_value({"t": "ret", "id": number}, value)
 
 
 def _how_it_ended(status: int | None, limits: SandboxLimits) -> str:

@@ -207,9 +207,9 @@ class _Packer:
     def _exact(self, value: Any) -> Any:
         """A value of a type that crosses as it is."""
         if type(value) is range:
+            if self._in_ranges + _length(value) > LONGEST_RANGE:
+                return self._text(value)
             self._in_ranges += _length(value)
-        if self._in_ranges > LONGEST_RANGE:
-            return self._text(value)
         try:
             written: Any = _WRITERS[type(value)](value)
         except TooLargeError:

@@ -38,6 +38,13 @@ class Output:
         """A block begins."""
         self._sent = 0
 
+    def renew(self) -> None:
+        """Streams that work, whatever the code has done to those it had."""
+        if not _works(self.stdout):
+            self.stdout = _stream(self, "<stdout>")
+        if not _works(self.stderr):
+            self.stderr = _stream(self, "<stderr>")
+
     def add(self, text: str) -> None:
         """More output."""
         with self._lock:
@@ -51,7 +58,7 @@ class Output:
         """Send everything that has been written."""
         with self._lock:
             for stream in (self.stdout, self.stderr):
-                if not stream.closed:
+                if _works(stream):
                     stream.flush()
             self.send()
 
@@ -85,6 +92,13 @@ class _Bytes(io.BufferedIOBase):
         if text:
             self._output.add(text)
         return len(data)
+
+
+def _works(stream: io.TextIOWrapper) -> bool:
+    try:
+        return not stream.closed
+    except ValueError:  # its buffer was taken away
+        return False
 
 
 def _stream(output: Output, name: str) -> io.TextIOWrapper:

@@ -19,7 +19,7 @@ def report(error: BaseException) -> dict[str, Any]:
     try:
         return _report(error)
     except BaseException:  # noqa: BLE001 - an exception made to be hard to print
-        name = type(error).__name__[:_LONGEST_NAME]
+        name = _name_of(type(error))
         return {"type": name, "bases": [], "args": [], "message": "<unprintable>", "traceback": name, "line": None}
 
 
@@ -38,13 +38,19 @@ def _report(error: BaseException) -> dict[str, Any]:
         message = error.msg
     bases = [cls.__name__ for cls in type(error).__mro__[1:] if cls.__module__ == "builtins" and cls is not object]
     return {
-        "type": type(error).__name__[:_LONGEST_NAME],
+        "type": _name_of(type(error)),
         "bases": bases[:_MOST_BASES],
         "args": [pack(argument) for argument in error.args] if _plain(error.args) else [],
         "message": message[:_LONGEST_MESSAGE],
         "traceback": text,
         "line": _line(error, told),
     }
+
+
+def _name_of(cls: type) -> str:
+    """The name of a class, also of one whose metaclass would not tell it."""
+    name: str = type.__dict__["__name__"].__get__(cls)
+    return name[:_LONGEST_NAME]
 
 
 def _plain(args: tuple[object, ...]) -> bool:

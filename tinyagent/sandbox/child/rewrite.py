@@ -83,7 +83,7 @@ def depends_on_later(statement: ast.stmt, tools: Collection[str]) -> bool:
 
 def _is_used_up(statement: ast.stmt) -> bool:
     """Whether nothing can come back to the values of the statement: `print(search(q))`."""
-    if not isinstance(statement, ast.Expr):
+    if not isinstance(statement, ast.Expr) or any(isinstance(node, ast.NamedExpr) for node in ast.walk(statement)):
         return False
     function = statement.value.func if isinstance(statement.value, ast.Call) else None
     return not (isinstance(function, ast.Attribute) and function.attr in COLLECT)

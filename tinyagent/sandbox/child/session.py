@@ -140,6 +140,8 @@ class Session:
 
     def _own_streams(self) -> None:
         """Whatever the code has made of them, a block begins with standard streams that work."""
+        sys.stdout = sys.stderr = None  # what the code made of them may close them as it goes
+        self._output.renew()
         sys.stdout = sys.__stdout__ = self._output.stdout  # type: ignore[misc]
         sys.stderr = sys.__stderr__ = self._output.stderr  # type: ignore[misc]
         sys.stdin = io.TextIOWrapper(io.BytesIO(), "utf-8")  # at its end: input() raises EOFError
