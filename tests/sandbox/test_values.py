@@ -709,9 +709,18 @@ def test_numbers_have_a_longest_length():
 
 
 @pytest.mark.parametrize(
-    "value", [range(10**100), range(0, 1, 10**100), range(-(10**100), 0)], ids=["stop", "step", "start"]
+    "value",
+    [
+        range(10**100),
+        range(0, 1, 10**100),
+        range(-(10**100), 0),
+        range(values.LONGEST_RANGE),
+        range(values.LONGEST_RANGE + 1),
+    ],
+    ids=["stop", "step", "start", "longest", "too long"],
 )
 def test_a_range_of_any_length_crosses_in_some_way(value):
+    assert str(crossed([value])[0]) == repr(value)
     assert str(crossed(value)) == repr(value)
 
 
@@ -749,6 +758,12 @@ class NoZone(dt.tzinfo):
 def test_a_moment_in_a_broken_zone_crosses_as_its_text():
     moment = dt.datetime(2024, 1, 2, tzinfo=NoZone())
     assert crossed(moment) == repr(moment)
+
+
+def test_the_bounds_of_a_range_have_a_longest_length():
+    end = 2 ** (4 * values.LONGEST_BOUND)
+    assert crossed(range(end - 9, end - 1)) == range(end - 9, end - 1)
+    assert isinstance(crossed(range(end - 9, end)), Opaque)
 
 
 @pytest.mark.parametrize("records", [False, True], ids=["plain", "records"])
@@ -790,6 +805,15 @@ def test_a_frame_has_a_most_of_lists_and_objects():
         decode_frame(json.dumps({"v": [[]] * (MAX_CONTAINERS - 1)}).encode())
     with pytest.raises(FrameError, match="over 50,000 lists and dicts"):
         decode_frame(b'{"v":[' + b"{}," * MAX_CONTAINERS + b"1]}")
+
+
+def test_a_frame_has_a_most_of_values_with_tags():
+    moments = [dt.date(2024, 5, 6)] * values.MAX_TAGGED
+    assert decode_frame(encode_frame({"v": pack(moments)})[4:])["v"] == moments
+    with pytest.raises(TooLargeError, match=f"over {values.MAX_TAGGED:,} values"):
+        encode_frame({"v": pack([*moments, moments[0]])})
+    with pytest.raises(FrameError, match=f"over {values.MAX_TAGGED:,} values"):
+        decode_frame(json.dumps({"v": pack([*moments, moments[0]])}, separators=(",", ":")).encode())
 
 
 def test_numbers_that_json_has_not_are_refused_on_both_sides():
