@@ -353,7 +353,6 @@ def test_a_block_begins_with_streams_that_work_whatever_became_of_them(playing, 
     playing(script)
 
 
-@pytest.mark.xfail(reason="only the streams of the session itself are flushed at the end of a block")
 @pytest.mark.parametrize("taken", ["sys.stdout.buffer", "sys.stdout.detach()"])
 def test_what_is_printed_by_way_of_a_stream_of_the_code_is_told_in_its_block(playing, taken):
     def script(host):

@@ -807,6 +807,12 @@ def test_a_frame_has_a_most_of_lists_and_objects():
         decode_frame(b'{"v":[' + b"{}," * MAX_CONTAINERS + b"1]}")
 
 
+def test_brackets_in_a_text_are_no_lists():
+    text = json.dumps([{"a": 1}] * (MAX_CONTAINERS + 10))
+    assert len(text) < MAX_FRAME
+    assert crossed(text.replace('"', "'")) == text.replace('"', "'")
+
+
 def test_a_frame_has_a_most_of_values_with_tags():
     moments = [dt.date(2024, 5, 6)] * values.MAX_TAGGED
     assert decode_frame(encode_frame({"v": pack(moments)})[4:])["v"] == moments

@@ -11,6 +11,7 @@ import dataclasses
 import enum
 import json
 import math
+import re
 import threading
 from base64 import b64decode, b64encode
 from collections import deque
@@ -111,14 +112,23 @@ def decode_frame(body: bytes) -> dict[str, Any]:
     return frame
 
 
+_STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+
+
 def _excess(body: bytes) -> str | None:
     """Of what there is more in a frame than may be read in one go."""
-    if len(body) > MAX_TAGGED:
-        if body.count(b"[") + body.count(b"{") > MAX_CONTAINERS:
-            return f"{MAX_CONTAINERS:,} lists and dicts"
-        if body.count(b'"!":') > MAX_TAGGED:
-            return f"{MAX_TAGGED:,} values that are neither numbers nor text"
+    if len(body) <= MAX_TAGGED:
+        return None
+    if body.count(b'"!":') > MAX_TAGGED:
+        return f"{MAX_TAGGED:,} values that are neither numbers nor text"
+    if _containers(body) > MAX_CONTAINERS and _containers(_STRINGS.sub(b"", body)) > MAX_CONTAINERS:
+        return f"{MAX_CONTAINERS:,} lists and dicts"
     return None
+
+
+def _containers(body: bytes) -> int:
+    """How many lists and objects begin in it; those in text count unless it is taken out."""
+    return body.count(b"[") + body.count(b"{")
 
 
 class FrameBuffer:

@@ -7,6 +7,7 @@ import _sitebuiltins
 import ast
 import asyncio
 import builtins
+import contextlib
 import contextvars
 import functools
 import hashlib
@@ -133,6 +134,9 @@ class Session:
         if error is not None and not self._tools.ended:
             value = None
             done["e"] = report(error)
+        for name in ("stdout", "stderr"):  # which the code may have replaced
+            with contextlib.suppress(Exception):
+                getattr(sys, name).flush()
         self._output.flush()
         done["ended"] = self._tools.ended
         done["names"] = self._names()
