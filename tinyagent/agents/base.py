@@ -180,7 +180,7 @@ class Agent(ABC, Generic[Output]):
             run.conversation.append(reply.message())
         answers = turn.finished(reply.calls)
         run.answer_calls(answers)
-        if turn.report:
+        if turn.reports:
             run.conversation.append(User(turn.report))
         by_code = [seen for execution in turn.executions for seen in execution.calls]
         run.end_step(reply, reply.message(), [*(observation for observation, _ in answers), *by_code], turn.executions)
@@ -192,7 +192,7 @@ class Agent(ABC, Generic[Output]):
         for observation in observations:
             if observation.error is None and self._returns_answer(observation):
                 return "success", observation.value
-        if reply.calls or turn.report:
+        if reply.calls or turn.reports:
             run.text = ""  # what was written before more work is no part of the answer
         if not self._is_answer(run, turn, reply):
             return None
@@ -207,15 +207,15 @@ class Agent(ABC, Generic[Output]):
         Raises:
             EmptyReplyError: It was told already, and has again written neither an answer nor anything to do.
         """
-        empty = not reply.calls and not turn.report and not _is_text(reply)
-        missing = not reply.calls and not turn.report and not self._is_answer(run, turn, reply)
+        empty = not reply.calls and not turn.reports and not _is_text(reply)
+        missing = not reply.calls and not turn.reports and not self._is_answer(run, turn, reply)
         if empty and run.asked_again:
             raise EmptyReplyError(
                 "The model wrote neither an answer nor a call, twice in a row "
                 f"(finish_reason {reply.finish_reason!r}). Try another model, or shorter instructions."
             )
         run.asked_again = missing
-        if turn.report:
+        if turn.reports:
             run.conversation.append(User(turn.report))
         elif not reply.calls:
             run.conversation.append(User(self._missing if missing else GO_ON))

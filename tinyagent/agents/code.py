@@ -127,7 +127,7 @@ class TinyCodeAgent(Agent[Any]):
     def _is_answer(self, run: Run[Any], turn: Dispatch, reply: Reply) -> bool:
         """Words are an answer when the model has been asked for code, and has written words again."""
         last_word = len(run.steps) > (self.limits.steps or len(run.steps))
-        return super()._is_answer(run, turn, reply) and not turn.report and (run.asked_again or last_word)
+        return super()._is_answer(run, turn, reply) and not turn.reports and (run.asked_again or last_word)
 
 
 def _final_answer(value: Any) -> Any:

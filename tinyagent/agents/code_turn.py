@@ -70,9 +70,12 @@ class CodeTurn(Dispatch):
     @property
     def report(self) -> str:  # type: ignore[override]
         """What the model reads of them."""
-        if not self._executions and not self._notes:
-            return ""
         return report(self._executions, self._longest, self._notes)
+
+    @property
+    def reports(self) -> bool:  # type: ignore[override]
+        """Whether anything of the reply has run, or could not."""
+        return bool(self._executions or self._notes)
 
     @property
     def committed(self) -> bool:

@@ -75,6 +75,8 @@ class Dispatch:
     #: The blocks of code that have run, and what the model reads of them.
     executions: Sequence[Execution] = ()
     report: str = ""
+    #: Whether there is such a report.
+    reports: bool = False
 
     def so_far(self, partial: Reply) -> Reply | None:
         """A reply that broke off, if something of it was started."""

@@ -29,6 +29,8 @@ __all__ = [
     "Session",
     "bind",
     "caller_of",
+    "checked_limits",
+    "is_name",
     "tools_by_name",
 ]
 
@@ -256,6 +258,22 @@ def bind(tool: Tool[..., Any], args: list[Any], kwargs: dict[str, Any], call_id:
     return Call(tool.name, arguments, call_id, raw=raw, problem=problem)
 
 
+def is_name(name: object) -> bool:
+    """Whether code can use the name."""
+    return isinstance(name, str) and name.isidentifier() and not iskeyword(name)
+
+
+def checked_limits(limits: SandboxLimits | None) -> SandboxLimits:
+    """The limits of a sandbox; the usual ones where none are given.
+
+    Raises:
+        ConfigurationError: They are something else.
+    """
+    if not isinstance(limits, SandboxLimits | None):
+        raise ConfigurationError(f"limits={limits!r}: pass SandboxLimits(seconds=..., memory=..., ...).")
+    return limits or SandboxLimits()
+
+
 def tools_by_name(tools: Tools) -> dict[str, Tool[..., Any]]:
     """The tools of a session by name.
 
@@ -264,7 +282,7 @@ def tools_by_name(tools: Tools) -> dict[str, Tool[..., Any]]:
     """
     found = collect(tools)
     for name, tool in found.items():
-        if not name.isidentifier() or iskeyword(name):
+        if not is_name(name):
             raise ConfigurationError(
                 f"Tool {name!r} from {tool.source}: code cannot call it, since the name is no Python identifier. "
                 "Rename it with @tool(name='...')."

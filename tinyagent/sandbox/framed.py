@@ -338,7 +338,7 @@ class FramedSession(Session):
                     return await self._lost(block, done)
                 told = done
                 if "names" in done:
-                    self._names = _names(done)
+                    self._names = _texts(done["names"])
                 if done.get("e") is not None or block.ended or block.stopped is not None:
                     break
         await block.end_calls()
@@ -508,10 +508,6 @@ def _how_it_ended(status: int | None, limits: SandboxLimits) -> str:
         return f"it crashed ({signal.Signals(-status).name})"
     except ValueError:
         return f"it crashed (signal {-status})"
-
-
-def _names(done: dict[str, Any]) -> tuple[str, ...]:
-    return _texts(done.get("names"))[:200]
 
 
 def _printed(done: dict[str, Any]) -> str | None:

@@ -7,7 +7,16 @@ from functools import cache
 
 from tinyagent.core.errors import ConfigurationError, SandboxError, SandboxUnavailableError
 from tinyagent.core.tool import Tool
-from tinyagent.sandbox.base import Caller, Capabilities, SandboxLimits, Session, Tools, caller_of, tools_by_name
+from tinyagent.sandbox.base import (
+    Caller,
+    Capabilities,
+    SandboxLimits,
+    Session,
+    Tools,
+    caller_of,
+    checked_limits,
+    tools_by_name,
+)
 from tinyagent.sandbox.child.lock import reason_against
 from tinyagent.sandbox.framed import FramedSession
 from tinyagent.sandbox.zygote import Child, ChildLimits, zygote
@@ -35,11 +44,9 @@ class ProcessSandbox:
     """
 
     def __init__(self, *, limits: SandboxLimits | None = None, preload: Iterable[str] = ()) -> None:
-        if not isinstance(limits, SandboxLimits | None):
-            raise ConfigurationError(f"limits={limits!r}: pass SandboxLimits(seconds=..., memory=..., ...).")
         if isinstance(preload, str) or not all(isinstance(name, str) for name in preload):
             raise ConfigurationError(f"preload={preload!r}: pass a list of packages, such as ['numpy', 'pandas'].")
-        self.limits = limits or SandboxLimits()
+        self.limits = checked_limits(limits)
         self.preload = tuple(preload)
 
     def __repr__(self) -> str:

@@ -29,7 +29,7 @@ LONGEST_MESSAGE = 4_000
 #: Numbers of calls and blocks are below this.
 _NUMBERS = 1 << 53
 
-_HEARD: dict[str, dict[str, type | tuple[type, ...]]] = {
+_HEARD: dict[str, dict[str, type]] = {
     "ready": {},
     "out": {"s": str},
     "call": {"id": int, "n": str, "a": list, "k": dict},

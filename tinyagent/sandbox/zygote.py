@@ -99,7 +99,6 @@ class Zygote:
 
     def __init__(self, preload: tuple[str, ...]) -> None:
         self.preload = preload
-        self.loop = asyncio.get_running_loop()
         self._owner = os.getpid()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -118,7 +117,7 @@ class Zygote:
         self._starting = asyncio.Lock()
         self._slots = asyncio.Semaphore(_REQUESTS)
         self._requests.clear()
-        spares = {child.pid: child for kept in self._spares.values() for child in kept}
+        spares = {child.pid: child for child in self._all_spares()}
         for child in self._children.values():
             if child.pid not in spares:  # a session that its loop has left behind
                 child.close()
@@ -220,8 +219,11 @@ class Zygote:
         self._process = None
         self._drop_spares()
 
+    def _all_spares(self) -> list[Child]:
+        return [child for spares in self._spares.values() for child in spares]
+
     def _drop_spares(self) -> None:
-        for child in [child for spares in self._spares.values() for child in spares]:
+        for child in self._all_spares():
             child.close()
         for _, ours in self._coming.values():
             ours.close()
@@ -238,7 +240,7 @@ class Zygote:
             self._control = None
         if self._process is not None:
             self._process.returncode = 0  # nor is it ours to wait for
-        for child in [child for spares in self._spares.values() for child in spares]:
+        for child in self._all_spares():
             child.let_go()
         self._failure = SandboxError("The zygote belongs to the process that this one was forked from.")
 
@@ -350,7 +352,7 @@ class Zygote:
                 Child(pid, pidfd, -1).close()
                 return
             spare = self._children[pid] = Child(pid, pidfd, ours.detach())
-            self._spares.setdefault(limits, []).append(spare)
+            self._spares[limits].append(spare)
         elif reply is None or reply.done():  # whoever asked has gone
             Child(pid, pidfd, -1).close()
         else:

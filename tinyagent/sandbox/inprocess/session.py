@@ -7,7 +7,6 @@ import contextlib
 import time
 from collections.abc import AsyncIterable, Callable, Mapping
 from functools import partial
-from keyword import iskeyword
 from typing import Any
 
 from tinyagent.core.errors import ConfigurationError, SandboxError
@@ -15,7 +14,7 @@ from tinyagent.core.execution import Execution, Observation
 from tinyagent.core.messages import NOT_ANSWERED
 from tinyagent.core.threads import run_in_thread, thread_slot
 from tinyagent.core.tool import Tool
-from tinyagent.sandbox.base import Answer, Caller, SandboxLimits, Session, caller_of
+from tinyagent.sandbox.base import Answer, Caller, SandboxLimits, Session, caller_of, is_name
 from tinyagent.sandbox.block import pieces_of
 from tinyagent.sandbox.inprocess.block import Request, ThreadBlock
 from tinyagent.sandbox.inprocess.namespace import Namespace, Outcome
@@ -65,7 +64,7 @@ class ThreadSession(Session):
     async def set(self, values: Mapping[str, Any]) -> None:
         """Set names; the code gets the very objects."""
         for name in values:
-            if not isinstance(name, str) or not name.isidentifier() or iskeyword(name):
+            if not is_name(name):
                 raise ConfigurationError(f"set({{{name!r}: ...}}): code could not use that name; pass an identifier.")
         self._check_open()
         self._namespace.names.update(values)

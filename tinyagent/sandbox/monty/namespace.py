@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import keyword
 from collections.abc import AsyncIterable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinyagent.core.execution import CodeError, Execution
 from tinyagent.core.tool import Tool
-from tinyagent.sandbox.base import SandboxLimits
+from tinyagent.sandbox.base import SandboxLimits, is_name
 from tinyagent.sandbox.block import Block, pieces_of
 from tinyagent.sandbox.monty.driver import Driver, Lost
 from tinyagent.sandbox.monty.errors import Fed, code_error, exhausted
@@ -146,8 +145,3 @@ class Namespace:
         if block.stopped is not None and found.type == "KeyboardInterrupt":
             return replace(found, type=block.stop_kind, message=block.stopped, bases=(), args=())
         return found
-
-
-def is_name(name: object) -> bool:
-    """Whether code can use the name."""
-    return isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinyagent.core.errors import ConfigurationError
-from tinyagent.sandbox.base import Caller, Capabilities, SandboxLimits, Session, Tools, caller_of, tools_by_name
+from tinyagent.sandbox.base import (
+    Caller,
+    Capabilities,
+    SandboxLimits,
+    Session,
+    Tools,
+    caller_of,
+    checked_limits,
+    tools_by_name,
+)
 from tinyagent.sandbox.monty.pool import Pool, require_monty
 from tinyagent.sandbox.monty.session import MontySession
 
@@ -66,10 +74,8 @@ class MontySandbox:
     """
 
     def __init__(self, *, limits: SandboxLimits | None = None) -> None:
-        if not isinstance(limits, SandboxLimits | None):
-            raise ConfigurationError(f"limits={limits!r}: pass SandboxLimits(seconds=..., memory=..., ...).")
         require_monty()
-        self.limits = limits or SandboxLimits()
+        self.limits = checked_limits(limits)
         self._held: list[Pool] = []
 
     def __repr__(self) -> str:

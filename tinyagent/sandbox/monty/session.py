@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 from tinyagent.core.errors import ConfigurationError, SandboxError
 from tinyagent.core.execution import CodeError, Execution
 from tinyagent.core.tool import Tool
-from tinyagent.sandbox.base import Caller, SandboxLimits, Session
+from tinyagent.sandbox.base import Caller, SandboxLimits, Session, is_name
 from tinyagent.sandbox.block import Block
 from tinyagent.sandbox.monty.driver import Driver, Lost
-from tinyagent.sandbox.monty.namespace import Namespace, is_name
+from tinyagent.sandbox.monty.namespace import Namespace
 from tinyagent.sandbox.monty.pool import Pool
 from tinyagent.sandbox.monty.values import to_monty
 
