@@ -16,6 +16,7 @@ from tinyagent.core.execution import Execution
 from tinyagent.core.messages import NOT_ANSWERED, Assistant, Conversation, Message, Reply, System, ToolReply, User
 from tinyagent.core.result import Metadata, Observation, RunResult, State, Step
 from tinyagent.core.usage import Usage
+from tinyagent.core.waiting import wait_to_the_end
 
 Output = TypeVar("Output")
 
@@ -236,14 +237,7 @@ async def cancel_and_wait(task: asyncio.Task[Any] | None) -> None:
     if task is None or task.done():
         return
     task.cancel()
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
+    await wait_to_the_end([task])
 
 
 def is_cancelled() -> bool:

@@ -14,6 +14,7 @@ from tinyagent.core.execution import CodeError, Execution, Observation
 from tinyagent.core.jsonable import words
 from tinyagent.core.messages import NOT_ANSWERED, Call
 from tinyagent.core.tool import Tool
+from tinyagent.core.waiting import wait_to_the_end
 from tinyagent.sandbox.base import Answer, Caller, SandboxLimits, bind
 
 #: Bytes of arguments that a block may pass to tools; they are kept with its calls.
@@ -186,14 +187,7 @@ class Block:
         for task in tasks:
             if not task.cancelling():  # a second time would break off its clean-up
                 task.cancel(ENDED)
-        cancelled = None
-        while any(not task.done() for task in tasks):
-            try:
-                await asyncio.wait(tasks)
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is not None:
-            raise cancelled
+        await wait_to_the_end(tasks)
 
     # ---- the end
 

@@ -1,0 +1,23 @@
+"""Waiting to the end, also when the waiting is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from typing import Any
+
+
+async def wait_to_the_end(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Wait until all tasks have ended, whatever they gave.
+
+    Raises:
+        asyncio.CancelledError: The waiting was cancelled meanwhile; the tasks have ended all the same.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    while any(not task.done() for task in tasks):
+        try:
+            await asyncio.wait(tasks)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
