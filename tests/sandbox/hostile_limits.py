@@ -70,8 +70,8 @@ signal.signal(signal.SIGALRM, lambda *_: print("ring"))
 signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
 "left"
 
-### a timer that kills between blocks | == "left" | tampers
-signal.setitimer(signal.ITIMER_REAL, 0.001)
+### a timer that kills between blocks | == "left" or killed | tampers
+signal.setitimer(signal.ITIMER_REAL, 0.03)
 "left"
 
 ### pipes without end | OSError

@@ -648,6 +648,18 @@ async def test_a_value_that_does_not_fit_is_an_error_for_the_code_alone():
         assert len(execution.calls[0].value) == 2 * MAX_FRAME
 
 
+async def test_large_answers_that_wait_their_turn_are_not_sent_to_a_later_block():
+    async def big() -> str:
+        return "x" * 100_000
+
+    script = calling(*(call(number, "big") for number in range(40)), answers=1)
+    async with scripted(script, tools=[big]) as session:
+        first = await session.execute("1")
+        assert all(len(seen.value) == 100_000 for seen in first.calls[:5])
+        await ticks(100)
+        assert 1 <= session.peer.kinds().count("ret") < 40
+
+
 async def test_an_error_that_does_not_fit_is_an_error_for_the_code_alone():
     def fail():
         raise ValueError("x" * 2 * MAX_FRAME)

@@ -8,7 +8,6 @@ import socket
 from abc import abstractmethod
 from collections.abc import AsyncIterable, Callable, Mapping
 from contextlib import aclosing
-from functools import partial
 from typing import Any, Protocol
 
 from tinyagent.core.errors import ConfigurationError, SandboxError, ToolArgumentsError
@@ -286,8 +285,11 @@ class FramedSession(Session):
         connection = self._connection  # of the process that asked, not of one that may follow it
 
         def answer(given: Answer) -> None:
-            value, exception = given.observation.value, given.exception
-            send = partial(_send_answer, connection, number, value, exception, ends=given.ends_block)
+            def send() -> None:
+                if self._block is block:  # nobody waits for it any more once the block is over
+                    value, exception = given.observation.value, given.exception
+                    _send_answer(connection, number, value, exception, ends=given.ends_block)
+
             if len(given.observation.text) > LARGE:  # many such answers take turns
                 turns_of_loop().add(send)
             else:
