@@ -16,6 +16,7 @@ import tinyagent
 
 NAMES = [
     "Agent",
+    "AgentOptions",
     "Assistant",
     "AuthenticationError",
     "BadRequestError",
@@ -38,6 +39,8 @@ NAMES = [
     "Execution",
     "FatalToolError",
     "FrozenRegistryError",
+    "HandedOver",
+    "InnerEvent",
     "Journal",
     "LimitReached",
     "Limits",
@@ -106,7 +109,10 @@ NAMES = [
     "ToolRegistry",
     "ToolReply",
     "ToolStarted",
+    "Toolkit",
+    "ToolkitError",
     "TruncatedReplyError",
+    "UnknownToolError",
     "Usage",
     "User",
     "event_from_dict",

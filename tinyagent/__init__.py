@@ -16,6 +16,7 @@ __version__ = "2.0.0"
 if TYPE_CHECKING:
     from tinyagent.agents.base import Agent
     from tinyagent.agents.code import TinyCodeAgent
+    from tinyagent.agents.options import AgentOptions
     from tinyagent.agents.react import ReactAgent
     from tinyagent.agents.run import Run, RunOptions
     from tinyagent.bridge import run_sync
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
         ModelTimeoutError, NoChoicesError, ProtocolError, RateLimitError, RefusalError, ReplayError, RunError,
         RunLimitError, SandboxError, SandboxUnavailableError, ScriptError, ServerError, StepLimitReached, StreamError,
         StreamInterruptedError, TimeLimitReached, TinyAgentError, TokenLimitReached, ToolArgumentsError,
-        ToolDefinitionError, TruncatedReplyError,
+        ToolDefinitionError, ToolkitError, TruncatedReplyError, UnknownToolError,
     )
     from tinyagent.core.events import (
-        CallSealed, CodeFinished, CodeOutput, CodeStarted, Event, LimitReached, Notice, ReasoningDelta, Retry,
-        RunFailed, RunFinished, RunStarted, StepFinished, StepStarted, TextDelta, ToolFinished, ToolProgress,
-        ToolStarted, event_from_dict,
+        CallSealed, CodeFinished, CodeOutput, CodeStarted, Event, HandedOver, InnerEvent, LimitReached, Notice,
+        ReasoningDelta, Retry, RunFailed, RunFinished, RunStarted, StepFinished, StepStarted, TextDelta, ToolFinished,
+        ToolProgress, ToolStarted, event_from_dict,
     )
     from tinyagent.core.execution import CodeError, Execution
     from tinyagent.core.limits import Limits
@@ -49,11 +50,13 @@ if TYPE_CHECKING:
     from tinyagent.sandbox.inprocess import PythonExecutor
     from tinyagent.sandbox.monty import MontySandbox
     from tinyagent.sandbox.process import ProcessSandbox
+    from tinyagent.tools.toolkit import Toolkit
 
 #: The public names of each module.
 _NAMES = {
     "agents.base": "Agent",
     "agents.code": "TinyCodeAgent",
+    "agents.options": "AgentOptions",
     "agents.react": "ReactAgent",
     "agents.run": "Run RunOptions",
     "bridge": "run_sync",
@@ -66,10 +69,11 @@ _NAMES = {
         "ModelTimeoutError NoChoicesError ProtocolError RateLimitError RefusalError ReplayError RunError "
         "RunLimitError SandboxError SandboxUnavailableError ScriptError ServerError StepLimitReached StreamError "
         "StreamInterruptedError TimeLimitReached "
-        "TinyAgentError TokenLimitReached ToolArgumentsError ToolDefinitionError TruncatedReplyError",
+        "TinyAgentError TokenLimitReached ToolArgumentsError ToolDefinitionError ToolkitError "
+        "TruncatedReplyError UnknownToolError",
     "core.events":
-        "CallSealed CodeFinished CodeOutput CodeStarted Event LimitReached Notice ReasoningDelta Retry RunFailed "
-        "RunFinished RunStarted "
+        "CallSealed CodeFinished CodeOutput CodeStarted Event HandedOver InnerEvent LimitReached Notice "
+        "ReasoningDelta Retry RunFailed RunFinished RunStarted "
         "StepFinished StepStarted TextDelta ToolFinished ToolProgress ToolStarted event_from_dict",
     "core.execution": "CodeError Execution",
     "core.limits": "Limits",
@@ -85,24 +89,26 @@ _NAMES = {
     "sandbox.inprocess": "PythonExecutor",
     "sandbox.monty": "MontySandbox",
     "sandbox.process": "ProcessSandbox",
+    "tools.toolkit": "Toolkit",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
-    "Agent", "Assistant", "AuthenticationError", "BadRequestError", "Call", "CallSealed", "Capabilities",
-    "CodeError", "CodeFinished", "CodeOutput", "CodeStarted", "ConfigurationError", "ContentFilterError", "Context",
-    "ContextLengthError", "Conversation", "DuplicateToolError", "Effects", "EmptyReplyError", "Event", "Execution",
-    "FatalToolError", "FrozenRegistryError", "Journal", "LimitReached", "Limits", "MalformedReplyError", "Message",
-    "Metadata", "MissingCredentialsError", "MissingExtraError", "Model", "ModelConnectionError", "ModelError",
-    "ModelNotFoundError", "ModelRequest", "ModelTimeoutError", "MontySandbox", "NoChoicesError", "Notice",
-    "Observation", "Opaque", "OpenAIModel", "ProcessSandbox", "ProtocolError", "PythonExecutor", "RateLimitError",
-    "ReactAgent", "ReasoningDelta", "RefusalError", "ReplayError", "Reply", "Retry", "Run", "RunError", "RunFailed",
-    "RunFinished", "RunLimitError", "RunOptions", "RunResult", "RunStarted", "Sandbox", "SandboxError",
-    "SandboxLimits", "SandboxUnavailableError", "ScriptError", "ServerError", "Session", "Settings", "Sink",
-    "State", "Step", "StepFinished", "StepLimitReached", "StepStarted", "StreamError", "StreamInterruptedError",
-    "System", "TextDelta", "TimeLimitReached", "TinyAgentError", "TinyCodeAgent", "TokenLimitReached", "Tool",
-    "ToolArgumentsError", "ToolDefinitionError", "ToolFinished", "ToolProgress", "ToolRegistry", "ToolReply",
-    "ToolStarted", "TruncatedReplyError", "Usage", "User", "event_from_dict", "freeze_registry", "get_registry",
+    "Agent", "AgentOptions", "Assistant", "AuthenticationError", "BadRequestError", "Call", "CallSealed",
+    "Capabilities", "CodeError", "CodeFinished", "CodeOutput", "CodeStarted", "ConfigurationError",
+    "ContentFilterError", "Context", "ContextLengthError", "Conversation", "DuplicateToolError", "Effects",
+    "EmptyReplyError", "Event", "Execution", "FatalToolError", "FrozenRegistryError", "HandedOver", "InnerEvent",
+    "Journal", "LimitReached", "Limits", "MalformedReplyError", "Message", "Metadata", "MissingCredentialsError",
+    "MissingExtraError", "Model", "ModelConnectionError", "ModelError", "ModelNotFoundError", "ModelRequest",
+    "ModelTimeoutError", "MontySandbox", "NoChoicesError", "Notice", "Observation", "Opaque", "OpenAIModel",
+    "ProcessSandbox", "ProtocolError", "PythonExecutor", "RateLimitError", "ReactAgent", "ReasoningDelta",
+    "RefusalError", "ReplayError", "Reply", "Retry", "Run", "RunError", "RunFailed", "RunFinished", "RunLimitError",
+    "RunOptions", "RunResult", "RunStarted", "Sandbox", "SandboxError", "SandboxLimits", "SandboxUnavailableError",
+    "ScriptError", "ServerError", "Session", "Settings", "Sink", "State", "Step", "StepFinished", "StepLimitReached",
+    "StepStarted", "StreamError", "StreamInterruptedError", "System", "TextDelta", "TimeLimitReached",
+    "TinyAgentError", "TinyCodeAgent", "TokenLimitReached", "Tool", "ToolArgumentsError", "ToolDefinitionError",
+    "ToolFinished", "ToolProgress", "ToolRegistry", "ToolReply", "ToolStarted", "Toolkit", "ToolkitError",
+    "TruncatedReplyError", "UnknownToolError", "Usage", "User", "event_from_dict", "freeze_registry", "get_registry",
     "run_sync", "set_thread_limit", "tool",
 ]
 # fmt: on

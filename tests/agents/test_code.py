@@ -33,7 +33,7 @@ from tinyagent import (
     tool,
 )
 from tinyagent.agents.code import TinyCodeAgent
-from tinyagent.agents.react import MAX_OBSERVATION
+from tinyagent.agents.options import MAX_OBSERVATION
 from tinyagent.sandbox.base import SandboxLimits
 from tinyagent.sandbox.inprocess import PythonExecutor
 from tinyagent.sandbox.process import ProcessSandbox

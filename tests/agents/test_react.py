@@ -19,7 +19,8 @@ from tinyagent import (
     User,
     tool,
 )
-from tinyagent.agents.react import MAX_OBSERVATION, ReactAgent
+from tinyagent.agents.options import MAX_OBSERVATION
+from tinyagent.agents.react import ReactAgent
 from tinyagent.models.openai import OpenAIModel
 from tinyagent.models.scripted import ScriptedModel
 from tinyagent.testing import call

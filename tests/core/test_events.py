@@ -15,6 +15,8 @@ from tinyagent.core.events import (
     CodeOutput,
     CodeStarted,
     Event,
+    HandedOver,
+    InnerEvent,
     LimitReached,
     Notice,
     ReasoningDelta,
@@ -72,6 +74,9 @@ SAMPLES = [
     StepFinished(STEP),
     LimitReached("steps", 10),
     LimitReached("seconds", 0.25),
+    HandedOver("billing", "model"),
+    InnerEvent(("ask:A",), TextDelta("x")),
+    InnerEvent(("ask:A", "look:B"), ToolFinished(OBSERVATION)),
     RunFinished(RESULT),
     RunFailed("StepLimitReached", "No answer.", dataclasses.replace(RESULT, output=None, state="failed")),
 ]

@@ -49,7 +49,7 @@ from tinyagent import (
     Usage,
     User,
 )
-from tinyagent.agents.base import ANSWER_OR_CALL
+from tinyagent.agents.loop import ANSWER_OR_CALL
 from tinyagent.agents.dispatch import LONGEST_ERROR
 from tinyagent.testing import CUT, RawReply, RawStream, Reply, ScriptedServer, call
 

@@ -1,58 +1,65 @@
-"""The loop: a run from its first message to its answer.
-
-Read it from top to bottom: `run` and `stream` start a run, `_drive` surrounds it, `_loop` repeats `_step`, a step
-asks the model and acts on its reply, `_ending` decides whether that was the answer.
-"""
+"""An agent: what it is made of, how its runs begin and end, and what surrounds them. What happens inside is `loop`."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
-from typing import Any, ClassVar, Generic, TypeAlias, TypeVar, Unpack
+from typing import Any, Self, Unpack
 from uuid import uuid4
 
-from tinyagent.agents.dispatch import Dispatch
-from tinyagent.agents.run import Run, RunOptions, is_cancelled
-from tinyagent.core.errors import (
-    EmptyReplyError,
-    ModelError,
-    StepLimitReached,
-    TimeLimitReached,
-    TinyAgentError,
-    TokenLimitReached,
-)
-from tinyagent.core.events import LimitReached, Notice, RunStarted, StepStarted
+from tinyagent.agents.dispatch import Dispatch, direct_call
+from tinyagent.agents.handoff import with_handoffs
+from tinyagent.agents.inner import agent_tool
+from tinyagent.agents.loop import Ending, Loop
+from tinyagent.agents.options import MAX_OBSERVATION, AgentOptions, as_model, check_options
+from tinyagent.agents.prompt import Prompt
+from tinyagent.agents.run import Output, Run, RunOptions
+from tinyagent.agents.toolbox import AnyTool, Toolbox, ToolLike
+from tinyagent.core.context import Context
+from tinyagent.core.errors import ModelError, TimeLimitReached, TinyAgentError, UnknownToolError
+from tinyagent.core.events import LimitReached, RunStarted
 from tinyagent.core.limits import Limits
-from tinyagent.core.messages import Reply, User
-from tinyagent.core.result import Metadata, Observation, RunResult, State
-from tinyagent.core.tool import Tool
-from tinyagent.models.base import Model, ModelRequest, ToolChoice, model_name
-
-Output = TypeVar("Output")
-
-#: How a run ended, and with what.
-Ending: TypeAlias = tuple[State, Any]
-
-ANSWER_OR_CALL = "Your reply held neither an answer nor a call. Answer, or call a tool."
-LAST_WORD = "You have used all your steps. Answer now with what you know; you cannot call tools any more."
-GO_ON = "Your reply was cut by the token limit. Go on exactly where it stopped, without repeating anything."
+from tinyagent.core.messages import Call
+from tinyagent.core.result import Metadata, RunResult
+from tinyagent.core.shared import Shared, holding
+from tinyagent.models.base import Model, model_name
 
 
-class Agent(ABC, Generic[Output]):
+class Agent(Loop[Output]):
     """What every agent shares. Immutable: one agent serves any number of runs at once."""
 
-    name: str
-    model: Model
-    instructions: str
-    limits: Limits
-    tools: Mapping[str, Tool[..., Any]]
-    eager: bool
-    continue_cut: bool
+    def __init__(
+        self,
+        tools: Iterable[ToolLike],
+        model: str | Model,
+        options: AgentOptions,
+        own: Mapping[str, AnyTool] | None = None,
+    ) -> None:
+        check_options(options)
+        self.name = options.get("name", "agent")
+        self.description = options.get("description", "")
+        self.model = as_model(model, options.get("client"))
+        self.prompt = Prompt(options.get("instructions", ""), options.get("prompt_file"))
+        self.toolbox = Toolbox.of(with_handoffs(tools, options.get("handoffs", ())), own)
+        self.limits = options.get("limits") or Limits()
+        self.eager = options.get("eager", True)
+        self.max_observation = options.get("max_observation", MAX_OBSERVATION)
+        self.continue_cut = options.get("continue_cut", False)
+        self._shared = Shared(self._opened)
+        self._written = self._system_message(self.toolbox, self.prompt.fixed)
+
+    @property
+    def tools(self) -> Mapping[str, AnyTool]:
+        """The tools by name. Those of a toolkit that finds them when it is opened are there while it is open."""
+        return self.toolbox.tools
+
+    @property
+    def instructions(self) -> str:
+        """What the model is told first, as far as it is the same for every run."""
+        return self._written
 
     # ---- starting a run
 
@@ -67,7 +74,7 @@ class Agent(ABC, Generic[Output]):
             ConfigurationError: The task is empty, or `messages` are none.
             RunError: The run could not finish; `error.result` holds what it had.
         """
-        async with self._new_run(task, streamed=False, **options) as run:
+        async with self._new_run(task, self._converse, streamed=False, **options) as run:
             return await run.drain()
 
     def stream(self, task: str, **options: Unpack[RunOptions]) -> Run[Output]:
@@ -83,23 +90,97 @@ class Agent(ABC, Generic[Output]):
         Raises:
             ConfigurationError: The task is empty, or `messages` are none.
         """
-        return self._new_run(task, streamed=True, **options)
+        return self._new_run(task, self._converse, streamed=True, **options)
 
-    def _new_run(self, task: str, *, streamed: bool, **options: Unpack[RunOptions]) -> Run[Output]:
+    async def execute_tool(self, name: str, /, **arguments: Any) -> Any:
+        """Call one tool as a model would, without a model: validated, with its retries, time-out and toolkits.
+
+        Returns the tool's value, as the object it is. With events, or with `deps` for the tool, see `stream_tool`.
+
+        Raises:
+            UnknownToolError: There is no such tool.
+            ToolArgumentsError: The arguments do not fit.
+            Exception: Whatever the tool raises.
+        """
+        async with self.stream_tool(name, arguments) as run:
+            return (await run.drain()).output
+
+    def stream_tool(self, name: str, arguments: Mapping[str, Any], **options: Unpack[RunOptions]) -> Run[Any]:
+        """One tool call as a run, with its events; the output is the tool's value.
+
+        Args:
+            name: The tool's name.
+            arguments: Argument values by name, as a model would give them.
+            **options: See `RunOptions`.
+
+        Raises:
+            ConfigurationError: `name` or `arguments` are of the wrong type.
+        """
+        call = direct_call(name, arguments)
+        return self._new_run(
+            f"{call.name}({call.raw})", partial(self._call_directly, call=call), streamed=True, **options
+        )
+
+    def as_tool(self, name: str | None = None, description: str | None = None, **options: Any) -> AnyTool:
+        """This agent as a tool: another agent gives it a task, and gets its output.
+
+        The run inside has its own conversation. It inherits the dependencies, metadata, effects and time of the run
+        that calls; what it uses counts there too, and ends at that run's limit of tokens; its events come as
+        `InnerEvent`s with their path.
+
+        Args:
+            name: The tool's name (default: the agent's).
+            description: When to call it (default: the agent's description).
+            **options: As for `@tool`: `timeout`, `retries`, `exclusive`, `read_only`, `returns_answer`.
+
+        Raises:
+            ConfigurationError: It has no description, or its name is none for a tool.
+        """
+        return agent_tool(self, name, description, options)
+
+    def inner_run(self, task: str, context: Context[Any]) -> Run[Output]:
+        """A run for a tool of another run, known by its `context`; outside of any, a run like others."""
+        outer: Run[Any] | None = context._run  # noqa: SLF001 - the seam between a tool's context and runs
+        if outer is None:
+            return self._new_run(task, self._converse, streamed=False)
+        inherited: RunOptions = {
+            "deps": outer.deps,
+            "metadata": outer.metadata,
+            "effects": outer.effects,
+            "run_id": f"{outer.run_id}/{context.step}/{context.call_id}",
+        }
+        call = f"{context.tool}:{context.call_id}"
+        return self._new_run(task, self._converse, streamed=outer.streamed, parent=outer, call=call, **inherited)
+
+    def _new_run(
+        self,
+        task: str,
+        work: Callable[[Run[Any]], Awaitable[Ending]],
+        *,
+        streamed: bool,
+        parent: Run[Any] | None = None,
+        call: str = "",
+        **options: Unpack[RunOptions],
+    ) -> Run[Output]:
         about = Metadata(options.get("run_id") or uuid4().hex, self.name, model_name(self.model), time.time())
-        return Run(self._drive, task, about, instructions=self.instructions, streamed=streamed, **options)
+        drive = partial(self._drive, work=work)
+        run = Run[Any](drive, task, about, limits=self.limits, streamed=streamed, parent=parent, call=call, **options)
+        if self._written and work == self._converse:
+            run.conversation.instruct(self._written)
+        return run
 
     # ---- the run
 
-    async def _drive(self, run: Run[Output]) -> None:
-        """The whole run: its time limit, its connections, and how it ends, whatever happens on the way."""
+    async def _drive(self, run: Run[Output], work: Callable[[Run[Any]], Awaitable[Ending]]) -> None:
+        """The whole run: its time limit, what it holds open, and how it ends, whatever happens on the way."""
         run.emit(RunStarted(run.run_id, self.name, model_name(self.model), run.task))
-        state: State = "failed"
-        output, error = None, None
+        ending = Ending("failed")
+        error: BaseException | None = None
         try:
-            async with asyncio.timeout(self.limits.seconds) as time_limit, self._around(run):
-                run.deadline = time_limit.when()
-                state, output = await self._loop(run)
+            async with asyncio.timeout(run.limits.seconds) as time_limit, holding():
+                run.deadline = min(filter(None, (run.deadline, time_limit.when())), default=None)
+                ending = await work(run)
+            error = ending.error
         except TinyAgentError as failure:
             error = failure
         except Exception as failure:  # noqa: BLE001 - raised to whoever reads the run
@@ -109,183 +190,60 @@ class Agent(ABC, Generic[Output]):
             run.finish("cancelled" if isinstance(stop, asyncio.CancelledError) else "failed", error=stop)
             raise
         if time_limit.expired():  # whatever came of it
-            run.emit(LimitReached("seconds", self.limits.seconds or 0))
-            error = TimeLimitReached(f"The run took longer than {self.limits.seconds:g} s (Limits.seconds).")
-        run.finish(state if error is None else "failed", output, error)
+            run.emit(LimitReached("seconds", run.limits.seconds or 0))
+            error = TimeLimitReached(f"The run took longer than {run.limits.seconds:g} s (Limits.seconds).")
+        run.finish(ending.state if error is None else "failed", run.output, error)
 
-    async def _loop(self, run: Run[Output]) -> Ending:
-        """Steps, until one of them ends the run."""
-        while self.limits.steps is None or len(run.steps) < self.limits.steps:
-            ending = await self._step(run)
-            if ending is not None:
+    async def _converse(self, run: Run[Output]) -> Ending:
+        """The conversation with the model; with that of another agent too, when it is handed over."""
+        agent: Agent[Any] = self
+        while True:
+            async with agent._around(run):
+                ending = await agent._loop(run)
+                run.output = ending.output
+            if ending.handoff is None:
                 return ending
-        return await self._last_word(run, self.limits.steps)
+            agent = ending.handoff
+            run.hand_over(agent.name, model_name(agent.model))
 
-    async def _step(self, run: Run[Output], tool_choice: ToolChoice = "auto") -> Ending | None:
-        """Ask the model, act on its reply; the ending, if this was it."""
-        self._check_tokens(run)
-        number = run.begin_step()
-        run.emit(StepStarted(number))
-        turn = self._turn(run, number, tool_choice)
-        reply: Reply | None = None
-        try:
+    async def _call_directly(self, run: Run[Any], call: Call) -> Ending:
+        """One call, without a model."""
+        async with self.toolbox.opened() as run.toolbox:
+            turn = Dispatch(run, run.toolbox.tools, step=0, eager=False, longest=None)
             async with turn:
-                reply = await self._ask(run, turn, tool_choice)
-                message = reply.message()
-                run.conversation.append(message)
-                answers = await self._act(turn, reply)
-        except BaseException as error:
-            self._salvage(run, turn, reply, error)
-            raise
-        run.answer_calls(answers)
-        observations = [observation for observation, _ in answers]
-        run.end_step(reply, message, observations, turn.executions)
-        ending = self._answer_in(run, turn, reply, observations)
-        if ending is None and tool_choice == "auto":
-            self._go_on(run, turn, reply)
-        return ending
-
-    async def _ask(self, run: Run[Output], turn: Dispatch, tool_choice: ToolChoice) -> Reply:
-        """The model's reply. One that broke off after something of it was done is taken as far as it came."""
-        request = ModelRequest(run.conversation, self._offered, tool_choice, run.streamed, run.deadline)
-        key, name = f"{run.run_id}/{len(run.steps) + 1}/model", model_name(self.model)
-        try:
-            reply = await run.effects.step(key, partial(self.model, request, turn))
-        except ModelError as error:
-            if not (error.retryable and error.partial and (error.partial.calls or turn.committed)):
-                raise
-            done = "its complete calls" if error.partial.calls else "the code that has run"
-            run.emit(Notice(f"{type(error).__name__}: {error} Going on after {done}."))
-            reply = replace(error.partial, finish_reason="interrupted")
-        except asyncio.CancelledError as error:
-            if is_cancelled():
-                raise
-            raise ModelError(f"The model {name!r} failed: CancelledError, but nobody cancelled it.") from error
-        if not isinstance(reply, Reply):
-            raise ModelError(f"The model {name!r} returned {type(reply).__name__}; a model returns a Reply.")
-        run.count(reply.usage)
-        run.finish_reason = reply.finish_reason
-        if tool_choice == "none" and reply.calls:  # text beside calls is no answer
-            reply = replace(reply, calls=(), finish_reason="tool_calls")
-        return reply.with_own_ids()
-
-    def _salvage(self, run: Run[Output], turn: Dispatch, reply: Reply | None, error: BaseException) -> None:
-        """The turn was broken off: what it cost and what came of it stay in the history and in the result."""
-        if reply is None:  # while the model was writing
-            partial = error.partial if isinstance(error, ModelError) and error.partial else Reply()
-            run.count(replace(partial.usage, requests=0))
-            reply = turn.so_far(partial)
-            if reply is None:
-                return
-            run.conversation.append(reply.message())
-        answers = turn.finished(reply.calls)
-        run.answer_calls(answers)
-        if turn.reports:
-            run.conversation.append(User(turn.report))
-        by_code = [seen for execution in turn.executions for seen in execution.calls]
-        run.end_step(reply, reply.message(), [*(observation for observation, _ in answers), *by_code], turn.executions)
-
-    def _answer_in(
-        self, run: Run[Output], turn: Dispatch, reply: Reply, observations: list[Observation]
-    ) -> Ending | None:
-        """The run's ending, if this reply is or completes its answer."""
-        for observation in observations:
-            if observation.error is None and self._returns_answer(observation):
-                return "success", observation.value
-        if reply.calls or turn.reports:
-            run.text = ""  # what was written before more work is no part of the answer
-        if not self._is_answer(run, turn, reply):
-            return None
-        run.text += reply.text
-        if reply.finish_reason != "length":
-            return "success", run.text
-        return None if self.continue_cut else ("cut", run.text)
-
-    def _go_on(self, run: Run[Output], turn: Dispatch, reply: Reply) -> None:
-        """The reply ends nothing: the model reads what came of it, or is told what to do.
-
-        Raises:
-            EmptyReplyError: It was told already, and has again written neither an answer nor anything to do.
-        """
-        empty = not reply.calls and not turn.reports and not _is_text(reply)
-        missing = not reply.calls and not turn.reports and not self._is_answer(run, turn, reply)
-        if empty and run.asked_again:
-            raise EmptyReplyError(
-                "The model wrote neither an answer nor a call, twice in a row "
-                f"(finish_reason {reply.finish_reason!r}). Try another model, or shorter instructions."
-            )
-        run.asked_again = missing
-        if turn.reports:
-            run.conversation.append(User(turn.report))
-        elif not reply.calls:
-            run.conversation.append(User(self._missing if missing else GO_ON))
-
-    async def _last_word(self, run: Run[Output], steps: int | None) -> Ending:
-        """The steps are used up: ask once more, for an answer without tools."""
-        run.emit(LimitReached("steps", steps or 0))
-        if not run.text:  # otherwise the model is in the middle of its answer
-            run.conversation.append(User(self._last_words))
-        failure = StepLimitReached(f"No answer within {steps} steps (Limits.steps), nor when asked for one.")
-        try:
-            ending = await self._step(run, "none")
-        except ModelError as error:
-            raise failure from error
-        if ending is None:
-            raise failure
-        return "step_limit_reached", ending[1]
-
-    def _check_tokens(self, run: Run[Output]) -> None:
-        limit = self.limits.tokens
-        if limit is not None and run.usage.total_tokens >= limit:
-            run.emit(LimitReached("tokens", limit))
-            raise TokenLimitReached(f"The run used {run.usage.total_tokens:,} of {limit:,} tokens (Limits.tokens).")
-
-    # ---- what each kind of agent says
-
-    #: What the model is told when its reply held nothing to go on with, and when its steps are used up.
-    _missing: ClassVar[str] = ANSWER_OR_CALL
-    _last_words: ClassVar[str] = LAST_WORD
-
-    @property
-    def _offered(self) -> tuple[Tool[..., Any], ...]:
-        """The tools that the model may call natively."""
-        return tuple(self.tools.values())
-
-    def _is_answer(self, run: Run[Output], turn: Dispatch, reply: Reply) -> bool:  # noqa: ARG002
-        """Whether the reply is the answer."""
-        return _is_text(reply)
-
-    @abstractmethod
-    def _turn(self, run: Run[Output], number: int, tool_choice: ToolChoice) -> Dispatch:
-        """What hears the model and runs its calls in one turn."""
-
-    @abstractmethod
-    async def _act(self, turn: Dispatch, reply: Reply) -> list[tuple[Observation, str]]:
-        """Do what the reply asks: each observation, and what the model reads of it."""
-
-    def _returns_answer(self, observation: Observation) -> bool:
-        tool = self.tools.get(observation.call.name)
-        return tool is not None and tool.returns_answer
+                answer = await turn.perform(call)
+        if call.name not in run.toolbox.tools:
+            raise UnknownToolError(answer.observation.text)
+        run.output = answer.observation.value
+        return Ending("success" if answer.exception is None else "failed", run.output, answer.exception)
 
     # ---- around and between runs
 
-    def _around(self, run: Run[Output]) -> AbstractAsyncContextManager[Any]:  # noqa: ARG002
-        """What a run needs from its beginning to its end."""
-        return self._connected()
+    @asynccontextmanager
+    async def _around(self, run: Run[Output]) -> AsyncIterator[None]:
+        """What this agent needs for a run, from its beginning to its end, or to its being handed over."""
+        async with self._connected(), self.toolbox.opened() as run.toolbox:
+            same = self.prompt.fixed is not None and not self.toolbox.kits
+            written = (
+                self._written if same else self._system_message(run.toolbox, await self.prompt.text(run.context()))
+            )
+            if written or run.handed_over:
+                run.conversation.instruct(written)
+            yield
 
     def _connected(self) -> AbstractAsyncContextManager[Any]:
         """The model's connections, where it has any."""
         return self.model if isinstance(self.model, AbstractAsyncContextManager) else nullcontext()
 
-    async def __aenter__(self) -> Agent[Output]:
-        """Keep the model's connections open between runs, as a server wants."""
-        await self._connected().__aenter__()
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[None]:
+        async with self._connected(), self.toolbox.shared():
+            yield
+
+    async def __aenter__(self) -> Self:
+        """Keep the model's connections and the toolkits open between runs, as a server wants."""
+        await self._shared.__aenter__()
         return self
 
     async def __aexit__(self, *exc: Any) -> None:
-        await self._connected().__aexit__(*exc)
-
-
-def _is_text(reply: Reply) -> bool:
-    """Whether the reply is text, and neither calls anything nor announces calls that did not come."""
-    return bool(reply.text.strip()) and not reply.calls and reply.finish_reason != "tool_calls"
+        await self._shared.__aexit__(*exc)

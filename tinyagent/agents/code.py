@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from tinyagent.agents.base import Agent
 from tinyagent.agents.code_prompt import ANSWER_OR_CODE, LAST_WORD, code_prompt
 from tinyagent.agents.code_turn import CodeTurn
 from tinyagent.agents.dispatch import Dispatch
-from tinyagent.agents.react import MAX_OBSERVATION, as_model, check_common
+from tinyagent.agents.options import AgentOptions
 from tinyagent.agents.run import Run
+from tinyagent.agents.toolbox import Toolbox, ToolLike
 from tinyagent.agents.workspace import Workspace
 from tinyagent.core.effects import Journal
 from tinyagent.core.errors import ConfigurationError
-from tinyagent.core.limits import Limits
 from tinyagent.core.messages import Reply
 from tinyagent.core.opaque import Opaque
 from tinyagent.core.result import Observation
@@ -24,9 +23,6 @@ from tinyagent.core.tool import Tool
 from tinyagent.models.base import Model, ToolChoice
 from tinyagent.sandbox.base import Sandbox, SandboxLimits, tools_by_name
 from tinyagent.sandbox.choice import check_tools, default_sandbox
-
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
 
 
 class TinyCodeAgent(Agent[Any]):
@@ -36,19 +32,15 @@ class TinyCodeAgent(Agent[Any]):
     value is the run's output, as an object.
 
     Args:
-        tools: Functions, `Tool` objects or methods of your own; the code calls them as functions.
+        tools: Functions, `Tool` objects, methods, toolkits, or agents; the code calls them as functions.
         model: A model's name for `OpenAIModel`, or any `Model`. It needs no tool calling.
-        client: An `AsyncOpenAI` of your own, when `model` is a name.
         sandbox: Where the code runs; default: `ProcessSandbox()`, or `MontySandbox()` where that cannot run.
         sandbox_limits: What the code of one run may use; default: the sandbox's own.
-        instructions: What the model is told after how to work.
-        limits: What one run may spend: `Limits(steps=10, tokens=None, seconds=None)`.
-        name: The agent's name in records.
-        eager: When streaming, run each statement as soon as the next one begins, while the model still writes;
-            not in a run with a journal, whose code waits until the reply is recorded.
-        max_observation: Characters of a block's output, and of its value, that the model reads: the beginning and
-            the end; `None` is no limit. The result keeps the whole.
-        continue_cut: Have the model go on when the token limit cuts an answer in words.
+        **options: See `AgentOptions`: `client`, `instructions`, `prompt_file`, `limits`, `name`, `description`,
+            `handoffs`, `eager`, `max_observation`, `continue_cut`. `instructions` come after how to work. `eager`
+            runs each statement as soon as the next one begins; not in a run with a journal, whose code waits until
+            the reply is recorded. `max_observation` is of a block's output and of its value: the beginning and the
+            end are shown.
 
     Raises:
         ConfigurationError: An argument is wrong, or the sandbox cannot call one of the tools.
@@ -57,55 +49,42 @@ class TinyCodeAgent(Agent[Any]):
 
     _missing: ClassVar[str] = ANSWER_OR_CODE
     _last_words: ClassVar[str] = LAST_WORD
-    _offered: ClassVar[tuple[Tool[..., Any], ...]] = ()  # the model calls them in code
 
     def __init__(
         self,
-        tools: Iterable[Tool[..., Any] | Callable[..., Any]] = (),
+        tools: Iterable[ToolLike] = (),
         *,
         model: str | Model,
-        client: AsyncOpenAI | None = None,
         sandbox: Sandbox | None = None,
         sandbox_limits: SandboxLimits | None = None,
-        instructions: str = "",
-        limits: Limits | None = None,
-        name: str = "agent",
-        eager: bool = True,
-        max_observation: int | None = MAX_OBSERVATION,
-        continue_cut: bool = False,
+        **options: Unpack[AgentOptions],
     ) -> None:
-        check_common(instructions, limits, name, max_observation)
         if not isinstance(sandbox_limits, SandboxLimits | None):
             raise ConfigurationError(f"sandbox_limits={sandbox_limits!r}: pass SandboxLimits(seconds=..., ...).")
-        self.name = name
-        self.model = as_model(model, client)
         if sandbox is not None and (isinstance(sandbox, type) or not callable(getattr(sandbox, "open", None))):
             raise ConfigurationError(
                 f"sandbox={sandbox!r}: pass ProcessSandbox(...), MontySandbox(...) or PythonExecutor(...)."
             )
         self.sandbox = default_sandbox() if sandbox is None else sandbox
-        own = tools_by_name(tools)
-        if FINAL_ANSWER.name in own:
-            raise ConfigurationError(
-                f"A tool is named {FINAL_ANSWER.name!r}, which is how the code ends a run. Rename it."
-            )
-        check_tools(self.sandbox, own.values())
-        self.tools = MappingProxyType({**own, FINAL_ANSWER.name: FINAL_ANSWER})
-        self.instructions = code_prompt(self.tools.values(), self.sandbox.capabilities, instructions)
-        self.limits = limits or Limits()
         self.sandbox_limits = sandbox_limits
-        self.eager = eager
-        self.max_observation = max_observation
-        self.continue_cut = continue_cut
+        super().__init__(tools, model, options, {FINAL_ANSWER.name: FINAL_ANSWER})
 
     def __repr__(self) -> str:
         tools = ", ".join(name for name in self.tools if name != FINAL_ANSWER.name)
         return f"TinyCodeAgent({self.name!r}, model={self.model!r}, tools=[{tools}], sandbox={self.sandbox!r})"
 
+    def _system_message(self, toolbox: Toolbox, instructions: str | None) -> str:
+        tools = tools_by_name(toolbox.tools.values())
+        check_tools(self.sandbox, tools.values())
+        return code_prompt(tools.values(), self.sandbox.capabilities, instructions or "")
+
+    def _offered(self, run: Run[Any]) -> tuple[Tool[..., Any], ...]:  # noqa: ARG002
+        return ()  # the model calls them in code
+
     @asynccontextmanager
     async def _around(self, run: Run[Any]) -> AsyncIterator[None]:
-        workspace = run.scope = Workspace(run, self.sandbox, self.tools, self.sandbox_limits)
-        async with self._connected():
+        async with super()._around(run):
+            workspace = run.scope = Workspace(run, self.sandbox, run.toolbox.tools, self.sandbox_limits)
             try:
                 yield
             finally:
@@ -113,7 +92,7 @@ class TinyCodeAgent(Agent[Any]):
 
     def _turn(self, run: Run[Any], number: int, tool_choice: ToolChoice) -> Dispatch:
         auto = tool_choice == "auto"
-        tools = self.tools if auto else {FINAL_ANSWER.name: FINAL_ANSWER}
+        tools = run.toolbox.tools if auto else {FINAL_ANSWER.name: FINAL_ANSWER}
         # what runs early belongs to no reply that is recorded, and could not be told from another one's
         eager = self.eager and run.streamed and auto and not isinstance(run.effects, Journal)
         return CodeTurn(run, tools, run.scope, step=number, eager=eager, longest=self.max_observation)
@@ -126,7 +105,7 @@ class TinyCodeAgent(Agent[Any]):
 
     def _is_answer(self, run: Run[Any], turn: Dispatch, reply: Reply) -> bool:
         """Words are an answer when the model has been asked for code, and has written words again."""
-        last_word = len(run.steps) > (self.limits.steps or len(run.steps))
+        last_word = len(run.steps) > (run.limits.steps or len(run.steps))
         return super()._is_answer(run, turn, reply) and not turn.reports and (run.asked_again or last_word)
 
 

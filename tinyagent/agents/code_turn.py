@@ -70,7 +70,17 @@ class CodeTurn(Dispatch):
     @property
     def report(self) -> str:  # type: ignore[override]
         """What the model reads of them."""
-        return report(self._executions, self._longest, self._notes)
+        return report(self._executions, self._longest, [*self._shown_values(), *self._notes])
+
+    def _shown_values(self) -> list[str]:
+        """What the model is shown although the code may not have printed it: the last value of each such tool."""
+        last = {
+            seen.call.name: cut_middle(seen.text, self._longest)
+            for execution in self._executions
+            for seen in execution.calls
+            if seen.error is None and (tool := self._tools.get(seen.call.name)) is not None and tool.shown
+        }
+        return [f"{name} returned:\n{text}" for name, text in last.items()]
 
     @property
     def reports(self) -> bool:  # type: ignore[override]

@@ -13,7 +13,7 @@ from typing import Any
 
 from tinyagent.agents.run import Run
 from tinyagent.core.context import Context
-from tinyagent.core.errors import FatalToolError, ToolArgumentsError
+from tinyagent.core.errors import ConfigurationError, FatalToolError, ToolArgumentsError
 from tinyagent.core.events import CallSealed, ReasoningDelta, Retry, TextDelta, ToolFinished, ToolProgress, ToolStarted
 from tinyagent.core.execution import Execution
 from tinyagent.core.jsonable import to_text, words
@@ -220,18 +220,7 @@ class Dispatch:
         """What the tool returns, with its retries."""
         run = self._run
         progress = _Progress(run, call, self._loop)
-        context: Context[Any] = Context(
-            deps=run.deps,
-            run_id=run.run_id,
-            call_id=call.id,
-            tool=tool.name,
-            step=self._step,
-            agent=run.about.agent,
-            model=run.about.model,
-            metadata=run.metadata,
-            _usage=lambda: run.usage,
-            _progress=progress,
-        )
+        context = run.context(call_id=call.id, tool=tool.name, step=self._step, _progress=progress)
         key = f"{run.run_id}/{self._step}/tool/{call.id}"
         try:
             return await run.effects.step(key, lambda: self._with_retries(call, tool, context))
@@ -287,6 +276,19 @@ class _Progress:
 
     def close(self) -> None:
         self._open = False
+
+
+def direct_call(name: object, arguments: object) -> Call:
+    """A call that no model has made.
+
+    Raises:
+        ConfigurationError: The name or the arguments are of the wrong type.
+    """
+    if not isinstance(name, str) or not name:
+        raise ConfigurationError(f"The tool's name is {name!r}: pass text.")
+    if not isinstance(arguments, Mapping) or not all(isinstance(key, str) for key in arguments):
+        raise ConfigurationError(f"The arguments of {name!r} are {arguments!r}: pass a dict of values by name.")
+    return Call(id="direct", name=name, arguments=dict(arguments))
 
 
 def _failed(call: Call, error: BaseException, began: float) -> Observation:

@@ -9,11 +9,14 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Generic, TypedDict, TypeVar, Unpack
 
+from tinyagent.agents.toolbox import Toolbox
+from tinyagent.core.context import Context
 from tinyagent.core.effects import DirectEffects, Effects
 from tinyagent.core.errors import ConfigurationError, RunError
-from tinyagent.core.events import Event, RunFailed, RunFinished, StepFinished
+from tinyagent.core.events import Event, HandedOver, InnerEvent, RunFailed, RunFinished, StepFinished
 from tinyagent.core.execution import Execution
-from tinyagent.core.messages import NOT_ANSWERED, Assistant, Conversation, Message, Reply, System, ToolReply, User
+from tinyagent.core.limits import Limits
+from tinyagent.core.messages import NOT_ANSWERED, Assistant, Conversation, Message, Reply, ToolReply, User
 from tinyagent.core.result import Metadata, Observation, RunResult, State, Step
 from tinyagent.core.usage import Usage
 from tinyagent.core.waiting import wait_to_the_end
@@ -21,6 +24,7 @@ from tinyagent.core.waiting import wait_to_the_end
 Output = TypeVar("Output")
 
 _DIRECT = DirectEffects()
+_EMPTY = Toolbox({})
 
 
 class RunOptions(TypedDict, total=False):
@@ -58,7 +62,7 @@ class Run(Generic[Output]):
         task: What was asked.
         about: Its ids, names and times, as it began.
         conversation: The messages so far.
-        usage: What has been used so far.
+        usage: What has been used so far, by the runs inside it too.
         steps: The turns so far.
     """
 
@@ -68,28 +72,35 @@ class Run(Generic[Output]):
         task: str,
         about: Metadata,
         *,
-        instructions: str,
+        limits: Limits,
         streamed: bool,
+        parent: Run[Any] | None = None,
+        call: str = "",
         **options: Unpack[RunOptions],
     ) -> None:
         if unknown := options.keys() - RunOptions.__annotations__.keys():
             raise TypeError(f"A run has no option {sorted(unknown)}; it has: {', '.join(RunOptions.__annotations__)}.")
         self.run_id = about.run_id
         self.task = task
-        self.conversation = _opening(task, instructions, options.get("messages", ()))
+        self.conversation = _opening(task, options.get("messages", ()))
+        self.limits = limits
         self.streamed = streamed
+        self.parent = parent
+        self._call = call
         self.deps = options.get("deps")
         self.metadata = _checked_metadata(options.get("metadata"))
         self.effects = options.get("effects") or _DIRECT
         self.usage = Usage()
         self.steps: list[Step] = []
-        self.deadline: float | None = None
+        self.deadline: float | None = parent.deadline if parent is not None else None
         self.error: BaseException | None = None
         self.output: Any = None
         self.state: State = "running"
         self.finish_reason: str | None = None
         self.text = ""  # of the answer, as far as it has come
+        self.handed_over = False  # from one agent to another
         self.asked_again = False  # after a reply with nothing to go on with
+        self.toolbox = _EMPTY
         self.scope: Any = None  # what the agent keeps for this run
         self._drive = drive
         self.about = about
@@ -175,10 +186,36 @@ class Run(Generic[Output]):
     # ---- for the loop
 
     def emit(self, event: Event) -> None:
-        """Hand an event to the reader."""
+        """Hand an event to the reader, and to that of the run around this one."""
+        if self.parent is not None:
+            inner = event if isinstance(event, InnerEvent) else InnerEvent((), event)
+            self.parent.emit(InnerEvent((self._call, *inner.path), inner.event))
         if not self._drained:
             self._events.append(event)
             self._wake()
+
+    def context(self, **about: Any) -> Context[Any]:
+        """What a tool, or whoever else is asked for this run, can know of it."""
+        agent, model = self.about.agent, self.about.model
+        return Context(
+            deps=self.deps,
+            run_id=self.run_id,
+            agent=agent,
+            model=model,
+            metadata=self.metadata,
+            _usage=lambda: self.usage,
+            _run=self,
+            **about,
+        )
+
+    def hand_over(self, agent: str, model: str) -> None:
+        """Another agent goes on with the conversation."""
+        if isinstance(self.conversation.messages[-1], Assistant):  # which a server may want to be answered
+            self.conversation.append(User(f"{agent} goes on."))
+        self.about = replace(self.about, agent=agent, model=model)
+        self.handed_over, self.output = True, None
+        self.text, self.asked_again = "", False
+        self.emit(HandedOver(agent, model))
 
     def begin_step(self) -> int:
         """The number of the step that begins."""
@@ -200,8 +237,10 @@ class Run(Generic[Output]):
         self.emit(StepFinished(step))
 
     def count(self, usage: Usage) -> None:
-        """Add what a model call cost."""
+        """Add what a model call cost, here and in the run around this one."""
         self.usage = self.usage + usage
+        if self.parent is not None:
+            self.parent.count(usage)
 
     def answer_calls(self, observations: Iterable[tuple[Observation, str]]) -> None:
         """Answer the open calls, in their order, with what the model reads of each `(observation, text)`."""
@@ -252,16 +291,13 @@ def _checked_metadata(metadata: object) -> Mapping[str, Any]:
     return dict(metadata or {})
 
 
-def _opening(task: str, instructions: str, messages: Iterable[Message]) -> Conversation:
-    """The conversation as the run begins: the instructions, what was said before, the task."""
+def _opening(task: str, messages: Iterable[Message]) -> Conversation:
+    """The conversation as the run begins: what was said before, the task."""
     if not isinstance(task, str) or not task.strip():
         raise ConfigurationError(f"The task is {task!r}: say in words what to do, such as agent.run('Add 2 and 3').")
     given: object = messages
     if isinstance(given, str) or not isinstance(given, Iterable):
         raise ConfigurationError(f"messages={messages!r}: pass those of an earlier result (result.messages).")
-    history = list(messages)
-    if instructions:  # this agent's own, also when another agent's conversation goes on
-        history[: bool(history) and isinstance(history[0], System)] = [System(instructions)]
-    conversation = Conversation(history)
+    conversation = Conversation(messages)
     conversation.append(User(task))
     return conversation

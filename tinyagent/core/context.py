@@ -39,6 +39,7 @@ class Context(Generic[Deps]):
     model: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     _usage: Callable[[], Usage] = Usage
+    _run: Any = None  # whose inner runs count for it and are heard in its stream
     _progress: Callable[[object], None] = _nobody_listens
 
     @property

@@ -5,6 +5,7 @@ TinyAgentError
 │   ├── ToolDefinitionError       a function that cannot be described to a model
 │   ├── DuplicateToolError        two tools of one name in one agent
 │   ├── FrozenRegistryError       a change to a frozen registry
+│   ├── UnknownToolError          a tool that the agent does not have (also a LookupError)
 │   └── MissingExtraError         an optional dependency is not installed (also an ImportError)
 ├── ToolArgumentsError            arguments that do not fit a tool; the model is told, the run goes on
 └── RunError                      a run ended without an answer; `.result` holds what it had
@@ -13,6 +14,7 @@ TinyAgentError
     │   ├── TokenLimitReached
     │   └── TimeLimitReached      (also a TimeoutError)
     ├── FatalToolError            raised by a tool to end the run
+    ├── ToolkitError              a toolkit could not be opened, or closed
     ├── SandboxError              the sandbox that runs the model's code failed
     │   ├── SandboxUnavailableError  it cannot lock itself here (also a ConfigurationError)
     │   └── ReplayError           a block that was run again did not do what is recorded of it
@@ -69,6 +71,10 @@ class FrozenRegistryError(ConfigurationError):
     """The registry was frozen with `freeze_registry` and refuses changes."""
 
 
+class UnknownToolError(ConfigurationError, LookupError):
+    """The agent has no tool of this name; the text names those it has."""
+
+
 class MissingExtraError(ConfigurationError, ImportError):
     """An optional dependency is not installed; the text holds the `pip install` line."""
 
@@ -119,6 +125,10 @@ class TimeLimitReached(RunLimitError, TimeoutError):
 
 class FatalToolError(RunError):
     """Raise this in a tool to end the run instead of telling the model."""
+
+
+class ToolkitError(RunError):
+    """A toolkit could not be opened, or closed; the text names it and what it raised."""
 
 
 class SandboxError(RunError):

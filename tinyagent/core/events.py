@@ -172,6 +172,20 @@ class LimitReached(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class HandedOver(Event):
+    """The conversation was passed on: another agent goes on with it.
+
+    Attributes:
+        agent: Who goes on.
+        model: Its model.
+    """
+
+    type: ClassVar[str] = "handed_over"
+    agent: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunFinished(Event):
     """The run has its output."""
 
@@ -195,6 +209,24 @@ class RunFailed(Event):
     result: RunResult[Any]
 
 
+@dataclass(frozen=True, slots=True)
+class InnerEvent(Event):
+    """An event of a run inside this one: of an agent that was called as a tool.
+
+    Attributes:
+        path: The calls that led to it, from this run inwards, each as `tool name:call id`.
+        event: What happened there.
+    """
+
+    type: ClassVar[str] = "inner_event"
+    path: tuple[str, ...]
+    event: Event
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON data with the event's `type`, and that of the event inside."""
+        return {"type": self.type, "path": list(self.path), "event": self.event.to_dict()}
+
+
 _BY_TYPE: dict[str, type[Event]] = {cls.type: cls for cls in Event.__subclasses__()}
 
 
@@ -208,5 +240,7 @@ def event_from_dict(data: Mapping[str, Any]) -> Event:
     cls = _BY_TYPE.get(str(fields.pop("type", None)))
     if cls is None:
         raise ConfigurationError(f"No event of type {data.get('type')!r}; known: {', '.join(_BY_TYPE)}.")
+    if cls is InnerEvent:
+        return InnerEvent(tuple(fields["path"]), event_from_dict(fields["event"]))
     event: Event = adapter(cls).validate_python(fields)
     return event

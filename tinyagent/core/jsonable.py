@@ -20,11 +20,13 @@ def to_text(value: object) -> str:
     """A tool's value as the model reads it: a string as it is, anything else as JSON.
 
     Dataclasses, pydantic models, enums, dates, sets, paths and the like are understood at any depth; what has
-    no JSON form is written as its `str`.
+    no JSON form is written as its `str`. A value whose class has a method `for_model() -> str` is read as that.
     """
     if isinstance(value, str):
         return str.__str__(value)
     try:
+        if (own := getattr(type(value), "for_model", None)) is not None:
+            return str(own(value))
         return _to_json(value, "utf8")
     except Exception:  # noqa: BLE001 - whatever a tool returns, the model must read something
         return json.dumps(to_data(value), ensure_ascii=False)

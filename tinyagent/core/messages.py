@@ -134,7 +134,7 @@ class Reply:
 
 
 class Conversation:
-    """The messages of one run: append-only, and valid for every server at any moment it is sent.
+    """The messages of one run: append-only but for the instructions, and valid for every server whenever it is sent.
 
     Each call is answered exactly once, right after its assistant message. Encoded bytes are kept for each
     message, so that the cost of a request does not grow with the conversation.
@@ -179,6 +179,12 @@ class Conversation:
                 return  # no server accepts an empty assistant message
             self._open = {call.id: call for call in message.calls}
         self._messages.append(message)
+
+    def instruct(self, text: str) -> None:
+        """Begin with these instructions, in place of any that are there; without text, with none."""
+        has_some = bool(self._messages) and isinstance(self._messages[0], System)
+        self._messages[:has_some] = [System(text)] if text else []
+        self._encoded.clear()
 
     def close(self, text: str = NOT_ANSWERED) -> None:
         """Answer the calls still open with `text`, so that the history is valid."""

@@ -109,6 +109,7 @@ def tool(
     read_only: bool = False,
     returns_answer: bool = False,
     eager: bool = True,
+    shown: bool = False,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 
 
@@ -121,7 +122,7 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     Args:
         function: The function.
         **options: See `Tool`: `name`, `description`, `timeout` (seconds), `retries`, `exclusive`, `read_only`,
-            `returns_answer`, `eager`.
+            `returns_answer`, `eager`, `shown`.
 
     Raises:
         ToolDefinitionError: The function cannot be described; the text names the parameter.

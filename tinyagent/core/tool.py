@@ -38,6 +38,7 @@ class Tool(Generic[P, R]):
         read_only: The tool changes nothing; for policies and interfaces.
         returns_answer: The tool's value is the run's output.
         eager: In a stream, the call may start while the model still writes the rest of its reply.
+        shown: What it returns is shown to the model also when code has called it and printed nothing.
         local_names: Where annotations written as strings are looked up besides the function's module.
 
     Attributes:
@@ -62,6 +63,7 @@ class Tool(Generic[P, R]):
         read_only: bool = False,
         returns_answer: bool = False,
         eager: bool = True,
+        shown: bool = False,
         local_names: Mapping[str, Any] | None = None,
     ) -> None:
         from tinyagent.core.schema import describe
@@ -71,11 +73,7 @@ class Tool(Generic[P, R]):
                 raise ToolDefinitionError(f"@tool({option}={text!r}): pass text.")
         self.name = name or _name_of(function)
         _check_function(function, self.name)
-        if not NAME_PATTERN.match(self.name):
-            raise ToolDefinitionError(
-                f"{self.name!r} is no tool name: providers accept 1 to 64 letters, digits, '_' and '-'. "
-                "Pass one: @tool(name='...')."
-            )
+        _check_name(self.name)
         if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
             raise ToolDefinitionError(f"Tool {self.name!r}: timeout={timeout!r} must be above 0 seconds, or None.")
         if not (isinstance(retries, int) and retries >= 0):
@@ -91,6 +89,7 @@ class Tool(Generic[P, R]):
         self.read_only = read_only
         self.returns_answer = returns_answer
         self.eager = eager
+        self.shown = shown
         self.__name__ = self.name
         functools.update_wrapper(self, function, updated=())
         if isinstance(function, functools.partial):  # which documents only what a partial is
@@ -107,6 +106,17 @@ class Tool(Generic[P, R]):
         bound = copy.copy(self)
         bound.function = bound.__wrapped__ = self.function.__get__(instance, owner)
         return bound
+
+    def renamed(self, name: str) -> Tool[P, R]:
+        """The same tool under another name.
+
+        Raises:
+            ToolDefinitionError: It is no name for a tool.
+        """
+        _check_name(name)
+        renamed = copy.copy(self)
+        renamed.name = renamed.__name__ = name
+        return renamed
 
     def __repr__(self) -> str:
         return f"<Tool {self.name} from {self.source}>"
@@ -186,6 +196,14 @@ def is_async(function: Callable[..., Any]) -> bool:
 def _name_of(function: Any) -> str:
     function = without_partials(function)
     return getattr(function, "__name__", None) or type(function).__name__
+
+
+def _check_name(name: str) -> None:
+    if not NAME_PATTERN.match(name):
+        raise ToolDefinitionError(
+            f"{name!r} is no tool name: providers accept 1 to 64 letters, digits, '_' and '-'. "
+            "Pass one: @tool(name='...')."
+        )
 
 
 def _check_function(function: Any, name: str) -> None:

@@ -1,0 +1,40 @@
+"""An agent as a tool of another agent: runs inside a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tinyagent.agents.options import tool_name
+from tinyagent.core.context import Context
+from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.tool import Tool
+
+if TYPE_CHECKING:
+    from tinyagent.agents.base import Agent
+
+
+def agent_tool(agent: Agent[Any], name: str | None, description: str | None, options: dict[str, Any]) -> Tool[..., Any]:
+    """A tool that gives a task to the agent and returns its output.
+
+    Raises:
+        ConfigurationError: There is no name for it, or no description.
+        ToolDefinitionError: An option is wrong.
+    """
+
+    async def ask(task: str, context: Context[Any] = Context()) -> Any:  # noqa: B008 - it is immutable
+        run = agent.inner_run(task, context)
+        async with run:
+            return (await run.drain()).output
+
+    ask.__doc__ = f"{_description(agent, description)}\n\nArgs:\n    task: What to do, in words, with all it needs."
+    return Tool(ask, name=name or tool_name(agent.name, "as_tool(name=...) gives it one"), **options)
+
+
+def _description(agent: Agent[Any], description: str | None) -> str:
+    said = agent.description if description is None else description
+    if not isinstance(said, str) or not said.strip():
+        raise ConfigurationError(
+            f"The agent {agent.name!r} as a tool needs a description, from which a model knows when to call it: pass "
+            "as_tool(description='...'), or description='...' to the agent."
+        )
+    return said

@@ -1,0 +1,109 @@
+"""The options that every agent has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from tinyagent.agents.prompt import Instructions
+from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.limits import Limits
+from tinyagent.core.tool import NAME_PATTERN
+from tinyagent.models.base import Model
+from tinyagent.models.openai import OpenAIModel
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+    from tinyagent.agents.base import Agent
+
+#: Characters of an observation that the model reads; the result keeps it whole.
+MAX_OBSERVATION = 20_000
+
+
+class AgentOptions(TypedDict, total=False):
+    """Options of an agent.
+
+    Attributes:
+        client: An `AsyncOpenAI` of your own, when `model` is a name.
+        instructions: What the model is told first: text; a `string.Template`, whose `$name` is `metadata["name"]`
+            of the run or the key or attribute `name` of its `deps`; or a function of the run's `Context`, or of
+            nothing, that returns text, also async.
+        prompt_file: A file with the instructions (.txt, .md, .prompt, .xml; UTF-8), in place of `instructions`.
+        limits: What one run may spend: `Limits(steps=10, tokens=None, seconds=None)`.
+        name: The agent's name in records, and as a tool of another agent.
+        description: What it is good for; told to agents that may call it or hand over to it.
+        handoffs: Agents that a run can be handed over to, or a function that returns them. Each is a tool
+            `transfer_to_<name>`.
+        eager: When streaming, start what the model has written completely while it still writes.
+        max_observation: Characters of a tool's value that the model reads; `None` is no limit. The rest is
+            named in a notice, and kept in the result.
+        continue_cut: Have the model go on when the token limit cuts its answer, instead of returning it
+            with the state `cut`.
+    """
+
+    client: AsyncOpenAI | None
+    instructions: Instructions
+    prompt_file: str | Path | None
+    limits: Limits | None
+    name: str
+    description: str
+    handoffs: Iterable[Agent[Any]] | Callable[[], Iterable[Agent[Any]]]
+    eager: bool
+    max_observation: int | None
+    continue_cut: bool
+
+
+def check_options(options: AgentOptions) -> None:
+    """Refuse options that are wrong.
+
+    Raises:
+        TypeError: There is no such option.
+        ConfigurationError: The text says what to pass.
+    """
+    if unknown := options.keys() - AgentOptions.__annotations__.keys():
+        known = ", ".join(["model", *AgentOptions.__annotations__])
+        raise TypeError(f"An agent has no option {sorted(unknown)}; it has: {known}.")
+    limits, name = options.get("limits"), options.get("name", "agent")
+    if not isinstance(limits, Limits | None):
+        raise ConfigurationError(f"limits={limits!r}: pass Limits(steps=..., tokens=..., seconds=...).")
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigurationError(f"name={name!r}: pass a name for the agent.")
+    description = options.get("description", "")
+    if not isinstance(description, str):
+        raise ConfigurationError(f"description={description!r}: pass text that says what the agent is good for.")
+    longest = options.get("max_observation", MAX_OBSERVATION)
+    if longest is not None and not (isinstance(longest, int) and longest > 0):
+        raise ConfigurationError(f"max_observation={longest!r}: pass characters above 0, or None.")
+
+
+def as_model(model: str | Model, client: AsyncOpenAI | None) -> Model:
+    """`model` as a `Model`.
+
+    Raises:
+        ConfigurationError: It is neither a name nor a model.
+    """
+    if isinstance(model, str):
+        return OpenAIModel(model, client=client)
+    if client is not None:
+        raise ConfigurationError("client= goes with a model's name. Pass OpenAIModel('name', client=client) as model=.")
+    if isinstance(model, type) or not callable(model):
+        raise ConfigurationError(
+            f"model={model!r}: pass a model's name such as 'gpt-4o-mini', or a model such as OpenAIModel('name', ...)."
+        )
+    return model
+
+
+def tool_name(name: str, what: str) -> str:
+    """An agent's name as the name of a tool.
+
+    Raises:
+        ConfigurationError: It cannot be one.
+    """
+    made = "_".join(name.split()).replace("-", "_")
+    if not (NAME_PATTERN.match(made) and made.isidentifier()):
+        raise ConfigurationError(
+            f"The agent's name {name!r} makes no name for a tool ({what}). Use letters, digits and '_'."
+        )
+    return made

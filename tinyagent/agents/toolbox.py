@@ -1,0 +1,148 @@
+"""The toolbox of an agent: everything that it can call."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from types import MappingProxyType
+from typing import Any, Protocol, TypeAlias
+
+from tinyagent.core.errors import ConfigurationError, DuplicateToolError, TinyAgentError, ToolkitError
+from tinyagent.core.registry import collect
+from tinyagent.core.tool import Tool
+from tinyagent.tools.toolkit import Toolkit, as_toolkit, entry_of
+
+AnyTool: TypeAlias = Tool[..., Any]
+
+
+class _ActsAsTool(Protocol):
+    """An agent."""
+
+    def as_tool(self) -> AnyTool: ...
+
+
+#: What `tools=[...]` takes: functions, tools, toolkits or other objects with `@tool` methods, and agents.
+ToolLike: TypeAlias = AnyTool | Callable[..., Any] | Toolkit | _ActsAsTool | object
+
+
+class Toolbox:
+    """Tools, and toolkits with theirs.
+
+    Args:
+        own: Tools by name.
+        kits: Toolkits.
+
+    Raises:
+        DuplicateToolError: Two tools have one name; the text names both.
+    """
+
+    def __init__(self, own: Mapping[str, AnyTool], kits: Iterable[Toolkit] = ()) -> None:
+        self.kits = tuple(kits)
+        self._own = own
+        self._parts: tuple[tuple[AnyTool, ...], ...] = ()
+        self._tools: Mapping[str, AnyTool] = MappingProxyType(dict(own))
+        _ = self.tools  # names that are taken are told now
+
+    @classmethod
+    def of(cls, items: Iterable[ToolLike], reserved: Mapping[str, AnyTool] | None = None) -> Toolbox:
+        """What was passed as `tools=`, and the agent's own.
+
+        Raises:
+            DuplicateToolError: Two tools have one name; the text names both.
+            ConfigurationError: `items` is no list, or an item is no tool.
+        """
+        if isinstance(items, str | Mapping) or not isinstance(items, Iterable):
+            raise ConfigurationError(f"tools={items!r}: pass a list of functions, such as tools=[search, add].")
+        tools: list[Any] = []
+        kits: dict[int, Toolkit] = {}
+        for item in items:
+            if (kit := as_toolkit(item)) is not None:
+                kits.setdefault(id(item), kit)
+            elif not isinstance(item, type | Tool) and callable(as_tool := getattr(item, "as_tool", None)):
+                tools.append(as_tool())
+            else:
+                tools.append(item)
+        own = collect(tools)
+        if taken := own.keys() & (reserved or {}).keys():
+            raise ConfigurationError(f"A tool is named {min(taken)!r}, which is how the code ends a run. Rename it.")
+        return cls({**own, **(reserved or {})}, kits.values())
+
+    @property
+    def tools(self) -> Mapping[str, AnyTool]:
+        """Every tool by name: the same mapping until a toolkit's tools have changed."""
+        if self.kits:
+            parts = tuple(kit.tools for kit in self.kits)
+            if len(parts) != len(self._parts) or any(
+                now is not was for now, was in zip(parts, self._parts, strict=True)
+            ):
+                self._tools = self._together(parts)
+                self._parts = parts
+        return self._tools
+
+    def _together(self, parts: Iterable[Iterable[AnyTool]]) -> Mapping[str, AnyTool]:
+        tools = dict(self._own)
+        for kit, part in zip(self.kits, parts, strict=True):
+            for tool in part:
+                other = tools.setdefault(tool.name, tool)
+                if other is not tool:
+                    raise DuplicateToolError(
+                        f"Two tools are named {tool.name!r}: {other.source} and {tool.source}. Give the tools of a "
+                        f"toolkit a prefix: {_class_name(kit)}(...).prefixed('my')."
+                    )
+        return MappingProxyType(tools)
+
+    # ---- opening the toolkits
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Toolbox]:
+        """For one run: its toolkits are open, those whose state belongs to the run are its own.
+
+        Raises:
+            ToolkitError: A toolkit could not be opened, or closed.
+        """
+        if not self.kits:
+            yield self
+            return
+        kits = [kit.for_run() for kit in self.kits]
+        same = all(mine is kit for mine, kit in zip(kits, self.kits, strict=True))
+        async with _all_open(kits):
+            yield self if same else Toolbox(self._own, kits)
+
+    def shared(self) -> AbstractAsyncContextManager[None]:
+        """The toolkits that are the same for all runs, open."""
+        return _all_open([kit for kit in self.kits if kit.for_run() is kit])
+
+
+@asynccontextmanager
+async def _all_open(kits: Iterable[Toolkit]) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        for kit in kits:
+            await stack.enter_async_context(_open(kit))
+        yield
+
+
+@asynccontextmanager
+async def _open(kit: Toolkit) -> AsyncIterator[None]:
+    entry = entry_of(kit)
+    await _told(kit, "opened", entry.__aenter__())
+    try:
+        yield
+    finally:
+        await _told(kit, "closed", entry.__aexit__(None, None, None))
+
+
+async def _told(kit: Toolkit, what: str, work: Any) -> None:
+    """Do it; a failure is told as the toolkit's."""
+    try:
+        await work
+    except TinyAgentError:
+        raise
+    except Exception as error:
+        raise ToolkitError(
+            f"The toolkit {_class_name(kit)} could not be {what}: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _class_name(kit: Toolkit) -> str:
+    inner: object = getattr(kit, "of", None) or getattr(kit, "kit", None) or kit
+    return type(inner).__name__

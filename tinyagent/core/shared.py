@@ -1,0 +1,161 @@
+"""What several users have open at once, and what a run keeps open until it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextvars import ContextVar
+from typing import Any, Generic, TypeVar
+
+from tinyagent.core.waiting import wait_to_the_end
+
+T = TypeVar("T")
+
+
+class Shared(Generic[T]):
+    """Opened by its first user, closed after the last, in one task of its own.
+
+        async with shared as value:
+            ...
+
+    The task makes leaving clean whoever comes first or last: resources that must be closed by the task that has
+    opened them (anyio's task groups, the MCP SDK's connections) may be shared by runs, which are other tasks.
+
+    Args:
+        open: Makes the async context manager.
+
+    Raises:
+        RuntimeError: On entering, when it is open in another event loop.
+        Exception: Whatever opening it raises, to each that waits for it; the next user tries again. Whatever
+            closing it raises, to the last user.
+    """
+
+    def __init__(self, open: Callable[[], AbstractAsyncContextManager[T]]) -> None:  # noqa: A002
+        self._open = open
+        self._host: _Host[T] | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._users = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has users."""
+        return self._users > 0 and self._loop is not None and not self._loop.is_closed()
+
+    async def __aenter__(self) -> T:
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            if self.is_open:
+                raise RuntimeError("It is open in another event loop. Make one for each loop.")
+            self._loop, self._users, self._host, self._closing = loop, 0, None, None
+        self._users += 1
+        try:
+            while self._closing is not None and not self._closing.done():
+                await asyncio.wait([self._closing])
+            if self._host is None or self._host.task.done():
+                self._host = _Host(self._open)
+            return await self._host.opened()
+        except BaseException:
+            await self.__aexit__()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._users -= 1
+        if self._users or self._host is None:
+            return
+        host, self._host = self._host, None
+        self._closing = host.task
+        await host.end()
+
+
+class _Host(Generic[T]):
+    """The task in which the context manager lives."""
+
+    def __init__(self, make: Callable[[], AbstractAsyncContextManager[T]]) -> None:
+        self._make = make
+        self._leave = asyncio.Event()
+        self._value: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self.task = asyncio.create_task(self._live())
+
+    async def _live(self) -> None:
+        _holds.set(None)  # it may outlive the run that has opened it
+        async with self._make() as value:
+            self._value.set_result(value)
+            await self._leave.wait()
+
+    async def opened(self) -> T:
+        """The value, once it is there."""
+        waiting: list[asyncio.Future[Any]] = [self._value, self.task]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if not self._value.done():
+            self._raise_failure("opened")
+        return self._value.result()
+
+    async def end(self) -> None:
+        """Close it, or break off its opening, and wait until that is done."""
+        if self._value.done():
+            self._leave.set()
+        else:
+            self.task.cancel()
+        await wait_to_the_end([self.task])
+        if self._value.done():
+            self._raise_failure("closed")
+
+    def _raise_failure(self, what: str) -> None:
+        if self.task.cancelled():
+            raise RuntimeError(f"It was cancelled from within while it was {what}.")
+        if (error := self.task.exception()) is not None:
+            raise error
+
+
+class Holds:
+    """What one run keeps open: each `Shared` that was used in it, until it ends."""
+
+    def __init__(self) -> None:
+        self._stack = AsyncExitStack()
+        self._held: set[Shared[Any]] = set()
+
+    async def __aenter__(self) -> Holds:
+        return self
+
+    async def __aexit__(self, *exc: Any) -> None:
+        await self._stack.aclose()
+
+    async def keep(self, shared: Shared[Any]) -> None:
+        """Keep it open from now on."""
+        if shared in self._held:
+            return
+        self._held.add(shared)
+        try:
+            await self._stack.enter_async_context(shared)
+        except BaseException:
+            self._held.discard(shared)
+            raise
+
+
+_holds: ContextVar[Holds | None] = ContextVar("tinyagent_holds", default=None)
+
+
+@asynccontextmanager
+async def holding() -> AsyncIterator[None]:
+    """What `held` opens in this block and in the tasks it starts stays open to the end of the outermost such block."""
+    if _holds.get() is not None:
+        yield
+        return
+    async with Holds() as holds:
+        token = _holds.set(holds)
+        try:
+            yield
+        finally:
+            _holds.reset(token)
+
+
+@asynccontextmanager
+async def held(shared: Shared[T]) -> AsyncIterator[T]:
+    """The value, for this block; it stays open until the run ends where the block is part of one."""
+    holds = _holds.get()
+    if holds is not None:
+        await holds.keep(shared)
+    async with shared as value:
+        yield value

@@ -1,0 +1,187 @@
+"""A toolkit: tools that share state, opened and closed together."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Self, TypeAlias
+
+from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.shared import Shared
+from tinyagent.core.tool import Tool
+
+AnyTool: TypeAlias = Tool[..., Any]
+#: Under which names an object remembers how all its users enter it, and its tools.
+_ENTRY, _TOOLS = "__tinyagent_entry__", "__tinyagent_tools__"
+
+
+class Toolkit:
+    """Tools that share state. Mark methods with `@tool`, and pass an instance in `tools=[...]`.
+
+        class Notes(Toolkit):
+            async def open(self):
+                self.db = await connect()
+
+            async def close(self):
+                await self.db.close()
+
+            @tool
+            async def add_note(self, text: str) -> str:
+                \"\"\"Keep a note.\"\"\"
+
+    It is opened by the first of its users and closed after the last, in one task of its own. A run uses it from its
+    beginning to its end; an agent entered with `async with`, until it is left; and so does whoever enters the
+    toolkit itself. An object of any other class with `@tool` methods works as well: where it has `__aenter__` and
+    `__aexit__`, they are called in place of `open` and `close`, so let the agent enter it, not both.
+    """
+
+    async def open(self) -> None:
+        """Get ready; called once before the tools are. What it raises ends the run."""
+
+    async def close(self) -> None:
+        """Give everything back; called once after the last use, also when that was broken off."""
+
+    @property
+    def tools(self) -> tuple[AnyTool, ...]:
+        """The tools: by default the methods marked with `@tool`, in the order they are defined.
+
+        Override it for tools that come and go while it is open: return the same tuple until something has changed.
+        """
+        return _methods(self)
+
+    def for_run(self) -> Toolkit:
+        """What one run uses: by default this object. Return a new one where the state belongs to the run."""
+        return self
+
+    def prefixed(self, prefix: str) -> Toolkit:
+        """The same toolkit with the tools' names as `{prefix}_{name}`, to tell two apart.
+
+        Raises:
+            ConfigurationError: The prefix is no text, or makes no tool names.
+        """
+        return PrefixedToolkit(self, prefix)
+
+    async def __aenter__(self) -> Self:
+        await _entry(self).__aenter__()
+        return self
+
+    async def __aexit__(self, *exc: Any) -> None:
+        await _entry(self).__aexit__(*exc)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(tool.name for tool in self.tools)})"
+
+
+class PrefixedToolkit(Toolkit):
+    """A toolkit whose tools have longer names; see `Toolkit.prefixed`."""
+
+    def __init__(self, kit: Toolkit, prefix: str) -> None:
+        if not isinstance(prefix, str) or not prefix.strip("_"):
+            raise ConfigurationError(f"prefixed({prefix!r}): pass text, such as prefixed('sales').")
+        self.kit = kit
+        self.prefix = prefix.removesuffix("_")
+        self._of: tuple[AnyTool, ...] | None = None
+        self._tools: tuple[AnyTool, ...] = ()
+        _ = self.tools  # names that are none are told now
+
+    @property
+    def tools(self) -> tuple[AnyTool, ...]:
+        """The toolkit's tools under their longer names."""
+        tools = self.kit.tools
+        if tools is not self._of:
+            self._tools = tuple(tool.renamed(f"{self.prefix}_{tool.name}") for tool in tools)
+            self._of = tools
+        return self._tools
+
+    def for_run(self) -> Toolkit:
+        """See `Toolkit.for_run`."""
+        kit = self.kit.for_run()
+        return self if kit is self.kit else PrefixedToolkit(kit, self.prefix)
+
+    async def __aenter__(self) -> Self:
+        await entry_of(self.kit).__aenter__()
+        return self
+
+    async def __aexit__(self, *exc: Any) -> None:
+        await entry_of(self.kit).__aexit__(*exc)
+
+
+class ObjectToolkit(Toolkit):
+    """The tools of an object of any class."""
+
+    def __init__(self, of: object) -> None:
+        self.of = of
+
+    @property
+    def tools(self) -> tuple[AnyTool, ...]:
+        """The object's `@tool` methods."""
+        return _methods(self, self.of)
+
+    async def __aenter__(self) -> Self:
+        if isinstance(self.of, AbstractAsyncContextManager):
+            await _entry(self.of, self).__aenter__()
+        return self
+
+    async def __aexit__(self, *exc: Any) -> None:
+        if isinstance(self.of, AbstractAsyncContextManager):
+            await _entry(self.of, self).__aexit__(*exc)
+
+
+def as_toolkit(item: object) -> Toolkit | None:
+    """`item` as a toolkit; `None` when it has no `@tool` methods and is none."""
+    if isinstance(item, Toolkit):
+        return item
+    if isinstance(item, type | Tool) or not _names(type(item)):
+        return None
+    return ObjectToolkit(item)
+
+
+def entry_of(kit: Toolkit) -> AbstractAsyncContextManager[Any]:
+    """What a user of the toolkit enters: however many do, it is opened once."""
+    own = type(kit).__aenter__
+    if own in (Toolkit.__aenter__, PrefixedToolkit.__aenter__, ObjectToolkit.__aenter__):
+        return kit
+    return _entry(kit)
+
+
+def _entry(item: Any, keeper: object = None) -> Shared[Any]:
+    """How all users of an object enter it, remembered with the object, or else with its keeper."""
+    memory: dict[str, Any] = vars(item if hasattr(item, "__dict__") else keeper)
+    entry: Shared[Any] | None = memory.get(_ENTRY)
+    if entry is None:
+        counts_itself = type(item).__aenter__ is Toolkit.__aenter__
+        entry = memory[_ENTRY] = Shared((lambda: _opened(item)) if counts_itself else (lambda: item))
+    return entry
+
+
+@asynccontextmanager
+async def _opened(kit: Toolkit) -> AsyncIterator[Toolkit]:
+    await kit.open()
+    try:
+        yield kit
+    finally:
+        await kit.close()
+
+
+def _methods(keeper: object, item: object = None) -> tuple[AnyTool, ...]:
+    """The `@tool` methods of an object, bound to it, in the order of their definition."""
+    tools: tuple[AnyTool, ...] | None = vars(keeper).get(_TOOLS)
+    if tools is None:
+        owner = keeper if item is None else item
+        tools = vars(keeper)[_TOOLS] = tuple(getattr(owner, name) for name in _names(type(owner)))
+    return tools
+
+
+def _names(cls: type) -> list[str]:
+    """The names of the class's `@tool` methods, those of base classes first."""
+    names = dict.fromkeys(
+        name for base in reversed(cls.__mro__) for name, value in vars(base).items() if _is_tool(value)
+    )
+    return [name for name in names if _is_tool(inspect.getattr_static(cls, name))]
+
+
+def _is_tool(value: object) -> bool:
+    return isinstance(value, Tool) or (
+        isinstance(value, classmethod | staticmethod) and isinstance(value.__func__, Tool)
+    )
