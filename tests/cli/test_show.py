@@ -126,6 +126,18 @@ async def test_progress_and_long_results_are_short_lines():
     assert re.fullmatch(r"← work: x{99}… \(\d+\.\d\d s\)", lines[2])
 
 
+async def test_calls_of_inner_agents_are_indented_and_a_handoff_is_shown():
+    model = ScriptedModel([call("helper", task="Add."), call("transfer_to_closer")])
+    inner = ScriptedModel([call("add", a=1, b=2), "It is 3."])
+    helper = ReactAgent([add], model=inner, name="helper", description="Helps.")
+    closer = ReactAgent(model=ScriptedModel(["Bye."]), name="closer")
+    out = io.StringIO()
+    await Terminal(out).show(ReactAgent([helper], model=model, handoffs=[closer]).stream("Go."))
+    lines = [re.sub(r" \(\d.*", "", line) for line in out.getvalue().splitlines()]
+    assert lines[:4] == ['→ helper(task="Add.")', "  → add(a=1, b=2)", "  ← add: 3", "← helper: It is 3."]
+    assert lines[-3:-1] == ["⇒ closer goes on", "Bye."]
+
+
 async def test_reasoning_is_shown_on_lines_of_its_own():
     lines = (await show([Reply("42", reasoning="Six times seven.")])).splitlines()
     assert lines[:2] == ["Six times seven.", "42"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from types import MappingProxyType
@@ -115,20 +116,24 @@ class Toolbox:
 
 @asynccontextmanager
 async def _all_open(kits: Iterable[Toolkit]) -> AsyncIterator[None]:
+    """Opened at the same time, and closed the last first."""
     async with AsyncExitStack() as stack:
-        for kit in kits:
-            await stack.enter_async_context(_open(kit))
+        failures: tuple[BaseException, ...] = ()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for kit in kits:
+                    group.create_task(_enter(kit, stack))
+        except BaseExceptionGroup as group_of_failures:
+            failures = group_of_failures.exceptions
+        if failures:
+            raise failures[0]
         yield
 
 
-@asynccontextmanager
-async def _open(kit: Toolkit) -> AsyncIterator[None]:
+async def _enter(kit: Toolkit, stack: AsyncExitStack) -> None:
     entry = entry_of(kit)
     await _told(kit, "opened", entry.__aenter__())
-    try:
-        yield
-    finally:
-        await _told(kit, "closed", entry.__aexit__(None, None, None))
+    stack.push_async_callback(lambda: _told(kit, "closed", entry.__aexit__(None, None, None)))
 
 
 async def _told(kit: Toolkit, what: str, work: Any) -> None:

@@ -10,6 +10,8 @@ from tinyagent.core.events import (
     CodeFinished,
     CodeOutput,
     Event,
+    HandedOver,
+    InnerEvent,
     LimitReached,
     Notice,
     ReasoningDelta,
@@ -102,14 +104,13 @@ class Terminal:
                 self._said = ""
             case ReasoningDelta(text):
                 self._write("reasoning", text)
-            case ToolStarted(call):
-                self._line(f"→ {describe_call(call)}", "cyan")
-            case ToolProgress(call, value):
-                self._line(f"  {call.name}: {_short(str(value))}", "dim")
-            case ToolFinished(observation):
-                mark, style = ("✗", "red") if observation.error else ("←", "green")
-                seconds = f" ({observation.seconds:.2f} s)"
-                self._line(f"{mark} {observation.call.name}: {_short(observation.text)}{seconds}", style)
+            case ToolStarted() | ToolProgress() | ToolFinished():
+                self._line(*_step_of_call(event))
+            case InnerEvent(path, (ToolStarted() | ToolProgress() | ToolFinished()) as inner):
+                text, style = _step_of_call(inner)
+                self._line("  " * len(path) + text, style)
+            case HandedOver(agent):
+                self._line(f"⇒ {agent} goes on", "cyan")
             case CodeOutput(text):
                 self._write("output", text)
             case CodeFinished(_, execution):
@@ -169,6 +170,18 @@ def describe_call(call: Call) -> str:
     """A call as it would be written in Python, shortened."""
     arguments = ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in call.arguments.items())
     return f"{call.name}({_short(arguments)})"
+
+
+def _step_of_call(event: ToolStarted | ToolProgress | ToolFinished) -> tuple[str, str]:
+    """What has become of a call, in one line, and its style."""
+    match event:
+        case ToolStarted(call):
+            return f"→ {describe_call(call)}", "cyan"
+        case ToolProgress(call, value):
+            return f"  {call.name}: {_short(str(value))}", "dim"
+        case ToolFinished(observation):
+            mark, style = ("✗", "red") if observation.error else ("←", "green")
+            return f"{mark} {observation.call.name}: {_short(observation.text)} ({observation.seconds:.2f} s)", style
 
 
 def footer(result: RunResult[Any]) -> str:
