@@ -12,6 +12,12 @@ from tinyagent.core.registry import get_registry
 
 pytest_plugins = ["tinyagent.testing.fixtures"]
 
+#: What in the environment would make a test leave this machine.
+KEYS = (
+    *("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL"),
+    *("TINYAGENT_SEARCH", "TINYAGENT_SEARCH_URL", "TAVILY_API_KEY", "BRAVE_API_KEY", "BRAVE_SEARCH_API_KEY"),
+    *("EXA_API_KEY", "SERPER_API_KEY", "SEARXNG_URL", "SEARXNG_API_BASE", "JINA_API_KEY", "JINA_READER_URL"),
+)
 #: Turns of the event loop that tasks already on their way out may take: enough for callbacks, nothing for a leak.
 LAST_TURNS = 50
 
@@ -26,7 +32,7 @@ def _ctrl_c_works():
 
 @pytest.fixture(autouse=True)
 def _no_key(monkeypatch):
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL"):
+    for name in KEYS:
         monkeypatch.delenv(name, raising=False)
 
 

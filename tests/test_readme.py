@@ -16,9 +16,9 @@ SNIPPETS = re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8
 def reply(request: ScriptedRequest):
     """Calls the tool that is on offer, then answers."""
     asked = request.messages[-1]
-    tools = [tool["function"]["name"] for tool in request.body.get("tools", [])]
+    tools = [tool["function"] for tool in request.body.get("tools", [])]
     if asked["role"] == "user" and tools:
-        return call(tools[0], city="Lisbon")
+        return call(tools[0]["name"], **dict.fromkeys(tools[0]["parameters"].get("required", []), "Lisbon"))
     if "You solve tasks by writing Python" in request.messages[0]["content"]:
         return "```python\nfound = await weather('Lisbon')\nprint(found)\nfinal_answer({'sunny': found})\n```"
     return f"Answer to {len(request.messages)} messages"
@@ -32,6 +32,10 @@ async def test_every_snippet_runs(tmp_path: Path) -> None:
     assert output.count("Answer to 3 messages") >= 3
     assert "Sunny and 21 °C in Lisbon" in output
     assert "You said: Hello" in output
+    assert "\n2\n2 notes\n" in output
+    assert "inner_event" not in output
+    assert "('expert:call_" in output
+    assert "expert\n" in output
     assert "{'sunny': 'Sunny and 21 °C in Lisbon'}" in output
     assert f"hello\n {len('Sunny and 21 °C in Lisbon')} None (Observation(" in output
 

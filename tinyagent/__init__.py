@@ -50,6 +50,11 @@ if TYPE_CHECKING:
     from tinyagent.sandbox.inprocess import PythonExecutor
     from tinyagent.sandbox.monty import MontySandbox
     from tinyagent.sandbox.process import ProcessSandbox
+    from tinyagent.tools.builtin.jina_reader import JinaReader, jina_reader
+    from tinyagent.tools.builtin.planning import Plan, Planning, PlanStep
+    from tinyagent.tools.builtin.web_browse import Page, WebBrowser, web_browse
+    from tinyagent.tools.builtin.web_search import SearchResult, SearchResults, WebSearch, web_search
+    from tinyagent.tools.mcp import MCPTools
     from tinyagent.tools.toolkit import Toolkit
 
 #: The public names of each module.
@@ -89,6 +94,11 @@ _NAMES = {
     "sandbox.inprocess": "PythonExecutor",
     "sandbox.monty": "MontySandbox",
     "sandbox.process": "ProcessSandbox",
+    "tools.builtin.jina_reader": "JinaReader jina_reader",
+    "tools.builtin.planning": "Plan PlanStep Planning",
+    "tools.builtin.web_browse": "Page WebBrowser web_browse",
+    "tools.builtin.web_search": "SearchResult SearchResults WebSearch web_search",
+    "tools.mcp": "MCPTools",
     "tools.toolkit": "Toolkit",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
@@ -98,18 +108,20 @@ __all__ = [
     "Capabilities", "CodeError", "CodeFinished", "CodeOutput", "CodeStarted", "ConfigurationError",
     "ContentFilterError", "Context", "ContextLengthError", "Conversation", "DuplicateToolError", "Effects",
     "EmptyReplyError", "Event", "Execution", "FatalToolError", "FrozenRegistryError", "HandedOver", "InnerEvent",
-    "Journal", "LimitReached", "Limits", "MalformedReplyError", "Message", "Metadata", "MissingCredentialsError",
-    "MissingExtraError", "Model", "ModelConnectionError", "ModelError", "ModelNotFoundError", "ModelRequest",
-    "ModelTimeoutError", "MontySandbox", "NoChoicesError", "Notice", "Observation", "Opaque", "OpenAIModel",
-    "ProcessSandbox", "ProtocolError", "PythonExecutor", "RateLimitError", "ReactAgent", "ReasoningDelta",
-    "RefusalError", "ReplayError", "Reply", "Retry", "Run", "RunError", "RunFailed", "RunFinished", "RunLimitError",
-    "RunOptions", "RunResult", "RunStarted", "Sandbox", "SandboxError", "SandboxLimits", "SandboxUnavailableError",
-    "ScriptError", "ServerError", "Session", "Settings", "Sink", "State", "Step", "StepFinished", "StepLimitReached",
-    "StepStarted", "StreamError", "StreamInterruptedError", "System", "TextDelta", "TimeLimitReached",
-    "TinyAgentError", "TinyCodeAgent", "TokenLimitReached", "Tool", "ToolArgumentsError", "ToolDefinitionError",
-    "ToolFinished", "ToolProgress", "ToolRegistry", "ToolReply", "ToolStarted", "Toolkit", "ToolkitError",
-    "TruncatedReplyError", "UnknownToolError", "Usage", "User", "event_from_dict", "freeze_registry", "get_registry",
-    "run_sync", "set_thread_limit", "tool",
+    "JinaReader", "Journal", "LimitReached", "Limits", "MCPTools", "MalformedReplyError", "Message", "Metadata",
+    "MissingCredentialsError", "MissingExtraError", "Model", "ModelConnectionError", "ModelError",
+    "ModelNotFoundError", "ModelRequest", "ModelTimeoutError", "MontySandbox", "NoChoicesError", "Notice",
+    "Observation", "Opaque", "OpenAIModel", "Page", "Plan", "PlanStep", "Planning", "ProcessSandbox", "ProtocolError",
+    "PythonExecutor", "RateLimitError", "ReactAgent", "ReasoningDelta", "RefusalError", "ReplayError", "Reply",
+    "Retry", "Run", "RunError", "RunFailed", "RunFinished", "RunLimitError", "RunOptions", "RunResult", "RunStarted",
+    "Sandbox", "SandboxError", "SandboxLimits", "SandboxUnavailableError", "ScriptError", "SearchResult",
+    "SearchResults", "ServerError", "Session", "Settings", "Sink", "State", "Step", "StepFinished",
+    "StepLimitReached", "StepStarted", "StreamError", "StreamInterruptedError", "System", "TextDelta",
+    "TimeLimitReached", "TinyAgentError", "TinyCodeAgent", "TokenLimitReached", "Tool", "ToolArgumentsError",
+    "ToolDefinitionError", "ToolFinished", "ToolProgress", "ToolRegistry", "ToolReply", "ToolStarted", "Toolkit",
+    "ToolkitError", "TruncatedReplyError", "UnknownToolError", "Usage", "User", "WebBrowser", "WebSearch",
+    "event_from_dict", "freeze_registry", "get_registry", "jina_reader", "run_sync", "set_thread_limit", "tool",
+    "web_browse", "web_search",
 ]
 # fmt: on
 

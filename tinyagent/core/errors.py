@@ -1,4 +1,4 @@
-"""Every error tinyagent raises, in one tree.
+"""Every error tinyagent raises, in one tree; those of the built-in tools, which models are told, stand with the tools.
 
 TinyAgentError
 ├── ConfigurationError            wrong arguments; nothing has run yet (also a ValueError)

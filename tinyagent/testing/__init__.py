@@ -12,7 +12,7 @@ from tinyagent.core.messages import Reply
 from tinyagent.models.loopback import ScriptedRequest, ScriptedServer
 from tinyagent.models.script import CUT, Item, RawReply, RawStream, call
 from tinyagent.models.scripted import ScriptedModel
-from tinyagent.testing.offline import model_or_script
+from tinyagent.testing.offline import model_or_script, online
 
 __all__ = [
     "CUT",
@@ -25,4 +25,5 @@ __all__ = [
     "ScriptedServer",
     "call",
     "model_or_script",
+    "online",
 ]

@@ -1,0 +1,227 @@
+"""Safe fetching, for the built-in web tools and for tools of your own.
+
+    page = await fetch("https://example.org/")
+
+    async with guarded_client() as client:      # an httpx.AsyncClient
+        response = await client.get("https://example.org/")
+
+Only http and https, and only addresses of the public internet: a model that is told to open a page must not reach
+this machine, its network, or the metadata service of its cloud. The check is on the addresses that are dialled, for
+each redirect as for the first URL. `allow=` opens chosen hosts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json as jsons
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.shared import Shared, held
+from tinyagent.tools.web import guard
+from tinyagent.tools.web.addresses import is_public
+from tinyagent.tools.web.allowed import Allowed
+from tinyagent.tools.web.client import guarded_client
+from tinyagent.tools.web.errors import AddressRefusedError, FetchError, FetchTimeoutError, TooManyRedirectsError
+from tinyagent.tools.web.exchange import Exchange
+from tinyagent.tools.web.transport import place
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = [
+    "AddressRefusedError",
+    "FetchError",
+    "FetchTimeoutError",
+    "Fetched",
+    "TooManyRedirectsError",
+    "check_url",
+    "fetch",
+    "guarded_client",
+    "is_public",
+    "shared_client",
+]
+
+#: An event loop, what is allowed, the proxy.
+_Key: TypeAlias = "tuple[asyncio.AbstractEventLoop, tuple[str, ...], str | None]"
+
+_clients: dict[_Key, Shared[httpx.AsyncClient]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An answer.
+
+    Attributes:
+        url: Where it came from: the last URL, after redirects.
+        status: The HTTP status, e.g. 200.
+        headers: Its headers; names are found in upper and lower case.
+        content: The body, decompressed.
+        truncated: The body was longer than `max_bytes`; this is its beginning.
+    """
+
+    url: str
+    status: int
+    headers: httpx.Headers
+    content: bytes
+    truncated: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is one of success: 200 to 299."""
+        return 200 <= self.status < 300
+
+    @property
+    def content_type(self) -> str:
+        """The media type in lower case, e.g. "text/html"; empty if the server did not say."""
+        return str(self.headers.get("content-type", "")).partition(";")[0].strip().lower()
+
+    @property
+    def charset(self) -> str | None:
+        """The charset that the Content-Type header names."""
+        for parameter in str(self.headers.get("content-type", "")).split(";")[1:]:
+            name, _, value = parameter.partition("=")
+            if name.strip().lower() == "charset":
+                return value.strip().strip("\"'") or None
+        return None
+
+    def json(self) -> Any:
+        """The body as JSON.
+
+        Raises:
+            ValueError: It is none.
+        """
+        return jsons.loads(self.content)
+
+
+async def fetch(
+    url: str,
+    *,
+    method: str = "GET",
+    params: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+    json: Any = None,
+    allow: Collection[str] = (),
+    proxy: str | None = None,
+    max_bytes: int = 2_000_000,
+    seconds: float = 30.0,
+    client: httpx.AsyncClient | None = None,
+) -> Fetched:
+    """Fetch a URL from the public internet.
+
+    At most 5 redirects are followed; headers that might hold keys do not follow one to another host. An answer of
+    any status is returned: look at `status` or `ok`. All fetches of a run share one pool of connections, of which 32
+    are in use at once.
+
+    Args:
+        url: The URL, http or https.
+        method: The HTTP method.
+        params: Query parameters, added to those of the URL.
+        headers: Further headers.
+        json: A body, sent as JSON.
+        allow: Hosts that are opened though they are not public: names (`intranet.example`, `*.example.com`), IP
+            addresses and networks (`10.0.0.0/8`), each with a port if only that one is meant (`localhost:8000`).
+        proxy: URL of a proxy that opens all connections; what names stand for is then its business.
+        max_bytes: Bytes of the decompressed body that are read.
+        seconds: For everything: looking up the name, connecting, redirects and the body. It does not count the wait
+            for one of the connections.
+        client: Used instead of the shared one, and not closed; its own guard counts, if it is a `guarded_client`.
+
+    Raises:
+        AddressRefusedError: The URL, or an address its host stands for, is refused. Nothing was sent there.
+        FetchTimeoutError: It took too long.
+        TooManyRedirectsError: After 5 redirects there was another.
+        FetchError: It failed in another way: no such host, no HTTP, a broken answer.
+        ConfigurationError: An argument is wrong.
+    """
+    if client is not None and (allow or proxy):
+        raise ConfigurationError("fetch(client=...): allow= and proxy= are settings of the client; pass them to it.")
+    if not (isinstance(max_bytes, int) and max_bytes >= 0):
+        raise ConfigurationError(f"max_bytes={max_bytes!r}: pass a number of bytes.")
+    if not (isinstance(seconds, int | float) and seconds > 0):
+        raise ConfigurationError(f"seconds={seconds!r}: pass a number above 0.")
+    options: dict[str, Any] = {"headers": headers, "json": json}
+    if client is not None:
+        return await _fetch(client, method, url, params, options, max_bytes, seconds)
+    async with shared_client(allow=allow, proxy=proxy) as shared:
+        return await _fetch(shared, method, url, params, options, max_bytes, seconds)
+
+
+async def _fetch(
+    client: httpx.AsyncClient,
+    method: str,
+    url: str,
+    params: Mapping[str, Any] | None,
+    options: dict[str, Any],
+    max_bytes: int,
+    seconds: float,
+) -> Fetched:
+    import anyio
+    import httpx
+
+    async with place(client):  # before all work: 500 at once would hold the event loop with their preparations
+        try:
+            target = httpx.URL(url).copy_merge_params(params) if params else url  # httpx 0.28 would drop the URL's own
+            request = client.build_request(method, target, **options)
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise AddressRefusedError(f"{url[:200]!r} is not a valid URL: {error}") from None
+        exchange = Exchange(client, request, max_bytes)
+        with anyio.move_on_after(seconds):
+            response, body, truncated = await exchange.answer()
+            return Fetched(exchange.url, response.status_code, response.headers, body, truncated)
+    raise FetchTimeoutError(f"{exchange.url[:300]} was not there after {seconds:g} seconds.")
+
+
+@asynccontextmanager
+async def shared_client(*, allow: Collection[str] = (), proxy: str | None = None) -> AsyncIterator[httpx.AsyncClient]:
+    """The one `guarded_client` of this event loop with these settings.
+
+    The first user opens it; it is closed after the last one, or at the end of the run in which it was used.
+
+    Raises:
+        ConfigurationError: `allow` or `proxy` is wrong.
+    """
+    Allowed(allow)  # what is wrong is said before anything is opened
+    key = (asyncio.get_running_loop(), tuple(sorted(set(allow))), proxy)
+    shared = _clients.get(key)
+    if shared is None:
+        for stale in [other for other in _clients if other[0].is_closed()]:
+            del _clients[stale]
+        shared = _clients[key] = Shared(partial(_open_client, key))
+    async with held(shared) as client:
+        yield client
+
+
+@asynccontextmanager
+async def _open_client(key: _Key) -> AsyncIterator[httpx.AsyncClient]:
+    _, allow, proxy = key
+    try:
+        async with guarded_client(allow=allow, proxy=proxy) as client:
+            yield client
+    finally:
+        _clients.pop(key, None)
+
+
+def check_url(url: str, *, allow: Collection[str] = ()) -> None:
+    """Refuse a URL that must not be handed on to a service which will open it: one that would tell it of a host here.
+
+    Only what the URL says itself is looked at: its scheme, credentials, addresses, names of local networks. Names
+    are not looked up.
+
+    Raises:
+        AddressRefusedError: The text says why.
+        ConfigurationError: `allow` is wrong.
+    """
+    import httpx
+
+    allowed = Allowed(allow)
+    try:
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise AddressRefusedError(f"{url[:200]!r} is not a valid URL: {error}") from None
+    guard.check_url(parsed, allowed)
+    guard.check_name(parsed, allowed)

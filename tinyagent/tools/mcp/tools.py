@@ -1,0 +1,180 @@
+"""The tools of an MCP server, as a toolkit."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+from tinyagent.core.context import Context
+from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.threads import run_in_thread, thread_slot
+from tinyagent.core.tool import Tool
+from tinyagent.tools.mcp.connection import Connection
+from tinyagent.tools.mcp.names import valid_names
+from tinyagent.tools.mcp.options import endpoint_of, names_of, require_sdk, seconds
+from tinyagent.tools.mcp.results import MCPProgress, value_of
+from tinyagent.tools.mcp.schema import arguments_of
+from tinyagent.tools.toolkit import AnyTool, Toolkit
+
+if TYPE_CHECKING:
+    import mcp_types
+
+
+class MCPTools(Toolkit):
+    """The tools of a server that speaks the Model Context Protocol, over the official SDK.
+
+        files = MCPTools(command="npx -y @modelcontextprotocol/server-filesystem /data")
+        agent = ReactAgent(tools=[files, MCPTools(url="https://example.com/mcp").prefixed("shop")])
+
+    Like every toolkit it is opened by its first user, a run or `async with`, and closed after the last; all share
+    one connection. A server that is a command is started then, and has ended, with all its children, when it is
+    closed, by force if it will not. A server that dies is started once more, for the next call; the call that was
+    under way fails, and the model is told. (One whose tool is read-only or idempotent is made again.) After a second
+    death calls fail at once, until all users have left and it is opened anew.
+
+    Names that Python code cannot use are replaced, in tools and their arguments: `get-user.v2` becomes
+    `get_user_v2`. A tool gives plain data where the server gives structured content, else text, or an `MCPResult`
+    where there are images, sounds or files. Reports of progress become `ToolProgress` events with an `MCPProgress`.
+    A tool that the server calls read-only has `read_only` set; that is the server's word, not a fact. The tools
+    change when the server says that they have. Roots, sampling and elicitation are not offered to the server, and
+    its log messages are ignored. Its standard error is not shown; the end of it is part of error texts.
+
+    Args:
+        command: How to start the server: a command line, quoted as in a shell (no shell is used); the program
+            alone where there are `args`; or a list of the program and its arguments.
+        args: More arguments.
+        env: Its environment variables, beside the few of this process that the SDK hands on (HOME, LOGNAME, PATH,
+            SHELL, TERM and USER, except on Windows): keys of yours are not among them.
+        cwd: Its directory; default: this process's.
+        url: Where a server is that speaks streamable HTTP.
+        headers: What to send with each request, such as `{"Authorization": "Bearer ..."}`.
+        include: The server's names of the tools to use; default: all.
+        exclude: Those not to use.
+        timeout: Seconds that a call may take; the server is told to stop then. `None`: any time.
+        start_timeout: Seconds until the server has listed its tools.
+        name: The server's name in error texts; default: the program's, or the URL's host.
+
+    Raises:
+        ConfigurationError: The arguments do not go together. On entering: the command cannot be started, or
+            `include` names a tool that the server does not have.
+        MissingExtraError: The SDK is not installed.
+        TimeoutError: On entering: the server takes too long.
+        ConnectionError: On entering: it ends, cannot be reached or refuses.
+
+    https://modelcontextprotocol.io/specification
+    """
+
+    def __init__(
+        self,
+        command: str | Sequence[str] | None = None,
+        *,
+        args: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        cwd: str | PathLike[str] | None = None,
+        url: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        include: Iterable[str] | None = None,
+        exclude: Iterable[str] = (),
+        timeout: float | None = 60.0,
+        start_timeout: float = 30.0,
+        name: str | None = None,
+    ) -> None:
+        require_sdk()
+        self._endpoint = endpoint_of(command, args, env, cwd, url, headers)
+        self.name = name or self._endpoint.name
+        self._include = None if include is None else names_of("include", include)
+        self._exclude = names_of("exclude", exclude)
+        self._timeout = None if timeout is None else seconds("timeout", timeout)
+        self._start_timeout = seconds("start_timeout", start_timeout)
+        self._connection: Connection | None = None
+        self._listed: list[mcp_types.Tool] = []
+        self._tools: tuple[AnyTool, ...] = ()
+
+    async def open(self) -> None:
+        """Connect to the server and list its tools."""
+        await _in_thread(_import_sdk)  # a second of work
+        connection = Connection(self._endpoint, self.name, self._start_timeout, self._list)
+        await connection.open()
+        self._connection = connection
+
+    async def close(self) -> None:
+        """Disconnect; a server that was started has ended then."""
+        connection, self._connection = self._connection, None
+        try:
+            if connection is not None:
+                await connection.close()
+        finally:
+            self._tools, self._listed = (), []
+
+    @property
+    def tools(self) -> tuple[AnyTool, ...]:
+        """The server's tools while it is open; the same tuple until the server says that they have changed."""
+        return self._tools
+
+    def __repr__(self) -> str:
+        names = ", ".join(tool.name for tool in self.tools) or "no tools"
+        return f"MCPTools({self.name}: {'not open' if self._connection is None else names})"
+
+    async def _list(self, listed: list[mcp_types.Tool]) -> None:
+        """Take over the server's list of tools."""
+        known = {tool.name: tool for tool in listed}
+        missing = [name for name in self._include or () if name not in known]
+        if missing and self._connection is None:
+            has = ", ".join(known) or "none"
+            raise ConfigurationError(f"MCPTools(include={missing}): {self.name!r} has no such tools; it has: {has}.")
+        wanted = [
+            tool
+            for tool in known.values()
+            if (self._include is None or tool.name in self._include) and tool.name not in self._exclude
+        ]
+        if wanted != self._listed:
+            self._tools = await _in_thread(self._made, wanted)
+            self._listed = wanted
+
+    def _made(self, listed: list[mcp_types.Tool]) -> tuple[AnyTool, ...]:
+        names = valid_names([tool.name for tool in listed], "tool")
+        return tuple(self._tool(tool, names[tool.name]) for tool in listed)
+
+    def _tool(self, listed: mcp_types.Tool, name: str) -> AnyTool:
+        """One of the server's tools."""
+        hints = listed.annotations
+        read_only = bool(hints and hints.read_only_hint)
+        repeatable = read_only or bool(hints and hints.idempotent_hint)
+        title = listed.title or (hints.title if hints else None)
+        description = inspect.cleandoc(listed.description or title or "")
+        arguments = arguments_of(name, listed.input_schema, description, listed.output_schema)
+
+        async def call(context: Context[Any], /, **values: Any) -> Any:
+            if self._connection is None:
+                raise RuntimeError(
+                    f"The MCP server {self.name!r} is not open: pass the MCPTools to an agent, or enter it with "
+                    "'async with'."
+                )
+
+            async def report(progress: float, total: float | None, message: str | None) -> None:
+                context.progress(MCPProgress(progress, total, message))
+
+            result = await self._connection.call(
+                listed.name,
+                arguments.for_server(values),
+                timeout=self._timeout,
+                repeatable=repeatable,
+                progress=report,
+            )
+            return value_of(result, listed.output_schema)
+
+        call.__module__, call.__qualname__ = f"MCP server {self.name}", listed.name
+        tool: AnyTool = Tool(call, name=name, description=description, read_only=read_only)
+        tool.signature, tool.parameters = arguments.signature, arguments.signature.schema
+        return tool
+
+
+async def _in_thread(function: Callable[..., Any], *args: Any) -> Any:
+    async with thread_slot():
+        return await run_in_thread(function, *args)
+
+
+def _import_sdk() -> None:
+    from mcp import Client  # noqa: F401

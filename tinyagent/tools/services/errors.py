@@ -1,0 +1,51 @@
+"""What tools raise that call a web service: the model reads the text, which says what to do.
+
+ServiceError                    it did not answer what was asked
+├── ServiceKeyError             its key is missing, or was rejected
+├── ServiceLimitError           too many requests, or the plan is used up; `.retry_after`
+├── ServiceUnavailableError     it cannot be reached, takes too long, or fails
+└── ServiceAnswerError          its answer cannot be understood
+"""
+
+from __future__ import annotations
+
+from tinyagent.core.errors import TinyAgentError
+
+
+class ServiceError(TinyAgentError):
+    """A web service did not answer what was asked.
+
+    Args:
+        message: What happened and what to do about it.
+        status: The HTTP status, where there was one.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ServiceKeyError(ServiceError):
+    """The key is missing, or was rejected; the text names the environment variable."""
+
+
+class ServiceLimitError(ServiceError):
+    """Too many requests, or the plan is used up.
+
+    Args:
+        message: What happened and what to do about it.
+        status: The HTTP status.
+        retry_after: Seconds that the service asks to wait, where it says so.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message, status=status)
+        self.retry_after = retry_after
+
+
+class ServiceUnavailableError(ServiceError):
+    """The service cannot be reached, does not answer in time, or fails itself."""
+
+
+class ServiceAnswerError(ServiceError):
+    """The answer is empty, no JSON, or of another shape than documented."""

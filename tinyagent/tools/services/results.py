@@ -1,0 +1,140 @@
+"""What a search found: as objects for code, and as text for a model."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, overload
+from urllib.parse import urlsplit
+
+#: Characters of a title, of a snippet and of a date that are kept.
+TITLE, SNIPPET, DATE = 200, 800, 40
+#: Longest URL that is kept.
+LONGEST_URL = 2_000
+#: Characters of a field that are looked at.
+_LOOKED_AT = 5_000
+#: The tags by which providers format snippets; other text in angle brackets is code and stays.
+_STYLE = re.compile(
+    r"</?(?:a|b|code|em|font|i|mark|small|span|strong|sub|sup|u|wbr)(?:\s[^<>]{0,300})?>", re.IGNORECASE
+)
+_BREAK = re.compile(r"</?(?:br|div|li|ol|p|ul)(?:\s[^<>]{0,300})?/?>", re.IGNORECASE)
+_ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d(?=[T ]|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """One page that was found.
+
+    Attributes:
+        title: Its title; its URL when it has none.
+        url: Its address.
+        snippet: Some of its text, as the provider chose it; may be empty.
+        date: When it was published, as the provider tells it: `2026-11-20`, or words such as `2 days ago`.
+    """
+
+    title: str
+    url: str
+    snippet: str = ""
+    date: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResults:
+    """The pages that were found, best first; a sequence of `SearchResult`.
+
+    Attributes:
+        query: What was searched for.
+        provider: Who searched.
+        results: The pages.
+    """
+
+    query: str
+    provider: str
+    results: tuple[SearchResult, ...] = ()
+
+    def __iter__(self) -> Iterator[SearchResult]:
+        return iter(self.results)
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    @overload
+    def __getitem__(self, index: int) -> SearchResult: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[SearchResult, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> SearchResult | tuple[SearchResult, ...]:
+        return self.results[index]
+
+    def for_model(self) -> str:
+        """A numbered list in markdown: linked titles, each with its date and snippet."""
+        if not self.results:
+            return f"{self.provider} found nothing for {self.query!r}. Try other words, or fewer."
+        return "\n\n".join(_entry(number, result) for number, result in enumerate(self.results, 1))
+
+    __str__ = for_model
+
+
+def _entry(number: int, result: SearchResult) -> str:
+    title = result.title.replace("[", "(").replace("]", ")")  # they would end the link's text
+    head = f"{number}. [{title}]({result.url})" + (f" ({result.date})" if result.date else "")
+    return f"{head}\n   {result.snippet}" if result.snippet else head
+
+
+def make_result(title: object, url: object, snippet: object = "", date: object = None) -> SearchResult | None:
+    """A result from what a provider sends, whatever that may be; `None` without a web address."""
+    address = _address(url)
+    if address is None:
+        return None
+    return SearchResult(_clean(title, TITLE) or address, address, _clean(snippet, SNIPPET), _date(date))
+
+
+def from_user(value: object) -> SearchResult | None:
+    """A result of a user's own provider: a `SearchResult`, or a mapping with its fields."""
+    if isinstance(value, SearchResult):
+        return make_result(value.title, value.url, value.snippet, value.date)
+    if isinstance(value, Mapping):
+        fields: Mapping[str, Any] = value
+        return make_result(fields.get("title"), fields.get("url"), fields.get("snippet"), fields.get("date"))
+    return None
+
+
+def chosen(found: Iterable[SearchResult], longest: int) -> tuple[SearchResult, ...]:
+    """The first `longest` results, each address once."""
+    by_url: dict[str, SearchResult] = {}
+    for result in found:
+        by_url.setdefault(result.url.rstrip("/"), result)
+    return tuple(by_url.values())[:longest]
+
+
+def _address(url: object) -> str | None:
+    if not isinstance(url, str) or len(url) > LONGEST_URL:
+        return None
+    text = url.strip()
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return None
+    is_web = parts.scheme in ("http", "https") and bool(parts.netloc)
+    return text if is_web and text.isprintable() and " " not in text else None
+
+
+def _clean(value: object, longest: int) -> str:
+    """Text on one line, without markup, cut after a word."""
+    if value is None or isinstance(value, bool | dict | list):
+        return ""
+    marked = _BREAK.sub(" ", str(value)[:_LOOKED_AT])
+    text = " ".join(html.unescape(_STYLE.sub("", marked)).split())
+    if len(text) <= longest:
+        return text
+    cut = text[:longest]
+    return (cut.rpartition(" ")[0] or cut) + " …"
+
+
+def _date(value: object) -> str | None:
+    text = _clean(value, DATE)
+    found = _ISO_DATE.match(text)
+    return (found[0] if found else text) or None

@@ -1,0 +1,58 @@
+"""Settings of a service as people give them: a base URL, a key."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from tinyagent.core.errors import ConfigurationError
+
+
+def check_base_url(option: str, url: object) -> str:
+    """A service's URL as it was given, if it can be one.
+
+    Raises:
+        ConfigurationError: It cannot; the text names the option.
+    """
+    text = url.strip() if isinstance(url, str) else ""
+    try:
+        parts = urlsplit(text)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None
+        _ = parts.port
+    except ValueError:
+        fits = False
+    if not fits or "?" in text or "#" in text or " " in text or not text.isprintable():
+        shown = "a URL with a user in it" if "@" in text else repr(url)
+        raise ConfigurationError(f"{option}: {shown} is no base URL. Pass one such as 'https://search.example'.")
+    return text
+
+
+def check_key(option: str, key: object) -> str:
+    """A key as it can be sent.
+
+    Raises:
+        ConfigurationError: It holds what no header can; the text does not show it.
+    """
+    text = key.strip() if isinstance(key, str) else ""
+    if not text or not text.isascii() or not text.isprintable() or " " in text:
+        raise ConfigurationError(f"{option}: a key is text of ASCII letters, digits and signs, without spaces.")
+    return text
+
+
+def check_seconds(option: str, seconds: object) -> float:
+    """A time-out.
+
+    Raises:
+        ConfigurationError: It is no number above 0.
+    """
+    if not (isinstance(seconds, int | float) and seconds > 0):
+        raise ConfigurationError(f"{option}: {seconds!r} is no number of seconds above 0.")
+    return seconds
+
+
+def hosts_of(url: str) -> tuple[str, ...]:
+    """What `allow=` takes to open a checked URL: its host at its port, and at that of https in case it redirects."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return tuple(dict.fromkeys((f"{host}:{port}", f"{host}:443")))

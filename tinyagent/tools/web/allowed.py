@@ -1,0 +1,104 @@
+"""The hosts that may be opened although they are not public."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from tinyagent.core.errors import ConfigurationError
+from tinyagent.tools.web.addresses import Address, Network, parse_address
+
+_HOST = re.compile(r"(\*\.)?(?!-)[\w-]+(\.[\w-]+)*")
+_PORT = re.compile(r"(.*[^:]|\[.*\]):(\d{1,5})")
+_EXAMPLES = "e.g. 'intranet.example', '*.example.com', '10.0.0.7', '10.0.0.0/8', '[::1]:8080'"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One entry: a name or a network, at one port or at all."""
+
+    name: str = ""
+    network: Network | None = None
+    port: int | None = None
+
+    def fits_name(self, name: str, port: int) -> bool:
+        """Whether it opens the host of that name."""
+        if not self.name or self.port not in (None, port):
+            return False
+        if self.name.startswith("*."):
+            return name.endswith(self.name[1:])
+        return name == self.name
+
+    def fits_address(self, address: Address, port: int) -> bool:
+        """Whether it opens that address."""
+        return self.network is not None and self.port in (None, port) and address in self.network
+
+
+class Allowed:
+    """Parsed `allow=` lists.
+
+    Args:
+        hosts: Names (`intranet.example`), all names below one (`*.example.com`), IP addresses and networks
+            (`10.0.0.0/8`), each with a port if only that one is meant (`localhost:8000`, `[::1]:8000`).
+
+    Raises:
+        ConfigurationError: One of them is none of these.
+    """
+
+    def __init__(self, hosts: Collection[str]) -> None:
+        if isinstance(hosts, str | bytes) or not isinstance(hosts, Collection):
+            raise ConfigurationError(f"allow={hosts!r}: pass a list of hosts, {_EXAMPLES}.")
+        self.rules = tuple(_parse(host) for host in hosts)
+
+    def name(self, host: str, port: int) -> bool:
+        """Whether the host is opened by name, wherever its address may be."""
+        if not self.rules:
+            return False
+        host = normal_name(host)
+        return any(rule.fits_name(host, port) for rule in self.rules)
+
+    def address(self, address: Address, port: int) -> bool:
+        """Whether the address itself is opened."""
+        return any(rule.fits_address(address, port) for rule in self.rules)
+
+
+def normal_name(host: str) -> str:
+    """In lower case, without the dot at the end, in ASCII: as two spellings of one name are compared."""
+    return host.lower().rstrip(".")
+
+
+def _parse(host: str) -> Rule:
+    text = host.strip() if isinstance(host, str) else ""
+    port = None
+    if (network := _network(text)) is None and (found := _PORT.fullmatch(text)):
+        text, port = found[1], int(found[2])
+        network = _network(text)
+    if port is not None and not 0 < port < 65536:
+        raise ConfigurationError(f"allow={host!r}: {port} is no port.")
+    if network is not None:
+        return Rule(network=network, port=port)
+    try:
+        name = normal_name(text if text.isascii() else text.encode("idna").decode())
+    except UnicodeError:
+        name = ""
+    if not _HOST.fullmatch(name) or _is_number(name):
+        raise ConfigurationError(f"allow={host!r}: pass a host, {_EXAMPLES}; no scheme, no path.")
+    return Rule(name=name, port=port)
+
+
+def _network(text: str) -> Network | None:
+    if text.startswith("[") and text.endswith("]"):
+        text = text[1:-1]
+    try:
+        if "/" in text:
+            return ipaddress.ip_network(text, strict=False)
+        return ipaddress.ip_network(parse_address(text))
+    except ValueError:
+        return None
+
+
+def _is_number(name: str) -> bool:
+    """Whether its last part is a number: then it is a misspelt address, and no name."""
+    return re.fullmatch(r"\d+|0x[0-9a-f]*", name.rpartition(".")[2]) is not None

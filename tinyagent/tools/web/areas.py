@@ -1,0 +1,124 @@
+"""What part of a page an element begins: its main text, its chrome, or something that nobody sees."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeAlias
+
+from tinyagent.tools.web.elements import names
+
+#: Bits of a part of the page: not shown; navigation, footers and the like; forms; the main text; an article.
+HIDDEN, CHROME, FORM, MAIN, ARTICLE = 1, 2, 4, 8, 16
+AREAS = (HIDDEN, CHROME, FORM, MAIN, ARTICLE)
+#: Tells by its area whether a piece of the page is kept.
+Keep: TypeAlias = Callable[[int], bool]
+#: The share of a page's text that its main part must hold to stand for it; likewise what is left without its chrome.
+SHARE = 0.25
+
+#: Elements whose content is never read as text: programs, drawings, choices, what a browser without a feature shows.
+_UNREAD = names(
+    "annotation annotation-xml applet audio canvas datalist embed iframe meter noembed noframes noscript object "
+    "progress script select style svg template textarea video"
+)
+_CHROME = frozenset({"nav", "footer", "aside"})
+#: https://www.w3.org/TR/wai-aria-1.2/#landmark_roles and menus
+_ROLES = {
+    "alertdialog": CHROME,
+    "banner": CHROME,
+    "complementary": CHROME,
+    "contentinfo": CHROME,
+    "dialog": CHROME,
+    "form": FORM,
+    "main": MAIN,
+    "article": ARTICLE,
+    "menu": CHROME,
+    "menubar": CHROME,
+    "navigation": CHROME,
+    "search": FORM,
+    "toolbar": CHROME,
+}
+#: Asides that belong to the text.
+_NOTE = re.compile(
+    r"\b(?:admonition|callout|caution|footnotes?|hint|important|info|note|notice|tip|warning)\b", re.IGNORECASE
+)
+
+_ZERO = r"(?:0(?:\.0+)?(?:px|pt|r?em|%|ch|ex|v[hw])?)(?=;|$)"
+_HIDING = re.compile(
+    rf"(?:^|;)(?:display:none|visibility:(?:hidden|collapse)|content-visibility:hidden|opacity:{_ZERO}|font-size:{_ZERO}"
+    rf"|(?:max-)?(?:width|height):{_ZERO}|transform:scale\(0(?:,0)?\)|clip-path:inset\((?:50|100)%\)"
+    r"|clip:rect\((?:0|1px)|text-indent:-\d{3,}|(?:left|right|top|bottom|margin-left|margin-top):-(?:\d{4,}|\d{3,}r?em))"
+)
+_BETWEEN = str.maketrans("", "", " \t\n\r\f")
+#: Longest style that is looked through; a longer one has something to hide.
+_LONGEST_STYLE = 16_384
+
+
+def area_of(tag: str, attributes: Mapping[str, str], *, quoted: bool = False) -> int:
+    """The bits of the area that an element begins, 0 for none.
+
+    Args:
+        tag: Its name.
+        attributes: Its attributes.
+        quoted: It lies in a quotation, whose footer names who said it.
+    """
+    if tag in _UNREAD or (attributes and is_hidden(tag, attributes)):
+        return HIDDEN
+    bits = 0
+    if tag in _CHROME and not (quoted and tag == "footer") and not _belongs(attributes):
+        bits = CHROME
+    elif tag == "form":
+        bits = FORM
+    elif tag == "main":
+        bits = MAIN
+    elif tag == "article":
+        bits = ARTICLE
+    if attributes:
+        bits |= _ROLES.get(attributes.get("role", "").strip().lower(), 0)
+        if attributes.get("itemprop") == "articleBody":
+            bits |= ARTICLE
+    return bits
+
+
+def _belongs(attributes: Mapping[str, str]) -> bool:
+    return bool(attributes) and (
+        attributes.get("role", "").startswith(("note", "doc-"))
+        or _NOTE.search(attributes.get("class", "")[:500]) is not None
+    )
+
+
+def is_hidden(tag: str, attributes: Mapping[str, str]) -> bool:
+    """Whether an element's own attributes hide it: what style sheets do is not known."""
+    if tag in {"html", "body"}:  # until its script runs
+        return False
+    if "hidden" in attributes or attributes.get("aria-hidden", "").strip().lower() == "true":
+        return True
+    if tag == "dialog" and "open" not in attributes:
+        return True
+    style = attributes.get("style")
+    if not style:
+        return False
+    plain = re.sub(r"/\*.*?(?:\*/|$)", "", style, flags=re.DOTALL) if "/*" in style else style
+    plain = plain.translate(_BETWEEN).lower().replace("!important", "")
+    return len(plain) > _LONGEST_STYLE or _HIDING.search(plain) is not None
+
+
+def best_part(pieces: Iterable[tuple[int, int]]) -> Keep:
+    """Which areas of a page are worth reading.
+
+    Without chrome and forms if that leaves a fair share of the page, else without chrome, else everything. Of this
+    the main part, else the articles, if they hold a fair share.
+
+    Args:
+        pieces: Area and weight of each piece of the page.
+    """
+    weights: dict[int, int] = {}
+    for area, weight in pieces:
+        weights[area] = weights.get(area, 0) + weight
+
+    def weigh(left_out: int, needed: int = 0) -> int:
+        return sum(weight for area, weight in weights.items() if not area & left_out and (not needed or area & needed))
+
+    left_out = next(bits for bits in (CHROME | FORM, CHROME, 0) if weigh(bits) >= SHARE * weigh(0))
+    needed = next((bit for bit in (MAIN, ARTICLE) if weigh(left_out, bit) >= max(1, SHARE * weigh(left_out))), 0)
+    return lambda area: not area & left_out and (not needed or bool(area & needed))

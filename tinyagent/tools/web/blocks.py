@@ -1,0 +1,104 @@
+"""Paragraphs, list items, quotes: the blocks of a page, and how they are written one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tinyagent.tools.web.areas import Keep
+
+#: Lists and quotes within each other that are indented; those further in stand where the last one does, so that
+#: no page grows by being nested.
+DEEPEST = 12
+
+
+@dataclass(slots=True, eq=False)
+class Container:
+    """A list, a list item, a quote or a definition: what its blocks are indented by.
+
+    Attributes:
+        outer: What it lies in; `None` for the page.
+        marker: What its first line begins with: `- `, `3. `, `> `, `: `.
+        indent: What its other lines begin with.
+        is_list: Its items stand close together.
+    """
+
+    outer: Container | None = None
+    marker: str = ""
+    indent: str = ""
+    is_list: bool = False
+    depth: int = field(init=False, default=0)
+    prefix: str = field(init=False, default="")
+    quoted: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        if self.outer is None:
+            return
+        self.depth = self.outer.depth + 1
+        self.quoted = self.outer.quoted or self.marker == "> "
+        self.prefix = self.outer.prefix
+        if len(self.prefix) < 2 * DEEPEST:
+            self.prefix += self.indent
+
+
+@dataclass(slots=True, eq=False)
+class Block:
+    """Lines that belong together.
+
+    Attributes:
+        text: Its lines, without the indentation of the container.
+        container: What it lies in.
+        weight: How many characters of it a reader sees.
+        area: Bits that tell the part of the page; see `areas`.
+        shared: The innermost container that it has in common with the block before it.
+        plain: It is a paragraph or a heading, as may stand in the cell of a table.
+    """
+
+    text: str
+    container: Container
+    weight: int
+    area: int
+    shared: Container
+    plain: bool = True
+
+
+def render(blocks: Iterable[Block], keep: Keep) -> str:
+    """The blocks as markdown.
+
+    Args:
+        blocks: In their order.
+        keep: Tells which areas are kept.
+    """
+    lines: list[str] = []
+    marked: set[Container] = set()
+    shared: Container | None = None
+    for block in blocks:
+        shared = block.shared if shared is None or block.shared.depth < shared.depth else shared
+        if not keep(block.area):
+            continue
+        first, close = _opening(block.container, marked)
+        if lines and not close:
+            lines.append(shared.prefix.rstrip())
+        rest = block.container.prefix
+        for number, line in enumerate(block.text.split("\n")):
+            lines.append((rest if number else first) + line if line else (rest if number else first).rstrip())
+        shared = None
+    return "\n".join(lines)
+
+
+def _opening(container: Container, marked: set[Container]) -> tuple[str, bool]:
+    """What a block's first line begins with, and whether it follows the block before it without an empty line."""
+    new: list[Container] = []
+    at: Container | None = container
+    while at is not None and at not in marked:
+        new.append(at)
+        at = at.outer
+    marked.update(new)
+    prefix = at.prefix if at is not None else ""
+    # an item follows its list's other items, and an inner list the words of its item, without an empty line
+    close = bool(new) and at is not None and (at.is_list or (new[-1].is_list and at.marker not in {"", "> "}))
+    close = close or (bool(new) and new[-1].marker == ": ")
+    for inner in reversed(new):
+        if len(prefix) < 2 * DEEPEST or inner is container:
+            prefix += inner.marker
+    return prefix, close

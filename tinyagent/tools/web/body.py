@@ -1,0 +1,152 @@
+"""The body of an answer: decompressed here, so that its limit holds against compression bombs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from tinyagent.tools.web.errors import FetchError
+from tinyagent.tools.web.guard import host_of
+
+if TYPE_CHECKING:
+    import httpx
+
+#: What is asked for, and all that is understood.
+ACCEPT_ENCODING = "gzip, deflate"
+#: Bytes that may come without filling the limit: headers of compressed blocks that hold nothing.
+SLACK = 65_536
+#: Pieces of a body that may be smaller than `CRUMB` bytes on the average. Taking them apart costs more than they hold.
+CRUMBS = 20_000
+CRUMB = 16
+#: Seconds after which the event loop gets its turn, though more of the body is already there.
+TURN = 0.02
+
+
+async def read_body(response: httpx.Response, max_bytes: int) -> tuple[bytes, bool]:
+    """The first `max_bytes` bytes of the decompressed body, and whether there is more, which is not read.
+
+    Raises:
+        FetchError: It is compressed in another way than gzip or deflate, or not as its headers say, or ends early.
+        httpx.HTTPError: The connection failed.
+    """
+    decoder = Decoder(response.headers.get("content-encoding", ""), host_of(response.url))
+    body = bytearray()
+    received = number = 0
+    async with _parts(response) as parts:
+        async for part in parts:
+            received += len(part)
+            number += 1
+            body += decoder.decode(part, max_bytes + 1 - len(body))
+            if len(body) > max_bytes or received > max_bytes + SLACK:
+                del body[max_bytes:]
+                return bytes(body), True
+            if number > CRUMBS and received < number * CRUMB:
+                raise FetchError(f"{host_of(response.url)} sends its answer in thousands of pieces of a few bytes.")
+    decoder.finish()
+    return bytes(body), False
+
+
+async def skip_body(response: httpx.Response) -> None:
+    """Read a small body to its end, so that its connection can be used again; hang up on a large one."""
+    received = 0
+    async with _parts(response) as parts:
+        async for part in parts:
+            received += len(part)
+            if received > SLACK:
+                return
+
+
+@asynccontextmanager
+async def _parts(response: httpx.Response) -> AsyncIterator[AsyncIterator[bytes]]:
+    """The parts of the body; who leaves before its end hangs up."""
+    import httpx
+
+    parts = _with_turns(response.aiter_raw())
+    try:
+        yield parts
+    finally:
+        connection = response.extensions.get("network_stream")
+        if not response.is_closed and connection is not None:
+            await connection.aclose()
+            with suppress(httpx.HTTPError):  # the generators inside httpx end here, and not in tasks of their own
+                async for _ in parts:
+                    pass
+
+
+async def _with_turns(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The parts, giving the event loop its turn also when thousands of tiny ones arrived at once."""
+    began = time.monotonic()
+    async for part in parts:
+        yield part
+        if time.monotonic() - began > TURN:
+            await asyncio.sleep(0)
+            began = time.monotonic()
+
+
+class Decoder:
+    """Undoes `Content-Encoding`.
+
+    Args:
+        encoding: The header's value.
+        host: For texts of errors.
+
+    Raises:
+        FetchError: The encoding is not understood.
+    """
+
+    def __init__(self, encoding: str, host: str) -> None:
+        names = [part.strip().lower() for part in encoding.split(",")]
+        names = [name for name in names if name not in ("", "identity")]
+        if len(names) > 1 or not {"gzip", "x-gzip", "deflate"}.issuperset(names):
+            raise FetchError(
+                f"{host} sent its answer compressed as {encoding[:100]!r}; only {ACCEPT_ENCODING!r} was asked for."
+            )
+        self._host = host
+        self._name = names[0] if names else ""
+        self._stream: zlib._Decompress | None = None
+        self._begun = self._padding = False
+
+    def decode(self, part: bytes, limit: int) -> bytes:
+        """What the part holds, at most `limit` bytes of it.
+
+        Raises:
+            FetchError: It is not what it should be.
+        """
+        if not self._name:
+            return part[:limit]
+        found = bytearray()
+        while part and len(found) < limit and not self._padding:
+            if self._stream is None:
+                if self._begun and part[0] != 0x1F:  # no further member; gzip's own tools ignore it as well
+                    self._padding = True
+                    break
+                self._stream = zlib.decompressobj(self._format(part))
+                self._begun = True
+            try:
+                found += self._stream.decompress(part, limit - len(found))
+            except zlib.error as error:
+                raise FetchError(f"{self._host} sent an answer that is not valid {self._name}: {error}.") from None
+            part = b""
+            if self._stream.eof:
+                part, self._stream = self._stream.unused_data, None
+        return bytes(found)
+
+    def _format(self, part: bytes) -> int:
+        """What zlib calls `wbits`. Servers mean either of two formats by `deflate` (RFC 9110, 8.4.1.2)."""
+        if self._name != "deflate":
+            return zlib.MAX_WBITS | 16
+        zlib_header = part[0] & 0x0F == 8 and (len(part) == 1 or (part[0] << 8 | part[1]) % 31 == 0)
+        return zlib.MAX_WBITS if zlib_header else -zlib.MAX_WBITS
+
+    def finish(self) -> None:
+        """Note the end of the body.
+
+        Raises:
+            FetchError: It came too early.
+        """
+        if self._stream is not None:
+            raise FetchError(f"{self._host} broke off its {self._name} answer before the end.")

@@ -1,0 +1,116 @@
+"""The client: httpx's own, over guarded connections."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from collections.abc import Collection, Mapping
+from http.cookiejar import CookieJar
+from typing import TYPE_CHECKING, Any, cast
+
+from tinyagent.core.errors import ConfigurationError, MissingExtraError
+from tinyagent.tools.web.allowed import Allowed
+from tinyagent.tools.web.guard import Resolve, resolve_name
+from tinyagent.tools.web.transport import PLACES, GuardedTransport, transports
+
+if TYPE_CHECKING:
+    import ssl
+
+    import httpx
+
+#: Redirects that are followed.
+REDIRECTS = 5
+#: Seconds to connect, and between two pieces of an answer.
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 20.0
+
+
+class NoCookies(CookieJar):
+    """Keeps no cookie that a server sets."""
+
+    def extract_cookies(self, *_: Any) -> None:
+        """Forget them."""
+
+
+def guarded_client(
+    *,
+    allow: Collection[str] = (),
+    proxy: str | None = None,
+    timeout: float = READ_TIMEOUT,
+    headers: Mapping[str, str] | None = None,
+    max_connections: int = PLACES,
+    verify: ssl.SSLContext | None = None,
+    resolve: Resolve = resolve_name,
+) -> httpx.AsyncClient:
+    """An `httpx.AsyncClient` that opens connections to public addresses only. Close it, or use it with `async with`.
+
+    Each URL, redirect and dialled address is checked. At most 5 redirects are followed, the environment's proxies
+    and netrc are not used, no cookies are kept. Sizes and the total time are not limited: `fetch` does that.
+
+    Args:
+        allow: Hosts that are opened though they are not public: names (`intranet.example`, `*.example.com`), IP
+            addresses and networks (`10.0.0.0/8`), each with a port if only that one is meant (`localhost:8000`).
+        proxy: URL of a proxy, e.g. "http://proxy.example:3128". It looks up the names itself, so what they stand for
+            is its business; addresses in URLs and names of the local network are still refused.
+        timeout: Seconds between two pieces of an answer; to connect, 10 at most.
+        headers: Sent with every request.
+        max_connections: Requests under way at once; the others wait, without a limit of time.
+        verify: Checks certificates (default: httpx's own, with the certificates of certifi).
+        resolve: Looks up names: `async (host, port) -> addresses`.
+
+    Raises:
+        ConfigurationError: An argument is wrong.
+        AddressRefusedError: Raised by the client's requests that the guard refuses; else they raise httpx's errors.
+    """
+    import httpx
+
+    if not (isinstance(max_connections, int) and max_connections > 0):
+        raise ConfigurationError(f"max_connections={max_connections!r}: pass a whole number above 0.")
+    if not (isinstance(timeout, int | float) and timeout > 0):
+        raise ConfigurationError(f"timeout={timeout!r}: pass a number of seconds above 0.")
+    if proxy is not None:
+        _check_proxy(proxy)
+    transport = GuardedTransport(Allowed(allow), proxy, max_connections, verify or certificates(), resolve)
+    client = httpx.AsyncClient(
+        transport=cast("Any", transport),
+        headers={"User-Agent": user_agent(), **(headers or {})},
+        timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)),
+        follow_redirects=True,
+        max_redirects=REDIRECTS,
+        cookies=NoCookies(),
+        trust_env=False,
+    )
+    transports[client] = transport
+    return client
+
+
+def _check_proxy(proxy: str) -> None:
+    import httpx
+
+    try:
+        url = httpx.URL(proxy)
+    except (httpx.InvalidURL, TypeError):
+        url = httpx.URL("")
+    if url.scheme not in ("http", "https", "socks5", "socks5h") or not url.host:
+        raise ConfigurationError(f"proxy={proxy!r}: pass its URL, e.g. 'http://proxy.example:3128'.")
+    if url.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
+        raise MissingExtraError("A SOCKS proxy needs socksio. Run: pip install 'httpx[socks]'")
+
+
+@functools.cache
+def certificates() -> ssl.SSLContext:
+    """The trusted certificates, read once for the process: it takes 20 ms."""
+    import httpx
+
+    return httpx.create_ssl_context(trust_env=False)
+
+
+@functools.cache
+def user_agent() -> str:
+    """What tinyagent calls itself."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return f"tinyagent/{version('tinyagent')}"
+    except PackageNotFoundError:  # run from a folder, not installed
+        return "tinyagent"

@@ -1,0 +1,233 @@
+"""The guard: no connection to an address that is neither public nor allowed.
+
+It stands where connections are opened, as httpcore's network backend
+(https://www.encode.io/httpcore/network-backends/), and dials the very addresses it has looked at. So a name that
+changes its address between two look-ups gains nothing, and every redirect passes it; TLS, SNI, the Host header and
+pooling are not touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import select
+import socket
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tinyagent.core.threads import run_in_thread
+from tinyagent.tools.web.addresses import address_is_public, literal_address, parse_address
+from tinyagent.tools.web.allowed import Allowed, normal_name
+from tinyagent.tools.web.errors import AddressRefusedError
+
+if TYPE_CHECKING:
+    import ssl
+
+    import httpx
+    from httpcore import AsyncNetworkBackend, AsyncNetworkStream
+
+#: Gives the IP addresses of a host's name.
+Resolve: TypeAlias = Callable[[str, int], Awaitable[Iterable[str]]]
+
+#: Addresses of one host that are dialled, one after the other.
+DIALLED = 4
+#: Bytes that are read at once: httpcore and h11 do not let go of the event loop before they have taken them apart.
+PIECE = 16_384
+#: Names that stand for this machine or its own network (RFC 6761, RFC 6762, RFC 8375, and ICANN's `internal`).
+_LOCAL_ENDINGS = (".localhost", ".localdomain", ".local", ".internal", ".home.arpa")
+#: What a name may look like; some have underscores.
+_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
+
+#: The connections opened for the request that is being sent.
+opened: ContextVar[list[GuardedStream] | None] = ContextVar("tinyagent_http_opened", default=None)
+
+
+async def resolve_name(host: str, port: int) -> list[str]:
+    """The addresses of a name, from the system's resolver, in its order.
+
+    In a thread of its own and not in asyncio's pool, which has few and keeps the program from ending while one waits.
+    """
+    found = await run_in_thread(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    return [str(entry[4][0]) for entry in found]
+
+
+def check_url(url: httpx.URL, allowed: Allowed) -> None:
+    """Refuse a URL for what it says itself: its scheme, credentials, port, or an address that is not public.
+
+    Raises:
+        AddressRefusedError: The text says what is wrong with it.
+    """
+    host = url.raw_host.decode("ascii", "replace")
+    if url.scheme not in ("http", "https"):
+        problem = f"is no http or https URL: {str(url)[:200]!r}." if url.scheme else "has no scheme."
+        raise AddressRefusedError(f"The URL {problem} Pass one that starts with https:// or http://.")
+    address = literal_address(normal_name(host))
+    if not address and not _NAME.fullmatch(host):
+        raise AddressRefusedError(f"The URL {str(url)[:200]!r} has no valid host.")
+    if url.userinfo:
+        raise AddressRefusedError(f"The URL holds a user name or password for {host!r}. Leave out what is before '@'.")
+    if url.port is not None and not 0 < url.port < 65536:
+        raise AddressRefusedError(f"The URL has the port {url.port}, which does not exist.")
+    port = effective_port(url)
+    if address and not (address_is_public(address) or allowed.address(address, port) or allowed.name(host, port)):
+        raise _refusal(host, str(address))
+
+
+def check_name(url: httpx.URL, allowed: Allowed) -> None:
+    """Refuse the name of a local host, when its address will be looked up elsewhere: by a proxy.
+
+    Raises:
+        AddressRefusedError: It is one.
+    """
+    host = normal_name(url.raw_host.decode("ascii", "replace"))
+    if literal_address(host) or allowed.name(host, effective_port(url)):
+        return
+    if "." not in host or host.endswith(_LOCAL_ENDINGS):
+        raise _refusal(host, "a host of the local network")
+
+
+def effective_port(url: httpx.URL) -> int:
+    """The port that is meant."""
+    return url.port or (443 if url.scheme == "https" else 80)
+
+
+def host_of(url: httpx.URL) -> str:
+    """The host, for texts of errors: in ASCII, as some names are none in Unicode."""
+    return url.raw_host.decode("ascii", "replace") or str(url)[:100]
+
+
+def _refusal(host: str, address: str) -> AddressRefusedError:
+    where = f"{host!r} stands for {address}, which" if host != address else f"The address {address}"
+    entry = address if literal_address(host) else host
+    return AddressRefusedError(
+        f"{where} is not of the public internet, so it is not opened. To open it all the same, use allow=[{entry!r}]."
+    )
+
+
+class Guard:
+    """A network backend that looks at each address before dialling it; has httpcore's AsyncNetworkBackend interface.
+
+    Args:
+        allowed: What is opened although it is not public; None for all, as when it is a proxy that is dialled.
+        resolve: Looks up names.
+    """
+
+    def __init__(self, allowed: Allowed | None, resolve: Resolve = resolve_name) -> None:
+        import httpcore
+
+        self._allowed = allowed
+        self._resolve = resolve
+        self._inner: AsyncNetworkBackend = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> GuardedStream:
+        """Look up the host, check each of its addresses, and dial them in turn.
+
+        Raises:
+            AddressRefusedError: One of the addresses is neither public nor allowed; none was dialled.
+            httpcore.ConnectError: There is no such host, or it does not answer.
+            httpcore.ConnectTimeout: That took longer than `timeout` seconds.
+        """
+        import httpcore
+
+        began = time.monotonic()
+        addresses = self._checked(host, port, await self._look_up(host, port, timeout))[:DIALLED]
+        failure: Exception = httpcore.ConnectError(f"no address found for {host!r}")
+        for number, address in enumerate(addresses):
+            share = None
+            if timeout is not None:  # a dead address leaves time for the others
+                share = max(0.0, timeout - (time.monotonic() - began)) / (len(addresses) - number)
+            try:
+                stream = await self._inner.connect_tcp(address, port, share, local_address, socket_options)
+                return GuardedStream(stream)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure
+
+    async def _look_up(self, host: str, port: int, timeout: float | None) -> Iterable[str]:
+        import anyio
+        import httpcore
+
+        if (literal := literal_address(host)) is not None:
+            zone = host.replace("%25", "%").partition("%")[2]
+            return [f"{literal}%{zone}" if zone else str(literal)]
+        try:
+            with anyio.fail_after(timeout):
+                return await self._resolve(host, port)
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(f"looking up {host!r} took longer than {timeout:g} seconds") from error
+        except (OSError, ValueError) as error:  # UnicodeError is a ValueError
+            raise httpcore.ConnectError(f"{host!r} cannot be looked up: {error}") from error
+
+    def _checked(self, host: str, port: int, addresses: Iterable[str]) -> list[str]:
+        """All of the addresses, each once, if none of them is refused."""
+        found = list(dict.fromkeys(addresses))
+        if self._allowed is None or self._allowed.name(host, port):
+            return found
+        for text in found:
+            address = parse_address(text)
+            if not (address_is_public(address) or self._allowed.address(address, port)):
+                raise _refusal(host, text)
+        return found
+
+    async def connect_unix_socket(self, path: str, *_: Any, **__: Any) -> GuardedStream:
+        """Refused: a Unix socket leads to this machine."""
+        raise AddressRefusedError(f"The Unix socket {path!r} is on this machine, so it is not opened.")
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait; httpcore does so between retries."""
+        await asyncio.sleep(seconds)
+
+
+class GuardedStream:
+    """A connection that the guard has opened; has httpcore's AsyncNetworkStream interface."""
+
+    def __init__(self, stream: AsyncNetworkStream) -> None:
+        self._stream = stream
+        self._socket: socket.socket = stream.get_extra_info("socket")
+        if (streams := opened.get()) is not None:
+            streams.append(self)
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Some bytes, none at the end."""
+        return await self._stream.read(min(max_bytes, PIECE), timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send all bytes."""
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        """Close the connection, also when this is cancelled."""
+        await self._stream.aclose()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> GuardedStream:
+        """The connection, encrypted from now on."""
+        self._stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        return self
+
+    def get_extra_info(self, info: str) -> Any:
+        """What httpcore asks for: `ssl_object`, `is_readable`, `socket`, `server_addr` ..."""
+        if info == "is_readable":  # of each idle connection for each request, and dear when anyio is asked
+            return _is_readable(self._socket)
+        return self._stream.get_extra_info(info)
+
+
+def _is_readable(connection: socket.socket) -> bool:
+    """Whether there is something to read, if only the end."""
+    if (descriptor := connection.fileno()) < 0:
+        return True
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([descriptor], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))

@@ -1,0 +1,284 @@
+"""What each of HTML's elements does to the text of a page."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from tinyagent.tools.web.elements import HEADINGS, Finish, names
+from tinyagent.tools.web.head import LONGEST_TITLE, Head
+from tinyagent.tools.web.tables import COLUMNS
+from tinyagent.tools.web.writer import Writer
+
+Attributes: TypeAlias = Mapping[str, str]
+
+LONGEST_ALTERNATIVE = 1_000
+#: Which field of a text's style an element sets.
+_STYLES = {
+    **dict.fromkeys(("b", "strong"), "bold"),
+    **dict.fromkeys(("i", "em", "cite", "dfn"), "italic"),
+    **dict.fromkeys(("s", "strike", "del"), "struck"),
+    **dict.fromkeys(("code", "kbd", "samp", "tt"), "code"),
+}
+_LANGUAGE = re.compile(r"(?<![\w-])(?:(?:language|lang|highlight-source|highlight)-|brush: ?)([\w+#.-]{1,30})")
+#: What such classes say that is no language.
+_NO_LANGUAGE = names("default none nohighlight notranslate plain plaintext source text wrap wrapper")
+
+
+class Handlers:
+    """What the elements of one page do to its text.
+
+    Args:
+        url: Where the page came from.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.writer = Writer()
+        self.head = Head(url)
+        self._styles: Counter[str] = Counter()
+        self._hrefs: list[str] = []
+        self._numbers: list[int | None] = []
+        self._languages: list[str] = []
+        self._raised = 0
+
+    @property
+    def title(self) -> str:
+        """What the head says, else the first heading."""
+        return self.head.title or self.writer.first_heading[:LONGEST_TITLE]
+
+    @property
+    def area(self) -> int:
+        """The bits of the part of the page that is being read."""
+        return self.writer.area
+
+    @area.setter
+    def area(self, bits: int) -> None:
+        self.writer.area = bits
+
+    @property
+    def in_heading(self) -> bool:
+        """Whether a heading is open."""
+        return self.writer.heading > 0
+
+    @property
+    def in_quotation(self) -> bool:
+        """Whether a block quotation is open."""
+        return self.writer.container.quoted
+
+    def end_paragraph(self) -> None:
+        """What follows stands on a line of its own."""
+        self.writer.end_paragraph()
+
+    def text(self, data: str) -> None:
+        """Text between tags."""
+        if self.head.takes(data):
+            return
+        if self._raised:
+            self.writer.raised(data)
+        else:
+            self.writer.text(data)
+
+    def void(self, tag: str, attributes: Attributes) -> None:
+        """An element that holds nothing."""
+        if tag == "br":
+            self.writer.line_break()
+        elif tag == "hr":
+            self.writer.rule()
+        elif tag == "img":
+            if alternative := " ".join(attributes.get("alt", "")[:LONGEST_ALTERNATIVE].split()):
+                self.writer.text(f"![{alternative}]")
+        elif tag == "input":
+            if attributes.get("type", "").lower() == "checkbox" and self.writer.container.marker:
+                self.writer.text("[x] " if "checked" in attributes else "[ ] ")
+        else:
+            self.head.void(tag, attributes)
+
+    def begin(self, tag: str, attributes: Attributes) -> Finish | None:
+        """An element begins. Returns what is to be done at its end."""
+        handler = _HANDLERS.get(tag)
+        return handler(self, attributes) if handler is not None else None
+
+    # -- styles of text
+
+    def set_style(self, field: str) -> Finish:
+        """Text has a style until the element ends, or another of the same style around it does."""
+
+        def finish() -> None:
+            self._styles[field] -= 1
+            if not self._styles[field]:
+                self._restyle(field, value=False)
+
+        self._styles[field] += 1
+        self._restyle(field, value=True)
+        return finish
+
+    def _restyle(self, field: str, value: object) -> None:
+        fields: dict[str, Any] = {field: value}
+        self.writer.style = self.writer.style._replace(**fields)
+
+    def code(self, attributes: Attributes) -> Finish | None:
+        """Code, in a line or all that a block of code holds."""
+        if not self.writer.in_code:
+            return self.set_style("code")
+        self.writer.name_language(language_of(attributes))
+        return None
+
+    def raise_text(self, _: Attributes) -> Finish:
+        """A superscript."""
+
+        def finish() -> None:
+            self._raised -= 1
+
+        self._raised += 1
+        return finish
+
+    def quote_text(self, _: Attributes) -> Finish:
+        """A quotation within a line."""
+        self.writer.text("“")
+        return lambda: self.writer.text("”")
+
+    def link(self, attributes: Attributes) -> Finish:
+        """A link."""
+        href = attributes.get("href", "")
+        permalink = href.lstrip().startswith("#")
+
+        def finish() -> None:
+            self._hrefs.pop()
+            self.writer.in_permalink = False
+            self._restyle("link", self._hrefs[-1] if self._hrefs else "")
+
+        self._hrefs.append("" if permalink else self.head.links.absolute(href))
+        self.writer.in_permalink = permalink
+        self._restyle("link", self._hrefs[-1])
+        return finish
+
+    # -- blocks
+
+    def title_text(self, _: Attributes) -> Finish:
+        """The page's title."""
+        return self.head.begin_title()
+
+    def heading(self, level: int) -> Finish:
+        """A heading."""
+
+        def finish() -> None:
+            self.writer.heading = 0
+
+        self.writer.heading = level
+        return finish
+
+    def language_of_blocks(self, attributes: Attributes) -> Finish | None:
+        """An element whose class tells the language of the code that it holds."""
+        language = language_of(attributes)
+        if not language:
+            return None
+
+        def finish() -> None:
+            self._languages.pop()
+
+        self._languages.append(language)
+        return finish
+
+    def code_block(self, attributes: Attributes) -> Finish | None:
+        """Text that is kept as it is."""
+        return self.writer.begin_code(language_of(attributes) or (self._languages[-1] if self._languages else ""))
+
+    def quote(self, _: Attributes) -> Finish:
+        """A quotation."""
+        return self.writer.enter("> ", "> ")
+
+    def definition(self, _: Attributes) -> Finish:
+        """What a term means."""
+        return self.writer.enter(": ", "  ")
+
+    def list(self, number: int | None) -> Finish:
+        """A list, whose items are counted from `number`, or not at all."""
+        leave = self.writer.enter("", "", is_list=True)
+
+        def finish() -> None:
+            self._numbers.pop()
+            leave()
+
+        self._numbers.append(number)
+        return finish
+
+    def item(self, attributes: Attributes) -> Finish:
+        """An item of a list."""
+        number = self._numbers[-1] if self._numbers else None
+        if number is None:
+            return self.writer.enter("- ", "  ")
+        number = number_of(attributes.get("value"), number)
+        self._numbers[-1] = number + 1
+        marker = f"{number}. "
+        return self.writer.enter(marker, " " * len(marker))
+
+    # -- tables
+
+    def table(self, attributes: Attributes) -> Finish | None:
+        """A table."""
+        arranges = attributes.get("role", "").lower() in {"presentation", "none"}
+        return self.writer.begin_table(arranges=arranges)
+
+    def row(self, _: Attributes) -> None:
+        """A row of a table."""
+        self.writer.begin_row()
+
+    def cell(self, attributes: Attributes, *, heading: bool = False) -> Finish:
+        """A cell of a table."""
+        span = number_of(attributes.get("colspan"), 1)
+        return self.writer.begin_cell(max(1, min(span, COLUMNS)), heading=heading)
+
+
+def number_of(text: str | None, default: int) -> int:
+    """A whole number as HTML writes it; `default` for anything else."""
+    digits = (text or "").strip()
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else default
+
+
+def language_of(attributes: Attributes) -> str:
+    """The programming language that an element names."""
+    named = attributes.get("data-lang") or attributes.get("data-language") or ""
+    found = _LANGUAGE.search(attributes.get("class", "")[:1_000])
+    language = found[1] if found else named.strip()
+    fits = language and len(language) <= 30 and language.isprintable() and not set(language) & set(" `")
+    return language if fits and language.lower() not in _NO_LANGUAGE else ""
+
+
+_Handler: TypeAlias = Callable[[Handlers, Attributes], Finish | None]
+
+
+def _style(field: str) -> _Handler:
+    return lambda page, _: page.set_style(field)
+
+
+def _heading(level: int) -> _Handler:
+    return lambda page, _: page.heading(level)
+
+
+_HANDLERS: dict[str, _Handler] = {
+    "a": Handlers.link,
+    "blockquote": Handlers.quote,
+    "dd": Handlers.definition,
+    "dir": lambda page, _: page.list(None),
+    "div": Handlers.language_of_blocks,
+    "figure": Handlers.language_of_blocks,
+    "li": Handlers.item,
+    "listing": Handlers.code_block,
+    "menu": lambda page, _: page.list(None),
+    "ol": lambda page, attributes: page.list(number_of(attributes.get("start"), 1)),
+    "pre": Handlers.code_block,
+    "q": Handlers.quote_text,
+    "sup": Handlers.raise_text,
+    "table": Handlers.table,
+    "td": Handlers.cell,
+    "th": lambda page, attributes: page.cell(attributes, heading=True),
+    "title": Handlers.title_text,
+    "tr": Handlers.row,
+    "ul": lambda page, _: page.list(None),
+    "xmp": Handlers.code_block,
+    **{tag: _style(field) for tag, field in _STYLES.items()},
+    **{tag: _heading(level) for tag, level in HEADINGS.items()},
+    **dict.fromkeys(("code", "kbd", "samp", "tt"), Handlers.code),
+}

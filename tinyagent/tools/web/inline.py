@@ -1,0 +1,96 @@
+"""A line of text with emphasis, code and links, as markdown."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+#: A hard line break, as the gap before a run.
+BREAK = "  \n"
+_BACKTICKS = re.compile(r"`+")
+
+
+class Style(NamedTuple):
+    """How a run of text looks. Later fields lie within earlier ones."""
+
+    link: str = ""
+    struck: bool = False
+    bold: bool = False
+    italic: bool = False
+    code: bool = False
+
+
+PLAIN = Style()
+
+
+@dataclass(slots=True)
+class Run:
+    """Words of one style, and what separates them from those before: nothing, a space, or a `BREAK`."""
+
+    gap: str
+    words: str
+    style: Style
+
+
+def render(runs: list[Run]) -> str:
+    """The runs as one line of markdown, or several when it has breaks. Spaces stay outside of the marks."""
+    if len(runs) == 1 and runs[0].style == PLAIN:
+        return runs[0].words
+    parts: list[str] = []
+    open_marks: list[tuple[str, str]] = []
+    for run in _joined(runs):
+        wanted = _marks(run.style)
+        same = 0
+        for mark, want in zip(open_marks, wanted, strict=False):
+            if mark != want:
+                break
+            same += 1
+        parts.extend(close for _, close in reversed(open_marks[same:]))
+        parts.append(run.gap if parts else "")
+        parts.extend(begin for begin, _ in wanted[same:])
+        parts.append(code(run.words) if run.style.code else run.words)
+        open_marks = wanted
+    parts.extend(close for _, close in reversed(open_marks))
+    return "".join(parts)
+
+
+def _joined(runs: list[Run]) -> list[Run]:
+    """Neighbours of one style as one: code that was written in several elements is one piece of code."""
+    joined: list[Run] = []
+    together: list[str] = []
+    for run in runs:
+        if joined and run.style == joined[-1].style and run.gap != BREAK:
+            together += run.gap, run.words
+            continue
+        if joined:
+            joined[-1].words = "".join(together)
+        joined.append(Run(run.gap, "", run.style))
+        together = [run.words]
+    if joined:
+        joined[-1].words = "".join(together)
+    return joined
+
+
+def _marks(style: Style) -> list[tuple[str, str]]:
+    """What begins and ends each of a run's styles, the outermost first. Code has marks of its own."""
+    marks = [("[", f"]({style.link})")] if style.link else []
+    return marks + [(mark, mark) for mark, on in (("~~", style.struck), ("**", style.bold), ("*", style.italic)) if on]
+
+
+def code(text: str) -> str:
+    """Text as a code span, in more backticks than it holds in a row (https://spec.commonmark.org/0.31.2/#code-spans)."""
+    fence = "`" * (longest_backticks(text) + 1)
+    space = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{space}{text}{space}{fence}"
+
+
+def code_block(text: str, language: str = "") -> str:
+    """Lines as a fenced code block; the fence is longer than any row of backticks within."""
+    fence = "`" * max(3, longest_backticks(text) + 1)
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def longest_backticks(text: str) -> int:
+    """How many backticks stand in a row, at most."""
+    return max((len(found) for found in _BACKTICKS.findall(text)), default=0) if "`" in text else 0

@@ -1,0 +1,35 @@
+"""HTML as markdown, by a converter of our own: no dependency, and time in proportion to the page, whatever is in it."""
+
+from __future__ import annotations
+
+from tinyagent.tools.web.areas import best_part
+from tinyagent.tools.web.blocks import render
+from tinyagent.tools.web.handlers import Handlers
+from tinyagent.tools.web.walker import Walker
+
+#: Characters in which a page's title stands.
+BEGINNING = 100_000
+
+
+def to_markdown(page: str, url: str) -> tuple[str, str]:
+    """The title and the text of a page, as markdown.
+
+    The main part of the page stands for it if it has one, without navigation, footers, asides and forms, unless that
+    would leave out most of what there is to read. Links are absolute. Hidden text is left out, images are their
+    alternative texts.
+
+    Args:
+        page: HTML.
+        url: Where it came from.
+    """
+    handlers = Handlers(url)
+    Walker(handlers).walk(page)
+    blocks = handlers.writer.blocks
+    return handlers.title, render(blocks, best_part([(block.area, block.weight) for block in blocks]))
+
+
+def title_of(page: str, url: str) -> str:
+    """The title of a page, from its beginning."""
+    handlers = Handlers(url)
+    Walker(handlers).walk(page[:BEGINNING])
+    return handlers.title

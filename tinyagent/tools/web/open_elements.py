@@ -1,0 +1,89 @@
+"""The elements that have begun and not yet ended, and what ends them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tinyagent.tools.web.elements import BLOCK, ENDS, FORMATTING, HEADINGS, SCOPES, TABLE_PARTS, Element
+
+#: Elements within each other that are told apart. Browsers stop at 512.
+DEEPEST = 1_000
+
+
+class OpenElements:
+    """A stack that finds an element by its name without looking through it."""
+
+    def __init__(self) -> None:
+        self._stack: list[Element] = []
+        self._places: dict[str, list[int]] = {}
+        #: Where those are that stop an end tag, and those with lines of their own.
+        self._scopes = [-1]
+        self._blocks = [-1]
+
+    def last(self, tag: str) -> int:
+        """Where the innermost element of that name is; -1 if there is none."""
+        places = self._places.get(tag)
+        return places[-1] if places else -1
+
+    @property
+    def is_full(self) -> bool:
+        """Whether elements are nested as deep as they are told apart."""
+        return len(self._stack) >= DEEPEST
+
+    def at(self, place: int) -> Element:
+        """The element at a place."""
+        return self._stack[place]
+
+    def push(self, element: Element) -> None:
+        """An element has begun."""
+        place = len(self._stack)
+        self._stack.append(element)
+        self._places.setdefault(element.tag, []).append(place)
+        if element.tag in SCOPES:
+            self._scopes.append(place)
+        if element.tag in BLOCK:
+            self._blocks.append(place)
+
+    def pop_to(self, place: int) -> Iterator[Element]:
+        """Take off the element at `place` and all that lie in it, the innermost first."""
+        while len(self._stack) > place:
+            element = self._stack.pop()
+            if element.tag:
+                self._places[element.tag].pop()
+            if self._scopes[-1] == len(self._stack):
+                self._scopes.pop()
+            if self._blocks[-1] == len(self._stack):
+                self._blocks.pop()
+            yield element
+
+    def take_out(self, place: int) -> Element:
+        """End one element, though not those that lie in it."""
+        element = self._stack[place]
+        self._places[element.tag].pop()
+        element.tag = ""
+        return element
+
+    def ended_by(self, tag: str) -> int:
+        """The place of the element that the end tag belongs to; -1 if it belongs to none."""
+        # the end of one heading ends another
+        place = max(map(self.last, HEADINGS)) if tag in HEADINGS else self.last(tag)
+        border = self.last("table") - 1 if tag in TABLE_PARTS else self._scopes[-1] - (tag in SCOPES)
+        return place if place > border else -1
+
+    def goes_on_in_blocks(self, tag: str, place: int) -> bool:
+        """Whether an element of that name ends for text only, since blocks have begun within it: `<b><p>...</b>`."""
+        return tag in FORMATTING and place < self._blocks[-1]
+
+    def paragraph(self) -> int:
+        """The place of the paragraph that a block ends; -1 if none is open."""
+        place = self.last("p")
+        return place if place > self._scopes[-1] else -1
+
+    def neighbour(self, tag: str) -> int:
+        """The place of the list item, cell or the like before it that `tag` ends; -1 if there is none."""
+        ended, borders = ENDS[tag]
+        border = max(map(self.last, borders))
+        if "table" not in borders:
+            border = max(border, self._scopes[-1])
+        found = [place for place in map(self.last, ended) if place > border]
+        return min(found) if found else -1

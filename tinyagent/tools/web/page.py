@@ -1,0 +1,95 @@
+"""A window on the text of a page, and what is raised where there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tinyagent.core.errors import TinyAgentError
+
+#: The most characters of one window.
+LONGEST_WINDOW = 100_000
+
+
+class PageError(TinyAgentError):
+    """A page was reached, but there is no text to be had from it; the text says why.
+
+    Args:
+        message: What happened and what to do about it.
+        status: The HTTP status.
+        retry_after: Seconds that the server asks to wait, where it says so.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A window on the text of a page.
+
+    Attributes:
+        url: Where the page is, after redirects.
+        title: Its title; may be empty.
+        text: The text in the window; that of an HTML page is markdown.
+        start: The character of the whole text with which the window begins, from 0.
+        end: The character before which it ends.
+        total: The characters of the whole text.
+        content_type: What the page is, e.g. "text/html".
+        truncated: The page was longer than what was read of it; `total` counts what was read.
+    """
+
+    url: str
+    title: str
+    text: str
+    start: int
+    end: int
+    total: int
+    content_type: str = ""
+    truncated: bool = False
+
+    def for_model(self) -> str:
+        """Title, URL, the text, and how to read on."""
+        head = f"# {self.title}\n{self.url}" if self.title else self.url
+        notice = "\n".join(f"[{line}]" for line in self._notices())
+        return "\n\n".join(filter(None, (head, self.text, notice)))
+
+    __str__ = for_model
+
+    def _notices(self) -> list[str]:
+        if not self.total:
+            return ["The page holds no text. It may be made by scripts, which are not run."]
+        notices = []
+        if self.end - self.start < self.total:
+            on = f"; call again with start={self.end} to read on" if self.end < self.total else "; this is the end"
+            notices.append(f"characters {self.start:,}-{self.end:,} of {self.total:,}{on}")
+        if self.truncated and self.end == self.total:
+            notices.append("The page goes on, but no more of it was read: it is too long.")
+        return notices
+
+
+def check_window(start: int, max_chars: int) -> None:
+    """Refuse a window that cannot be.
+
+    Raises:
+        ValueError: The text says what to pass.
+    """
+    if not isinstance(start, int) or isinstance(start, bool) or start < 0:
+        raise ValueError(f"start={start!r}: pass a whole number from 0.")
+    if not isinstance(max_chars, int) or isinstance(max_chars, bool) or not 1 <= max_chars <= LONGEST_WINDOW:
+        raise ValueError(f"max_chars={max_chars!r}: pass a whole number from 1 to {LONGEST_WINDOW}.")
+
+
+def window(
+    url: str, title: str, text: str, start: int, max_chars: int, *, content_type: str = "", truncated: bool = False
+) -> Page:
+    """The window on a page's text that begins at `start`.
+
+    Raises:
+        ValueError: The text ends before.
+    """
+    if start and start >= len(text):
+        raise ValueError(f"start={start} is beyond the end: the page has {len(text):,} characters.")
+    part = text[start : start + max_chars]
+    return Page(url, title, part, start, start + len(part), len(text), content_type, truncated)

@@ -1,0 +1,96 @@
+"""The text of a PDF, with the extra `[pdf]`."""
+
+from __future__ import annotations
+
+import io
+import time
+from typing import TYPE_CHECKING, Any
+
+from tinyagent.core.errors import MissingExtraError
+from tinyagent.tools.web.page import PageError
+
+if TYPE_CHECKING:
+    from pypdf import PdfReader
+
+#: Pages that are read.
+PAGES = 200
+
+
+class _OutOfTimeError(Exception):
+    pass
+
+
+def check_installed() -> None:
+    """Refuse to read a PDF without what reads it.
+
+    Raises:
+        MissingExtraError: The text holds the line to install it.
+    """
+    try:
+        import pypdf  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("To read a PDF: pip install 'tinyagent[pdf]'") from error
+
+
+def read_pdf(content: bytes, seconds: float) -> tuple[str, str, bool]:
+    """The title and the text of a PDF, page by page, and whether pages were left out.
+
+    To be called in a thread: it takes some 20 ms a page. Reads `PAGES` pages at most, and as many as the time allows.
+
+    Args:
+        content: The file.
+        seconds: How long it may take.
+
+    Raises:
+        PageError: It is encrypted or broken, or not one page could be read in time.
+        MissingExtraError: The extra `[pdf]` is not installed.
+    """
+    check_installed()
+    until = time.monotonic() + seconds
+    try:
+        reader = _open(content)
+        pages, left_out = _pages(reader, until)
+        title = str((reader.metadata and reader.metadata.title) or "")
+    except PageError:
+        raise
+    except Exception as error:  # pypdf raises errors of many kinds for broken files
+        raise PageError(
+            f"The PDF cannot be read: it is broken ({type(error).__name__}: {str(error)[:200]})."
+        ) from error
+    if left_out and not pages:
+        raise PageError(f"The PDF could not be read within {seconds:g} seconds.")
+    return " ".join(title.split())[:300], "\n\n".join(pages), left_out
+
+
+def _open(content: bytes) -> PdfReader:
+    from pypdf import PdfReader
+    from pypdf.errors import DependencyError
+
+    reader = PdfReader(io.BytesIO(content))
+    try:
+        locked = reader.is_encrypted and not reader.decrypt("")
+    except DependencyError:  # a cipher for which pypdf needs another package
+        locked = True
+    if locked:
+        raise PageError("The PDF is encrypted: its text cannot be read.")
+    return reader
+
+
+def _pages(reader: PdfReader, until: float) -> tuple[list[str], bool]:
+    """The text of each page, and whether some were left out."""
+
+    def check_time(*_: Any) -> None:
+        if time.monotonic() > until:
+            raise _OutOfTimeError
+
+    pages: list[str] = []
+    for number, page in enumerate(reader.pages, 1):
+        if number > PAGES:
+            return pages, True
+        try:
+            check_time()
+            text = page.extract_text(visitor_operand_before=check_time)
+        except _OutOfTimeError:
+            return pages, True
+        pages.append(f"[page {number}]\n{text.strip()}")
+    return pages, False

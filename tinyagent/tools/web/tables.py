@@ -1,0 +1,132 @@
+"""The tables of a page: those that hold data become rows, those that only arrange things become paragraphs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tinyagent.tools.web.blocks import Block, Container
+
+#: A table within so many others is read as if it were none.
+DEEPEST = 4
+#: Blocks and characters that a cell of data may hold.
+BLOCKS, CHARACTERS = 12, 2_000
+#: Columns up to which short rows are filled up, and cells count as several; cells after which a row is broken.
+COLUMNS, LONGEST_ROW = 64, 1_000
+#: Rows after which it is settled whether a table holds data; the further rows of one that does are written at once.
+SETTLED = 64
+
+
+@dataclass(slots=True)
+class Cell:
+    """One cell: its blocks, how many columns it takes, whether it is a heading."""
+
+    blocks: list[Block] = field(default_factory=list)
+    span: int = 1
+    heading: bool = False
+
+    @property
+    def weight(self) -> int:
+        """Characters that a reader sees."""
+        return sum(block.weight for block in self.blocks)
+
+    @property
+    def holds_data(self) -> bool:
+        """Whether it can be written on one line."""
+        plain = len(self.blocks) <= BLOCKS and all(block.plain for block in self.blocks)
+        return plain and self.weight <= CHARACTERS
+
+
+@dataclass(slots=True)
+class Table:
+    """A table while it is read.
+
+    Attributes:
+        around: The blocks of what the table stands in.
+        container: The container it stands in.
+        shared: The innermost container that it has in common with the block before it.
+        arranges: It holds another table, or says that it is for presentation.
+        before: Blocks of its caption, and what stands between its cells.
+        weight: Characters of the written rows that a reader sees.
+    """
+
+    around: list[Block]
+    container: Container
+    shared: Container
+    arranges: bool = False
+    before: list[Block] = field(default_factory=list)
+    weight: int = 0
+    _rows: list[list[Cell]] = field(default_factory=list)
+    _lines: list[str] = field(default_factory=list)
+    _columns: int = 0
+
+    def begin_row(self) -> None:
+        """Begin a row."""
+        if self._lines or (len(self._rows) == SETTLED and self._holds_data()):
+            self._write()
+        self._rows.append([])
+
+    def begin_cell(self, span: int, *, heading: bool) -> list[Block]:
+        """Begin a cell; returns the list for its blocks."""
+        if not self._rows or len(self._rows[-1]) >= LONGEST_ROW:
+            self.begin_row()
+        cell = Cell(span=span, heading=heading)
+        self._rows[-1].append(cell)
+        return cell.blocks
+
+    def markdown(self) -> str:
+        """The table (https://github.github.com/gfm/#tables-extension-); empty if it holds no data."""
+        if self._lines or self._holds_data():
+            self._write()
+        return "\n".join(self._lines)
+
+    def blocks_of_cells(self) -> list[Block]:
+        """What its cells hold, one after the other."""
+        return [block for row in self._rows for cell in row for block in cell.blocks]
+
+    def _holds_data(self) -> bool:
+        if self.arranges:
+            return False
+        cells = [cell for row in self._rows for cell in row]
+        columns = max(map(len, self._rows), default=0)
+        self.arranges = not (
+            (columns > 1 or any(cell.heading for cell in cells)) and all(cell.holds_data for cell in cells)
+        )
+        return not self.arranges
+
+    def _write(self) -> None:
+        """Write the rows that have been read; the first of the table is its head. Empty ones are left out."""
+        rows = [row for row in map(self._texts, self._rows) if any(row)]
+        self.weight += sum(cell.weight for row in self._rows for cell in row)
+        self._rows = []
+        if rows and not self._lines:
+            self._columns = max(len(row) for row in rows)
+            if self._columns > COLUMNS:  # filling up every row could cost more than the page
+                self._columns = len(rows[0])
+            self._lines.append(_line(rows.pop(0), self._columns))
+            self._lines.append("|" + " --- |" * self._columns)
+        self._lines += [_line(row, self._columns if self._columns <= COLUMNS else 0) for row in rows]
+
+    def _texts(self, row: list[Cell]) -> list[str]:
+        """What cells say; one that takes several columns is followed by empty ones."""
+        texts: list[str] = []
+        for cell in row:
+            texts.append(_text(cell, self.container))
+            if len(texts) + cell.span <= COLUMNS:
+                texts += [""] * (cell.span - 1)
+        return texts
+
+
+def _text(cell: Cell, base: Container) -> str:
+    """A cell on one line."""
+    lines: list[str] = []
+    seen: set[Container] = set()
+    for block in cell.blocks:
+        inner = block.container
+        marker = inner.marker if inner is not base and inner not in seen and inner.marker != ": " else ""
+        seen.add(inner)
+        lines += (marker + block.text).split("\n")
+    return "<br>".join(line.strip() for line in lines).replace("|", "\\|")
+
+
+def _line(row: list[str], columns: int) -> str:
+    return "| " + " | ".join(row + [""] * (columns - len(row))) + " |"

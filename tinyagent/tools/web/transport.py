@@ -1,0 +1,191 @@
+"""httpx's transport, with the guard under its pools of connections and a place for each request before them."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakKeyDictionary
+
+from tinyagent.tools.web.allowed import Allowed
+from tinyagent.tools.web.guard import Guard, Resolve, check_name, check_url, opened
+
+if TYPE_CHECKING:
+    import ssl
+
+    import httpx
+
+#: Requests that one client has under way; the others wait. They do so before httpx's pool, which looks at all of its
+#: requests for each that comes or goes: 500 at once cost it 33 s of CPU.
+PLACES = 32
+#: Connections of one pool before another is opened beside it. It compares each idle one with all, too.
+POOL_SIZE = 8
+#: Seconds that an idle connection is kept.
+KEEP_ALIVE = 30.0
+
+#: The transport of each guarded client.
+transports: WeakKeyDictionary[httpx.AsyncClient, GuardedTransport] = WeakKeyDictionary()
+_placed: ContextVar[bool] = ContextVar("tinyagent_http_placed", default=False)
+
+
+class Pool:
+    """A transport of httpx's, and how many requests it carries."""
+
+    __slots__ = ("busy", "transport")
+
+    def __init__(self, transport: httpx.AsyncHTTPTransport) -> None:
+        self.transport = transport
+        self.busy = 0
+
+
+class GuardedTransport:
+    """httpx's transport over guarded connections; has the interface of httpx's AsyncBaseTransport.
+
+    Args:
+        allowed: What is opened although it is not public.
+        proxy: A proxy that opens all connections; it looks up the names, so addresses of names cannot be checked.
+        places: Requests under way at once.
+        verify: Checks certificates.
+        resolve: Looks up names.
+    """
+
+    def __init__(
+        self, allowed: Allowed, proxy: str | None, places: int, verify: ssl.SSLContext, resolve: Resolve
+    ) -> None:
+        import httpx
+
+        self._allowed = allowed
+        self._proxied = proxy is not None
+        self.places = asyncio.Semaphore(places)
+        self._pools: list[Pool] = []
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=POOL_SIZE, keepalive_expiry=KEEP_ALIVE)
+        self._make = functools.partial(
+            httpx.AsyncHTTPTransport, verify=verify, trust_env=False, limits=limits, proxy=proxy
+        )
+        self._guard = Guard(None if self._proxied else allowed, resolve)
+        self._pool()  # a httpx that the guard does not fit is noticed at once
+
+    async def __aenter__(self) -> GuardedTransport:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request once its URL is checked and there is a place for it."""
+        check_url(request.url, self._allowed)
+        if self._proxied:
+            check_name(request.url, self._allowed)
+        if placed := _placed.get():
+            return await self._send(request, self._pool(), placed)
+        await self.places.acquire()
+        try:
+            return await self._send(request, self._pool(), placed)
+        except BaseException:
+            self.places.release()
+            raise
+
+    async def _send(self, request: httpx.Request, pool: Pool, placed: bool) -> httpx.Response:
+        """Through that pool. The place is freed with the answer's end, unless it was taken by `place`."""
+        pool.busy += 1
+        token = opened.set([])
+        try:
+            response = await pool.transport.handle_async_request(request)
+        except BaseException:
+            pool.busy -= 1
+            for stream in opened.get() or ():  # cancelled in the TLS handshake, httpcore 1.0 leaves them open
+                await stream.aclose()
+            raise
+        finally:
+            opened.reset(token)
+
+        def ended() -> None:
+            pool.busy -= 1
+            if not placed:
+                self.places.release()
+
+        response.stream = _body_class()(response, ended)
+        return response
+
+    def _pool(self) -> Pool:
+        """The first with room; so few requests always find the connections of those before them."""
+        for pool in self._pools:
+            if pool.busy < POOL_SIZE:
+                return pool
+        transport = self._make()
+        _put_under(transport, self._guard)
+        self._pools.append(pool := Pool(transport))
+        return pool
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        pools, self._pools = self._pools, []
+        for pool in pools:
+            await pool.transport.aclose()
+
+
+def _put_under(transport: httpx.AsyncHTTPTransport, guard: Guard) -> None:
+    """Let the transport's pool open its connections through the guard.
+
+    Raises:
+        RuntimeError: This httpx has its pool elsewhere. Better no client than one without a guard.
+    """
+    import httpcore
+
+    pool = getattr(transport, "_pool", None)
+    if not (isinstance(pool, httpcore.AsyncConnectionPool) and hasattr(pool, "_network_backend")):
+        raise RuntimeError("The guard does not fit this version of httpx. Install one from 0.27 to 0.28.")
+    pool._network_backend = cast("Any", guard)  # noqa: SLF001 - httpx hands nothing on to its pool
+
+
+@functools.cache
+def _body_class() -> Any:
+    """The class of a guarded answer's body; made here, as httpx insists on a class of its own."""
+    import httpx
+
+    class Body(httpx.AsyncByteStream):
+        """Closes the connection unless all was read, and frees the place, however it ends."""
+
+        def __init__(self, response: httpx.Response, ended: Callable[[], None]) -> None:
+            self._parts = cast("httpx.AsyncByteStream", response.stream)
+            self._connection = response.extensions.get("network_stream")
+            self._ended = ended
+            self._complete = self._closed = False
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            async for part in self._parts:
+                yield part
+            self._complete = True
+
+        async def aclose(self) -> None:
+            if self._closed:
+                return
+            self._closed = True
+            clean = False
+            try:
+                await self._parts.aclose()
+                clean = self._complete
+            finally:
+                self._ended()
+                if not clean and self._connection is not None:
+                    await self._connection.aclose()
+
+    return Body
+
+
+@asynccontextmanager
+async def place(client: httpx.AsyncClient) -> AsyncIterator[None]:
+    """Wait for a place among the client's requests, and keep it for all requests of this block, one at a time."""
+    transport = transports.get(client)
+    if transport is None:
+        yield
+        return
+    async with transport.places:
+        token = _placed.set(True)
+        try:
+            yield
+        finally:
+            _placed.reset(token)

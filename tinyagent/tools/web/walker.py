@@ -1,0 +1,163 @@
+"""Walks through the elements of a page, and leaves out what nobody sees.
+
+Elements are kept on a stack, never in recursion, and end where the HTML standard ends them, as far as text is concerned
+(https://html.spec.whatwg.org/multipage/parsing.html#tree-construction). Style sheets are not read: text that only a
+class hides is seen.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Protocol
+
+from tinyagent.tools.web.areas import AREAS, HIDDEN, area_of, is_hidden
+from tinyagent.tools.web.elements import BLOCK, ENDING, ENDS, PARAGRAPH_ENDS, TABLE_PARTS, VOID, Element, Finish
+from tinyagent.tools.web.open_elements import OpenElements
+from tinyagent.tools.web.tokens import decode, tokens
+
+
+class Sink(Protocol):
+    """What makes something of a page.
+
+    Attributes:
+        area: The bits of the part of the page that is being read; set by the walker.
+    """
+
+    area: int
+
+    @property
+    def in_heading(self) -> bool:
+        """Whether a heading is open."""
+        ...
+
+    @property
+    def in_quotation(self) -> bool:
+        """Whether a block quotation is open."""
+        ...
+
+    def text(self, data: str) -> None:
+        """Text that is shown, decoded."""
+        ...
+
+    def void(self, tag: str, attributes: Mapping[str, str]) -> None:
+        """An element that holds nothing, such as an image."""
+        ...
+
+    def begin(self, tag: str, attributes: Mapping[str, str]) -> Finish | None:
+        """An element begins. Returns what is to be done at its end."""
+        ...
+
+    def end_paragraph(self) -> None:
+        """What follows stands on a line of its own."""
+        ...
+
+
+class Walker:
+    """Walks through one page, and tells a sink what is to be read. Use it once.
+
+    Args:
+        sink: What makes something of it.
+    """
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._open = OpenElements()
+        self._areas: Counter[int] = Counter()
+        #: Elements that lie too deep to be told apart: their text counts, they do not.
+        self._too_deep: Counter[str] = Counter()
+
+    def walk(self, page: str) -> None:
+        """Walk through a page of HTML."""
+        for kind, value, attributes in tokens(page):
+            if kind == "text":
+                self._text(value)
+            elif kind == "start":
+                self._start(value, attributes)
+            else:
+                self._end(value)
+        self._close(0)
+        self._sink.end_paragraph()
+
+    def _text(self, data: str) -> None:
+        if not self._areas[HIDDEN]:
+            self._sink.text(decode(data))
+
+    def _start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if tag in TABLE_PARTS and tag != "table" and self._open.last("table") < 0:
+            self._sink.end_paragraph()
+            return
+        if tag in ENDING:
+            self._end_before(tag)
+        if tag in VOID:
+            if not self._areas[HIDDEN] and not (attributes and is_hidden(tag, attributes)):
+                self._sink.void(tag, attributes)
+            return
+        area = area_of(tag, attributes, quoted=tag == "footer" and self._sink.in_quotation)
+        if self._open.is_full and (self._areas[HIDDEN] or not area & HIDDEN):
+            self._too_deep[tag] += 1
+            if tag in BLOCK and not self._areas[HIDDEN]:
+                self._sink.end_paragraph()
+            return
+        if tag == "button" and not self._sink.in_heading:
+            area |= HIDDEN
+        element = Element(tag, area)
+        if not self._areas[HIDDEN] and not area & HIDDEN:
+            if area or tag in BLOCK:
+                self._sink.end_paragraph()
+            element.finish = self._begin(tag, attributes)
+        self._open.push(element)
+        self._count(area, 1)
+
+    def _end_before(self, tag: str) -> None:
+        """End what ends without an end tag where `tag` begins."""
+        if tag in ENDS:
+            self._close(self._open.neighbour(tag))
+        if tag in PARAGRAPH_ENDS:
+            self._close(self._open.paragraph())
+        elif tag == "a":
+            self._end("a")
+
+    def _end(self, tag: str) -> None:
+        if self._too_deep[tag]:
+            self._too_deep[tag] -= 1
+            return
+        place = self._open.ended_by(tag)
+        if place < 0:
+            if tag in {"p", "br"} and not self._areas[HIDDEN]:
+                self._sink.end_paragraph()
+        elif self._open.goes_on_in_blocks(tag, place):
+            self._finish(self._open.take_out(place))
+        else:
+            self._close(place)
+
+    def _close(self, place: int) -> None:
+        """End the element at that place, and all that lie in it; nothing at -1."""
+        if place < 0:
+            return
+        for element in self._open.pop_to(place):
+            self._finish(element)
+
+    def _finish(self, element: Element) -> None:
+        if not self._areas[HIDDEN] and (element.area or element.tag in BLOCK):
+            self._sink.end_paragraph()
+        if element.finish is not None:
+            element.finish()
+            element.finish = None
+        self._count(element.area, -1)
+        element.area = 0
+
+    def _count(self, area: int, step: int) -> None:
+        """Begin or end an area of the page."""
+        if not area:
+            return
+        for bit in AREAS:
+            if area & bit:
+                self._areas[bit] += step
+                here = self._sink.area
+                self._sink.area = here | bit if self._areas[bit] else here & ~bit
+
+    def _begin(self, tag: str, attributes: Mapping[str, str]) -> Finish | None:
+        if tag in TABLE_PARTS and tag != "table" and self._open.at(self._open.last("table")).finish is None:
+            return None  # of a table that is read as if it were none
+        return self._sink.begin(tag, attributes)
