@@ -8,9 +8,8 @@ Runs offline against a scripted server; with OPENAI_API_KEY or OPENAI_BASE_URL s
 import asyncio
 import sys
 
-from tinyagent import ReactAgent, ToolFinished, ToolProgress, ToolStarted
+from tinyagent import MCPTools, ReactAgent, ToolFinished, ToolProgress, ToolStarted
 from tinyagent.testing import ScriptedRequest, call, model_or_script
-from tinyagent.tools.mcp import MCPTools
 
 
 def serve() -> None:

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from tinyagent.tools.builtin.planning import Plan, Planning, PlanStep
     from tinyagent.tools.builtin.web_browse import Page, WebBrowser, web_browse
     from tinyagent.tools.builtin.web_search import SearchResult, SearchResults, WebSearch, web_search
-    from tinyagent.tools.mcp import MCPTools
+    from tinyagent.tools.mcp import MCPMedia, MCPProgress, MCPResult, MCPToolError, MCPTools
     from tinyagent.tools.toolkit import Toolkit
 
 #: The public names of each module.
@@ -98,7 +98,7 @@ _NAMES = {
     "tools.builtin.planning": "Plan PlanStep Planning",
     "tools.builtin.web_browse": "Page WebBrowser web_browse",
     "tools.builtin.web_search": "SearchResult SearchResults WebSearch web_search",
-    "tools.mcp": "MCPTools",
+    "tools.mcp": "MCPMedia MCPProgress MCPResult MCPToolError MCPTools",
     "tools.toolkit": "Toolkit",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
@@ -108,15 +108,15 @@ __all__ = [
     "Capabilities", "CodeError", "CodeFinished", "CodeOutput", "CodeStarted", "ConfigurationError",
     "ContentFilterError", "Context", "ContextLengthError", "Conversation", "DuplicateToolError", "Effects",
     "EmptyReplyError", "Event", "Execution", "FatalToolError", "FrozenRegistryError", "HandedOver", "InnerEvent",
-    "JinaReader", "Journal", "LimitReached", "Limits", "MCPTools", "MalformedReplyError", "Message", "Metadata",
-    "MissingCredentialsError", "MissingExtraError", "Model", "ModelConnectionError", "ModelError",
-    "ModelNotFoundError", "ModelRequest", "ModelTimeoutError", "MontySandbox", "NoChoicesError", "Notice",
-    "Observation", "Opaque", "OpenAIModel", "Page", "Plan", "PlanStep", "Planning", "ProcessSandbox", "ProtocolError",
-    "PythonExecutor", "RateLimitError", "ReactAgent", "ReasoningDelta", "RefusalError", "ReplayError", "Reply",
-    "Retry", "Run", "RunError", "RunFailed", "RunFinished", "RunLimitError", "RunOptions", "RunResult", "RunStarted",
-    "Sandbox", "SandboxError", "SandboxLimits", "SandboxUnavailableError", "ScriptError", "SearchResult",
-    "SearchResults", "ServerError", "Session", "Settings", "Sink", "State", "Step", "StepFinished",
-    "StepLimitReached", "StepStarted", "StreamError", "StreamInterruptedError", "System", "TextDelta",
+    "JinaReader", "Journal", "LimitReached", "Limits", "MCPMedia", "MCPProgress", "MCPResult", "MCPToolError",
+    "MCPTools", "MalformedReplyError", "Message", "Metadata", "MissingCredentialsError", "MissingExtraError", "Model",
+    "ModelConnectionError", "ModelError", "ModelNotFoundError", "ModelRequest", "ModelTimeoutError", "MontySandbox",
+    "NoChoicesError", "Notice", "Observation", "Opaque", "OpenAIModel", "Page", "Plan", "PlanStep", "Planning",
+    "ProcessSandbox", "ProtocolError", "PythonExecutor", "RateLimitError", "ReactAgent", "ReasoningDelta",
+    "RefusalError", "ReplayError", "Reply", "Retry", "Run", "RunError", "RunFailed", "RunFinished", "RunLimitError",
+    "RunOptions", "RunResult", "RunStarted", "Sandbox", "SandboxError", "SandboxLimits", "SandboxUnavailableError",
+    "ScriptError", "SearchResult", "SearchResults", "ServerError", "Session", "Settings", "Sink", "State", "Step",
+    "StepFinished", "StepLimitReached", "StepStarted", "StreamError", "StreamInterruptedError", "System", "TextDelta",
     "TimeLimitReached", "TinyAgentError", "TinyCodeAgent", "TokenLimitReached", "Tool", "ToolArgumentsError",
     "ToolDefinitionError", "ToolFinished", "ToolProgress", "ToolRegistry", "ToolReply", "ToolStarted", "Toolkit",
     "ToolkitError", "TruncatedReplyError", "UnknownToolError", "Usage", "User", "WebBrowser", "WebSearch",

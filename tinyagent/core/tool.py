@@ -40,6 +40,7 @@ class Tool(Generic[P, R]):
         eager: In a stream, the call may start while the model still writes the rest of its reply.
         shown: What it returns is shown to the model also when code has called it and printed nothing.
         local_names: Where annotations written as strings are looked up besides the function's module.
+        signature: What a model may pass, where the function itself does not say it.
 
     Attributes:
         parameters: JSON Schema of the arguments.
@@ -65,8 +66,8 @@ class Tool(Generic[P, R]):
         eager: bool = True,
         shown: bool = False,
         local_names: Mapping[str, Any] | None = None,
+        signature: Signature | None = None,
     ) -> None:
-        from tinyagent.core.schema import describe
 
         for option, text in (("name", name), ("description", description)):
             if not isinstance(text, str | None):
@@ -79,7 +80,11 @@ class Tool(Generic[P, R]):
         if not (isinstance(retries, int) and retries >= 0):
             raise ToolDefinitionError(f"Tool {self.name!r}: retries={retries!r} must be 0 or more.")
         self.function = function
-        self.signature: Signature = describe(function, self.name, local_names)
+        if signature is None:
+            from tinyagent.core.schema import describe
+
+            signature = describe(function, self.name, local_names)
+        self.signature = signature
         self.description = self.signature.description if description is None else description
         self.parameters = self.signature.schema
         self.is_async = is_async(function)

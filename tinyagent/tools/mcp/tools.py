@@ -166,9 +166,7 @@ class MCPTools(Toolkit):
             return value_of(result, listed.output_schema)
 
         call.__module__, call.__qualname__ = f"MCP server {self.name}", listed.name
-        tool: AnyTool = Tool(call, name=name, description=description, read_only=read_only)
-        tool.signature, tool.parameters = arguments.signature, arguments.signature.schema
-        return tool
+        return Tool(call, name=name, description=description, read_only=read_only, signature=arguments.signature)
 
 
 async def _in_thread(function: Callable[..., Any], *args: Any) -> Any:

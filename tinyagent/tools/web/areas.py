@@ -62,7 +62,7 @@ def area_of(tag: str, attributes: Mapping[str, str], *, quoted: bool = False) ->
         attributes: Its attributes.
         quoted: It lies in a quotation, whose footer names who said it.
     """
-    if tag in _UNREAD or (attributes and is_hidden(tag, attributes)):
+    if tag in _UNREAD or ((attributes or tag == "dialog") and is_hidden(tag, attributes)):
         return HIDDEN
     bits = 0
     if tag in _CHROME and not (quoted and tag == "footer") and not _belongs(attributes):

@@ -46,6 +46,7 @@ class _Cleaner:
         self.pieces: list[tuple[int, int, str]] = []
         self._headings: list[str] = []
         self._first_heading: list[str] = []
+        self._has_heading = False
         self._quotations = 0
         self._languages: list[str] = []
         self._in_permalink = False
@@ -76,8 +77,8 @@ class _Cleaner:
         """Text, between the tags."""
         if self.head.takes(data) or (self._in_permalink and data.strip() in PERMALINKS):
             return
-        if self._headings == ["h1"] and len(self._first_heading) < LONGEST_TITLE and not self.area & (CHROME | FORM):
-            self._first_heading.append(data)
+        if self._headings == ["h1"] and not self._has_heading and not self.area & (CHROME | FORM):
+            self._first_heading.append(data[:LONGEST_TITLE])
         self._add(data.translate(_ESCAPED), len(data.strip()))
 
     def void(self, tag: str, attributes: Mapping[str, str]) -> None:
@@ -129,6 +130,7 @@ class _Cleaner:
             self._quotations -= is_quotation
             if is_heading:
                 self._headings.pop()
+                self._has_heading = bool(self._first_heading)
             if language:
                 self._languages.pop()
 
@@ -159,6 +161,8 @@ class _Cleaner:
         area = self.area
 
         def finish() -> None:
+            if self.pieces[-1][2] == "\n":
+                self.pieces.pop()
             self.pieces.append((area, 0, "</code></pre>"))
             self._code_at = -1
 

@@ -84,6 +84,7 @@ def _pages(reader: PdfReader, until: float) -> tuple[list[str], bool]:
             raise _OutOfTimeError
 
     pages: list[str] = []
+    whole, broken = 0, None
     for number, page in enumerate(reader.pages, 1):
         if number > PAGES:
             return pages, True
@@ -92,5 +93,12 @@ def _pages(reader: PdfReader, until: float) -> tuple[list[str], bool]:
             text = page.extract_text(visitor_operand_before=check_time)
         except _OutOfTimeError:
             return pages, True
+        except Exception as error:  # noqa: BLE001 - the other pages may be whole
+            broken = error
+            pages.append(f"[page {number} cannot be read]")
+            continue
+        whole += 1
         pages.append(f"[page {number}]\n{text.strip()}")
+    if broken is not None and not whole:
+        raise broken
     return pages, False
