@@ -533,3 +533,66 @@ async def test_text_is_heard_as_it_is_written():
     model = Writer(["a ", "b\n", "```python\nfinal_answer(1)\n```"])
     events, _, _ = await streamed(TinyCodeAgent(model=model))
     assert [event.text for event in events if isinstance(event, TextDelta)][:2] == ["a ", "b\n"]
+
+
+# ---- tools whose values are shown
+
+
+def shown_tool(name, **options):
+    async def show(text: str) -> str:
+        """Show."""
+        if not text:
+            raise ValueError("nothing to show")
+        return f"{name} of {text}"
+
+    return Tool(show, name=name, shown=True, **options)
+
+
+async def reports_of(tools, *blocks, **options):
+    model = ScriptedModel([*map(block, blocks), block("final_answer(1)")])
+    result = await TinyCodeAgent(tools, model=model, **options).run("Go.")
+    return told(result.messages)
+
+
+async def test_what_a_shown_tool_gives_is_read_although_the_code_prints_nothing():
+    hidden = Tool(lambda: "hidden", name="hide")
+    (report,) = await reports_of([shown_tool("view"), hidden], "x = await view('a')\ny = hide()\nprint('done')")
+    assert report == "Output:\ndone\n\nview returned:\nview of a"
+
+
+async def test_of_several_values_of_a_shown_tool_the_last_is_read():
+    code = "for letter in 'abc':\n    x = await view(letter)\ny = await other('d')"
+    (report,) = await reports_of([shown_tool("view"), shown_tool("other")], code)
+    assert report.count("view returned:") == 1
+    assert "view returned:\nview of c" in report
+    assert "other returned:\nother of d" in report
+
+
+async def test_a_call_of_a_shown_tool_that_failed_is_not_read_as_its_value():
+    code = "x = await view('a')\ntry:\n    await view('')\nexcept ValueError as error:\n    print(error)"
+    (report,) = await reports_of([shown_tool("view")], code)
+    assert report.endswith("view returned:\nview of a")
+
+
+async def test_a_shown_value_is_read_once_in_the_turn_of_its_call():
+    first, second = await reports_of([shown_tool("view")], "x = await view('a')", "print(x)")
+    assert "view returned:\nview of a" in first
+    assert second == "Output:\nview of a"
+
+
+async def test_a_long_shown_value_is_cut_in_the_middle():
+    (report,) = await reports_of([shown_tool("view")], "x = await view('a' * 1000)", max_observation=100)
+    assert "characters are not shown)" in report
+    assert len(report) < 400
+
+
+async def test_a_shown_value_is_read_also_when_the_code_fails_later():
+    (report,) = await reports_of([shown_tool("view")], "x = await view('a')\nprint(1 / 0)")
+    assert "ZeroDivisionError" in report
+    assert "view returned:\nview of a" in report
+
+
+async def test_what_was_called_last_is_read_last():
+    code = "a = await view('old')\nb = await other('older')\nc = await view('new')"
+    (report,) = await reports_of([shown_tool("view"), shown_tool("other")], code)
+    assert report.index("other of older") < report.index("view of new")

@@ -234,3 +234,107 @@ def test_json_stays_what_it_is(value):
 def test_adapter_is_made_once():
     assert adapter(list[Point]) is adapter(list[Point])
     assert adapter(list[Point]).validate_python([{"x": "1"}]) == [Point(1)]
+
+
+# ---- values that say how a model reads them
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Report:
+    title: str
+    rows: tuple[int, ...] = ()
+
+    def for_model(self):
+        return f"{self.title}: {len(self.rows)} rows"
+
+
+class ReportModel(BaseModel):
+    title: str
+
+    def for_model(self) -> str:
+        return f"Report {self.title}"
+
+
+class Plain:
+    def for_model(self) -> str:
+        return "plain"
+
+
+class Derived(Plain):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Report("Sales", (1, 2)), "Sales: 2 rows"),
+        (ReportModel(title="x"), "Report x"),
+        (Plain(), "plain"),
+        (Derived(), "plain"),
+        (Report("ünï {x} $y\n"), "ünï {x} $y\n: 0 rows"),
+    ],
+)
+def test_a_value_may_say_how_a_model_reads_it(value, text):
+    assert to_text(value) == text
+
+
+def test_records_have_the_data_all_the_same():
+    assert to_data(Report("Sales", (1, 2))) == {"title": "Sales", "rows": [1, 2]}
+    assert to_data([Report("Sales")]) == [{"title": "Sales", "rows": []}]
+    assert json.loads(to_text([Report("Sales", (1,))])) == [{"title": "Sales", "rows": [1]}]
+
+
+def test_what_it_says_is_text():
+    class Number:
+        def for_model(self):
+            return 7
+
+    assert to_text(Number()) == "7"
+
+
+def test_one_that_fails_is_read_as_json():
+    @dataclasses.dataclass
+    class Broken:
+        x: int
+
+        def for_model(self):
+            raise ValueError("no")
+
+    @dataclasses.dataclass
+    class Demanding:
+        x: int
+
+        def for_model(self, style):
+            return style
+
+    assert json.loads(to_text(Broken(1))) == {"x": 1}
+    assert json.loads(to_text(Demanding(1))) == {"x": 1}
+
+
+def test_a_field_of_that_name_is_a_field():
+    @dataclasses.dataclass
+    class Choice:
+        for_model: str = "gpt"
+
+    class Members(enum.Enum):
+        for_model = "gpt"
+
+    assert json.loads(to_text(Choice())) == {"for_model": "gpt"}
+    assert json.loads(to_text(Members.for_model)) == "gpt"
+    assert json.loads(to_text({"for_model": 1})) == {"for_model": 1}
+
+
+def test_only_the_class_says_it():
+    value = Point(1)
+    value.for_model = lambda: "mine"
+    assert json.loads(to_text(value))["x"] == 1
+
+
+def test_text_is_text_whatever_its_class_says():
+    class Loud(str):
+        __slots__ = ()
+
+        def for_model(self):
+            return self.upper()
+
+    assert to_text(Loud("hello")) == "hello"

@@ -368,3 +368,53 @@ def test_whatever_is_appended_the_history_is_valid(messages, close_as_it_goes):
     conversation.close()
     assert fault(conversation) is None
     assert Conversation(conversation.messages).messages == conversation.messages
+
+
+# ---- instructions
+
+
+def test_instructions_come_first_and_take_the_place_of_earlier_ones():
+    conversation = Conversation([User("Add.")])
+    conversation.instruct("Be brief.")
+    assert conversation.messages == (System("Be brief."), User("Add."))
+    conversation.instruct("Be long.")
+    assert conversation.messages == (System("Be long."), User("Add."))
+    conversation.instruct("")
+    assert conversation.messages == (User("Add."),)
+    conversation.instruct("")
+    assert conversation.messages == (User("Add."),)
+
+
+def test_instructions_may_come_before_anything_else():
+    conversation = Conversation()
+    conversation.instruct("Be brief.")
+    conversation.append(User("Add."))
+    assert conversation.messages == (System("Be brief."), User("Add."))
+    empty = Conversation()
+    empty.instruct("")
+    assert len(empty) == 0
+
+
+def test_instructions_leave_what_is_open_open():
+    conversation = Conversation([User("Add.")])
+    conversation.append(ASKS)
+    conversation.instruct("Be brief.")
+    assert conversation.open_calls == (A, B)
+    conversation.append(ToolReply("A", "1"))
+    conversation.close()
+    assert fault(conversation) is None
+
+
+def test_what_was_encoded_before_is_not_sent_with_new_instructions():
+    def encode(message):
+        return message.text.encode()
+
+    conversation = Conversation([System("Be brief."), User("Add.")])
+    before = conversation.encoded(encode)
+    assert list(before) == [b"Be brief.", b"Add."]
+    conversation.instruct("Be long.")
+    assert list(conversation.encoded(encode)) == [b"Be long.", b"Add."]
+    assert list(before) == [b"Be brief.", b"Add."]
+    conversation.instruct("")
+    conversation.append(Assistant("Yes."))
+    assert list(conversation.encoded(encode)) == [b"Add.", b"Yes."]

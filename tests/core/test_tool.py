@@ -939,3 +939,61 @@ async def test_abandoned_thread_does_not_hold_up_the_run(scripted_model):
         assert run.cancelled()
     finally:
         release.set()
+
+
+# ---- under another name, and shown
+
+
+class Tally:
+    def __init__(self):
+        self.total = 0
+
+    @tool(timeout=5, retries=1, exclusive=True, read_only=True, returns_answer=True, eager=False, shown=True)
+    def count(self, by: int) -> int:
+        """Count on.
+
+        Args:
+            by: How far.
+        """
+        self.total += by
+        return self.total
+
+
+def test_a_renamed_tool_is_the_same_under_another_name():
+    tally = Tally()
+    before = tally.count
+    after = before.renamed("count_on")
+    assert (after.name, after.__name__, before.name, tally.count.name) == ("count_on", "count_on", "count", "count")
+    assert (after.parameters, after.description, after.source) == (before.parameters, before.description, before.source)
+    options = ("timeout", "retries", "exclusive", "read_only", "returns_answer", "eager", "shown", "is_async")
+    assert [getattr(after, option) for option in options] == [getattr(before, option) for option in options]
+    assert after.definition["function"]["name"] == "count_on"
+    assert (after(by=2), before(by=3), tally.total) == (2, 5, 5)
+    assert repr(after).startswith("<Tool count_on from ")
+
+
+async def test_a_renamed_tool_tells_mistakes_under_its_name():
+    after = Tally().count.renamed("count_on")
+    assert await after.run({"by": 2}) == 2
+    with pytest.raises(ToolArgumentsError, match="do not fit the tool 'count_on'"):
+        await after.run({"by": "far"})
+
+
+def test_an_unbound_tool_can_be_renamed_and_bound_later():
+    class Other(Tally):
+        count_on = Tally.count.renamed("count_on")
+
+    other = Other()
+    assert (other.count_on(by=2), other.total, other.count_on.name) == (2, 2, "count_on")
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a.b", "ä", "x" * 65, "a\n"])
+def test_a_tool_is_renamed_only_to_a_name_of_a_tool(name):
+    with pytest.raises(ToolDefinitionError, match="is no tool name"):
+        Tool(plain).renamed(name)
+
+
+def test_a_tool_is_not_shown_unless_it_says_so():
+    assert not Tool(plain).shown
+    assert Tool(plain, shown=True).shown
+    assert Tally().count.shown

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any, Self, Unpack
 from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 from tinyagent.agents.dispatch import Dispatch, direct_call
 from tinyagent.agents.handoff import with_handoffs
@@ -24,7 +25,7 @@ from tinyagent.core.events import LimitReached, RunStarted
 from tinyagent.core.limits import Limits
 from tinyagent.core.messages import Call
 from tinyagent.core.result import Metadata, RunResult
-from tinyagent.core.shared import Shared, holding
+from tinyagent.core.shared import Shared, holding, keep_open
 from tinyagent.models.base import Model, model_name
 
 
@@ -48,7 +49,7 @@ class Agent(Loop[Output]):
         self.eager = options.get("eager", True)
         self.max_observation = options.get("max_observation", MAX_OBSERVATION)
         self.continue_cut = options.get("continue_cut", False)
-        self._shared = Shared(self._opened)
+        self._open: WeakKeyDictionary[asyncio.AbstractEventLoop, Shared[None]] = WeakKeyDictionary()
         self._written = self._system_message(self.toolbox, self.prompt.fixed)
 
     @property
@@ -102,7 +103,7 @@ class Agent(Loop[Output]):
             ToolArgumentsError: The arguments do not fit.
             Exception: Whatever the tool raises.
         """
-        async with self.stream_tool(name, arguments) as run:
+        async with self._tool_run(name, arguments, streamed=False) as run:
             return (await run.drain()).output
 
     def stream_tool(self, name: str, arguments: Mapping[str, Any], **options: Unpack[RunOptions]) -> Run[Any]:
@@ -116,10 +117,14 @@ class Agent(Loop[Output]):
         Raises:
             ConfigurationError: `name` or `arguments` are of the wrong type.
         """
+        return self._tool_run(name, arguments, streamed=True, **options)
+
+    def _tool_run(
+        self, name: str, arguments: Mapping[str, Any], *, streamed: bool, **options: Unpack[RunOptions]
+    ) -> Run[Any]:
         call = direct_call(name, arguments)
-        return self._new_run(
-            f"{call.name}({call.raw})", partial(self._call_directly, call=call), streamed=True, **options
-        )
+        task = f"{call.name}({call.raw})"
+        return self._new_run(task, partial(self._call_directly, call=call), streamed=streamed, **options)
 
     def as_tool(self, name: str | None = None, description: str | None = None, **options: Any) -> AnyTool:
         """This agent as a tool: another agent gives it a task, and gets its output.
@@ -147,7 +152,7 @@ class Agent(Loop[Output]):
             "deps": outer.deps,
             "metadata": outer.metadata,
             "effects": outer.effects,
-            "run_id": f"{outer.run_id}/{context.step}/{context.call_id}",
+            "run_id": outer.inner_id(context.step, context.call_id),
         }
         call = f"{context.tool}:{context.call_id}"
         return self._new_run(task, self._converse, streamed=outer.streamed, parent=outer, call=call, **inherited)
@@ -184,7 +189,7 @@ class Agent(Loop[Output]):
         except TinyAgentError as failure:
             error = failure
         except Exception as failure:  # noqa: BLE001 - raised to whoever reads the run
-            error = ModelError(f"The model {model_name(self.model)!r} failed: {type(failure).__name__}: {failure}")
+            error = ModelError(f"The model {run.about.model!r} failed: {type(failure).__name__}: {failure}")
             error.__cause__ = failure
         except BaseException as stop:  # cancelled, or stopped by more than an error
             run.finish("cancelled" if isinstance(stop, asyncio.CancelledError) else "failed", error=stop)
@@ -195,45 +200,59 @@ class Agent(Loop[Output]):
         run.finish(ending.state if error is None else "failed", run.output, error)
 
     async def _converse(self, run: Run[Output]) -> Ending:
-        """The conversation with the model; with that of another agent too, when it is handed over."""
+        """The conversation with the model; with those of other agents too, when it is handed over."""
         agent: Agent[Any] = self
-        while True:
-            async with agent._around(run):
+        places: dict[Agent[Any], tuple[Toolbox, Any]] = {}
+        async with AsyncExitStack() as stack:
+            while True:
+                if agent not in places:
+                    await stack.enter_async_context(agent._around(run))
+                    places[agent] = run.toolbox, run.scope
+                run.toolbox, run.scope = places[agent]
+                await agent._instruct(run)
                 ending = await agent._loop(run)
                 run.output = ending.output
-            if ending.handoff is None:
-                return ending
-            agent = ending.handoff
-            run.hand_over(agent.name, model_name(agent.model))
+                if ending.handoff is None:
+                    return ending
+                agent = ending.handoff
+                run.hand_over(agent.name, model_name(agent.model))
+
+    async def _instruct(self, run: Run[Output]) -> None:
+        """Put the instructions first, where they were not known, or others', when the run began."""
+        if self.prompt.fixed is None or self.toolbox.kits or run.handed_over:
+            text = await self.prompt.text(run.context())
+            if (written := self._system_message(run.toolbox, text)) or run.handed_over:
+                run.conversation.instruct(written)
 
     async def _call_directly(self, run: Run[Any], call: Call) -> Ending:
         """One call, without a model."""
         async with self.toolbox.opened() as run.toolbox:
+            known = call.name in run.toolbox.tools
             turn = Dispatch(run, run.toolbox.tools, step=0, eager=False, longest=None)
             async with turn:
-                answer = await turn.perform(call)
-        if call.name not in run.toolbox.tools:
-            raise UnknownToolError(answer.observation.text)
-        run.output = answer.observation.value
-        return Ending("success" if answer.exception is None else "failed", run.output, answer.exception)
+                [(observation, _)] = await turn.answer([call])
+        if not known:
+            raise UnknownToolError(observation.text)
+        run.output, error = observation.value, turn.error_of(observation)
+        return Ending("success" if error is None else "failed", run.output, error)
 
     # ---- around and between runs
 
     @asynccontextmanager
     async def _around(self, run: Run[Output]) -> AsyncIterator[None]:
-        """What this agent needs for a run, from its beginning to its end, or to its being handed over."""
+        """What this agent needs for its part in a run, open until the run ends."""
+        if run.parent is not None:  # it may be called again
+            await keep_open(self._shared())
         async with self._connected(), self.toolbox.opened() as run.toolbox:
-            same = self.prompt.fixed is not None and not self.toolbox.kits
-            written = (
-                self._written if same else self._system_message(run.toolbox, await self.prompt.text(run.context()))
-            )
-            if written or run.handed_over:
-                run.conversation.instruct(written)
             yield
 
     def _connected(self) -> AbstractAsyncContextManager[Any]:
         """The model's connections, where it has any."""
         return self.model if isinstance(self.model, AbstractAsyncContextManager) else nullcontext()
+
+    def _shared(self) -> Shared[None]:
+        """What all of this event loop share who keep the agent open."""
+        return self._open.setdefault(asyncio.get_running_loop(), Shared(self._opened))
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[None]:
@@ -242,8 +261,8 @@ class Agent(Loop[Output]):
 
     async def __aenter__(self) -> Self:
         """Keep the model's connections and the toolkits open between runs, as a server wants."""
-        await self._shared.__aenter__()
+        await self._shared().__aenter__()
         return self
 
     async def __aexit__(self, *exc: Any) -> None:
-        await self._shared.__aexit__(*exc)
+        await self._shared().__aexit__(*exc)

@@ -74,12 +74,13 @@ class CodeTurn(Dispatch):
 
     def _shown_values(self) -> list[str]:
         """What the model is shown although the code may not have printed it: the last value of each such tool."""
-        last = {
-            seen.call.name: cut_middle(seen.text, self._longest)
-            for execution in self._executions
-            for seen in execution.calls
-            if seen.error is None and (tool := self._tools.get(seen.call.name)) is not None and tool.shown
-        }
+        last: dict[str, str] = {}
+        for execution in self._executions:
+            for seen in execution.calls:
+                tool = self._tools.get(seen.call.name)
+                if tool is not None and tool.shown and seen.error is None:
+                    last.pop(tool.name, None)  # the newest comes last
+                    last[tool.name] = cut_middle(seen.text, self._longest)
         return [f"{name} returned:\n{text}" for name, text in last.items()]
 
     @property

@@ -124,8 +124,13 @@ class Dispatch:
         await self._perform(call, tool, self._line_up(call, tool, task), by_code=True)
         observation = self._observations[call.id]
         ends = observation.error is None and tool is not None and tool.returns_answer
-        error = None if observation.error is None else self._raised.get(call.id) or RuntimeError(observation.error)
-        return Answer(observation, error, ends)
+        return Answer(observation, self.error_of(observation), ends)
+
+    def error_of(self, observation: Observation) -> Exception | None:
+        """What the call raised."""
+        if observation.error is None:
+            return None
+        return self._raised.get(observation.call.id) or RuntimeError(observation.error)
 
     async def answer(self, calls: Iterable[Call]) -> list[tuple[Observation, str]]:
         """Run every call that has not started, and give each its observation and the text the model reads.
@@ -201,6 +206,7 @@ class Dispatch:
         except FatalToolError as error:
             if error.result is None:
                 raise
+            self._raised[call.id] = error
             return _failed(call, error, began)  # it has ended a run inside the tool, not this one
         except (Exception, SystemExit) as error:
             if self._stopping:  # it failed while it cleaned up

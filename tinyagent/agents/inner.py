@@ -26,8 +26,10 @@ def agent_tool(agent: Agent[Any], name: str | None, description: str | None, opt
         async with run:
             return (await run.drain()).output
 
-    ask.__doc__ = f"{_description(agent, description)}\n\nArgs:\n    task: What to do, in words, with all it needs."
-    return Tool(ask, name=name or tool_name(agent.name, "as_tool(name=...) gives it one"), **options)
+    ask.__doc__ = "Do a task.\n\nArgs:\n    task: What to do, in words, with all it needs."
+    ask.__module__, ask.__qualname__ = "agent", agent.name
+    said = _description(agent, description)
+    return Tool(ask, name=name or tool_name(agent.name, "as_tool(name=...) gives it one"), description=said, **options)
 
 
 def _description(agent: Agent[Any], description: str | None) -> str:

@@ -74,6 +74,12 @@ class Loop(ABC, Generic[Output]):
         observations = [observation for observation, _ in answers]
         run.end_step(reply, message, observations, turn.executions)
         ending = self._answer_in(run, turn, reply, observations)
+        if (
+            ending is not None
+            and ending.handoff is not None
+            and any(ran.stdout or ran.error for ran in turn.executions)
+        ):
+            run.conversation.append(User(turn.report))  # the next agent goes on from there
         if ending is None and tool_choice == "auto":
             self._go_on(run, turn, reply)
         return ending

@@ -70,6 +70,9 @@ class Prompt:
                     f"The instructions have a placeholder ${missing.args[0]}, which has no value. Pass it to the run: "
                     f"metadata={{{missing.args[0]!r}: ...}}, or deps= with a key or attribute of that name."
                 ) from None
+            except Exception as error:
+                text = f"The instructions could not be filled in: {type(error).__name__}: {error}"
+                raise ConfigurationError(text) from error
         return await _asked(instructions, context)
 
 
@@ -86,10 +89,11 @@ async def _asked(function: Callable[..., str | Awaitable[str]], context: Context
 
 
 def _takes_context(function: Callable[..., Any]) -> bool:
-    return any(
-        parameter.kind is not parameter.KEYWORD_ONLY and parameter.kind is not parameter.VAR_KEYWORD
-        for parameter in inspect.signature(function).parameters.values()
-    )
+    """Whether it has a parameter for the context: the first that must be given, or one that says so."""
+    first = next(iter(inspect.signature(function).parameters.values()), None)
+    if first is None or first.kind in (first.KEYWORD_ONLY, first.VAR_KEYWORD):
+        return False
+    return first.default is first.empty or "Context" in str(first.annotation)
 
 
 class _Values(Mapping[str, Any]):
@@ -132,8 +136,9 @@ def _read(prompt_file: object) -> str:
         raise ConfigurationError(
             f"prompt_file={str(path)!r}: it is not UTF-8 text ({error.reason} at byte {error.start}). Save it as UTF-8."
         ) from error
-    except OSError as error:
-        raise ConfigurationError(f"prompt_file={str(path)!r}: it cannot be read: {error.strerror or error}.") from error
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"prompt_file={str(path)!r}: it cannot be read: {why}.") from error
     if not text.strip():
         raise ConfigurationError(f"prompt_file={str(path)!r}: it is empty.")
     return text

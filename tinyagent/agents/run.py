@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Generic, TypedDict, TypeVar, Unpack
@@ -87,6 +87,7 @@ class Run(Generic[Output]):
         self.streamed = streamed
         self.parent = parent
         self._call = call
+        self._inner: Counter[str] = Counter()  # the runs inside each call
         self.deps = options.get("deps")
         self.metadata = _checked_metadata(options.get("metadata"))
         self.effects = options.get("effects") or _DIRECT
@@ -216,6 +217,12 @@ class Run(Generic[Output]):
         self.handed_over, self.output = True, None
         self.text, self.asked_again = "", False
         self.emit(HandedOver(agent, model))
+
+    def inner_id(self, step: int, call: str) -> str:
+        """The id of the next run inside the call."""
+        name = f"{self.run_id}/{step}/{call}"
+        self._inner[name] += 1
+        return name if self._inner[name] == 1 else f"{name}/{self._inner[name]}"
 
     def begin_step(self) -> int:
         """The number of the step that begins."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+import copy
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias
 
 from tinyagent.core.errors import ConfigurationError, DuplicateToolError, TinyAgentError, ToolkitError
-from tinyagent.core.registry import collect
+from tinyagent.core.registry import as_tool, collect
 from tinyagent.core.tool import Tool
-from tinyagent.tools.toolkit import Toolkit, as_toolkit, entry_of
+from tinyagent.tools.toolkit import ObjectToolkit, PrefixedToolkit, Toolkit, as_toolkit, entry_of
 
 AnyTool: TypeAlias = Tool[..., Any]
 
@@ -72,7 +73,7 @@ class Toolbox:
     def tools(self) -> Mapping[str, AnyTool]:
         """Every tool by name: the same mapping until a toolkit's tools have changed."""
         if self.kits:
-            parts = tuple(kit.tools for kit in self.kits)
+            parts = tuple(map(_tools_of, self.kits))
             if len(parts) != len(self._parts) or any(
                 now is not was for now, was in zip(parts, self._parts, strict=True)
             ):
@@ -83,12 +84,15 @@ class Toolbox:
     def _together(self, parts: Iterable[Iterable[AnyTool]]) -> Mapping[str, AnyTool]:
         tools = dict(self._own)
         for kit, part in zip(self.kits, parts, strict=True):
-            for tool in part:
+            for item in part:
+                tool = as_tool(item)
                 other = tools.setdefault(tool.name, tool)
                 if other is not tool:
+                    what = f"Give the tools of a toolkit a prefix: {_class_name(kit)}(...).prefixed('my')."
+                    if isinstance(kit, ObjectToolkit):
+                        what = f"Derive {_class_name(kit)} from Toolkit, which can give its tools a prefix."
                     raise DuplicateToolError(
-                        f"Two tools are named {tool.name!r}: {other.source} and {tool.source}. Give the tools of a "
-                        f"toolkit a prefix: {_class_name(kit)}(...).prefixed('my')."
+                        f"Two tools are named {tool.name!r}: {other.source} and {tool.source}. {what}"
                     )
         return MappingProxyType(tools)
 
@@ -104,14 +108,14 @@ class Toolbox:
         if not self.kits:
             yield self
             return
-        kits = [kit.for_run() for kit in self.kits]
+        kits = [_for_run(kit) for kit in self.kits]
         same = all(mine is kit for mine, kit in zip(kits, self.kits, strict=True))
         async with _all_open(kits):
             yield self if same else Toolbox(self._own, kits)
 
     def shared(self) -> AbstractAsyncContextManager[None]:
         """The toolkits that are the same for all runs, open."""
-        return _all_open([kit for kit in self.kits if kit.for_run() is kit])
+        return _all_open([kit for kit in self.kits if _for_run(kit) is kit])
 
 
 @asynccontextmanager
@@ -133,21 +137,51 @@ async def _all_open(kits: Iterable[Toolkit]) -> AsyncIterator[None]:
 async def _enter(kit: Toolkit, stack: AsyncExitStack) -> None:
     entry = entry_of(kit)
     await _told(kit, "opened", entry.__aenter__())
-    stack.push_async_callback(lambda: _told(kit, "closed", entry.__aexit__(None, None, None)))
+
+    async def leave(_: object, reason: BaseException | None, __: object) -> None:
+        try:
+            await _told(kit, "closed", entry.__aexit__(None, None, None))
+        except TinyAgentError as error:
+            if reason is None:
+                raise
+            reason.add_note(str(error))  # why it is left counts more
+
+    stack.push_async_exit(leave)
 
 
-async def _told(kit: Toolkit, what: str, work: Any) -> None:
-    """Do it; a failure is told as the toolkit's."""
+def _for_run(kit: Toolkit) -> Toolkit:
     try:
-        await work
+        found: object = kit.for_run()
+    except Exception as error:
+        raise _failed(kit, "failed in for_run()", error) from error
+    if not isinstance(found, Toolkit):
+        raise ToolkitError(f"The toolkit {_class_name(kit)}: for_run() gave {found!r}, which is no Toolkit.")
+    return found
+
+
+def _tools_of(kit: Toolkit) -> tuple[AnyTool, ...]:
+    try:
+        return kit.tools
     except TinyAgentError:
         raise
     except Exception as error:
-        raise ToolkitError(
-            f"The toolkit {_class_name(kit)} could not be {what}: {type(error).__name__}: {error}"
-        ) from error
+        raise _failed(kit, "could not list its tools", error) from error
+
+
+async def _told(kit: Toolkit, what: str, work: Awaitable[Any]) -> None:
+    """Do it; a failure is told as the toolkit's, to each who waits for it in an error of its own."""
+    try:
+        await work
+    except TinyAgentError as error:
+        raise copy.copy(error) from error
+    except Exception as error:
+        raise _failed(kit, f"could not be {what}", error) from error
+
+
+def _failed(kit: Toolkit, what: str, error: Exception) -> ToolkitError:
+    return ToolkitError(f"The toolkit {_class_name(kit)} {what}: {type(error).__name__}: {error}")
 
 
 def _class_name(kit: Toolkit) -> str:
-    inner: object = getattr(kit, "of", None) or getattr(kit, "kit", None) or kit
-    return type(inner).__name__
+    inner: object = kit.of if isinstance(kit, ObjectToolkit) else kit
+    return _class_name(kit.kit) if isinstance(kit, PrefixedToolkit) else type(inner).__name__

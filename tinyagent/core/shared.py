@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from contextvars import ContextVar
 from typing import Any, Generic, TypeVar
 
+from tinyagent.core.errors import TinyAgentError, ToolkitError
 from tinyagent.core.waiting import wait_to_the_end
 
 T = TypeVar("T")
@@ -94,9 +95,8 @@ class _Host(Generic[T]):
 
     async def end(self) -> None:
         """Close it, or break off its opening, and wait until that is done."""
-        if self._value.done():
-            self._leave.set()
-        else:
+        self._leave.set()  # also for an opening that goes on although it is cancelled
+        if not self._value.done():
             self.task.cancel()
         await wait_to_the_end([self.task])
         if self._value.done():
@@ -115,16 +115,29 @@ class Holds:
     def __init__(self) -> None:
         self._stack = AsyncExitStack()
         self._held: set[Shared[Any]] = set()
+        self._over = False
 
     async def __aenter__(self) -> Holds:
         return self
 
-    async def __aexit__(self, *exc: Any) -> None:
-        await self._stack.aclose()
+    async def __aexit__(self, *_: object) -> None:
+        """Close what is held.
+
+        Raises:
+            ToolkitError: Something could not be closed.
+        """
+        self._over = True
+        try:
+            await self._stack.aclose()
+        except TinyAgentError:
+            raise
+        except Exception as error:
+            text = f"What the run's tools had opened could not be closed: {type(error).__name__}: {error}"
+            raise ToolkitError(text) from error
 
     async def keep(self, shared: Shared[Any]) -> None:
-        """Keep it open from now on."""
-        if shared in self._held:
+        """Keep it open from now on, unless the run has ended."""
+        if shared in self._held or self._over:
             return
         self._held.add(shared)
         try:
@@ -151,11 +164,15 @@ async def holding() -> AsyncIterator[None]:
             _holds.reset(token)
 
 
+async def keep_open(shared: Shared[Any]) -> None:
+    """Open it, and keep it open until the outermost run around ends."""
+    if (holds := _holds.get()) is not None:
+        await holds.keep(shared)
+
+
 @asynccontextmanager
 async def held(shared: Shared[T]) -> AsyncIterator[T]:
     """The value, for this block; it stays open until the run ends where the block is part of one."""
-    holds = _holds.get()
-    if holds is not None:
-        await holds.keep(shared)
+    await keep_open(shared)
     async with shared as value:
         yield value

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Self, TypeAlias
 
 from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.registry import as_tool
 from tinyagent.core.shared import Shared
 from tinyagent.core.tool import Tool
 
 AnyTool: TypeAlias = Tool[..., Any]
-#: Under which names an object remembers how all its users enter it, and its tools.
-_ENTRY, _TOOLS = "__tinyagent_entry__", "__tinyagent_tools__"
+#: Under which names an object remembers its tools, how `open` and `close` are called for all who enter it, and how its
+#: own `__aenter__` and `__aexit__` are for all agents.
+_TOOLS, _OPENED, _ENTERED = "__tinyagent_tools__", "__tinyagent_opened__", "__tinyagent_entered__"
 
 
 class Toolkit:
@@ -63,11 +65,15 @@ class Toolkit:
         return PrefixedToolkit(self, prefix)
 
     async def __aenter__(self) -> Self:
-        await _entry(self).__aenter__()
+        await _shared(self, _OPENED, lambda: _opened(self)).__aenter__()
         return self
 
     async def __aexit__(self, *exc: Any) -> None:
-        await _entry(self).__aexit__(*exc)
+        await _shared(self, _OPENED, lambda: _opened(self)).__aexit__(*exc)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy has tools and users of its own."""
+        return {name: value for name, value in vars(self).items() if name not in (_TOOLS, _OPENED, _ENTERED)}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(tool.name for tool in self.tools)})"
@@ -120,18 +126,24 @@ class ObjectToolkit(Toolkit):
 
     async def __aenter__(self) -> Self:
         if isinstance(self.of, AbstractAsyncContextManager):
-            await _entry(self.of, self).__aenter__()
+            await _entered(self.of, self).__aenter__()
         return self
 
     async def __aexit__(self, *exc: Any) -> None:
         if isinstance(self.of, AbstractAsyncContextManager):
-            await _entry(self.of, self).__aexit__(*exc)
+            await _entered(self.of, self).__aexit__(*exc)
 
 
 def as_toolkit(item: object) -> Toolkit | None:
-    """`item` as a toolkit; `None` when it has no `@tool` methods and is none."""
+    """`item` as a toolkit; `None` when it has no `@tool` methods and is none.
+
+    Raises:
+        ConfigurationError: It is the class of a toolkit.
+    """
     if isinstance(item, Toolkit):
         return item
+    if isinstance(item, type) and (issubclass(item, Toolkit) or _names(item)):
+        raise ConfigurationError(f"{item.__name__} is the class of a toolkit: pass an object, {item.__name__}(...).")
     if isinstance(item, type | Tool) or not _names(type(item)):
         return None
     return ObjectToolkit(item)
@@ -142,17 +154,25 @@ def entry_of(kit: Toolkit) -> AbstractAsyncContextManager[Any]:
     own = type(kit).__aenter__
     if own in (Toolkit.__aenter__, PrefixedToolkit.__aenter__, ObjectToolkit.__aenter__):
         return kit
-    return _entry(kit)
+    return _entered(kit)
 
 
-def _entry(item: Any, keeper: object = None) -> Shared[Any]:
-    """How all users of an object enter it, remembered with the object, or else with its keeper."""
+def _entered(item: AbstractAsyncContextManager[Any], keeper: object = None) -> Shared[Any]:
+    """The object's own context, entered once for all."""
+    return _shared(item, _ENTERED, lambda: item, keeper)
+
+
+def _shared(
+    item: object, name: str, make: Callable[[], AbstractAsyncContextManager[Any]], keeper: object = None
+) -> Shared[Any]:
+    """One for all users of an object, remembered with it, or else with its keeper."""
     memory: dict[str, Any] = vars(item if hasattr(item, "__dict__") else keeper)
-    entry: Shared[Any] | None = memory.get(_ENTRY)
-    if entry is None:
-        counts_itself = type(item).__aenter__ is Toolkit.__aenter__
-        entry = memory[_ENTRY] = Shared((lambda: _opened(item)) if counts_itself else (lambda: item))
-    return entry
+    owner, shared = memory.get(name, (None, None))
+    if shared is None or owner is not item:  # or it is a copy's, of another object
+        shared = Shared(make)
+        memory[name] = item, shared
+    found: Shared[Any] = shared
+    return found
 
 
 @asynccontextmanager
@@ -166,11 +186,14 @@ async def _opened(kit: Toolkit) -> AsyncIterator[Toolkit]:
 
 def _methods(keeper: object, item: object = None) -> tuple[AnyTool, ...]:
     """The `@tool` methods of an object, bound to it, in the order of their definition."""
-    tools: tuple[AnyTool, ...] | None = vars(keeper).get(_TOOLS)
-    if tools is None:
-        owner = keeper if item is None else item
-        tools = vars(keeper)[_TOOLS] = tuple(getattr(owner, name) for name in _names(type(owner)))
-    return tools
+    memory = vars(keeper)
+    owner, tools = memory.get(_TOOLS, (None, ()))
+    if owner is not keeper:  # or it is a copy's, of another object
+        of = keeper if item is None else item
+        tools = tuple(as_tool(getattr(of, name)) for name in _names(type(of)))
+        memory[_TOOLS] = keeper, tools
+    found: tuple[AnyTool, ...] = tools
+    return found
 
 
 def _names(cls: type) -> list[str]:

@@ -74,11 +74,11 @@ class Planning(Toolkit):
             goal: What is to be reached.
             steps: What to do, in order; one line each.
         """
-        _check_lines([goal])
-        self.plan = Plan(goal.strip(), _new_steps(steps))
-        if not self.plan.steps:
+        plan = Plan(_line(goal), _new_steps(steps))
+        if not plan.steps:
             raise ValueError("steps is empty: a plan has at least one step")
-        return self.plan
+        self.plan = plan
+        return plan
 
     @tool(shown=True)
     async def update_plan(
@@ -95,9 +95,8 @@ class Planning(Toolkit):
         plan = self._current()
         if not 1 <= step <= len(plan.steps):
             raise ValueError(f"there is no step {step}; the plan has the steps 1 to {len(plan.steps)}")
-        if note:
-            _check_lines([note])
-        changed = replace(plan.steps[step - 1], status=status, note=note.strip() or plan.steps[step - 1].note)
+        before = plan.steps[step - 1]
+        changed = replace(before, status=status, note=_line(note) if note.strip() else before.note)
         steps = (*plan.steps[: step - 1], changed, *_new_steps(new_steps or [], len(plan.steps)), *plan.steps[step:])
         self.plan = replace(plan, steps=steps)
         return self.plan
@@ -116,13 +115,18 @@ class Planning(Toolkit):
 def _new_steps(texts: list[str], already: int = 0) -> tuple[PlanStep, ...]:
     if already + len(texts) > MOST_STEPS:
         raise ValueError(f"a plan has at most {MOST_STEPS} steps; put several into one")
-    _check_lines(texts)
-    return tuple(PlanStep(" ".join(text.split())) for text in texts)
+    return tuple(PlanStep(_line(text)) for text in texts)
 
 
-def _check_lines(texts: list[str]) -> None:
-    for text in texts:
-        if not text.strip():
-            raise ValueError("a line of the plan is empty")
-        if len(text) > LONGEST_LINE:
-            raise ValueError(f"a line of the plan has {len(text):,} characters; at most {LONGEST_LINE} are taken")
+def _line(text: str) -> str:
+    """The text on one line.
+
+    Raises:
+        ValueError: It is empty, or too long.
+    """
+    line = " ".join(text.split())
+    if not line:
+        raise ValueError("a line of the plan is empty")
+    if len(line) > LONGEST_LINE:
+        raise ValueError(f"a line of the plan has {len(line):,} characters; at most {LONGEST_LINE} are taken")
+    return line
