@@ -34,7 +34,7 @@ class Run:
 
 
 def render(runs: list[Run]) -> str:
-    """The runs as one line of markdown, or several when it has breaks. Spaces stay outside of the marks."""
+    """The runs, one at least, as a line of markdown, or several where it has breaks. Spaces stay outside of marks."""
     if len(runs) == 1 and runs[0].style == PLAIN:
         return runs[0].words
     parts: list[str] = []
@@ -67,8 +67,7 @@ def _joined(runs: list[Run]) -> list[Run]:
             joined[-1].words = "".join(together)
         joined.append(Run(run.gap, "", run.style))
         together = [run.words]
-    if joined:
-        joined[-1].words = "".join(together)
+    joined[-1].words = "".join(together)
     return joined
 
 

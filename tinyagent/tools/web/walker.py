@@ -63,7 +63,7 @@ class Walker:
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._open = OpenElements()
-        self._areas: Counter[int] = Counter()
+        self._areas = dict.fromkeys(AREAS, 0)
         #: Elements that lie too deep to be told apart: their text counts, they do not.
         self._too_deep: Counter[str] = Counter()
 
@@ -107,7 +107,8 @@ class Walker:
                 self._sink.end_paragraph()
             element.finish = self._begin(tag, attributes)
         self._open.push(element)
-        self._count(area, 1)
+        if area:
+            self._count(area, 1)
 
     def _end_before(self, tag: str) -> None:
         """End what ends without an end tag where `tag` begins."""
@@ -119,7 +120,7 @@ class Walker:
             self._end("a")
 
     def _end(self, tag: str) -> None:
-        if self._too_deep[tag]:
+        if self._too_deep and self._too_deep[tag]:
             self._too_deep[tag] -= 1
             return
         place = self._open.ended_by(tag)
@@ -144,13 +145,12 @@ class Walker:
         if element.finish is not None:
             element.finish()
             element.finish = None
-        self._count(element.area, -1)
-        element.area = 0
+        if element.area:
+            self._count(element.area, -1)
+            element.area = 0
 
     def _count(self, area: int, step: int) -> None:
         """Begin or end an area of the page."""
-        if not area:
-            return
         for bit in AREAS:
             if area & bit:
                 self._areas[bit] += step
