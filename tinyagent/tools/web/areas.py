@@ -22,6 +22,10 @@ _UNREAD = names(
     "progress script select style svg template textarea video"
 )
 _CHROME = frozenset({"nav", "footer", "aside"})
+#: Elements that begin an area whatever their attributes.
+AREA_TAGS = _UNREAD | _CHROME | {"dialog", "form", "main", "article"}
+#: Attributes by which any other element does.
+AREA_ATTRIBUTES = frozenset({"aria-hidden", "hidden", "itemprop", "role", "style"})
 #: https://www.w3.org/TR/wai-aria-1.2/#landmark_roles and menus
 _ROLES = {
     "alertdialog": CHROME,

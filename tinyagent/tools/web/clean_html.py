@@ -7,6 +7,7 @@ no script, no hidden text, no relative link, and nothing unclosed.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from tinyagent.tools.web.areas import CHROME, FORM, best_part
 from tinyagent.tools.web.elements import BLOCK, HEADINGS, Finish, names
@@ -22,6 +23,9 @@ _HANDED_ON = names(
     "tfoot th thead tr tt ul"
 ).union(HEADINGS)
 _ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_WITH_NUMBERS = frozenset({"td", "th", "ol"})
+#: The tags that are written for an element.
+_TAGS = dict.fromkeys(BLOCK, ("<div>", "</div>")) | {tag: (f"<{tag}>", f"</{tag}>") for tag in _HANDED_ON}
 
 
 def clean_html(page: str, url: str) -> tuple[str, str]:
@@ -33,8 +37,13 @@ def clean_html(page: str, url: str) -> tuple[str, str]:
     """
     cleaner = _Cleaner(url)
     Walker(cleaner).walk(page)
-    keep = best_part((area, weight) for area, weight, _ in cleaner.pieces)
-    return cleaner.title, "".join(html for area, _, html in cleaner.pieces if keep(area))
+    pieces = cleaner.pieces
+    weights: dict[int, int] = {}
+    for area, weight, _ in pieces:
+        weights[area] = weights.get(area, 0) + weight
+    keep = best_part(weights.items())
+    kept = {area for area in weights if keep(area)}
+    return cleaner.title, "".join([html for area, _, html in pieces if area in kept])
 
 
 class _Cleaner:
@@ -75,11 +84,16 @@ class _Cleaner:
 
     def text(self, data: str) -> None:
         """Text, between the tags."""
-        if self.head.takes(data) or (self._in_permalink and data.strip() in PERMALINKS):
+        if self.head.reading and self.head.takes(data):
             return
-        if self._headings == ["h1"] and not self._has_heading and not self.area & (CHROME | FORM):
+        seen = data.strip()
+        if self._in_permalink and seen in PERMALINKS:
+            return
+        if self._headings and self._headings == ["h1"] and not self._has_heading and not self.area & (CHROME | FORM):
             self._first_heading.append(data[:LONGEST_TITLE])
-        self._add(data.translate(_ESCAPED), len(data.strip()))
+        if "&" in data or "<" in data or ">" in data:
+            data = data.translate(_ESCAPED)
+        self.pieces.append((self.area, len(seen), data))
 
     def void(self, tag: str, attributes: Mapping[str, str]) -> None:
         """A line break, a rule, the words for an image."""
@@ -108,19 +122,16 @@ class _Cleaner:
             return self._begin_code(attributes)
         if tag == "a":
             return self._begin_link(attributes)
-        opening = self._opening(tag, attributes)
-        name = opening[1:].partition(" ")[0].rstrip(">")
-        language = language_of(attributes) if tag in {"div", "figure"} else ""
-        return self._enter(tag, language, opening, f"</{name}>" if name else "")
-
-    def _opening(self, tag: str, attributes: Mapping[str, str]) -> str:
-        if tag in {"td", "th"} and (span := number_of(attributes.get("colspan"), 1)) > 1:
-            return f'<{tag} colspan="{min(span, COLUMNS)}">'
-        if tag == "ol" and (start := number_of(attributes.get("start"), 1)) != 1:
-            return f'<ol start="{start}">'
-        if tag in _HANDED_ON:
-            return f"<{tag}>"
-        return "<div>" if tag in BLOCK else ""
+        opening, closing = _TAGS.get(tag, ("", ""))
+        if attributes and tag in _WITH_NUMBERS:
+            opening = _numbered(tag, attributes) or opening
+        language = language_of(attributes) if attributes and tag in {"div", "figure"} else ""
+        if language or tag in HEADINGS or tag == "blockquote":
+            return self._enter(tag, language, opening, closing)
+        if not opening:
+            return None
+        self.pieces.append((self.area, 0, opening))
+        return partial(self.pieces.append, (self.area, 0, closing))
 
     def _enter(self, tag: str, language: str, opening: str, closing: str) -> Finish:
         area, is_heading, is_quotation = self.area, tag in HEADINGS, tag == "blockquote"
@@ -172,6 +183,15 @@ class _Cleaner:
 
     def _add(self, html: str, weight: int = 0) -> None:
         self.pieces.append((self.area, weight, html))
+
+
+def _numbered(tag: str, attributes: Mapping[str, str]) -> str:
+    """The start tag of a cell that spans columns, or of a list that does not start with 1."""
+    if tag != "ol" and (span := number_of(attributes.get("colspan"), 1)) > 1:
+        return f'<{tag} colspan="{min(span, COLUMNS)}">'
+    if tag == "ol" and (start := number_of(attributes.get("start"), 1)) != 1:
+        return f'<ol start="{start}">'
+    return ""
 
 
 def _code_tag(language: str) -> str:

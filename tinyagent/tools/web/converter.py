@@ -22,6 +22,8 @@ PIECE = 262_144
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f\xad\u200b\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f]+"
 )
+#: Those of them in ASCII.
+_CONTROLS = dict.fromkeys([*range(9), *range(11, 32), 127])
 
 
 def convert(page: str, url: str) -> tuple[str, str]:
@@ -37,6 +39,8 @@ def convert(page: str, url: str) -> tuple[str, str]:
 
 def without_invisible(text: str) -> str:
     """The text without characters that are not seen."""
+    if text.isascii():
+        return text.translate(_CONTROLS)
     return "".join(_INVISIBLE.sub("", text[at : at + PIECE]) for at in range(0, len(text), PIECE))
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from tinyagent.tools.web.elements import HEADINGS, Finish, names
 from tinyagent.tools.web.head import LONGEST_TITLE, Head
+from tinyagent.tools.web.inline import restyled
 from tinyagent.tools.web.tables import COLUMNS
 from tinyagent.tools.web.writer import Writer
 
@@ -73,7 +74,7 @@ class Handlers:
 
     def text(self, data: str) -> None:
         """Text between tags."""
-        if self.head.takes(data):
+        if self.head.reading and self.head.takes(data):
             return
         if self._raised:
             self.writer.raised(data)
@@ -115,8 +116,7 @@ class Handlers:
         return finish
 
     def _restyle(self, field: str, value: object) -> None:
-        fields: dict[str, Any] = {field: value}
-        self.writer.style = self.writer.style._replace(**fields)
+        self.writer.style = restyled(self.writer.style, field, value)
 
     def code(self, attributes: Attributes) -> Finish | None:
         """Code, in a line or all that a block of code holds."""

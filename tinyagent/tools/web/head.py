@@ -27,6 +27,11 @@ class Head:
         """The page's `<title>`, else what it calls itself where it is shared (`og:title`)."""
         return " ".join((self._title or self._shared_as).split())[:LONGEST_TITLE]
 
+    @property
+    def reading(self) -> bool:
+        """Whether the title is being read."""
+        return self._reading is not None
+
     def takes(self, data: str) -> bool:
         """Whether text belongs to the title."""
         if self._reading is None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 #: A hard line break, as the gap before a run.
 BREAK = "  \n"
@@ -22,6 +23,15 @@ class Style(NamedTuple):
 
 
 PLAIN = Style()
+#: What begins and ends styles.
+Marks: TypeAlias = tuple[tuple[str, str], ...]
+
+
+@functools.lru_cache(maxsize=512)
+def restyled(style: Style, field: str, value: object) -> Style:
+    """The style with another value in one field."""
+    fields: dict[str, Any] = {field: value}
+    return style._replace(**fields)
 
 
 @dataclass(slots=True)
@@ -38,21 +48,30 @@ def render(runs: list[Run]) -> str:
     if len(runs) == 1 and runs[0].style == PLAIN:
         return runs[0].words
     parts: list[str] = []
-    open_marks: list[tuple[str, str]] = []
+    open_marks: Marks = ()
     for run in _joined(runs):
         wanted = _marks(run.style)
-        same = 0
-        for mark, want in zip(open_marks, wanted, strict=False):
-            if mark != want:
-                break
-            same += 1
-        parts.extend(close for _, close in reversed(open_marks[same:]))
-        parts.append(run.gap if parts else "")
-        parts.extend(begin for begin, _ in wanted[same:])
+        same = _in_common(open_marks, wanted) if open_marks and wanted else 0
+        if len(open_marks) > same:
+            parts += [close for _, close in reversed(open_marks[same:])]
+        if parts:
+            parts.append(run.gap)
+        if len(wanted) > same:
+            parts += [begin for begin, _ in wanted[same:]]
         parts.append(code(run.words) if run.style.code else run.words)
         open_marks = wanted
-    parts.extend(close for _, close in reversed(open_marks))
+    parts += [close for _, close in reversed(open_marks)]
     return "".join(parts)
+
+
+def _in_common(one: Marks, other: Marks) -> int:
+    """How many marks both begin with."""
+    same = 0
+    for mark, want in zip(one, other, strict=False):
+        if mark != want:
+            break
+        same += 1
+    return same
 
 
 def _joined(runs: list[Run]) -> list[Run]:
@@ -71,10 +90,12 @@ def _joined(runs: list[Run]) -> list[Run]:
     return joined
 
 
-def _marks(style: Style) -> list[tuple[str, str]]:
+@functools.lru_cache(maxsize=512)
+def _marks(style: Style) -> Marks:
     """What begins and ends each of a run's styles, the outermost first. Code has marks of its own."""
-    marks = [("[", f"]({style.link})")] if style.link else []
-    return marks + [(mark, mark) for mark, on in (("~~", style.struck), ("**", style.bold), ("*", style.italic)) if on]
+    marks = (("[", f"]({style.link})"),) if style.link else ()
+    others = (("~~", style.struck), ("**", style.bold), ("*", style.italic))
+    return marks + tuple((mark, mark) for mark, on in others if on)
 
 
 def code(text: str) -> str:

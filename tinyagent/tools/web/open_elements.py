@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from tinyagent.tools.web.elements import BLOCK, ENDS, FORMATTING, HEADINGS, SCOPES, TABLE_PARTS, Element
 
 #: Elements within each other that are told apart. Browsers stop at 512.
@@ -11,9 +9,14 @@ DEEPEST = 1_000
 
 
 class OpenElements:
-    """A stack that finds an element by its name without looking through it."""
+    """A stack that finds an element by its name without looking through it.
+
+    Attributes:
+        depth: How many elements are open.
+    """
 
     def __init__(self) -> None:
+        self.depth = 0
         self._stack: list[Element] = []
         self._places: dict[str, list[int]] = {}
         #: Where those are that stop an end tag, and those with lines of their own.
@@ -28,7 +31,7 @@ class OpenElements:
     @property
     def is_full(self) -> bool:
         """Whether elements are nested as deep as they are told apart."""
-        return len(self._stack) >= DEEPEST
+        return self.depth >= DEEPEST
 
     def at(self, place: int) -> Element:
         """The element at a place."""
@@ -36,25 +39,29 @@ class OpenElements:
 
     def push(self, element: Element) -> None:
         """An element has begun."""
-        place = len(self._stack)
+        place = self.depth
+        self.depth += 1
         self._stack.append(element)
-        self._places.setdefault(element.tag, []).append(place)
+        if (places := self._places.get(element.tag)) is None:
+            self._places[element.tag] = [place]
+        else:
+            places.append(place)
         if element.tag in SCOPES:
             self._scopes.append(place)
         if element.tag in BLOCK:
             self._blocks.append(place)
 
-    def pop_to(self, place: int) -> Iterator[Element]:
-        """Take off the element at `place` and all that lie in it, the innermost first."""
-        while len(self._stack) > place:
-            element = self._stack.pop()
-            if element.tag:
-                self._places[element.tag].pop()
-            if self._scopes[-1] == len(self._stack):
-                self._scopes.pop()
-            if self._blocks[-1] == len(self._stack):
-                self._blocks.pop()
-            yield element
+    def pop(self) -> Element:
+        """Take off the innermost element."""
+        element = self._stack.pop()
+        self.depth = place = len(self._stack)
+        if element.tag:
+            self._places[element.tag].pop()
+        if self._scopes[-1] == place:
+            self._scopes.pop()
+        if self._blocks[-1] == place:
+            self._blocks.pop()
+        return element
 
     def take_out(self, place: int) -> Element:
         """End one element, though not those that lie in it."""

@@ -62,7 +62,9 @@ def tokens(page: str) -> Iterator[Token]:
     """The tags and texts of `page`. Comments, declarations and the content of scripts and the like are left out."""
     position, xml = 0, page[:100].lstrip("\ufeff \t\r\n").startswith("<?xml")
     while (start := page.find("<", position)) >= 0:
-        if start > position:
+        if 0 < start - position <= PIECE:
+            yield "text", page[position:start], NO_ATTRIBUTES
+        elif start > position:
             yield from _pieces(page, position, start)
         opening = _OPENING.match(page, start)
         if opening is None:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Protocol
 
-from tinyagent.tools.web.areas import AREAS, HIDDEN, area_of, is_hidden
+from tinyagent.tools.web.areas import AREA_ATTRIBUTES, AREA_TAGS, AREAS, HIDDEN, area_of, is_hidden
 from tinyagent.tools.web.elements import BLOCK, ENDING, ENDS, PARAGRAPH_ENDS, TABLE_PARTS, VOID, Element, Finish
 from tinyagent.tools.web.open_elements import OpenElements
 from tinyagent.tools.web.tokens import decode, tokens
@@ -64,24 +64,23 @@ class Walker:
         self._sink = sink
         self._open = OpenElements()
         self._areas = dict.fromkeys(AREAS, 0)
+        self._hidden = False
         #: Elements that lie too deep to be told apart: their text counts, they do not.
         self._too_deep: Counter[str] = Counter()
 
     def walk(self, page: str) -> None:
         """Walk through a page of HTML."""
+        start, end, text = self._start, self._end, self._sink.text
         for kind, value, attributes in tokens(page):
             if kind == "text":
-                self._text(value)
+                if not self._hidden:
+                    text(decode(value) if "&" in value else value)
             elif kind == "start":
-                self._start(value, attributes)
+                start(value, attributes)
             else:
-                self._end(value)
+                end(value)
         self._close(0)
         self._sink.end_paragraph()
-
-    def _text(self, data: str) -> None:
-        if not self._areas[HIDDEN]:
-            self._sink.text(decode(data))
 
     def _start(self, tag: str, attributes: Mapping[str, str]) -> None:
         if tag in TABLE_PARTS and tag != "table" and self._open.last("table") < 0:
@@ -90,25 +89,31 @@ class Walker:
         if tag in ENDING:
             self._end_before(tag)
         if tag in VOID:
-            if not self._areas[HIDDEN] and not (attributes and is_hidden(tag, attributes)):
+            if not self._hidden and not (attributes and is_hidden(tag, attributes)):
                 self._sink.void(tag, attributes)
             return
-        area = area_of(tag, attributes, quoted=tag == "footer" and self._sink.in_quotation)
-        if self._open.is_full and (self._areas[HIDDEN] or not area & HIDDEN):
+        area = self._area_of(tag, attributes)
+        if self._open.is_full and (self._hidden or not area & HIDDEN):
             self._too_deep[tag] += 1
-            if tag in BLOCK and not self._areas[HIDDEN]:
+            if tag in BLOCK and not self._hidden:
                 self._sink.end_paragraph()
             return
-        if tag == "button" and not self._sink.in_heading:
-            area |= HIDDEN
         element = Element(tag, area)
-        if not self._areas[HIDDEN] and not area & HIDDEN:
+        if not self._hidden and not area & HIDDEN:
             if area or tag in BLOCK:
                 self._sink.end_paragraph()
             element.finish = self._begin(tag, attributes)
         self._open.push(element)
         if area:
             self._count(area, 1)
+
+    def _area_of(self, tag: str, attributes: Mapping[str, str]) -> int:
+        """The bits of the area that an element begins here."""
+        if tag == "button" and not self._sink.in_heading:
+            return HIDDEN
+        if tag not in AREA_TAGS and (not attributes or AREA_ATTRIBUTES.isdisjoint(attributes)):
+            return 0
+        return area_of(tag, attributes, quoted=tag == "footer" and self._sink.in_quotation)
 
     def _end_before(self, tag: str) -> None:
         """End what ends without an end tag where `tag` begins."""
@@ -125,7 +130,7 @@ class Walker:
             return
         place = self._open.ended_by(tag)
         if place < 0:
-            if tag in {"p", "br"} and not self._areas[HIDDEN]:
+            if tag in {"p", "br"} and not self._hidden:
                 self._sink.end_paragraph()
         elif self._open.goes_on_in_blocks(tag, place):
             self._finish(self._open.take_out(place))
@@ -134,13 +139,11 @@ class Walker:
 
     def _close(self, place: int) -> None:
         """End the element at that place, and all that lie in it; nothing at -1."""
-        if place < 0:
-            return
-        for element in self._open.pop_to(place):
-            self._finish(element)
+        while self._open.depth > place >= 0:
+            self._finish(self._open.pop())
 
     def _finish(self, element: Element) -> None:
-        if not self._areas[HIDDEN] and (element.area or element.tag in BLOCK):
+        if not self._hidden and (element.area or element.tag in BLOCK):
             self._sink.end_paragraph()
         if element.finish is not None:
             element.finish()
@@ -154,6 +157,7 @@ class Walker:
         for bit in AREAS:
             if area & bit:
                 self._areas[bit] += step
+                self._hidden = self._areas[HIDDEN] > 0
                 here = self._sink.area
                 self._sink.area = here | bit if self._areas[bit] else here & ~bit
 
