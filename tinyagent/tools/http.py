@@ -13,7 +13,9 @@ each redirect as for the first URL. `allow=` opens chosen hosts.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json as jsons
+import sys
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.shared import Shared, held
+from tinyagent.core.threads import run_in_thread, thread_slot
 from tinyagent.tools.web import guard
 from tinyagent.tools.web.addresses import is_public
 from tinyagent.tools.web.allowed import Allowed
@@ -144,11 +147,19 @@ async def fetch(
         raise ConfigurationError(f"max_bytes={max_bytes!r}: pass a number of bytes.")
     if not (isinstance(seconds, int | float) and seconds > 0):
         raise ConfigurationError(f"seconds={seconds!r}: pass a number above 0.")
+    await _load()
     options: dict[str, Any] = {"headers": headers, "json": json}
     if client is not None:
         return await _fetch(client, method, url, params, options, max_bytes, seconds)
     async with shared_client(allow=allow, proxy=proxy) as shared:
         return await _fetch(shared, method, url, params, options, max_bytes, seconds)
+
+
+async def _load() -> None:
+    """Import httpx, which takes some 0.2 s, without holding the event loop."""
+    if "httpx" not in sys.modules:
+        async with thread_slot():
+            await run_in_thread(importlib.import_module, "httpx")
 
 
 async def _fetch(
@@ -186,6 +197,7 @@ async def shared_client(*, allow: Collection[str] = (), proxy: str | None = None
         ConfigurationError: `allow` or `proxy` is wrong.
     """
     Allowed(allow)  # what is wrong is said before anything is opened
+    await _load()
     key = (asyncio.get_running_loop(), tuple(sorted(set(allow))), proxy)
     shared = _clients.get(key)
     if shared is None:
