@@ -15,7 +15,6 @@ from tinyagent import (
     Assistant,
     ConfigurationError,
     Context,
-    DuplicateToolError,
     InnerEvent,
     Limits,
     ModelError,
@@ -28,6 +27,7 @@ from tinyagent import (
     Tool,
     ToolDefinitionError,
     Toolkit,
+    ToolkitError,
     Usage,
     User,
     event_from_dict,
@@ -607,7 +607,7 @@ def test_an_agent_whose_name_makes_no_tool_is_refused(name):
 
 def test_two_handoffs_of_one_name_are_refused(kind):
     twins = [ReactAgent(model=ScriptedModel([]), name="twin") for _ in range(2)]
-    with pytest.raises(DuplicateToolError, match="'transfer_to_twin'"):
+    with pytest.raises(ConfigurationError, match=r"handoffs= has two agents named 'twin'"):
         kind.agent(model=ScriptedModel([]), handoffs=twins)
 
 
@@ -662,3 +662,56 @@ async def test_a_handoff_waits_until_the_model_has_written_everything():
     assert started == ["note", "written"]
     begun = [event.call.name for event in events if event.type == "tool_started"]
     assert begun == ["note", "transfer_to_second"]
+
+
+async def test_the_next_run_of_the_first_agent_has_not_the_instructions_of_the_other(kind):
+    target = ReactAgent(model=ScriptedModel(["I know."]), name="expert", instructions="You are the expert.")
+    script = [call("transfer_to_expert"), "I am the desk."]
+    desk = kind.agent(model=ScriptedModel(kind.script(script)), name="desk", handoffs=[target])
+    first = await desk.run("Go.")
+    result = await desk.run("And now?", messages=first.messages)
+    assert (result.output, result.metadata.agent) == ("I am the desk.", "desk")
+    assert "You are the expert." not in str(result.messages)
+
+
+@pytest.mark.parametrize("how", ["tools", "handoffs", "late"])
+async def test_what_an_agents_agents_use_stays_open_while_it_is_entered(kind, how):
+    log = []
+    inner = ReactAgent([Part("kit", log)], model=ScriptedModel(lambda _: "ok"), name="inner", description="D.")
+    given = {
+        "tools": {"tools": [inner]},
+        "handoffs": {"handoffs": [inner]},
+        "late": {"handoffs": lambda: [inner, outer]},
+    }
+    name = "inner" if how == "tools" else "transfer_to_inner"
+    made = call(name, task="t") if how == "tools" else call(name)
+    script = kind.script([made, "ok"] if how == "tools" else [made]) * 2
+    outer = kind.agent(model=ScriptedModel(script), name="outer", **given[how])
+    async with outer:
+        assert log == ["open kit"]
+        await outer.run("Go.")
+        await outer.run("Go.")
+        assert log == ["open kit"]
+    assert log == ["open kit", "close kit"]
+
+
+async def test_an_agent_that_cannot_be_entered_leaves_what_it_had_entered():
+    log = []
+
+    class Broken(Part):
+        async def open(self):
+            raise OSError("no")
+
+    one = ReactAgent([Part("one", log)], model=ScriptedModel([]), name="one", description="D.")
+    two = ReactAgent([Broken("two", log)], model=ScriptedModel([]), name="two", description="D.")
+    with pytest.raises(ToolkitError, match="could not be opened: OSError: no"):
+        await ReactAgent([one, two], model=ScriptedModel([])).__aenter__()
+    assert log == ["open one", "close one"]
+
+
+async def test_of_two_handoffs_the_second_is_told_that_it_was_not_done():
+    one, two = (ReactAgent(model=ScriptedModel(lambda _: "ok"), name=name) for name in ("one", "two"))
+    agent = ReactAgent(model=ScriptedModel([[call("transfer_to_one"), call("transfer_to_two")]]), handoffs=[one, two])
+    result = await agent.run("Go.")
+    told = [message.text for message in result.messages if message.role == "tool"]
+    assert told == ["one goes on.", "Not done: one goes on already."]

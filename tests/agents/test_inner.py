@@ -163,7 +163,7 @@ def test_a_description_is_taken_as_it_is(text):
 
 
 def test_two_agents_of_one_name_are_refused(kind):
-    with pytest.raises(DuplicateToolError, match="Two tools are named 'helper'"):
+    with pytest.raises(DuplicateToolError, match=r"Two agents in tools= are named 'helper'.*as_tool\('\.\.\.'\)"):
         kind.agent([echo(), echo()], model=ScriptedModel([]))
     assert {"helper", "other"} <= set(kind.agent([echo(), echo().as_tool("other")], model=ScriptedModel([])).tools)
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import itertools
+import threading
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -21,9 +25,11 @@ from tinyagent import (
     Reply,
     RunError,
     TimeLimitReached,
+    TinyCodeAgent,
     Tool,
     Toolkit,
     ToolkitError,
+    run_sync,
     tool,
 )
 from tinyagent.core.shared import Shared, held
@@ -198,6 +204,10 @@ async def test_several_are_opened_at_the_same_time_and_closed_the_last_first(kin
 
         async def close(self):
             closed.append(self.name)
+
+        @property
+        def tools(self):
+            return ()
 
     async def arrive():
         there.set()
@@ -420,11 +430,12 @@ async def test_runs_that_wait_for_one_toolkit_do_not_share_their_error():
     assert [error.result.metadata.run_id for error in errors] == ["r0", "r1", "r2"]
 
 
-async def test_an_error_of_ours_while_opening_is_told_as_it_is(kind):
+async def test_an_error_of_ours_while_opening_is_one_of_the_run(kind):
     kit = Notes()
     kit.opening = failing(MissingExtraError("pip install 'tinyagent[mcp]'"))
-    with pytest.raises(MissingExtraError, match="pip install"):
+    with pytest.raises(ToolkitError, match=r"could not be opened: MissingExtraError: pip install") as caught:
         await kind.agent([kit], model=says(kind, "ok")).run("Go.")
+    assert caught.value.result.state == "failed"
 
 
 async def test_a_toolkit_that_cannot_be_closed_is_told_and_the_output_is_kept(kind):
@@ -889,3 +900,45 @@ async def test_a_toolkits_tool_that_fails_is_told_to_the_model(kind):
     result = await agent.run("Go.")
     assert "LookupError: no such row" in str(kind.reports(result.messages)) or "no such row" in str(result.messages)
     assert kit.rows == ["a"]
+
+
+@pytest.mark.parametrize("cls", [ReactAgent, TinyCodeAgent])
+def test_an_agents_class_is_refused_with_what_to_pass(cls):
+    with pytest.raises(ConfigurationError, match=rf"{cls.__name__} is the class of an agent: pass an object"):
+        ReactAgent([cls], model=ScriptedModel([]))
+
+
+def test_a_toolkit_without_anything_to_open_serves_many_loops_at_once():
+    class Plain(Toolkit):
+        @tool
+        async def meet(self) -> str:
+            """Wait for the others."""
+            await asyncio.to_thread(barrier.wait, 20)
+            return "met"
+
+    barrier = threading.Barrier(4)
+    agent = ReactAgent([Plain(), Plain().prefixed("my")], model=ScriptedModel(answers), handoffs=lambda: [agent])
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: run_sync(agent.run("Go.")).steps[0].observations[0].value, range(4)))
+    assert found == ["met"] * 4
+
+
+def answers(request):
+    return "ok" if request.messages[-1].role == "tool" else call("meet")
+
+
+def test_a_loop_that_has_ended_is_not_kept():
+    inner = ReactAgent([Notes()], model=ScriptedModel(lambda _: "ok"), name="inner", description="D.")
+    script = lambda request: "ok" if request.messages[-1].role == "tool" else call("inner", task="t")  # noqa: E731
+    agent = ReactAgent([inner], model=ScriptedModel(script))
+    loops = []
+
+    async def entered():
+        loops.append(weakref.ref(asyncio.get_running_loop()))
+        async with agent:
+            await agent.run("Go.")
+
+    for _ in range(3):
+        asyncio.run(entered())
+    gc.collect()
+    assert [loop() for loop in loops] == [None] * 3

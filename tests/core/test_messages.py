@@ -375,14 +375,23 @@ def test_whatever_is_appended_the_history_is_valid(messages, close_as_it_goes):
 
 def test_instructions_come_first_and_take_the_place_of_earlier_ones():
     conversation = Conversation([User("Add.")])
-    conversation.instruct("Be brief.")
+    conversation.instruct("Be brief.", "first")
     assert conversation.messages == (System("Be brief."), User("Add."))
-    conversation.instruct("Be long.")
+    conversation.instruct("Be long.", "second")
     assert conversation.messages == (System("Be long."), User("Add."))
+    assert conversation.messages[0].agent == "second"
     conversation.instruct("")
     assert conversation.messages == (User("Add."),)
     conversation.instruct("")
     assert conversation.messages == (User("Add."),)
+
+
+def test_instructions_that_no_agent_has_written_stay_where_an_agent_has_none():
+    conversation = Conversation([System("By hand."), User("Add.")])
+    conversation.instruct("", "agent")
+    assert conversation.messages == (System("By hand."), User("Add."))
+    conversation.instruct("Mine.", "agent")
+    assert conversation.messages == (System("Mine."), User("Add."))
 
 
 def test_instructions_may_come_before_anything_else():
@@ -412,7 +421,7 @@ def test_what_was_encoded_before_is_not_sent_with_new_instructions():
     conversation = Conversation([System("Be brief."), User("Add.")])
     before = conversation.encoded(encode)
     assert list(before) == [b"Be brief.", b"Add."]
-    conversation.instruct("Be long.")
+    conversation.instruct("Be long.", "agent")
     assert list(conversation.encoded(encode)) == [b"Be long.", b"Add."]
     assert list(before) == [b"Be brief.", b"Add."]
     conversation.instruct("")

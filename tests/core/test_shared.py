@@ -9,7 +9,8 @@ import random
 
 import pytest
 
-from tinyagent.core.shared import Shared, held, holding
+from tinyagent.core import shared as shared_module
+from tinyagent.core.shared import Shared, held, holding, keep_open
 
 
 class Resource:
@@ -544,3 +545,67 @@ async def test_a_task_that_outlives_its_block_keeps_nothing_open(resource):
     if still_open:
         await resource.shared.__aexit__()
     assert still_open == 0
+
+
+async def test_closing_that_hangs_is_cancelled_once_nobody_wants_to_wait(monkeypatch):
+    monkeypatch.setattr(shared_module, "GRACE", 0.01)
+    hung = asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def connect():
+        yield
+        hung.set()
+        await asyncio.Event().wait()
+
+    shared = Shared(connect)
+
+    async def use():
+        async with shared:
+            pass
+
+    task = asyncio.create_task(use())
+    await hung.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_loop_in_a_thread_of_the_run_holds_its_own():
+    log = []
+
+    @contextlib.asynccontextmanager
+    async def connect():
+        log.append("open")
+        yield
+        log.append("close")
+
+    shared = Shared(connect)
+
+    async def use():
+        async with holding(), held(shared):
+            pass
+        assert log == ["open", "close"]
+
+    async with holding():
+        await asyncio.to_thread(asyncio.run, use())
+        assert log == ["open", "close"]
+
+
+async def test_what_is_open_only_when_the_run_has_ended_is_closed_at_once():
+    opening, go_on = asyncio.Event(), asyncio.Event()
+    log = []
+
+    @contextlib.asynccontextmanager
+    async def connect():
+        opening.set()
+        await go_on.wait()
+        log.append("open")
+        yield
+        log.append("close")
+
+    async with holding():
+        late = asyncio.create_task(keep_open(Shared(connect)))
+        await opening.wait()
+    go_on.set()
+    await late
+    assert log == ["open", "close"]

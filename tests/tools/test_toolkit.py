@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from tinyagent import ConfigurationError, Context, Tool, ToolDefinitionError, Toolkit, tool
+from tinyagent import ConfigurationError, Context, Tool, Toolkit, tool
 from tinyagent.tools.toolkit import ObjectToolkit, as_toolkit, entry_of
 
 
@@ -307,6 +307,29 @@ def test_what_has_no_tools_is_none(item):
     assert as_toolkit(item) is None
 
 
+def test_a_toolkit_whose_methods_are_not_marked_is_refused():
+    class Forgotten(Toolkit):
+        async def add(self, x: int) -> int:
+            """Add."""
+
+    with pytest.raises(ConfigurationError, match=r"The toolkit Forgotten has no tools\. Put @tool on its methods\."):
+        as_toolkit(Forgotten())
+
+
+async def test_open_and_close_may_be_plain_functions():
+    class Plain(Toolkit):
+        def open(self):
+            self.there = True
+
+        def close(self):
+            self.there = False
+
+    kit = Plain()
+    async with kit:
+        assert kit.there
+    assert not kit.there
+
+
 @pytest.mark.parametrize("cls", [Notes, Door, Toolkit])
 def test_a_class_is_refused_with_what_to_pass(cls):
     with pytest.raises(ConfigurationError, match=rf"pass an object, {cls.__name__}\(\.\.\.\)"):
@@ -488,7 +511,7 @@ def test_a_prefix_is_text(prefix):
 
 @pytest.mark.parametrize("prefix", ["a b", "a.b", "ä", "a" * 60 + "bcd"])
 def test_a_prefix_that_makes_no_names_is_refused_at_once(prefix):
-    with pytest.raises(ToolDefinitionError, match="is no tool name"):
+    with pytest.raises(ConfigurationError, match=r"makes no names for tools: use letters, digits and '_'"):
         Notes().prefixed(prefix)
 
 

@@ -170,8 +170,8 @@ class Agent(Loop[Output]):
         about = Metadata(options.get("run_id") or uuid4().hex, self.name, model_name(self.model), time.time())
         drive = partial(self._drive, work=work)
         run = Run[Any](drive, task, about, limits=self.limits, streamed=streamed, parent=parent, call=call, **options)
-        if self._written and work == self._converse:
-            run.conversation.instruct(self._written)
+        if work == self._converse:
+            run.conversation.instruct(self._written, self.name)
         return run
 
     # ---- the run
@@ -221,8 +221,7 @@ class Agent(Loop[Output]):
         """Put the instructions first, where they were not known, or others', when the run began."""
         if self.prompt.fixed is None or self.toolbox.kits or run.handed_over:
             text = await self.prompt.text(run.context())
-            if (written := self._system_message(run.toolbox, text)) or run.handed_over:
-                run.conversation.instruct(written)
+            run.conversation.instruct(self._system_message(run.toolbox, text), self.name)
 
     async def _call_directly(self, run: Run[Any], call: Call) -> Ending:
         """One call, without a model."""
@@ -242,7 +241,7 @@ class Agent(Loop[Output]):
     async def _around(self, run: Run[Output]) -> AsyncIterator[None]:
         """What this agent needs for its part in a run, open until the run ends."""
         if run.parent is not None:  # it may be called again
-            await keep_open(self._shared())
+            await keep_open(self._own())
         async with self._connected(), self.toolbox.opened() as run.toolbox:
             yield
 
@@ -250,8 +249,8 @@ class Agent(Loop[Output]):
         """The model's connections, where it has any."""
         return self.model if isinstance(self.model, AbstractAsyncContextManager) else nullcontext()
 
-    def _shared(self) -> Shared[None]:
-        """What all of this event loop share who keep the agent open."""
+    def _own(self) -> Shared[None]:
+        """The model's connections and the toolkits, for all of this event loop who keep them open."""
         return self._open.setdefault(asyncio.get_running_loop(), Shared(self._opened))
 
     @asynccontextmanager
@@ -260,9 +259,35 @@ class Agent(Loop[Output]):
             yield
 
     async def __aenter__(self) -> Self:
-        """Keep the model's connections and the toolkits open between runs, as a server wants."""
-        await self._shared().__aenter__()
+        """Keep connections and toolkits open between runs, as a server wants; those of its inner agents too.
+
+        Inner agents are those that it may call or hand over to, and theirs.
+        """
+        entered: list[Agent[Any]] = []
+        try:
+            for agent in self._team():
+                await agent._own().__aenter__()  # noqa: SLF001 - other agents'
+                entered.append(agent)
+        except BaseException:
+            await _leave(entered)
+            raise
         return self
 
-    async def __aexit__(self, *exc: Any) -> None:
-        await self._shared().__aexit__(*exc)
+    async def __aexit__(self, *_: object) -> None:
+        await _leave(self._team())
+
+    def _team(self) -> list[Agent[Any]]:
+        """This agent, those that it may call or hand over to, and theirs."""
+        team: dict[Agent[Any], None] = {self: None}
+        for agent in (waiting := [self]):
+            new = [other for other in agent.toolbox.agents() if other not in team]
+            team.update(dict.fromkeys(new))
+            waiting += new
+        return list(team)
+
+
+async def _leave(agents: Iterable[Agent[Any]]) -> None:
+    """Leave what each of them has opened, the last first, whatever one raises."""
+    async with AsyncExitStack() as stack:
+        for agent in agents:
+            stack.push_async_exit(agent._own())  # noqa: SLF001 - other agents'

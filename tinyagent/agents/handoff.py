@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tinyagent.agents.options import tool_name
-from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.errors import ConfigurationError, ToolkitError
+from tinyagent.core.execution import Observation
 from tinyagent.core.tool import Tool
 from tinyagent.tools.toolkit import Toolkit
 
@@ -41,14 +42,27 @@ class Handoff(Tool[[], str]):
 class LateHandoffs(Toolkit):
     """Handoffs to agents that a function returns, so that agents may name each other."""
 
-    def __init__(self, agents: Any) -> None:
-        self._agents = agents
+    def __init__(self, function: Callable[[], Iterable[Agent[Any]]]) -> None:
+        self._function = function
         self._tools: tuple[Handoff, ...] = ()
 
-    async def open(self) -> None:
-        """Ask the function."""
+    def for_run(self) -> Toolkit:
+        """Ask the function, before the first run."""
+        self.agents()
+        return self
+
+    def agents(self) -> list[Agent[Any]]:
+        """The agents; the function is asked once.
+
+        Raises:
+            ToolkitError: The function failed, or gave something else.
+        """
         if not self._tools:
-            self._tools = tuple(handoffs_of(self._agents()))
+            try:
+                self._tools = tuple(handoffs_of(self._function()))
+            except Exception as error:
+                raise ToolkitError(f"The function handoffs= failed: {type(error).__name__}: {error}") from error
+        return [handoff.agent for handoff in self._tools]
 
     @property
     def tools(self) -> tuple[Tool[..., Any], ...]:
@@ -87,4 +101,25 @@ def handoffs_of(agents: object) -> list[Handoff]:
         if not isinstance(agent, Agent):
             raise ConfigurationError(f"handoffs=[...]: {agent!r} is no agent.")
         handoffs.append(Handoff(agent))
+    names = [handoff.name for handoff in handoffs]
+    if twice := [handoff.agent.name for handoff in handoffs if names.count(handoff.name) > 1]:
+        raise ConfigurationError(
+            f"handoffs= has two agents named {twice[0]!r}. Give each a name of its own: name='...'."
+        )
     return handoffs
+
+
+def first_handoff(
+    tools: Mapping[str, Tool[..., Any]], answers: list[tuple[Observation, str]]
+) -> list[tuple[Observation, str]]:
+    """Of several handoffs in one turn the first counts: the answers, in which the others are told so."""
+    first: Handoff | None = None
+    told = []
+    for observation, text in answers:
+        tool = tools.get(observation.call.name)
+        if isinstance(tool, Handoff) and observation.error is None:
+            if first is not None:
+                text = f"Not done: {first.agent.name} goes on already."
+            first = first or tool
+        told.append((observation, text))
+    return told

@@ -13,7 +13,17 @@ if TYPE_CHECKING:
     from tinyagent.agents.base import Agent
 
 
-def agent_tool(agent: Agent[Any], name: str | None, description: str | None, options: dict[str, Any]) -> Tool[..., Any]:
+class AgentTool(Tool[..., Any]):
+    """An agent as a tool.
+
+    Attributes:
+        agent: Who is asked.
+    """
+
+    agent: Agent[Any]
+
+
+def agent_tool(agent: Agent[Any], name: str | None, description: str | None, options: dict[str, Any]) -> AgentTool:
     """A tool that gives a task to the agent and returns its output.
 
     Raises:
@@ -29,7 +39,10 @@ def agent_tool(agent: Agent[Any], name: str | None, description: str | None, opt
     ask.__doc__ = "Do a task.\n\nArgs:\n    task: What to do, in words, with all it needs."
     ask.__module__, ask.__qualname__ = "agent", agent.name
     said = _description(agent, description)
-    return Tool(ask, name=name or tool_name(agent.name, "as_tool(name=...) gives it one"), description=said, **options)
+    called = name or tool_name(agent.name, "as_tool(name=...) gives it one")
+    made = AgentTool(ask, name=called, description=said, **options)
+    made.agent = agent
+    return made
 
 
 def _description(agent: Agent[Any], description: str | None) -> str:

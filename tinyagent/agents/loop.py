@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from tinyagent.agents.dispatch import Dispatch
-from tinyagent.agents.handoff import Handoff
+from tinyagent.agents.handoff import Handoff, first_handoff
 from tinyagent.agents.run import Output, Run, is_cancelled
 from tinyagent.agents.toolbox import AnyTool, Toolbox
 from tinyagent.core.errors import EmptyReplyError, ModelError, StepLimitReached, TokenLimitReached
@@ -70,6 +70,7 @@ class Loop(ABC, Generic[Output]):
         except BaseException as error:
             self._salvage(run, turn, reply, error)
             raise
+        answers = first_handoff(run.toolbox.tools, answers)
         run.answer_calls(answers)
         observations = [observation for observation, _ in answers]
         run.end_step(reply, message, observations, turn.executions)
@@ -166,7 +167,10 @@ class Loop(ABC, Generic[Output]):
         run.emit(LimitReached("steps", steps or 0))
         if not run.text:  # otherwise the model is in the middle of its answer
             run.conversation.append(User(self._last_words))
-        failure = StepLimitReached(f"No answer within {steps} steps (Limits.steps), nor when asked for one.")
+        failure = StepLimitReached(
+            f"No answer within {steps} steps (Limits.steps), nor when asked for one. Allow more with "
+            "limits=Limits(steps=...), or see in error.result.steps what it kept doing."
+        )
         try:
             ending = await self._step(run, "none")
         except ModelError as error:

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias
 
-from tinyagent.core.errors import ConfigurationError, DuplicateToolError, TinyAgentError, ToolkitError
+from tinyagent.core.errors import ConfigurationError, DuplicateToolError, RunError, TinyAgentError, ToolkitError
 from tinyagent.core.registry import as_tool, collect
 from tinyagent.core.tool import Tool
 from tinyagent.tools.toolkit import ObjectToolkit, PrefixedToolkit, Toolkit, as_toolkit, entry_of
@@ -56,12 +56,24 @@ class Toolbox:
         if isinstance(items, str | Mapping) or not isinstance(items, Iterable):
             raise ConfigurationError(f"tools={items!r}: pass a list of functions, such as tools=[search, add].")
         tools: list[Any] = []
+        agents: list[AnyTool] = []
         kits: dict[int, Toolkit] = {}
         for item in items:
             if (kit := as_toolkit(item)) is not None:
                 kits.setdefault(id(item), kit)
-            elif not isinstance(item, type | Tool) and callable(as_tool := getattr(item, "as_tool", None)):
-                tools.append(as_tool())
+            elif isinstance(item, type) and hasattr(item, "as_tool"):
+                raise ConfigurationError(
+                    f"{item.__name__} is the class of an agent: pass an object, {item.__name__}(...)."
+                )
+            elif not isinstance(item, type | Tool) and callable(makes_tool := getattr(item, "as_tool", None)):
+                made = makes_tool()
+                if any(made.name == other.name for other in agents):
+                    raise DuplicateToolError(
+                        f"Two agents in tools= are named {made.name!r}. Give each a name of its own, name='...', or "
+                        "pass agent.as_tool('...')."
+                    )
+                agents.append(made)
+                tools.append(made)
             else:
                 tools.append(item)
         own = collect(tools)
@@ -95,6 +107,12 @@ class Toolbox:
                         f"Two tools are named {tool.name!r}: {other.source} and {tool.source}. {what}"
                     )
         return MappingProxyType(tools)
+
+    def agents(self) -> list[Any]:
+        """The agents among the tools: those that can be called, and those to hand over to."""
+        tools = [*self._own.values(), *(tool for kit in self.kits for tool in _tools_of(kit))]
+        late = [agent for kit in self.kits for agent in getattr(kit, "agents", list)()]
+        return [agent for tool in tools if (agent := getattr(tool, "agent", None)) is not None] + late
 
     # ---- opening the toolkits
 
@@ -152,6 +170,8 @@ async def _enter(kit: Toolkit, stack: AsyncExitStack) -> None:
 def _for_run(kit: Toolkit) -> Toolkit:
     try:
         found: object = kit.for_run()
+    except RunError:
+        raise
     except Exception as error:
         raise _failed(kit, "failed in for_run()", error) from error
     if not isinstance(found, Toolkit):
@@ -172,7 +192,7 @@ async def _told(kit: Toolkit, what: str, work: Awaitable[Any]) -> None:
     """Do it; a failure is told as the toolkit's, to each who waits for it in an error of its own."""
     try:
         await work
-    except TinyAgentError as error:
+    except RunError as error:
         raise copy.copy(error) from error
     except Exception as error:
         raise _failed(kit, f"could not be {what}", error) from error

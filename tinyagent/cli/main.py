@@ -16,9 +16,7 @@ from tinyagent import __version__
 from tinyagent.core.errors import ConfigurationError, TinyAgentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tinyagent.core.tool import Tool
+    pass
 
 DEFAULT_MODEL = "gpt-4o-mini"
 
@@ -99,8 +97,8 @@ async def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def load_tools(spec: str) -> list[Tool[..., Any] | Callable[..., Any]]:
-    """The tools that `package.module` defines or imports, or the one that `package.module:name` names.
+def load_tools(spec: str) -> list[Any]:
+    """The tools and toolkits that `package.module` defines or imports, or the one that `package.module:name` names.
 
     Modules are looked for in the current directory too.
 
@@ -108,6 +106,7 @@ def load_tools(spec: str) -> list[Tool[..., Any] | Callable[..., Any]]:
         ConfigurationError: There is no such module, no such name, or no tool in it.
     """
     from tinyagent.core.tool import Tool
+    from tinyagent.tools.toolkit import Toolkit
 
     module_name, _, name = spec.partition(":")
     here = str(Path.cwd())
@@ -117,7 +116,7 @@ def load_tools(spec: str) -> list[Tool[..., Any] | Callable[..., Any]]:
         raise ConfigurationError(f"--tools {spec}: there is no module {missing!r} here.")
     module = importlib.import_module(module_name)
     if not name:
-        found = {id(value): value for value in vars(module).values() if isinstance(value, Tool)}
+        found = {id(value): value for value in vars(module).values() if isinstance(value, Tool | Toolkit)}
         if not found:
             raise ConfigurationError(
                 f"--tools {spec}: the module has no tools. Put @tool on its functions, or name one: {spec}:function."

@@ -46,10 +46,16 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """Instructions to the model; comes first."""
+    """Instructions to the model; comes first.
+
+    Attributes:
+        text: What they say.
+        agent: The agent whose instructions they are; empty for those that were passed in `messages=`.
+    """
 
     text: str
     role: Literal["system"] = "system"
+    agent: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +186,16 @@ class Conversation:
             self._open = {call.id: call for call in message.calls}
         self._messages.append(message)
 
-    def instruct(self, text: str) -> None:
-        """Begin with these instructions, in place of any that are there; without text, with none."""
-        has_some = bool(self._messages) and isinstance(self._messages[0], System)
-        self._messages[:has_some] = [System(text)] if text else []
-        self._encoded.clear()
+    def instruct(self, text: str, agent: str = "") -> None:
+        """Begin with the instructions of this agent, in place of any that are there.
+
+        Without text, those that were passed in `messages=` stay, and those of an agent go.
+        """
+        first = self._messages[0] if self._messages else None
+        has_some = isinstance(first, System)
+        if text or (isinstance(first, System) and first.agent):
+            self._messages[:has_some] = [System(text, agent=agent)] if text else []
+            self._encoded.clear()
 
     def close(self, text: str = NOT_ANSWERED) -> None:
         """Answer the calls still open with `text`, so that the history is valid."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, Generic, TypeVar
 
 from tinyagent.core.errors import TinyAgentError, ToolkitError
-from tinyagent.core.waiting import wait_to_the_end
 
 T = TypeVar("T")
+
+#: Seconds that closing may take once the wait for it is cancelled; then it is cancelled too.
+GRACE = 10.0
+_lock = threading.Lock()
 
 
 class Shared(Generic[T]):
@@ -46,11 +50,12 @@ class Shared(Generic[T]):
 
     async def __aenter__(self) -> T:
         loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            if self.is_open:
-                raise RuntimeError("It is open in another event loop. Make one for each loop.")
-            self._loop, self._users, self._host, self._closing = loop, 0, None, None
-        self._users += 1
+        with _lock:
+            if self._loop is not loop:
+                if self.is_open:
+                    raise RuntimeError("It is open in another event loop. Make one for each loop.")
+                self._loop, self._users, self._host, self._closing = loop, 0, None, None
+            self._users += 1
         try:
             while self._closing is not None and not self._closing.done():
                 await asyncio.wait([self._closing])
@@ -63,11 +68,15 @@ class Shared(Generic[T]):
 
     async def __aexit__(self, *_: object) -> None:
         self._users -= 1
-        if self._users or self._host is None:
-            return
-        host, self._host = self._host, None
-        self._closing = host.task
-        await host.end()
+        try:
+            if not self._users and self._host is not None:
+                host, self._host = self._host, None
+                self._closing = host.task
+                await host.end()
+        finally:
+            with _lock:
+                if not self._users and self._loop is asyncio.get_running_loop():
+                    self._loop = self._closing = None  # which keeps no loop alive that has ended
 
 
 class _Host(Generic[T]):
@@ -98,7 +107,16 @@ class _Host(Generic[T]):
         self._leave.set()  # also for an opening that goes on although it is cancelled
         if not self._value.done():
             self.task.cancel()
-        await wait_to_the_end([self.task])
+        cancelled: asyncio.CancelledError | None = None
+        while not self.task.done():
+            try:
+                await asyncio.wait([self.task], timeout=GRACE if cancelled else None)
+                if cancelled is not None and not self.task.done():
+                    self.task.cancel()
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
         if self._value.done():
             self._raise_failure("closed")
 
@@ -115,7 +133,13 @@ class Holds:
     def __init__(self) -> None:
         self._stack = AsyncExitStack()
         self._held: set[Shared[Any]] = set()
-        self._over = False
+        self._over = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this is its event loop, and not one of a tool's own, in a thread that knows of the run."""
+        return self._loop is asyncio.get_running_loop()
 
     async def __aenter__(self) -> Holds:
         return self
@@ -126,7 +150,7 @@ class Holds:
         Raises:
             ToolkitError: Something could not be closed.
         """
-        self._over = True
+        self._over.set()
         try:
             await self._stack.aclose()
         except TinyAgentError:
@@ -137,14 +161,18 @@ class Holds:
 
     async def keep(self, shared: Shared[Any]) -> None:
         """Keep it open from now on, unless the run has ended."""
-        if shared in self._held or self._over:
+        if shared in self._held or self._over.is_set():
             return
         self._held.add(shared)
         try:
-            await self._stack.enter_async_context(shared)
+            await shared.__aenter__()
         except BaseException:
             self._held.discard(shared)
             raise
+        if self._over.is_set():  # it has ended meanwhile
+            await shared.__aexit__()
+        else:
+            self._stack.push_async_exit(shared)
 
 
 _holds: ContextVar[Holds | None] = ContextVar("tinyagent_holds", default=None)
@@ -153,7 +181,7 @@ _holds: ContextVar[Holds | None] = ContextVar("tinyagent_holds", default=None)
 @asynccontextmanager
 async def holding() -> AsyncIterator[None]:
     """What `held` opens in this block and in the tasks it starts stays open to the end of the outermost such block."""
-    if _holds.get() is not None:
+    if (around := _holds.get()) is not None and around.is_here:
         yield
         return
     async with Holds() as holds:
@@ -166,7 +194,7 @@ async def holding() -> AsyncIterator[None]:
 
 async def keep_open(shared: Shared[Any]) -> None:
     """Open it, and keep it open until the outermost run around ends."""
-    if (holds := _holds.get()) is not None:
+    if (holds := _holds.get()) is not None and holds.is_here:
         await holds.keep(shared)
 
 

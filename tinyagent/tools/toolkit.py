@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Self, TypeAlias
 
-from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.errors import ConfigurationError, ToolDefinitionError
 from tinyagent.core.registry import as_tool
 from tinyagent.core.shared import Shared
 from tinyagent.core.tool import Tool
@@ -36,6 +36,8 @@ class Toolkit:
     beginning to its end; an agent entered with `async with`, until it is left; and so does whoever enters the
     toolkit itself. An object of any other class with `@tool` methods works as well: where it has `__aenter__` and
     `__aexit__`, they are called in place of `open` and `close`, so let the agent enter it, not both.
+
+    One with `open` or `close` is open in one event loop at a time: make one for each thread that runs a loop.
     """
 
     async def open(self) -> None:
@@ -65,11 +67,13 @@ class Toolkit:
         return PrefixedToolkit(self, prefix)
 
     async def __aenter__(self) -> Self:
-        await _shared(self, _OPENED, lambda: _opened(self)).__aenter__()
+        if _opens(type(self)):
+            await _shared(self, _OPENED, lambda: _opened(self)).__aenter__()
         return self
 
     async def __aexit__(self, *exc: Any) -> None:
-        await _shared(self, _OPENED, lambda: _opened(self)).__aexit__(*exc)
+        if _opens(type(self)):
+            await _shared(self, _OPENED, lambda: _opened(self)).__aexit__(*exc)
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy has tools and users of its own."""
@@ -89,7 +93,12 @@ class PrefixedToolkit(Toolkit):
         self.prefix = prefix.removesuffix("_")
         self._of: tuple[AnyTool, ...] | None = None
         self._tools: tuple[AnyTool, ...] = ()
-        _ = self.tools  # names that are none are told now
+        try:
+            _ = self.tools  # names that are none are told now
+        except ToolDefinitionError:
+            raise ConfigurationError(
+                f"prefixed({prefix!r}) makes no names for tools: use letters, digits and '_', 64 with the tool's name."
+            ) from None
 
     @property
     def tools(self) -> tuple[AnyTool, ...]:
@@ -138,15 +147,22 @@ def as_toolkit(item: object) -> Toolkit | None:
     """`item` as a toolkit; `None` when it has no `@tool` methods and is none.
 
     Raises:
-        ConfigurationError: It is the class of a toolkit.
+        ConfigurationError: It is the class of a toolkit, or a toolkit without tools.
     """
     if isinstance(item, Toolkit):
+        if type(item).tools is Toolkit.tools and not _names(type(item)):
+            raise ConfigurationError(f"The toolkit {type(item).__name__} has no tools. Put @tool on its methods.")
         return item
     if isinstance(item, type) and (issubclass(item, Toolkit) or _names(item)):
         raise ConfigurationError(f"{item.__name__} is the class of a toolkit: pass an object, {item.__name__}(...).")
     if isinstance(item, type | Tool) or not _names(type(item)):
         return None
     return ObjectToolkit(item)
+
+
+def _opens(cls: type[Toolkit]) -> bool:
+    """Whether its toolkits have something to open or to close."""
+    return cls.open is not Toolkit.open or cls.close is not Toolkit.close
 
 
 def entry_of(kit: Toolkit) -> AbstractAsyncContextManager[Any]:
@@ -177,11 +193,17 @@ def _shared(
 
 @asynccontextmanager
 async def _opened(kit: Toolkit) -> AsyncIterator[Toolkit]:
-    await kit.open()
+    await _done(kit.open())
     try:
         yield kit
     finally:
-        await kit.close()
+        await _done(kit.close())
+
+
+async def _done(work: object) -> None:
+    """Wait for it, unless `open` or `close` is no coroutine function."""
+    if inspect.isawaitable(work):
+        await work
 
 
 def _methods(keeper: object, item: object = None) -> tuple[AnyTool, ...]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mcp.shared.message import SessionMessage
 
 #: Bytes of what a server wrote to standard error that are kept.
-LONGEST_TAIL = 4_000
+LONGEST_TAIL = 1_200
 #: Seconds to wait for the rest of it when the server has ended.
 LAST_WORDS = 0.5
 
