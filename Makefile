@@ -27,7 +27,7 @@ $(STAMP): pyproject.toml $(LOCK)
 	    found=$$(PYTHON="$(PYTHON)" sh scripts/pythons.sh best) || exit 1; \
 	    echo "creating $(VENV) with Python $$found"; \
 	    "$${found#* }" -m venv --clear $(VENV); }
-	@echo "installing the pinned dependencies into $(VENV)"
+	@echo "installing the pinned dependencies into $(VENV) (once, about a minute)"
 	@$(BIN)/python $(PIP) --require-hashes --no-deps -r $(LOCK)
 	@$(BIN)/python $(PIP) --no-build-isolation --no-deps -e .
 	@printf '%s\n' "$(CURDIR)" > $@

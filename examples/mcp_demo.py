@@ -1,6 +1,6 @@
 """Tools of an MCP server, which is started with the agent and ends with it: calls, progress, errors.
 
-python examples/mcp_demo.py         needs: pip install 'tinyagent[mcp]'
+python examples/mcp_demo.py         needs: pip install '.[mcp]'
 
 Runs offline against a scripted server; with OPENAI_API_KEY or OPENAI_BASE_URL set it asks that model.
 """

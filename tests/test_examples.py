@@ -72,7 +72,8 @@ EXPECTED = {
     "team_demo.py": [
         "Plan: A dry day in Ghent\n1. [ ] Ask for the weather\n2. [ ] Book the train\n2 of 2 steps left.\n",
         "  weather_agent > forecast: rain\n",
-        "← weather_agent: rain on Saturday\n← weather_agent: sunny on Sunday\n",
+        "← weather_agent: rain on Saturday\n",  # the two come in any order
+        "← weather_agent: sunny on Sunday\n",
         "1. [x] Ask for the weather (rain on Saturday, sunny on Sunday)\n",
         "→ booking agent\nYou leave for Ghent on Sunday at 9:14, when the sun is out.\n",
         "(booking agent, 9 model calls in all)",
