@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Collection
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
-from weakref import WeakKeyDictionary
 
 from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.registry import tool
 from tinyagent.core.threads import run_in_thread, thread_slot
 from tinyagent.core.tool import is_async
 from tinyagent.models.retry import retry_after
+from tinyagent.tools.places import Places
 from tinyagent.tools.toolkit import Toolkit
 from tinyagent.tools.web import pdf
 from tinyagent.tools.web.allowed import Allowed
@@ -24,8 +23,6 @@ from tinyagent.tools.web.page import Page, PageError, check_window, window
 from tinyagent.tools.web.reading import Body, Kind, kind_of, read
 
 if TYPE_CHECKING:
-    from anyio import CapacityLimiter
-
     from tinyagent.tools.http import Fetched
 
 __all__ = ["Converter", "Page", "PageError", "WebBrowser", "web_browse"]
@@ -44,7 +41,7 @@ AT_ONCE = 2
 _LOOKED_AT, _EXCERPT = 16_384, 300
 
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:(?!\d)")
-_limiters: WeakKeyDictionary[asyncio.AbstractEventLoop, CapacityLimiter] = WeakKeyDictionary()
+_places = Places(AT_ONCE)
 
 
 class WebBrowser(Toolkit):
@@ -189,7 +186,7 @@ class WebBrowser(Toolkit):
 
     async def _in_turn(self, function: Callable[..., T], body: Body, *args: Any) -> T:
         """Call a function that works for long in a thread, when it is its turn."""
-        async with _place(), thread_slot():
+        async with _places.place(), thread_slot():
             return await self._in_time(run_in_thread(function, body, *args), body.url)
 
     async def _in_time(self, work: Awaitable[T], url: str) -> T:
@@ -200,23 +197,6 @@ class WebBrowser(Toolkit):
             if limit.expired():
                 raise PageError(f"{url[:300]} could not be read within {self._seconds:g} seconds.") from None
             raise
-
-
-@asynccontextmanager
-async def _place() -> AsyncIterator[None]:
-    """Wait until few enough pages are being converted."""
-    from anyio import CapacityLimiter
-
-    loop = asyncio.get_running_loop()
-    limiter = _limiters.get(loop)
-    if limiter is None:
-        limiter = _limiters[loop] = CapacityLimiter(AT_ONCE)
-    holder = object()
-    await limiter.acquire_on_behalf_of(holder)
-    try:
-        yield
-    finally:
-        limiter.release_on_behalf_of(holder)
 
 
 def _body(fetched: Fetched) -> Body:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
+from tinyagent.tools.places import Places
 from tinyagent.tools.services.errors import ServiceAnswerError, ServiceUnavailableError
 from tinyagent.tools.services.failures import TOO_MANY, begin_of, failure, kind_of, wait_asked
 
 if TYPE_CHECKING:
-    from anyio import CapacityLimiter
-
     from tinyagent.tools.http import Fetched
 
 #: Requests to one service that are under way at once on an event loop; the others wait.
@@ -25,7 +22,7 @@ LONGEST_WAIT = 3.0
 #: Bytes of an answer that are read. Any JSON of that length is parsed in less than 0.2 s; the loop waits meanwhile.
 MAX_BYTES = 2_000_000
 
-_places: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, CapacityLimiter]] = WeakKeyDictionary()
+_places = Places(AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +71,7 @@ class Service:
             "params": params,
             "json": body,
         }
-        async with _place(self.url):
+        async with _places.place(self.url):
             clock = asyncio.get_running_loop().time
             end = clock() + self.seconds
             fetched = await self._fetch(path, self.seconds, request)
@@ -122,20 +119,3 @@ class Service:
     def without_key(self, text: str) -> str:
         """The text of an error, which must not tell the key."""
         return text.replace(self.key, "***") if self.key else text
-
-
-@asynccontextmanager
-async def _place(url: str) -> AsyncIterator[None]:
-    """Wait until few enough requests to the service are under way."""
-    from anyio import CapacityLimiter
-
-    limiters = _places.setdefault(asyncio.get_running_loop(), {})
-    limiter = limiters.get(url)
-    if limiter is None:
-        limiter = limiters[url] = CapacityLimiter(AT_ONCE)
-    holder = object()
-    await limiter.acquire_on_behalf_of(holder)
-    try:
-        yield
-    finally:
-        limiter.release_on_behalf_of(holder)
