@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import tracemalloc
 import zlib
 from urllib.parse import parse_qs
@@ -30,7 +31,8 @@ from tinyagent.tools.http import (
     guarded_client,
     shared_client,
 )
-from tinyagent.tools.web import body as body_module
+from tinyagent.tools.web import body as body_module, turns as turns_module
+from tinyagent.tools.web.turns import turns as turns_of_the_loop
 
 HERE = ["127.0.0.1"]
 TEXT = b"All work and no play. " * 1000
@@ -164,6 +166,29 @@ async def test_a_header_that_cannot_be_sent(site):
         await fetch(f"{site}/echo", allow=HERE, headers={"X-Key": "a\r\nX-Other: b"})
 
 
+@pytest.mark.parametrize(
+    ("headers", "text"),
+    [
+        ({"Accept": "*/*", "X-Key": "sécret"}, r"headers=\{'X-Key': \.\.\.\}: names and values are ASCII text"),
+        ({"é": "secret"}, r"headers=\{'é': "),
+        ({"X-Key": 5}, r"headers=\{'X-Key': "),
+        ({5: "secret"}, r"headers=\{5: "),
+    ],
+)
+async def test_a_wrong_header(headers, text):
+    with pytest.raises(ConfigurationError, match=text) as caught:
+        await fetch("http://127.0.0.1:1/", allow=HERE, headers=headers)
+    assert "cret" not in str(caught.value)
+
+
+async def test_json_that_cannot_be_sent():
+    with pytest.raises(ConfigurationError, match=r"json= holds text that cannot be sent: .*surrogates"):
+        await fetch("http://127.0.0.1:1/", allow=HERE, method="POST", json="\udcff")
+    for body in (None, 1):
+        with pytest.raises(AddressRefusedError, match="is not a valid URL"):
+            await fetch("http://127.0.0.1:1/\udcff", allow=HERE, method="POST", json=body)
+
+
 async def test_no_json():
     with pytest.raises(ValueError, match="Expecting value"):
         (await fetch_body(b"<html>")).json()
@@ -287,6 +312,36 @@ async def test_a_refused_redirect_says_where_it_came_from(location):
         with pytest.raises(AddressRefusedError, match=f"^{server.url} redirects to "):
             await fetch(server.url, allow=HERE)
         assert server.accepted == 1
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["javascript:alert(1)", "data:text/plain,hello", "JavaScript://x", "mailto:a@example.org", "localhost:80"],
+)
+async def test_a_redirect_to_no_http_url(location):
+    async def answer(connection):
+        return await connection.reply(b"", f"Location: {location}", status="302 Found")
+
+    async with Raw(answer) as server, guarded_client(allow=HERE, max_connections=1) as client:
+        for _ in range(2):  # it gives its place back
+            with pytest.raises(AddressRefusedError) as caught:
+                await fetch(f"{server.url}/page", client=client)
+            assert str(caught.value).startswith(
+                f"{server.url}/page redirects to {location!r}, which is no http or https"
+            )
+        with pytest.raises(AddressRefusedError):
+            await client.get(server.url)
+        await client.aclose()
+        await server.all_closed()
+
+
+async def test_a_redirect_that_another_client_does_not_understand():
+    async with (
+        Raw(lambda connection: connection.reply(b"", "Location: a:b", status="302 Found")) as server,
+        httpx.AsyncClient() as client,
+    ):
+        with pytest.raises(FetchError, match=f"^{server.url} redirects to what is no URL: "):
+            await fetch(server.url, client=client)
 
 
 @pytest.mark.parametrize("location", ["http://[::1", "http://x y\x01/", "http://xn--a.com/"])
@@ -413,7 +468,7 @@ async def test_an_answer_that_never_holds_anything_is_cut():
         "an endless chunk header": (CHUNKED + b"1;" + b"x" * 200_000, "broken answer"),
         "chunks broken off": (CHUNKED + b"5\r\nhello\r\n", "incomplete chunked read"),
         "an endless header": (HEAD + b"X: " + b"x" * 200_000, "Receive buffer too long"),
-        "headers without end": (HEAD + b"X: y\r\n" * 40_000, "Receive buffer too long"),
+        "headers without end": (HEAD + b"X: y\r\n" * 40_000, r"after \d+ bytes, \d+ lines, the answer has not begun"),
         "a header with a null": (HEAD + b"X: \0\r\n\r\n", "broken answer"),
     }.values(),
 )  # fmt: skip
@@ -502,7 +557,7 @@ async def test_crumbs_are_refused(monkeypatch):
 
 async def test_the_loop_gets_its_turn_among_thousands_of_pieces(monkeypatch):
     """They all are there when the first is read, so nothing ever waits for the network."""
-    monkeypatch.setattr(body_module, "TURN", 0.0)
+    monkeypatch.setattr(turns_module, "TURN", 0.0)
     turns = 0
 
     async def parts():
@@ -522,6 +577,96 @@ async def test_the_loop_gets_its_turn_among_thousands_of_pieces(monkeypatch):
         counting.cancel()
     assert page.content == b"x" * 1000
     assert turns > 500
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The time by which turns are measured; it goes on when the test says so."""
+
+    class Clock:
+        now = 0.0
+
+        def __call__(self):
+            return self.now
+
+    clock = Clock()
+    monkeypatch.setattr(turns_module, "monotonic", clock)
+    monkeypatch.setattr(body_module, "monotonic", clock)
+    return clock
+
+
+async def most_in_one_cycle(clock, start, tasks):
+    """The greatest time that these tasks together take of one cycle of the loop, in seconds."""
+    greatest = last = 0.0
+    working = [asyncio.create_task(start()) for _ in range(tasks)]
+    while not all(task.done() for task in working):
+        await asyncio.sleep(0)
+        greatest, last = max(greatest, clock.now - last), clock.now
+    await asyncio.gather(*working)
+    return greatest
+
+
+async def test_many_answers_share_one_turn(clock):
+    """30 with 1000 pieces each, of 1 ms a piece: alone each would have 20 ms a cycle."""
+
+    async def parts():
+        for _ in range(1000):
+            clock.now += 0.001
+            yield b"x"
+
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, content=parts()))
+    async with httpx.AsyncClient(transport=transport) as client:
+
+        async def one():
+            assert len((await fetch("http://example.org/", client=client)).content) == 1000
+
+        assert await most_in_one_cycle(clock, one, 30) < 0.1
+    assert clock.now > 29
+    assert turns_of_the_loop().share == turns_module.TURN
+
+
+async def test_what_has_been_read_waits_for_time(clock):
+    """30 pieces that take 15 ms each, which nobody can divide: two of them fill a cycle."""
+
+    async def one():
+        for _ in range(5):
+            await turns_of_the_loop().wait()
+            clock.now += 0.015
+
+    assert await most_in_one_cycle(clock, one, 30) < 0.035
+    assert clock.now > 2
+
+
+@pytest.mark.parametrize("header", [b"", b"X: %s\r\n" % (b"x" * 10_000)])
+async def test_interim_answers_without_end(header):
+    async def answer(connection):
+        while True:
+            await connection.send(b"HTTP/1.1 100 C\r\n%s\r\n" % header * 100)
+
+    async with Raw(answer) as server:
+        with pytest.raises(FetchError, match=r"broken answer.* after \d+ bytes, \d+ lines, the answer has not begun"):
+            await fetch(server.url, allow=HERE)
+        await server.all_closed()
+
+
+async def test_some_interim_answers():
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n" * 100
+    page = await fetch_raw(early + HEAD + b"Content-Length: 500000\r\n\r\n" + bytes(500_000))
+    assert page.content == bytes(500_000)  # the body has a limit of its own
+    page = await fetch_raw(HEAD + b"Content-Length: 9000\r\n\r\n" + b"\n" * 9000)
+    assert page.content == b"\n" * 9000  # of which most came with the head
+
+
+async def test_sending_on_what_is_read():
+    """What comes while a request is sent counts only if it comes from where it is sent to."""
+
+    async def answer(connection):
+        return await connection.reply(bytes(600_000) if connection.method == "GET" else b"%d" % len(connection.body))
+
+    async with Raw(answer) as server, guarded_client(allow=HERE) as client:
+        async with client.stream("GET", server.url) as source:
+            sent = await client.post(server.url, content=source.aiter_raw(), headers={"Content-Length": "600000"})
+        assert sent.text == "600000"
 
 
 # ---- no connection, slow connections
@@ -631,10 +776,16 @@ async def test_through_a_proxy():
 def test_urls_for_a_service():
     check_url("https://example.org/page")
     check_url("http://intranet/", allow=["intranet"])
+    check_url("http://printer.lan/", allow=["*.lan"])
+    check_url("https://home.example/lan")
     check_url("http://10.0.0.7:8080/", allow=["10.0.0.0/8"])
     for url in (
         "http://intranet/",
+        "http://intranet./",
         "http://localhost",
+        "http://printer.lan/",
+        "http://api.default.svc/",
+        "http://api.default.svc.cluster.local/",
         "http://10.1",
         "https://u:p@example.org",
         "ftp://example.org",
@@ -695,13 +846,72 @@ def test_each_loop_has_its_own():
 def test_what_a_dead_loop_left_is_forgotten():
     loop = asyncio.new_event_loop()
     loop.close()  # without the end of its runs
-    http._clients[loop, (), None] = Shared(lambda: None)
+    http._clients[loop, (), None] = Shared(lambda: None)  # what it left
 
     async def use():
         async with shared_client():
             assert [key[0] for key in http._clients] == [asyncio.get_running_loop()]
 
     asyncio.run(use())
+
+
+async def test_another_thread_opens_one_meanwhile():
+    class Loop:
+        """One whose thread goes on while this one asks it."""
+
+        def is_closed(self):
+            http._clients[Loop(), (), None] = Shared(lambda: None)
+            return True
+
+    http._clients[Loop(), (), None] = Shared(lambda: None)
+    async with shared_client():
+        assert len(http._clients) == 2
+    http._clients.clear()
+
+
+def test_clients_of_many_threads():
+    """Each with loops of its own, and all looking for what others have left."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    errors = []
+
+    async def use(number):
+        async with shared_client(allow=[f"10.0.0.{number % 200}"]):
+            await asyncio.sleep(0)
+
+    def work(first):
+        try:
+            for number in range(first, first + 40):
+                asyncio.run(use(number))
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(12)]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert not errors
+    assert not http._clients
+
+
+async def test_cancelled_before_it_is_opened_it_is_forgotten():
+    async def use():
+        async with shared_client():
+            raise AssertionError("it was opened")
+
+    task = asyncio.create_task(use())
+    for _ in range(10):
+        await asyncio.sleep(0)
+        if http._clients:
+            break
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not http._clients
 
 
 async def test_many_at_once(site):

@@ -28,6 +28,7 @@ from tinyagent.core.threads import run_in_thread, thread_slot
 from tinyagent.tools.web import guard
 from tinyagent.tools.web.addresses import is_public
 from tinyagent.tools.web.allowed import Allowed
+from tinyagent.tools.web.charset import decode
 from tinyagent.tools.web.client import guarded_client
 from tinyagent.tools.web.errors import AddressRefusedError, FetchError, FetchTimeoutError, TooManyRedirectsError
 from tinyagent.tools.web.exchange import Exchange
@@ -52,6 +53,7 @@ __all__ = [
 #: An event loop, what is allowed, the proxy.
 _Key: TypeAlias = "tuple[asyncio.AbstractEventLoop, tuple[str, ...], str | None]"
 
+#: Those that are open, of all threads' loops: so it is changed one entry at a time, and never gone through itself.
 _clients: dict[_Key, Shared[httpx.AsyncClient]] = {}
 
 
@@ -91,6 +93,11 @@ class Fetched:
             if name.strip().lower() == "charset":
                 return value.strip().strip("\"'") or None
         return None
+
+    @property
+    def text(self) -> str:
+        """The body as text: by its byte order mark, the charset of its headers or of its HTML, else UTF-8."""
+        return decode(self.content, self.charset)
 
     def json(self) -> Any:
         """The body as JSON.
@@ -172,19 +179,42 @@ async def _fetch(
     seconds: float,
 ) -> Fetched:
     import anyio
-    import httpx
 
     async with place(client):  # before all work: 500 at once would hold the event loop with their preparations
-        try:
-            target = httpx.URL(url).copy_merge_params(params) if params else url  # httpx 0.28 would drop the URL's own
-            request = client.build_request(method, target, **options)
-        except (httpx.InvalidURL, UnicodeError) as error:
-            raise AddressRefusedError(f"{url[:200]!r} is not a valid URL: {error}") from None
-        exchange = Exchange(client, request, max_bytes)
+        exchange = Exchange(client, _request(client, method, url, params, options), max_bytes)
         with anyio.move_on_after(seconds):
             response, body, truncated = await exchange.answer()
             return Fetched(exchange.url, response.status_code, response.headers, body, truncated)
     raise FetchTimeoutError(f"{exchange.url[:300]} was not there after {seconds:g} seconds.")
+
+
+def _request(
+    client: httpx.AsyncClient, method: str, url: str, params: Mapping[str, Any] | None, options: dict[str, Any]
+) -> httpx.Request:
+    import httpx
+
+    for name, value in (options["headers"] or {}).items():
+        try:
+            httpx.Headers([(name, value)])
+        except (UnicodeError, TypeError, AttributeError):
+            # without the value, which may be a key
+            raise ConfigurationError(f"headers={{{name!r}: ...}}: names and values are ASCII text.") from None
+    try:
+        target = httpx.URL(url)
+        if params:
+            target = target.copy_merge_params(params)  # given to httpx 0.28, they would replace those of the URL
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise _invalid(url, error) from None
+    try:
+        return client.build_request(method, target, **options)
+    except UnicodeEncodeError as error:
+        raise ConfigurationError(f"json= holds text that cannot be sent: {error}") from None
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise _invalid(url, error) from None
+
+
+def _invalid(url: str, error: Exception) -> AddressRefusedError:
+    return AddressRefusedError(f"{url[:200]!r} is not a valid URL: {error}")
 
 
 @asynccontextmanager
@@ -196,16 +226,20 @@ async def shared_client(*, allow: Collection[str] = (), proxy: str | None = None
     Raises:
         ConfigurationError: `allow` or `proxy` is wrong.
     """
-    Allowed(allow)  # what is wrong is said before anything is opened
     await _load()
+    Allowed(allow)  # what is wrong is said before anything is opened
     key = (asyncio.get_running_loop(), tuple(sorted(set(allow))), proxy)
     shared = _clients.get(key)
     if shared is None:
-        for stale in [other for other in _clients if other[0].is_closed()]:
-            del _clients[stale]
+        for other in list(_clients):
+            if other[0].is_closed():
+                _clients.pop(other, None)
         shared = _clients[key] = Shared(partial(_open_client, key))
-    async with held(shared) as client:
-        yield client
+    try:
+        async with held(shared) as client:
+            yield client
+    finally:
+        _forget(key)  # it may have been cancelled before it was opened
 
 
 @asynccontextmanager
@@ -215,6 +249,13 @@ async def _open_client(key: _Key) -> AsyncIterator[httpx.AsyncClient]:
         async with guarded_client(allow=allow, proxy=proxy) as client:
             yield client
     finally:
+        _forget(key)
+
+
+def _forget(key: _Key) -> None:
+    """Keep no client that nobody uses, and with it no event loop."""
+    shared = _clients.get(key)
+    if shared is not None and not shared.is_open:
         _clients.pop(key, None)
 
 
@@ -234,6 +275,6 @@ def check_url(url: str, *, allow: Collection[str] = ()) -> None:
     try:
         parsed = httpx.URL(url)
     except (httpx.InvalidURL, UnicodeError) as error:
-        raise AddressRefusedError(f"{url[:200]!r} is not a valid URL: {error}") from None
+        raise _invalid(url, error) from None
     guard.check_url(parsed, allowed)
     guard.check_name(parsed, allowed)

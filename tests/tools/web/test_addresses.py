@@ -120,6 +120,10 @@ def test_nothing_is_allowed_by_default():
         ("*.example.com:81", "a.example.com", 81, True),
         (" my_host ", "my_host", 80, True),
         ("bücher.example", "xn--bcher-kva.example", 80, True),
+        ("BÜCHER.example.:81", "xn--bcher-kva.example", 81, True),
+        ("*.bücher.example", "a.xn--bcher-kva.example", 80, True),
+        ("straße.de", "xn--strae-oqa.de", 80, True),
+        ("straße.de", "strasse.de", 80, False),
         ("10.0.0.7", "10.0.0.7", 80, False),  # an address, and no name
     ],
 )
@@ -159,7 +163,7 @@ def test_networks(entry, address, port, fits):
     "entry",
     ["", " ", "*", "*.", "http://localhost", "localhost/path", "user@localhost", "local host", "a..b", "-a",
      "localhost:", "localhost:0", "localhost:65536", "localhost:http", "127.1", "2130706433", "0x7f000001",
-     "10.0.0.0/33", "1.2.3.256",
+     "é/path", "user@é", "é?", "é b", "é%2e", "１２７.０.０.１", "10.0.0.0/33", "1.2.3.256",
      "a.*.com", "*a.com", "[::1", "::1]", "::g", "[::1]:99999", "\udcff", None, 80, b"localhost"],
 )  # fmt: skip
 def test_nonsense_is_a_clear_error(entry):

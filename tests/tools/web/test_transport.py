@@ -84,8 +84,10 @@ async def test_no_spelling_of_this_machine_is_dialled(host, trap):
 )
 async def test_no_name_of_a_local_address_is_dialled(address, trap):
     async with guarded_client(resolve=answers([address])) as client:
-        with pytest.raises(AddressRefusedError, match=r"'rebind\.example' stands for .*allow=\['rebind\.example'\]"):
+        with pytest.raises(AddressRefusedError, match=r"'rebind\.example' stands for ") as caught:
             await client.get(f"http://rebind.example:{trap.port}/")
+        assert "allow" not in str(caught.value)  # which the model reads
+        assert caught.value.__notes__ == ["Your program can open it: allow=['rebind.example']."]
 
 
 @pytest.mark.parametrize("addresses", [["93.184.216.34", "127.0.0.1"], ["127.0.0.1", "93.184.216.34"]])
@@ -195,6 +197,16 @@ async def test_no_httpx_without_a_guard(monkeypatch):
 
 
 # ---- what stays as httpx has it
+
+
+async def test_an_allowed_name_is_the_one_that_is_opened():
+    """Python's own codec makes "strasse.de" of it, which is another's host."""
+    resolve = answers(["127.0.0.1"])
+    async with Raw(hello) as server, guarded_client(allow=["straße.de"], resolve=resolve) as client:
+        assert (await client.get(f"http://straße.de:{server.port}/")).text == "hello"
+        with pytest.raises(AddressRefusedError):
+            await client.get(f"http://strasse.de:{server.port}/")
+    assert [host for host, _ in resolve.asked] == ["xn--strae-oqa.de", "strasse.de"]
 
 
 async def test_names_are_looked_up_by_the_system():
@@ -360,6 +372,16 @@ async def test_a_zone_is_dialled_with_its_address(host):
 async def test_no_address():
     with pytest.raises(httpcore.ConnectError, match=r"no address found for 'a\.example'"):
         await dial(answers([]), 80)
+
+
+@pytest.mark.parametrize("allow", [(), ["a.example"]])
+@pytest.mark.parametrize(
+    ("found", "text"), [(["b.example"], "'b.example'"), ("127.0.0.1", "'1'"), ([5], "5"), ([""], "''")]
+)
+async def test_a_resolver_that_gives_no_addresses(allow, found, text):
+    async with guarded_client(allow=allow, resolve=answers(found)) as client:
+        with pytest.raises(ConfigurationError, match=rf"^resolve= gave {text} for 'a\.example'. It must give IP addr"):
+            await client.get("http://a.example/")
 
 
 @pytest.mark.parametrize("error", [socket.gaierror(-2, "Name or service not known"), UnicodeError("label too long")])
@@ -555,7 +577,9 @@ async def test_tls_through_a_proxy(authority, trusting):
 @pytest.mark.parametrize(
     "host",
     ["127.0.0.1", "127.1", "2130706433", "[::1]", "10.0.0.1", "169.254.169.254", "localhost", "LOCALHOST.",
-     "a.localhost", "intranet", "printer.local", "metadata.google.internal", "router.home.arpa", "u:p@example.org"],
+     "a.localhost", "intranet", "printer.local", "metadata.google.internal", "router.home.arpa", "nas.home",
+     "printer.LAN.", "mail.corp", "wiki.intranet", "db.private", "app.test", "api.default.svc",
+     "api.default.svc.cluster.local", "u:p@example.org"],
 )  # fmt: skip
 async def test_a_proxy_is_not_asked_for_local_hosts(host, trap):
     async with guarded_client(proxy=trap.url) as client:

@@ -12,6 +12,7 @@ from tinyagent.tools.web.addresses import Address, Network, parse_address
 
 _HOST = re.compile(r"(\*\.)?(?!-)[\w-]+(\.[\w-]+)*")
 _PORT = re.compile(r"(.*[^:]|\[.*\]):(\d{1,5})")
+_NO_NAME = re.compile(r"[\s/\\?#@:%\[\]]")
 _EXAMPLES = "e.g. 'intranet.example', '*.example.com', '10.0.0.7', '10.0.0.0/8', '[::1]:8080'"
 
 
@@ -79,13 +80,23 @@ def _parse(host: str) -> Rule:
         raise ConfigurationError(f"allow={host!r}: {port} is no port.")
     if network is not None:
         return Rule(network=network, port=port)
-    try:
-        name = normal_name(text if text.isascii() else text.encode("idna").decode())
-    except UnicodeError:
-        name = ""
+    name = normal_name(text if text.isascii() else _ascii(text))
     if not _HOST.fullmatch(name) or _is_number(name):
         raise ConfigurationError(f"allow={host!r}: pass a host, {_EXAMPLES}; no scheme, no path.")
     return Rule(name=name, port=port)
+
+
+def _ascii(text: str) -> str:
+    """The name as httpx will look it up: Python's own codec follows an older standard, with other hosts for some."""
+    import httpx
+
+    star, name = ("*.", text[2:]) if text.startswith("*.") else ("", text)
+    if _NO_NAME.search(name):
+        return ""
+    try:
+        return star + httpx.URL(f"http://{name}").raw_host.decode("ascii")
+    except (httpx.InvalidURL, UnicodeError):
+        return ""
 
 
 def _network(text: str) -> Network | None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from tinyagent.tools.web.errors import FetchError
 from tinyagent.tools.web.guard import host_of
+from tinyagent.tools.web.turns import Turns, turns
 
 if TYPE_CHECKING:
     import httpx
@@ -19,11 +20,9 @@ if TYPE_CHECKING:
 ACCEPT_ENCODING = "gzip, deflate"
 #: Bytes that may come without filling the limit: headers of compressed blocks that hold nothing.
 SLACK = 65_536
-#: Pieces of a body that may be smaller than `CRUMB` bytes on the average. Taking them apart costs more than they hold.
-CRUMBS = 20_000
-CRUMB = 16
-#: Seconds after which the event loop gets its turn, though more of the body is already there.
-TURN = 0.02
+#: Pieces of a body that may have less than `CRUMB` bytes on the average. Taking each apart costs some 30 microseconds.
+CRUMBS = 10_000
+CRUMB = 32
 
 
 async def read_body(response: httpx.Response, max_bytes: int) -> tuple[bytes, bool]:
@@ -65,9 +64,11 @@ async def _parts(response: httpx.Response) -> AsyncIterator[AsyncIterator[bytes]
     """The parts of the body; who leaves before its end hangs up."""
     import httpx
 
-    parts = _with_turns(response.aiter_raw())
+    own = turns()
+    parts = _with_turns(response.aiter_raw(), own)
     try:
-        yield parts
+        with own.reader():
+            yield parts
     finally:
         connection = response.extensions.get("network_stream")
         if not response.is_closed and connection is not None:
@@ -77,14 +78,15 @@ async def _parts(response: httpx.Response) -> AsyncIterator[AsyncIterator[bytes]
                     pass
 
 
-async def _with_turns(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _with_turns(parts: AsyncIterator[bytes], own: Turns) -> AsyncIterator[bytes]:
     """The parts, giving the event loop its turn also when thousands of tiny ones arrived at once."""
-    began = time.monotonic()
+    began = monotonic()
     async for part in parts:
         yield part
-        if time.monotonic() - began > TURN:
+        if monotonic() - began > own.share:
             await asyncio.sleep(0)
-            began = time.monotonic()
+            await own.wait()
+            began = monotonic()
 
 
 class Decoder:

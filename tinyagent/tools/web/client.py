@@ -56,7 +56,7 @@ def guarded_client(
         headers: Sent with every request.
         max_connections: Requests under way at once; the others wait, without a limit of time.
         verify: Checks certificates (default: httpx's own, with the certificates of certifi).
-        resolve: Looks up names: `async (host, port) -> addresses`.
+        resolve: Looks up names: `async (host, port) -> addresses`, which are texts, e.g. ["93.184.216.34"].
 
     Raises:
         ConfigurationError: An argument is wrong.

@@ -53,8 +53,10 @@ class Exchange:
         except AddressRefusedError as error:
             if self._request is self._first:
                 raise
-            raise AddressRefusedError(f"{self._first.url} redirects to {self.url[:300]}: {error}") from None
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
+            raise AddressRefusedError(f"{self._first.url} redirects to {self.url[:300]}: {error}") from error
+        except httpx.InvalidURL as error:  # of a redirect; the request's own URL has been read before
+            raise FetchError(f"{self.url[:300]} redirects to what is no URL: {error}") from error
+        except (httpx.HTTPError, OSError, UnicodeError) as error:
             raise explained(error, host_of(self._request.url)) from error
 
     async def _follow(self) -> tuple[httpx.Response, bytes, bool]:

@@ -15,12 +15,15 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.threads import run_in_thread
-from tinyagent.tools.web.addresses import address_is_public, literal_address, parse_address
+from tinyagent.tools.web.addresses import Address, address_is_public, literal_address, parse_address
 from tinyagent.tools.web.allowed import Allowed, normal_name
 from tinyagent.tools.web.errors import AddressRefusedError
+from tinyagent.tools.web.turns import turns
 
 if TYPE_CHECKING:
     import ssl
@@ -35,13 +38,43 @@ Resolve: TypeAlias = Callable[[str, int], Awaitable[Iterable[str]]]
 DIALLED = 4
 #: Bytes that are read at once: httpcore and h11 do not let go of the event loop before they have taken them apart.
 PIECE = 16_384
-#: Names that stand for this machine or its own network (RFC 6761, RFC 6762, RFC 8375, and ICANN's `internal`).
-_LOCAL_ENDINGS = (".localhost", ".localdomain", ".local", ".internal", ".home.arpa")
+#: Bytes and lines that may come before the head of an answer is complete. h11 refuses one of more than 100 kB, but
+#: takes any number of interim answers (1xx), and works 0.1 s on one head of 24,000 lines.
+BEFORE_ANSWER = 262_144
+LINES_BEFORE_ANSWER = 2000
+#: Names that stand for this machine or its own network: RFC 6761, RFC 6762 (with its appendix G), RFC 8375, ICANN's
+#: `internal`, and the services of Kubernetes (`name.namespace.svc`, `.svc.cluster.local`).
+_LOCAL_ENDINGS = (
+    ".localhost", ".localdomain", ".local", ".internal", ".home.arpa", ".home", ".lan", ".corp", ".intranet",
+    ".private", ".test", ".svc",
+)  # fmt: skip
 #: What a name may look like; some have underscores.
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 
-#: The connections opened for the request that is being sent.
-opened: ContextVar[list[GuardedStream] | None] = ContextVar("tinyagent_http_opened", default=None)
+
+@dataclass(slots=True)
+class Sending:
+    """A request whose answer has not begun: the connections opened for it, the bytes and lines that have come."""
+
+    opened: list[GuardedStream] = field(default_factory=list)
+    received: int = 0
+    lines: int = 0
+
+    def check(self) -> None:
+        """Refuse to read on, when so much came already.
+
+        Raises:
+            httpcore.RemoteProtocolError: Too much has come, and still no answer.
+        """
+        import httpcore
+
+        if self.received > BEFORE_ANSWER or self.lines > LINES_BEFORE_ANSWER:
+            text = f"after {self.received} bytes, {self.lines} lines, the answer has not begun"
+            raise httpcore.RemoteProtocolError(text)
+
+
+#: The request that is being sent; none any more while the body of its answer is read.
+sending: ContextVar[Sending | None] = ContextVar("tinyagent_http_sending", default=None)
 
 
 async def resolve_name(host: str, port: int) -> list[str]:
@@ -101,9 +134,9 @@ def host_of(url: httpx.URL) -> str:
 def _refusal(host: str, address: str) -> AddressRefusedError:
     where = f"{host!r} stands for {address}, which" if host != address else f"The address {address}"
     entry = address if literal_address(host) else host
-    return AddressRefusedError(
-        f"{where} is not of the public internet, so it is not opened. To open it all the same, use allow=[{entry!r}]."
-    )
+    error = AddressRefusedError(f"{where} is not of the public internet, so it is not opened.")
+    error.add_note(f"Your program can open it: allow=[{entry!r}].")  # which is no business of a model
+    return error
 
 
 class Guard:
@@ -135,6 +168,7 @@ class Guard:
             AddressRefusedError: One of the addresses is neither public nor allowed; none was dialled.
             httpcore.ConnectError: There is no such host, or it does not answer.
             httpcore.ConnectTimeout: That took longer than `timeout` seconds.
+            ConfigurationError: `resolve` gave something else than IP addresses.
         """
         import httpcore
 
@@ -170,10 +204,10 @@ class Guard:
     def _checked(self, host: str, port: int, addresses: Iterable[str]) -> list[str]:
         """All of the addresses, each once, if none of them is refused."""
         found = list(dict.fromkeys(addresses))
+        known = [(text, _resolved(host, text)) for text in found]
         if self._allowed is None or self._allowed.name(host, port):
             return found
-        for text in found:
-            address = parse_address(text)
+        for text, address in known:
             if not (address_is_public(address) or self._allowed.address(address, port)):
                 raise _refusal(host, text)
         return found
@@ -187,21 +221,44 @@ class Guard:
         await asyncio.sleep(seconds)
 
 
+def _resolved(host: str, text: str) -> Address:
+    try:
+        return parse_address(text)
+    except (ValueError, AttributeError):  # AttributeError: it is no text
+        raise ConfigurationError(
+            f"resolve= gave {text!r} for {host!r}. It must give IP addresses as texts, e.g. ['93.184.216.34']."
+        ) from None
+
+
 class GuardedStream:
     """A connection that the guard has opened; has httpcore's AsyncNetworkStream interface."""
 
     def __init__(self, stream: AsyncNetworkStream) -> None:
         self._stream = stream
         self._socket: socket.socket = stream.get_extra_info("socket")
-        if (streams := opened.get()) is not None:
-            streams.append(self)
+        self._sending = sending.get()
+        if self._sending is not None:
+            self._sending.opened.append(self)
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Some bytes, none at the end."""
-        return await self._stream.read(min(max_bytes, PIECE), timeout)
+        """Some bytes, none at the end.
+
+        Raises:
+            httpcore.RemoteProtocolError: Too many have come, and still no answer.
+        """
+        request = self._sending if self._sending is sending.get() else None
+        if request is not None:
+            request.check()
+        data = await self._stream.read(min(max_bytes, PIECE), timeout)
+        if request is not None:
+            request.received += len(data)
+            request.lines += data.count(b"\n")
+        await turns().wait()  # with all of it the callers do much before they let go of the loop again
+        return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send all bytes."""
+        self._sending = sending.get()
         await self._stream.write(buffer, timeout)
 
     async def aclose(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
 from tinyagent.tools.web.allowed import Allowed
-from tinyagent.tools.web.guard import Guard, Resolve, check_name, check_url, opened
+from tinyagent.tools.web.errors import AddressRefusedError
+from tinyagent.tools.web.guard import Guard, Resolve, Sending, check_name, check_url, sending
 
 if TYPE_CHECKING:
     import ssl
@@ -25,6 +27,7 @@ PLACES = 32
 POOL_SIZE = 8
 #: Seconds that an idle connection is kept.
 KEEP_ALIVE = 30.0
+_SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*):")
 
 #: The transport of each guarded client.
 transports: WeakKeyDictionary[httpx.AsyncClient, GuardedTransport] = WeakKeyDictionary()
@@ -91,16 +94,21 @@ class GuardedTransport:
     async def _send(self, request: httpx.Request, pool: Pool, placed: bool) -> httpx.Response:
         """Through that pool. The place is freed with the answer's end, unless it was taken by `place`."""
         pool.busy += 1
-        token = opened.set([])
+        token = sending.set(this := Sending())
         try:
             response = await pool.transport.handle_async_request(request)
+            try:
+                _check_redirect(response, request.url)
+            except AddressRefusedError:
+                await response.aclose()
+                raise
         except BaseException:
             pool.busy -= 1
-            for stream in opened.get() or ():  # cancelled in the TLS handshake, httpcore 1.0 leaves them open
+            for stream in this.opened:  # cancelled in the TLS handshake, httpcore 1.0 leaves them open
                 await stream.aclose()
             raise
         finally:
-            opened.reset(token)
+            sending.reset(token)
 
         def ended() -> None:
             pool.busy -= 1
@@ -125,6 +133,21 @@ class GuardedTransport:
         pools, self._pools = self._pools, []
         for pool in pools:
             await pool.transport.aclose()
+
+
+def _check_redirect(response: httpx.Response, url: httpx.URL) -> None:
+    """Refuse a redirect to what is no http or https URL; httpx would say something that helps nobody.
+
+    Raises:
+        AddressRefusedError: It is one.
+    """
+    if not response.has_redirect_location:
+        return
+    location = response.headers["location"]
+    if (found := _SCHEME.match(location)) and found[1].lower() not in ("http", "https"):
+        raise AddressRefusedError(
+            f"{str(url)[:300]} redirects to {location[:200]!r}, which is no http or https URL, so it is not opened."
+        )
 
 
 def _put_under(transport: httpx.AsyncHTTPTransport, guard: Guard) -> None:
