@@ -97,7 +97,7 @@ class Fetched:
     @property
     def text(self) -> str:
         """The body as text: by its byte order mark, the charset of its headers or of its HTML, else UTF-8."""
-        return decode(self.content, self.charset)
+        return decode(self.content, self.charset, truncated=self.truncated)
 
     def json(self) -> Any:
         """The body as JSON.

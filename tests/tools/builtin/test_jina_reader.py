@@ -139,12 +139,12 @@ async def test_parts_of_a_long_page(server):
     whole = "\n\n".join(f"Paragraph {number} of the page." for number in range(1, 1001))
     first = await jina_reader(PAGE)
     assert (first.text, first.start, first.end, first.total) == (whole[:10_000], 0, 10_000, len(whole))
-    assert first.for_model().endswith(
-        f"\n\n[characters 0-10,000 of {len(whole):,}; call again with start=10000 to read on]"
-    )
+    told = f"[characters 0-10,000 of {len(whole):,}; call again with start=10000 to read on]"
+    assert first.for_model() == f"# {first.title}\n{first.url}\n{told}\n\n{first.text}"
     second = await jina_reader(PAGE, start=first.end, max_chars=100_000)
     assert first.text + second.text == whole
-    assert to_text(second).endswith(f"[characters 10,000-{len(whole):,} of {len(whole):,}; this is the end]")
+    told = f"[characters 10,000-{len(whole):,} of {len(whole):,}; this is the end]"
+    assert to_text(second) == f"# {second.title}\n{second.url}\n{told}\n\n{second.text}"
 
 
 async def test_a_short_page_is_whole(server):

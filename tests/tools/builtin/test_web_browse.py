@@ -82,14 +82,13 @@ async def test_windows_cover_the_text(site):
         assert (page.start, page.end, page.total) == (start, start + len(page.text), len(text))
         if page.end == page.total:
             break
-        assert (
-            f"[characters {page.start:,}-{page.end:,} of {len(text):,}; call again with start={page.end} to read on]"
-            in str(page)
-        )
+        told = f"characters {page.start:,}-{page.end:,} of {len(text):,}; call again with start={page.end} to read on"
+        assert str(page) == f"{url}\n[{told}]\n\n{page.text}"
         start = page.end
     assert [len(part) for part in parts[:-1]] == [10_000] * (len(parts) - 1)
     assert "".join(parts) == text
-    assert str(page).endswith("; this is the end]")
+    told = f"{url}\n[characters {start:,}-{len(text):,} of {len(text):,}; this is the end]\n\n"
+    assert str(page) == told + page.text
 
 
 async def test_a_window_of_another_size(site):
@@ -124,8 +123,7 @@ async def test_a_start_beyond_the_end_is_told(site, start):
 async def test_a_page_without_text_says_so(site):
     page = await browser()(site.page("<title>App</title><div id=root></div><script>x()</script>"))
     assert (page.text, page.total) == ("", 0)
-    assert "holds no text" in str(page)
-    assert "App" in str(page)
+    assert str(page) == f"# App\n{page.url}\n[The page holds no text. It may be made by scripts, which are not run.]"
 
 
 def test_a_page_is_frozen():
@@ -380,6 +378,7 @@ async def test_a_cancelled_call_leaves_nothing():
 async def test_a_long_page_is_read_up_to_the_limit(site):
     page = await browser(max_bytes=1000)(site.page("<p>" + "word " * 5000))
     assert page.truncated
+    assert "[The page goes on, but no more of it was read: it is too long.]" in str(page).split("\n\n")[0]
     assert 990 < page.total <= 1000
     assert "no more of it was read" in str(page)
 

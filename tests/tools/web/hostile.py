@@ -46,6 +46,7 @@ def _pages(scale):
         "cells": "<table><tr>" + times("<td>|", 300_000),
         "rows": "<table>" + times("<tr><td>1<td>2", 120_000),
         "wide spans": "<table><tr>" + times("<td colspan=1000 rowspan=1000>x", 60_000),
+        "tall spans": "<table>" + times("<tr><td rowspan=1000000>x", 75_000),
         "options": "<select>" + times("<option>x", 200_000),
         "definitions": times("<dl><dt>x<dd>y</dl>", 100_000),
         "forms": times("<form><input>", 150_000),

@@ -105,10 +105,29 @@ def test_every_codec_exists_and_is_one_of_text():
         assert codecs.lookup(codec)._is_text_encoding
 
 
-def test_what_cannot_be_read_is_marked_and_half_a_character_at_the_end_dropped():
+def test_what_cannot_be_read_is_marked():
     assert decode(b"a\xff\xfeb", "utf-8") == "a\ufffd\ufffdb"
-    assert decode("aé".encode()[:-1], "utf-8") == "a"
-    assert decode("aé".encode()[:-1]) == "a"
+    assert decode("aé".encode()[:-1], "utf-8") == "a\ufffd"
+    assert decode("日".encode("utf-16-le") + b"a", "utf-16") == "日\ufffd"
+
+
+@pytest.mark.parametrize("text", ["é", "caf\u00e9", "a\u00e2\u0080"])
+def test_a_page_that_ends_above_ascii_is_not_taken_for_utf_8(text):
+    assert decode(text.encode("latin-1")) == text.encode("latin-1").decode("cp1252")
+
+
+def test_half_a_character_at_the_end_of_a_truncated_page_is_dropped():
+    for declared in ("utf-8", None):
+        assert decode("aé".encode()[:-1], declared, truncated=True) == "a"
+        assert decode(codecs.BOM_UTF8 + "aé".encode()[:-1], declared, truncated=True) == "a"
+    assert decode("日本".encode("shift_jis")[:-1], "shift_jis", truncated=True) == "日"
+
+
+def test_a_long_page_may_be_truncated():
+    cut = b"a" * (charset.LONG - 1) + "é".encode()[:1]
+    assert decode(cut) == decode(cut, truncated=True) == "a" * (charset.LONG - 1)
+    assert decode(cut, truncated=False) == "a" * (charset.LONG - 1) + "Ã"
+    assert decode(cut[1:]) == "a" * (charset.LONG - 2) + "Ã"
 
 
 def test_characters_across_pieces(monkeypatch):

@@ -4,10 +4,11 @@ import sys
 
 import html_to_markdown
 import pytest
+from hypothesis import given, strategies as st
 
 from tests.tools.web.hostile import URL, pages
 from tinyagent.tools.web import converter
-from tinyagent.tools.web.clean_html import clean_html
+from tinyagent.tools.web.clean_html import UnfitPageError, clean_html
 from tinyagent.tools.web.converter import convert, without_invisible
 from tinyagent.tools.web.markdown import to_markdown
 
@@ -173,6 +174,181 @@ def test_clean_html(page, html):
 )
 def test_title_of_clean_html(page, title):
     assert clean_html(page, URL)[0] == title
+
+
+# -- superscripts
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        ("<p>10<sup>6</sup>, 5 m<sup>2</sup></p>", "10^6, 5 m^2"),
+        ("1.6×10<sup>−19</sup> 10<sup>-3</sup> 10<sup>+2</sup>", "1.6×10^−19 10^-3 10^+2"),
+        ("x<sup>n+1</sup>y Cl<sup>−</sup>", "x^n+1y Cl^−"),
+        ("x<sup>1<span>0</span></sup>y<sup></sup>2", "x^10y2"),
+        ("<i>x</i><sup>2</sup>, (<b>y</b>)<sup>2</sup>", "*x*^2, (**y**)^2"),
+        ("<i>e</i><sup>−<i>x</i></sup>", "*e*^−*x*"),
+        ("a<sup><sup>b</sup></sup>c", "a^bc"),
+        ("a<sup>(1)</sup> a<sup>®</sup> a<sup>- b</sup>", "a(1) a® a- b"),
+        ("a <sup>1</sup> a<sup> 1</sup> a<br><sup>1</sup>", "a 1 a 1 a  \n1"),
+        ("<p>a</p><sup>1</sup>b", "a\n\n1b"),
+        ("<sup>13</sup>C [<sup>13</sup>C]", "13C [13C]"),
+        ('a<sup><a href="#c"><span>[</span>2<span>]</span></a></sup> b', "a[2] b"),
+        ('a<sup><a href="#c">2</a></sup> b', "a2 b"),
+        ("a<sup>[<a href=#c>2</a>]</sup> b", "a[2] b"),
+        ("<a href=/x>m<sup>2</sup></a>", "[m^2](https://example.org/x)"),
+        ("<a href=/x>m</a><sup>2</sup>", "[m](https://example.org/x)^2"),
+        ("m<sup><a href=/x>2</a></sup>", "m[2](https://example.org/x)"),
+        ("m<a href=/x><sup>2</sup></a>", "m[2](https://example.org/x)"),
+        ("<h2>m<sup>2</sup></h2>", "## m^2"),
+    ],
+)
+def test_superscripts(either, page, text):
+    assert convert(page, URL)[1] == text
+
+
+def test_a_superscript_in_the_title(either):
+    assert convert("<h1>E = mc<sup>2</sup></h1>", URL)[0] == "E = mc^2"
+
+
+# -- tables
+
+
+def table(*rows):
+    return "<table>" + "".join(f"<tr>{row}" for row in rows) + "</table>"
+
+
+def lines(*rows):
+    return "\n".join((rows[0], "|" + " --- |" * (rows[0].count("|") - 1), *rows[1:]))
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        (
+            table("<th>Year<th>Event<th>Winner", "<td rowspan=2>2019<td>100 m<td>Anna", "<td>200 m<td>Bea"),
+            lines("| Year | Event | Winner |", "| 2019 | 100 m | Anna |", "|  | 200 m | Bea |"),
+        ),
+        (
+            table("<th>a<th>b<th>c", "<td>1<td rowspan=3>2<td>3", "<td>4<td>5", "<td>6<td>7", "<td>8<td>9<td>0"),
+            lines("| a | b | c |", "| 1 | 2 | 3 |", "| 4 |  | 5 |", "| 6 |  | 7 |", "| 8 | 9 | 0 |"),
+        ),
+        (
+            table("<th rowspan=2>a<th colspan=2>b", "<th>c<th>d", "<td>1<td>2<td>3"),
+            lines("| a | b |  |", "|  | c | d |", "| 1 | 2 | 3 |"),
+        ),
+        (
+            table("<td colspan=2 rowspan=2>a<td>b", "<td>c", "<td>d<td>e<td>f"),
+            lines("| a |  | b |", "|  |  | c |", "| d | e | f |"),
+        ),
+        (
+            table("<td rowspan=3>a<td rowspan=2>b<td>c", "<td>d", "<td>e<td>f"),
+            lines("| a | b | c |", "|  |  | d |", "|  | e | f |"),
+        ),
+        (
+            "<table><thead><tr><th rowspan=9>a<th>b<tbody><tr><td>c<td>d<tr><td rowspan=0>e<td>f<tr><td>g</table>",
+            lines("| a | b |", "| c | d |", "| e | f |", "|  | g |"),
+        ),
+        (table("<td rowspan=1>a<td rowspan=x>b", "<td>c<td>d"), lines("| a | b |", "| c | d |")),
+    ],
+)
+def test_cells_over_several_rows(either, page, text):
+    assert convert(page, URL)[1] == text
+
+
+def test_cells_over_several_rows_of_a_long_table(either):
+    rows = "".join(f"<tr><td rowspan=2>{n}<td>a<tr><td>b" for n in range(200))
+    found = convert(f"<table><tr><th>x<th>y{rows}</table>", URL)[1].splitlines()
+    assert found[2:] == [line for n in range(200) for line in (f"| {n} | a |", "|  | b |")]
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        (table("<td><pre>a</pre><td>b"), lines("| `a` | b |")),
+        (table("<td><pre>a\nb</pre><td>c"), "```\na\nb\n```\n\nc"),
+        (table("<td><h2>a</h2><td>b"), lines("| ## a | b |")),
+        (table("<td>a<td>" + table("<td>1<td>2")), "a\n\n" + lines("| 1 | 2 |")),
+        (table("<td>a<td><ul><li>b<li>c</ul>"), lines("| a | - b<br>- c |")),
+        (table("<td>a<td><ol><li>b<li>c</ol>"), lines("| a | 1. b<br>2. c |")),
+        ("<table role=presentation><tr><td>a<td>b</table>", "a\n\nb"),
+        ("<table role=none><tr><td><p>a<p>b<td>c</table>", "a\n\nb\n\nc"),
+        ("<ol><li value=5>a<li>b</ol>", "5. a\n6. b"),
+    ],
+)
+def test_what_would_be_flattened_is_for_our_own(either, library, page, text):
+    assert convert(page, URL)[1] == text
+    assert library == []
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<table><tr><td>a<td>b</table><ul><li>c</ul><h2>d</h2><pre>e</pre>" + table("<td>1<td>2"),
+        "<ul><li value=x>a</ul>",
+        table("<td rowspan=1 colspan=2>a"),
+        "<div hidden>" + table("<td><ul><li>a</ul>") + "</div><p>b",
+    ],
+)
+def test_other_tables_and_lists_are_not(library, page):
+    convert(page, URL)
+    assert len(library) == 1
+
+
+def test_clean_html_is_given_up_at_once():
+    with pytest.raises(UnfitPageError):
+        clean_html("<table><tr><td><pre>a</pre>", URL)
+
+
+# -- what is seen
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        ("<div role=tabpanel>a</div><div role=tabpanel hidden>b</div>", "a\n\nb"),
+        ("<div role=tab hidden>a</div><div role=tabpanel aria-hidden=true hidden>b</div>c", "c"),
+        ("<div role=tabpanel hidden style='display:none'>a</div>b", "b"),
+        ("<button aria-expanded=false>Why?</button><div>So.</div>", "Why?\n\nSo."),
+        ("<button aria-controls=a>Python</button><button aria-controls=b>Rust</button>", "Python\n\nRust"),
+        ("<h3><button aria-expanded=true>Why?</button></h3>So.", "### Why?\n\nSo."),
+        ("<button aria-expanded=true hidden>a</button><button>b</button>c", "c"),
+        (table("<td style='width:0'>a<td style='max-width:0;height:0px'>b"), lines("| a | b |")),
+        ("<table><tr style='height:0'><th style=width:0>a<td>b</table>", lines("| a | b |")),
+        (table("<td style='width:0;display:none'>a<td>b<td style='font-size:0'>c<td>d"), lines("| b | d |")),
+    ],
+)
+def test_what_is_seen(either, page, text):
+    assert convert(page, URL)[1] == text
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        ("<p>日本の\n首都は、\n\t東京です。", "日本の首都は、東京です。"),
+        ("<pre>日本の\n首都</pre>", "```\n日本の\n首都\n```"),
+        ("<p>日本の 首都", "日本の 首都"),
+    ],
+)
+def test_line_ends_between_scripts_without_spaces_are_none(either, page, text):
+    assert convert(page, URL)[1] == text
+
+
+@pytest.mark.parametrize("page", ["<p>日本の\nTokyo", "<p>café\nbar", "<p>한국어\n문서"])
+def test_other_line_ends_are(either, page):
+    assert convert(page, URL)[1].split() == page.removeprefix("<p>").split()
+
+
+@given(st.lists(st.sampled_from([
+    "<table>", "</table>", "<tr>", "<td>", "<th>", "<td rowspan=2>", "<td rowspan=0>", "<td colspan=2 rowspan=3>",
+    "<tbody>", "<caption>", "<sup>", "</sup>", "<a href=x>", "<a href=#x>", "</a>", "<pre>", "</pre>", "<b>", "</b>",
+    "<button aria-expanded=true>", "</button>", "<h1>", "</h1>", "<ul>", "<li>", "<li value=3>", "2", "[", "-", " ",
+]), max_size=40).map("".join))  # fmt: skip
+def test_any_order_of_tags_is_read(page):
+    title, text = convert(page, URL)
+    assert isinstance(title, str)
+    for html in ("<t", "<s", "<a", "<u", "<l"):
+        assert html not in text
 
 
 @pytest.mark.parametrize("name", pages(1))

@@ -122,7 +122,12 @@ CASES = {
     "<table><tr><td>a<p>b<tr><td>c</table>": "a\n\nb\n\nc",  # one column: it arranges
     "<table><tr><td>a<td><table><tr><td>1<td>2</table><td>b</table>": "a\n\n| 1 | 2 |\n| --- | --- |\n\nb",
     "<table role=presentation><tr><td>a<td>b</table>": "a\n\nb",
-    "<table><tr><td><pre>a</pre><td>b</table>": "```\na\n```\n\nb",
+    "<table><tr><td><pre>a</pre><td>b<tr><td>c<td><pre>`|</pre></table>": (
+        "| `a` | b |\n| --- | --- |\n| c | `` `\\| `` |"
+    ),
+    "<table><tr><td><pre>a\nb</pre><td>c</table>": "```\na\nb\n```\n\nc",
+    "<table><tr><td><pre>a</pre></table>": "```\na\n```",
+    "<table role=none><tr><td><pre>a</pre><td>b</table>": "```\na\n```\n\nb",
     "<table><tr><td>" + "x " * 1500 + "<td>b</table>": "x " * 1499 + "x\n\nb",
     "<blockquote>a<table><tr><td>b<td>c</table></blockquote>": "> a\n>\n> | b | c |\n> | --- | --- |",
     "<blockquote>a</blockquote><blockquote><table><tr><td>b<td>c</table></blockquote>": (
@@ -263,6 +268,30 @@ def test_wide_tables_keep_their_cells_and_do_not_make_the_page_grow():
     found = text("<table><tr>" + "<td colspan=1000>x" * 3000 + "<tr><td>y</table>")
     assert found.count("x") == 3000
     assert len(found) < 3000 * 10
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<table>" + "<tr><td rowspan=1000000>x" * 3000,
+        "<table><tr>" + "<td rowspan=1000000>x" * 3000 + "<tr><td>y" * 10,
+        "<table><tr><td>" + "<td colspan=60 rowspan=60000>x<tr><td>y" * 1000,
+    ],
+)
+def test_cells_that_reach_far_down_keep_their_text_and_do_not_make_the_page_grow(page):
+    found = text(page)
+    assert (found.count("x"), found.count("y")) == (page.count(">x"), page.count(">y"))
+    assert len(found) < 8 * len(page)
+
+
+def test_short_rows_below_them_are_filled_up_to_64_columns_at_most():
+    found = text("<table><tr>" + "<td rowspan=1000000>x" * 3000 + "<tr><td>y" * 1000)
+    assert (found.count("x"), found.count("y")) == (3000, 1000)
+    assert {line.count("|") for line in found.splitlines() if "y" in line} == {66}
+
+
+def test_cells_that_arrange_the_page_are_not_counted():
+    assert text("<table role=none><tr><td rowspan=2>a<td>b<tr><td>c</table>") == "a\n\nb\n\nc"
 
 
 def test_a_paragraph_without_end_is_broken():

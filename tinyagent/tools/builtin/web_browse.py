@@ -200,12 +200,12 @@ class WebBrowser(Toolkit):
 
 
 def _body(fetched: Fetched) -> Body:
-    return Body(fetched.url, fetched.content, fetched.content_type, fetched.charset)
+    return Body(fetched.url, fetched.content, fetched.content_type, fetched.charset, fetched.truncated)
 
 
 def _decoded(body: Body) -> tuple[str, str]:
     """A page's HTML, and its title."""
-    page = decode(body.content, body.charset)
+    page = decode(body.content, body.charset, truncated=body.truncated)
     return page, title_of(page, body.url)
 
 
@@ -255,7 +255,7 @@ def _excerpt(fetched: Fetched) -> str:
         return ""
     if kind == "pdf":
         return ""
-    text = decode(body.content, body.charset)
+    text = decode(body.content, body.charset, truncated=True)
     if kind == "html":
         title, text = to_markdown(text, body.url)
         text = text or title

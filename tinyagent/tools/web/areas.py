@@ -26,6 +26,8 @@ _CHROME = frozenset({"nav", "footer", "aside"})
 AREA_TAGS = _UNREAD | _CHROME | {"dialog", "form", "main", "article"}
 #: Attributes by which any other element does.
 AREA_ATTRIBUTES = frozenset({"aria-hidden", "hidden", "itemprop", "role", "style"})
+#: Attributes of a button that shows more of the page: the question above an answer, the name of a tab.
+DISCLOSING = frozenset({"aria-controls", "aria-expanded"})
 #: https://www.w3.org/TR/wai-aria-1.2/#landmark_roles and menus
 _ROLES = {
     "alertdialog": CHROME,
@@ -48,11 +50,15 @@ _NOTE = re.compile(
 )
 
 _ZERO = r"(?:0(?:\.0+)?(?:px|pt|r?em|%|ch|ex|v[hw])?)(?=;|$)"
-_HIDING = re.compile(
-    rf"(?:^|;)(?:display:none|visibility:(?:hidden|collapse)|content-visibility:hidden|opacity:{_ZERO}|font-size:{_ZERO}"
-    rf"|(?:max-)?(?:width|height):{_ZERO}|transform:scale\(0(?:,0)?\)|clip-path:inset\((?:50|100)%\)"
-    r"|clip:rect\((?:0|1px)|text-indent:-\d{3,}|(?:left|right|top|bottom|margin-left|margin-top):-(?:\d{4,}|\d{3,}r?em))"
+_STYLES_THAT_HIDE = (
+    rf"display:none|visibility:(?:hidden|collapse)|content-visibility:hidden|opacity:{_ZERO}|font-size:{_ZERO}"
+    r"|transform:scale\(0(?:,0)?\)|clip-path:inset\((?:50|100)%\)|clip:rect\((?:0|1px)|text-indent:-\d{3,}"
+    r"|(?:left|right|top|bottom|margin-left|margin-top):-(?:\d{4,}|\d{3,}r?em)"
 )
+_HIDING = re.compile(rf"(?:^|;)(?:{_STYLES_THAT_HIDE}|(?:max-)?(?:width|height):{_ZERO})")
+#: Parts of a table are as large as what they hold, whatever size they are given.
+_HIDING_IN_TABLES = re.compile(rf"(?:^|;)(?:{_STYLES_THAT_HIDE})")
+_SIZED_BY_CONTENT = frozenset({"col", "td", "th", "tr"})
 _BETWEEN = str.maketrans("", "", " \t\n\r\f")
 #: Longest style that is looked through; a longer one has something to hide.
 _LONGEST_STYLE = 16_384
@@ -95,7 +101,9 @@ def is_hidden(tag: str, attributes: Mapping[str, str]) -> bool:
     """Whether an element's own attributes hide it: what style sheets do is not known."""
     if tag in {"html", "body"}:  # until its script runs
         return False
-    if "hidden" in attributes or attributes.get("aria-hidden", "").strip().lower() == "true":
+    if "hidden" in attributes and attributes.get("role", "").strip().lower() != "tabpanel":  # a tab away
+        return True
+    if attributes.get("aria-hidden", "").strip().lower() == "true":
         return True
     if tag == "dialog" and "open" not in attributes:
         return True
@@ -104,7 +112,8 @@ def is_hidden(tag: str, attributes: Mapping[str, str]) -> bool:
         return False
     plain = re.sub(r"/\*.*?(?:\*/|$)", "", style, flags=re.DOTALL) if "/*" in style else style
     plain = plain.translate(_BETWEEN).lower().replace("!important", "")
-    return len(plain) > _LONGEST_STYLE or _HIDING.search(plain) is not None
+    hiding = _HIDING_IN_TABLES if tag in _SIZED_BY_CONTENT else _HIDING
+    return len(plain) > _LONGEST_STYLE or hiding.search(plain) is not None
 
 
 def best_part(pieces: Iterable[tuple[int, int]]) -> Keep:

@@ -51,7 +51,8 @@ class Block:
         weight: How many characters of it a reader sees.
         area: Bits that tell the part of the page; see `areas`.
         shared: The innermost container that it has in common with the block before it.
-        plain: It is a paragraph or a heading, as may stand in the cell of a table.
+        plain: It may stand in the cell of a table: a paragraph, a heading, a line of code.
+        in_line: What it is written as in a cell, where that is not its text.
     """
 
     text: str
@@ -60,6 +61,7 @@ class Block:
     area: int
     shared: Container
     plain: bool = True
+    in_line: str = ""
 
 
 def render(blocks: Iterable[Block], keep: Keep) -> str:

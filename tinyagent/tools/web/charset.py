@@ -9,6 +9,8 @@ import re
 PRESCAN = 4096
 #: Bytes decoded in one go, so that the interpreter is never held for long.
 PIECE = 262_144
+#: Bytes from which a page may have been cut.
+LONG = 65_536
 
 #: Names of charsets by Python's codec, from the table of the Encoding Standard, https://encoding.spec.whatwg.org/#names-and-labels.
 #: Nothing else is ever decoded. Some labels mean more than they say: a page in "iso-8859-1" is read as windows-1252.
@@ -71,28 +73,30 @@ def codec_of(label: str) -> str | None:
     return _CODECS.get(label.strip("\"' \t\r\n").lower())
 
 
-def decode(content: bytes, declared: str | None = None) -> str:
+def decode(content: bytes, declared: str | None = None, *, truncated: bool | None = None) -> str:
     """The text of a page.
 
     Its charset is what the byte order mark says, else `declared`, else the page's own declaration in its first 4 kB,
-    else UTF-8 when it is that, else windows-1252. What cannot be read becomes U+FFFD; half a character at the end is
-    dropped.
+    else UTF-8 when it is that, else windows-1252. What cannot be read becomes U+FFFD; half a character at the end of a
+    truncated page is dropped.
 
     Args:
         content: The bytes.
         declared: The `charset` of the `Content-Type` header.
+        truncated: The page goes on after these bytes; `None` if that is not known: then long ones may have been cut.
     """
+    whole = len(content) < LONG if truncated is None else not truncated
     for mark, marked in _MARKS:
         if content.startswith(mark):
-            return _decode(content[len(mark) :], marked)
+            return _decode(content[len(mark) :], marked, whole=whole)
     codec = codec_of(declared) if declared else None
     codec = codec or _declared_inside(content[:PRESCAN])
     if codec is not None:
-        return _decode(content, codec)
+        return _decode(content, codec, whole=whole)
     try:
-        return _decode(content, "utf-8", "strict")
+        return _decode(content, "utf-8", "strict", whole=whole)
     except UnicodeDecodeError:
-        return _decode(content, "cp1252")
+        return _decode(content, "cp1252", whole=whole)
 
 
 def _declared_inside(beginning: bytes) -> str | None:
@@ -102,6 +106,7 @@ def _declared_inside(beginning: bytes) -> str | None:
     return "utf-8" if codec in {"utf-16-le", "utf-16-be"} else codec
 
 
-def _decode(content: bytes, codec: str, errors: str = "replace") -> str:
+def _decode(content: bytes, codec: str, errors: str = "replace", *, whole: bool) -> str:
     decoder = codecs.getincrementaldecoder(codec)(errors)
-    return "".join(decoder.decode(content[at : at + PIECE]) for at in range(0, len(content), PIECE))
+    pieces = [decoder.decode(content[at : at + PIECE]) for at in range(0, len(content), PIECE)]
+    return "".join(pieces) + decoder.decode(b"", final=whole)

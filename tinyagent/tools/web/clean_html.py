@@ -6,26 +6,42 @@ no script, no hidden text, no relative link, and nothing unclosed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import TypeAlias
 
 from tinyagent.tools.web.areas import CHROME, FORM, best_part
+from tinyagent.tools.web.attributes import arranges, language_of, number_of, rows_of
 from tinyagent.tools.web.elements import BLOCK, HEADINGS, Finish, names
-from tinyagent.tools.web.handlers import LONGEST_ALTERNATIVE, language_of, number_of
+from tinyagent.tools.web.handlers import LONGEST_ALTERNATIVE
 from tinyagent.tools.web.head import LONGEST_TITLE, Head
+from tinyagent.tools.web.inline import is_exponent, without_line_ends
 from tinyagent.tools.web.tables import COLUMNS
 from tinyagent.tools.web.walker import Walker
 from tinyagent.tools.web.writer import PERMALINKS
 
 #: Elements that are handed on; other blocks become `<div>`, other elements are left out around their text.
 _HANDED_ON = names(
-    "b blockquote caption cite code dd del dfn dl dt em i kbd li ol p q s samp strike strong sub sup table tbody td "
+    "b blockquote caption cite code dd del dfn dl dt em i kbd li ol p q s samp strike strong sub table tbody td "
     "tfoot th thead tr tt ul"
 ).union(HEADINGS)
 _ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
-_WITH_NUMBERS = frozenset({"td", "th", "ol"})
+_WITH_NUMBERS = frozenset({"li", "ol", "td", "th"})
+#: What the other converter makes one line of in the cell of a table.
+_FLATTENED = names("dir dl listing menu ol pre table ul xmp").union(HEADINGS)
+#: What may stand between a word and its superscript; so many pieces of HTML are looked at.
+_WITHIN_WORDS = frozenset({"", "</a>"}).union(
+    form.format(tag)
+    for tag in names("b cite code del dfn em i kbd s samp strike strong sub tt")
+    for form in ("<{}>", "</{}>")
+)
+_LOOKED_AT = 8
 #: The tags that are written for an element.
 _TAGS = dict.fromkeys(BLOCK, ("<div>", "</div>")) | {tag: (f"<{tag}>", f"</{tag}>") for tag in _HANDED_ON}
+
+
+class UnfitPageError(Exception):
+    """The other converter would lose or misplace some of the page."""
 
 
 def clean_html(page: str, url: str) -> tuple[str, str]:
@@ -34,6 +50,10 @@ def clean_html(page: str, url: str) -> tuple[str, str]:
     Args:
         page: HTML.
         url: Where it came from.
+
+    Raises:
+        UnfitPageError: There is something in a table that is more than a line, a cell over several rows, a table that
+            only arranges the page, or an item of a list with a number of its own.
     """
     cleaner = _Cleaner(url)
     Walker(cleaner).walk(page)
@@ -59,6 +79,8 @@ class _Cleaner:
         self._quotations = 0
         self._languages: list[str] = []
         self._in_permalink = False
+        self._raised = False
+        self._tables = 0
         #: Where the start tag of the open block of code is; -1 outside.
         self._code_at = -1
 
@@ -89,8 +111,13 @@ class _Cleaner:
         seen = data.strip()
         if self._in_permalink and seen in PERMALINKS:
             return
+        if self._raised and seen:
+            self._raised = False
+            data = "^" + data if is_exponent(data) and self._follows_a_word() else data
         if self._headings and self._headings == ["h1"] and not self._has_heading and not self.area & (CHROME | FORM):
             self._first_heading.append(data[:LONGEST_TITLE])
+        if self._code_at < 0 and not data.isascii():
+            data = without_line_ends(data)
         if "&" in data or "<" in data or ">" in data:
             data = data.translate(_ESCAPED)
         self.pieces.append((self.area, len(seen), data))
@@ -114,14 +141,14 @@ class _Cleaner:
         """Write a start tag. The end tag will belong to the same part of the page."""
         if tag == "title":
             return self.head.begin_title()
+        if self._tables and tag in _FLATTENED:
+            raise UnfitPageError
         if self._code_at >= 0:
             if tag == "code" and (language := language_of(attributes)):
                 self.pieces[self._code_at] = (*self.pieces[self._code_at][:2], _code_tag(language))
             return None
-        if tag in {"pre", "listing", "xmp"}:
-            return self._begin_code(attributes)
-        if tag == "a":
-            return self._begin_link(attributes)
+        if (handler := _HANDLERS.get(tag)) is not None:
+            return handler(self, attributes)
         opening, closing = _TAGS.get(tag, ("", ""))
         if attributes and tag in _WITH_NUMBERS:
             opening = _numbered(tag, attributes) or opening
@@ -132,6 +159,45 @@ class _Cleaner:
             return None
         self.pieces.append((self.area, 0, opening))
         return partial(self.pieces.append, (self.area, 0, closing))
+
+    def begin_button(self, _: Mapping[str, str]) -> Finish | None:
+        """A button that shows more of the page stands on a line of its own."""
+        if self._headings:
+            return None
+        self._add("<div>")
+        return partial(self.pieces.append, (self.area, 0, "</div>"))
+
+    def begin_table(self, attributes: Mapping[str, str]) -> Finish:
+        """A table of data."""
+        if arranges(attributes):
+            raise UnfitPageError
+        area = self.area
+
+        def finish() -> None:
+            self.pieces.append((area, 0, "</table>"))
+            self._tables -= 1
+
+        self._add("<table>")
+        self._tables += 1
+        return finish
+
+    def raise_text(self, _: Mapping[str, str]) -> Finish:
+        """A superscript."""
+
+        def finish() -> None:
+            self._raised = False
+
+        self._raised = True
+        return finish
+
+    def _follows_a_word(self) -> bool:
+        """Whether there is a word right before, of the same link if one is open, and neither is a note."""
+        if self._in_permalink:
+            return False
+        for _, _, html in self.pieces[: -_LOOKED_AT - 1 : -1]:
+            if html not in _WITHIN_WORDS:
+                return not html.startswith("<") and not html[-1].isspace() and not html.endswith("[")
+        return False
 
     def _enter(self, tag: str, language: str, opening: str, closing: str) -> Finish:
         area, is_heading, is_quotation = self.area, tag in HEADINGS, tag == "blockquote"
@@ -153,7 +219,8 @@ class _Cleaner:
             self._languages.append(language)
         return finish
 
-    def _begin_link(self, attributes: Mapping[str, str]) -> Finish:
+    def begin_link(self, attributes: Mapping[str, str]) -> Finish:
+        """A link."""
         target = attributes.get("href", "")
         permalink = target.lstrip().startswith("#")
         href = "" if permalink else self.head.links.absolute(target)
@@ -167,7 +234,8 @@ class _Cleaner:
         self._add('<a href="{}">'.format(href.translate(_ESCAPED).replace('"', "&quot;")) if href else "")
         return finish
 
-    def _begin_code(self, attributes: Mapping[str, str]) -> Finish:
+    def begin_code(self, attributes: Mapping[str, str]) -> Finish:
+        """A block of code."""
         language = language_of(attributes) or (self._languages[-1] if self._languages else "")
         area = self.area
 
@@ -187,7 +255,9 @@ class _Cleaner:
 
 def _numbered(tag: str, attributes: Mapping[str, str]) -> str:
     """The start tag of a cell that spans columns, or of a list that does not start with 1."""
-    if tag != "ol" and (span := number_of(attributes.get("colspan"), 1)) > 1:
+    if (tag == "li" and number_of(attributes.get("value"), -1) >= 0) or rows_of(attributes) > 1:
+        raise UnfitPageError
+    if tag in {"td", "th"} and (span := number_of(attributes.get("colspan"), 1)) > 1:
         return f'<{tag} colspan="{min(span, COLUMNS)}">'
     if tag == "ol" and (start := number_of(attributes.get("start"), 1)) != 1:
         return f'<ol start="{start}">'
@@ -198,3 +268,14 @@ def _code_tag(language: str) -> str:
     """The start of a block of code, as the HTML standard suggests to tell its language."""
     named = f' class="language-{language}"'.translate(_ESCAPED) if language else ""
     return f"<pre><code{named}>"
+
+
+_Handler: TypeAlias = Callable[[_Cleaner, Mapping[str, str]], Finish | None]
+
+_HANDLERS: dict[str, _Handler] = {
+    "a": _Cleaner.begin_link,
+    "button": _Cleaner.begin_button,
+    "sup": _Cleaner.raise_text,
+    "table": _Cleaner.begin_table,
+    **dict.fromkeys(("listing", "pre", "xmp"), _Cleaner.begin_code),
+}

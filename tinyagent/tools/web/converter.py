@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from tinyagent.tools.web import markdown
-from tinyagent.tools.web.clean_html import clean_html
+from tinyagent.tools.web.clean_html import UnfitPageError, clean_html
 
 if TYPE_CHECKING:
     from html_to_markdown import ConversionOptions
@@ -52,7 +52,10 @@ def _with_library(page: str, url: str) -> tuple[str, str] | None:
         return None
     if page.count("<") > TAGS:
         return None
-    title, html = clean_html(page, url)
+    try:
+        title, html = clean_html(page, url)
+    except UnfitPageError:
+        return None
     if len(html) > CHARACTERS or html.count("<") > TAGS or html.count("&") > REFERENCES:
         return None
     try:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TypeAlias
 
-from tinyagent.tools.web.elements import HEADINGS, Finish, names
+from tinyagent.tools.web.attributes import Attributes, arranges, language_of, number_of, rows_of
+from tinyagent.tools.web.elements import HEADINGS, Finish
 from tinyagent.tools.web.head import LONGEST_TITLE, Head
 from tinyagent.tools.web.inline import restyled
 from tinyagent.tools.web.tables import COLUMNS
 from tinyagent.tools.web.writer import Writer
-
-Attributes: TypeAlias = Mapping[str, str]
 
 LONGEST_ALTERNATIVE = 1_000
 #: Which field of a text's style an element sets.
@@ -23,9 +21,6 @@ _STYLES = {
     **dict.fromkeys(("s", "strike", "del"), "struck"),
     **dict.fromkeys(("code", "kbd", "samp", "tt"), "code"),
 }
-_LANGUAGE = re.compile(r"(?<![\w-])(?:(?:language|lang|highlight-source|highlight)-|brush: ?)([\w+#.-]{1,30})")
-#: What such classes say that is no language.
-_NO_LANGUAGE = names("default none nohighlight notranslate plain plaintext source text wrap wrapper")
 
 
 class Handlers:
@@ -42,7 +37,7 @@ class Handlers:
         self._hrefs: list[str] = []
         self._numbers: list[int | None] = []
         self._languages: list[str] = []
-        self._raised = 0
+        self._raised = False
 
     @property
     def title(self) -> str:
@@ -76,7 +71,8 @@ class Handlers:
         """Text between tags."""
         if self.head.reading and self.head.takes(data):
             return
-        if self._raised:
+        if self._raised and not data.isspace():
+            self._raised = False
             self.writer.raised(data)
         else:
             self.writer.text(data)
@@ -129,9 +125,9 @@ class Handlers:
         """A superscript."""
 
         def finish() -> None:
-            self._raised -= 1
+            self._raised = False
 
-        self._raised += 1
+        self._raised = True
         return finish
 
     def quote_text(self, _: Attributes) -> Finish:
@@ -185,6 +181,13 @@ class Handlers:
         """Text that is kept as it is."""
         return self.writer.begin_code(language_of(attributes) or (self._languages[-1] if self._languages else ""))
 
+    def button(self, _: Attributes) -> Finish | None:
+        """A button that shows more of the page stands on a line of its own."""
+        if self.in_heading:
+            return None
+        self.writer.end_paragraph()
+        return self.writer.end_paragraph
+
     def quote(self, _: Attributes) -> Finish:
         """A quotation."""
         return self.writer.enter("> ", "> ")
@@ -218,8 +221,7 @@ class Handlers:
 
     def table(self, attributes: Attributes) -> Finish | None:
         """A table."""
-        arranges = attributes.get("role", "").lower() in {"presentation", "none"}
-        return self.writer.begin_table(arranges=arranges)
+        return self.writer.begin_table(arranges=arranges(attributes))
 
     def row(self, _: Attributes) -> None:
         """A row of a table."""
@@ -227,23 +229,8 @@ class Handlers:
 
     def cell(self, attributes: Attributes, *, heading: bool = False) -> Finish:
         """A cell of a table."""
-        span = number_of(attributes.get("colspan"), 1)
-        return self.writer.begin_cell(max(1, min(span, COLUMNS)), heading=heading)
-
-
-def number_of(text: str | None, default: int) -> int:
-    """A whole number as HTML writes it; `default` for anything else."""
-    digits = (text or "").strip()
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else default
-
-
-def language_of(attributes: Attributes) -> str:
-    """The programming language that an element names."""
-    named = attributes.get("data-lang") or attributes.get("data-language") or ""
-    found = _LANGUAGE.search(attributes.get("class", "")[:1_000])
-    language = found[1] if found else named.strip()
-    fits = language and len(language) <= 30 and language.isprintable() and not set(language) & set(" `")
-    return language if fits and language.lower() not in _NO_LANGUAGE else ""
+        across = max(1, min(number_of(attributes.get("colspan"), 1), COLUMNS))
+        return self.writer.begin_cell(across, rows_of(attributes), heading=heading)
 
 
 _Handler: TypeAlias = Callable[[Handlers, Attributes], Finish | None]
@@ -260,6 +247,7 @@ def _heading(level: int) -> _Handler:
 _HANDLERS: dict[str, _Handler] = {
     "a": Handlers.link,
     "blockquote": Handlers.quote,
+    "button": Handlers.button,
     "dd": Handlers.definition,
     "dir": lambda page, _: page.list(None),
     "div": Handlers.language_of_blocks,
@@ -278,6 +266,7 @@ _HANDLERS: dict[str, _Handler] = {
     "tr": Handlers.row,
     "ul": lambda page, _: page.list(None),
     "xmp": Handlers.code_block,
+    **dict.fromkeys(("tbody", "tfoot", "thead"), lambda page, _: page.writer.begin_group()),
     **{tag: _style(field) for tag, field in _STYLES.items()},
     **{tag: _heading(level) for tag, level in HEADINGS.items()},
     **dict.fromkeys(("code", "kbd", "samp", "tt"), Handlers.code),

@@ -10,6 +10,10 @@ from typing import Any, NamedTuple, TypeAlias
 #: A hard line break, as the gap before a run.
 BREAK = "  \n"
 _BACKTICKS = re.compile(r"`+")
+_SIGNS = frozenset("+-\N{MINUS SIGN}\N{EN DASH}")
+#: Scripts that put no space between words: CJK punctuation, kana, Han, full width forms.
+_SPACELESS = "[\u2e80-\u312f\u31f0-\u9fff\uf900-\ufaff\uff01-\uff9f\U00020000-\U0003ffff]"
+_LINE_END = re.compile(rf"(?<={_SPACELESS})[ \t]*[\r\n]\s*+(?={_SPACELESS})")
 
 
 class Style(NamedTuple):
@@ -109,6 +113,16 @@ def code_block(text: str, language: str = "") -> str:
     """Lines as a fenced code block; the fence is longer than any row of backticks within."""
     fence = "`" * max(3, longest_backticks(text) + 1)
     return f"{fence}{language}\n{text}\n{fence}"
+
+
+def is_exponent(data: str) -> bool:
+    """Whether a superscript is told by a `^` before it: letters and digits with or without a sign, or a sign alone."""
+    return data[:1].isalnum() or (data[:1] in _SIGNS and (len(data) == 1 or data[1].isalnum()))
+
+
+def without_line_ends(data: str) -> str:
+    """The text without line ends that are no space: https://drafts.csswg.org/css-text-3/#line-break-transform."""
+    return _LINE_END.sub("", data) if "\n" in data else data
 
 
 def longest_backticks(text: str) -> int:

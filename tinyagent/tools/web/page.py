@@ -50,10 +50,10 @@ class Page:
     truncated: bool = False
 
     def for_model(self) -> str:
-        """Title, URL, the text, and how to read on."""
-        head = f"# {self.title}\n{self.url}" if self.title else self.url
-        notice = "\n".join(f"[{line}]" for line in self._notices())
-        return "\n\n".join(filter(None, (head, self.text, notice)))
+        """Title, URL, how to read on, and the text. What is said of it comes first: agents cut what is too long."""
+        title = [f"# {self.title}"] if self.title else []
+        head = "\n".join([*title, self.url, *(f"[{notice}]" for notice in self._notices())])
+        return f"{head}\n\n{self.text}" if self.text else head
 
     __str__ = for_model
 

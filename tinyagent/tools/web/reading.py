@@ -42,12 +42,14 @@ class Body:
         content: The bytes.
         content_type: What the server calls it, e.g. "text/html"; may be empty.
         charset: The charset that the server names.
+        truncated: This is only its beginning.
     """
 
     url: str
     content: bytes
     content_type: str = ""
     charset: str | None = None
+    truncated: bool = False
 
 
 def kind_of(body: Body) -> tuple[Kind, str]:
@@ -109,5 +111,5 @@ def read(body: Body, kind: Kind, seconds: float) -> tuple[str, str, bool]:
     """
     if kind == "pdf":
         return read_pdf(body.content, seconds)
-    text = decode(body.content, body.charset)
+    text = decode(body.content, body.charset, truncated=body.truncated)
     return (*convert(text, body.url), False) if kind == "html" else ("", text, False)

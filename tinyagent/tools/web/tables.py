@@ -58,19 +58,43 @@ class Table:
     _rows: list[list[Cell]] = field(default_factory=list)
     _lines: list[str] = field(default_factory=list)
     _columns: int = 0
+    #: The number of the row and the column that are being read.
+    _row: int = 0
+    _column: int = 0
+    #: For each of the first columns the number of the row before which a cell from above ends.
+    _taken: list[int] = field(default_factory=list)
+
+    def begin_group(self) -> None:
+        """Begin the head, a body or the foot; no cell reaches into it from above."""
+        self._taken = []
 
     def begin_row(self) -> None:
         """Begin a row."""
         if self._lines or (len(self._rows) == SETTLED and self._holds_data()):
             self._write()
         self._rows.append([])
+        self._row += 1
+        self._column = 0
 
-    def begin_cell(self, span: int, *, heading: bool) -> list[Block]:
-        """Begin a cell; returns the list for its blocks."""
+    def begin_cell(self, across: int, down: int, *, heading: bool) -> list[Block]:
+        """Begin a cell over so many columns and rows; returns the list for its blocks."""
         if not self._rows or len(self._rows[-1]) >= LONGEST_ROW:
             self.begin_row()
-        cell = Cell(span=span, heading=heading)
-        self._rows[-1].append(cell)
+        row = self._rows[-1]
+        if self._taken and not self.arranges:
+            free = self._column
+            while free < len(self._taken) and self._taken[free] > self._row:
+                free += 1
+            if free > self._column:
+                row.append(Cell(span=free - self._column))
+            self._column = free
+        end = self._column + across
+        if down > 1 and end <= COLUMNS:
+            self._taken += [0] * (end - len(self._taken))
+            self._taken[self._column : end] = [self._row + down] * across
+        self._column = end
+        cell = Cell(span=across, heading=heading)
+        row.append(cell)
         return cell.blocks
 
     def markdown(self) -> str:
@@ -111,7 +135,7 @@ class Table:
         texts: list[str] = []
         for cell in row:
             texts.append(_text(cell, self.container))
-            if len(texts) + cell.span <= COLUMNS:
+            if len(texts) + cell.span - 1 <= COLUMNS:
                 texts += [""] * (cell.span - 1)
         return texts
 
@@ -124,7 +148,7 @@ def _text(cell: Cell, base: Container) -> str:
         inner = block.container
         marker = inner.marker if inner is not base and inner not in seen and inner.marker != ": " else ""
         seen.add(inner)
-        lines += (marker + block.text).split("\n")
+        lines += (marker + (block.in_line or block.text)).split("\n")
     return "<br>".join(line.strip() for line in lines).replace("|", "\\|")
 
 

@@ -19,8 +19,8 @@ Token = tuple[str, str, dict[str, str]]
 
 #: The attributes that are kept; their values are decoded, and cut.
 KEPT = names(
-    "alt aria-hidden checked class colspan content data-lang data-language hidden href itemprop name open property "
-    "role start style type value"
+    "alt aria-controls aria-expanded aria-hidden checked class colspan content data-lang data-language hidden href "
+    "itemprop name open property role rowspan start style type value"
 )
 LONGEST_VALUE = 65_536
 #: Characters of text in one token.

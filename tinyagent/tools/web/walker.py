@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Protocol
 
-from tinyagent.tools.web.areas import AREA_ATTRIBUTES, AREA_TAGS, AREAS, HIDDEN, area_of, is_hidden
+from tinyagent.tools.web.areas import AREA_ATTRIBUTES, AREA_TAGS, AREAS, DISCLOSING, HIDDEN, area_of, is_hidden
 from tinyagent.tools.web.elements import BLOCK, ENDING, ENDS, PARAGRAPH_ENDS, TABLE_PARTS, VOID, Element, Finish
 from tinyagent.tools.web.open_elements import OpenElements
 from tinyagent.tools.web.tokens import decode, tokens
@@ -109,7 +109,7 @@ class Walker:
 
     def _area_of(self, tag: str, attributes: Mapping[str, str]) -> int:
         """The bits of the area that an element begins here."""
-        if tag == "button" and not self._sink.in_heading:
+        if tag == "button" and not self._sink.in_heading and DISCLOSING.isdisjoint(attributes):
             return HIDDEN
         if tag not in AREA_TAGS and (not attributes or AREA_ATTRIBUTES.isdisjoint(attributes)):
             return 0

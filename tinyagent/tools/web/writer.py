@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tinyagent.tools.web import inline, tables
 from tinyagent.tools.web.areas import CHROME, FORM
 from tinyagent.tools.web.blocks import Block, Container
-from tinyagent.tools.web.inline import BREAK, PLAIN, Run
+from tinyagent.tools.web.inline import BREAK, PLAIN, Run, is_exponent, without_line_ends
 
 #: What stands for a link to a part of the same page, beside headings.
 PERMALINKS = frozenset({"¶", "#", "§", "🔗", "\uf0c1"})
@@ -50,7 +50,7 @@ class Writer:
         if self._code is not None:
             self._code.append(data)
             return
-        words = " ".join(data.split())
+        words = " ".join((data if data.isascii() else without_line_ends(data)).split())
         if not words:
             self._gap = self._gap or " "
             return
@@ -63,8 +63,11 @@ class Writer:
         self._gap = " " if data[-1].isspace() else ""
 
     def raised(self, data: str) -> None:
-        """Add a superscript: `10^6`."""
-        glued = self._code is None and self._runs and not self._gap and not self.style.link and data[:1].isalnum()
+        """Add the beginning of a superscript: `10^6`; but the number of a note or the text of a link stays as it is."""
+        glued = False
+        if self._code is None and self._runs and not self._gap and not self.in_permalink and is_exponent(data):
+            before = self._runs[-1]
+            glued = self.style.link in {"", before.style.link} and not before.words.endswith("[")
         self.text("^" + data if glued else data)
 
     def line_break(self) -> None:
@@ -91,7 +94,7 @@ class Writer:
                 run.gap = run.gap and " "
             text = inline.render(runs)
             if self.heading == 1 and not self.first_heading and not self.area & (CHROME | FORM):
-                self.first_heading = " ".join(run.words for run in runs)
+                self.first_heading = "".join(run.gap + run.words for run in runs)
             text = "#" * self.heading + " " + text
         else:
             text = inline.render(runs)
@@ -102,8 +105,8 @@ class Writer:
         self.end_paragraph()
         self._add("---", 0)
 
-    def _add(self, text: str, weight: int, *, plain: bool = True) -> None:
-        self.blocks.append(Block(text, self.container, weight, self.area, self._shared, plain))
+    def _add(self, text: str, weight: int, *, plain: bool = True, in_line: str = "") -> None:
+        self.blocks.append(Block(text, self.container, weight, self.area, self._shared, plain, in_line))
         self._shared = self.container
 
     # -- lists and quotes
@@ -141,7 +144,8 @@ class Writer:
                 return
             inside, self.container = self.container, container
             self._shared = min(shared, self._shared, key=lambda at: at.depth)
-            self._add(inline.code_block(text, language), len(text), plain=False)
+            in_line = inline.code(text.strip()) if self.tables and "\n" not in text else ""
+            self._add(inline.code_block(text, language), len(text), plain=in_line != "", in_line=in_line)
             self.container = inside
 
         return end
@@ -163,14 +167,18 @@ class Writer:
         self.blocks = table.before
         return self._end_table
 
+    def begin_group(self) -> None:
+        """Begin the head, a body or the foot of the innermost table."""
+        self.tables[-1].begin_group()
+
     def begin_row(self) -> None:
         """Begin a row of the innermost table."""
         self.tables[-1].begin_row()
 
-    def begin_cell(self, span: int, *, heading: bool) -> Callable[[], None]:
-        """Begin a cell of the innermost table; returns what ends it."""
+    def begin_cell(self, across: int, down: int, *, heading: bool) -> Callable[[], None]:
+        """Begin a cell of the innermost table, over so many columns and rows; returns what ends it."""
         table = self.tables[-1]
-        self.blocks = table.begin_cell(span, heading=heading)
+        self.blocks = table.begin_cell(across, down, heading=heading)
 
         def end() -> None:
             self.blocks = table.before
