@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from tinyagent import Call, Observation
+from tinyagent import Call, Observation, Toolkit
 from tinyagent.agents.code import FINAL_ANSWER, TinyCodeAgent
 from tinyagent.agents.code_prompt import code_prompt, cut_middle, report
 from tinyagent.core.execution import CodeError, Execution, Opaque
@@ -23,12 +23,16 @@ def add(a: int, b: int = 2) -> int:
     """Add two numbers."""
 
 
+def double(a: int) -> int:
+    """Double a number."""
+
+
 async def fetch(url: str) -> str:
     """Fetch a page."""
 
 
-def prompt(*tools, capabilities=FULL, instructions=""):
-    return code_prompt([*map(Tool, tools), FINAL_ANSWER], capabilities, instructions)
+def prompt(*tools, capabilities=FULL):
+    return code_prompt([*map(Tool, tools), FINAL_ANSWER], capabilities)
 
 
 # ---- the prompt
@@ -58,8 +62,29 @@ def test_what_the_sandbox_has_and_lacks_is_told():
 
 
 def test_ones_own_instructions_come_last():
-    assert prompt(add, instructions="Be brief.").endswith("\n\nBe brief.")
-    assert prompt(add, instructions="Use {braces} and %s.").endswith("\n\nUse {braces} and %s.")
+    for text in ("Be brief.", "Use {braces} and %s."):
+        agent = TinyCodeAgent([add], model=ScriptedModel([]), sandbox=PythonExecutor(), instructions=text)
+        assert agent.instructions.endswith(f"\n\n{text}")
+
+
+async def test_the_prompt_is_of_the_tools_that_there_are_in_the_run():
+    class Changing(Toolkit):
+        now = ()
+
+        @property
+        def tools(self):
+            return self.now
+
+    kit = Changing()
+    model = ScriptedModel(["```python\nfinal_answer(1)\n```"] * 4)
+    agent = TinyCodeAgent([kit], model=model, sandbox=PythonExecutor())
+    for tools in [(), (Tool(add),), (Tool(add), Tool(double)), (Tool(double),)]:
+        kit.now = tools
+        await agent.run("Go.")
+        said = model.requests[-1].messages[0].text
+        assert [f"def {name}(" in said for name in ("add", "double")] == [
+            any(tool.name == name for tool in tools) for name in ("add", "double")
+        ]
 
 
 def test_braces_in_tools_do_no_harm():

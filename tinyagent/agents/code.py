@@ -67,6 +67,7 @@ class TinyCodeAgent(Agent[Any]):
             )
         self.sandbox = default_sandbox() if sandbox is None else sandbox
         self.sandbox_limits = sandbox_limits
+        self._prompt_for: tuple[list[Tool[..., Any]], str] = ([], "")  # the last tools, which describing takes a while
         super().__init__(tools, model, options, {FINAL_ANSWER.name: FINAL_ANSWER})
 
     def __repr__(self) -> str:
@@ -74,9 +75,14 @@ class TinyCodeAgent(Agent[Any]):
         return f"TinyCodeAgent({self.name!r}, model={self.model!r}, tools=[{tools}], sandbox={self.sandbox!r})"
 
     def _system_message(self, toolbox: Toolbox, instructions: str | None) -> str:
-        tools = tools_by_name(toolbox.tools.values())
-        check_tools(self.sandbox, tools.values())
-        return code_prompt(tools.values(), self.sandbox.capabilities, instructions or "")
+        tools = list(toolbox.tools.values())
+        known, prompt = self._prompt_for
+        if len(known) != len(tools) or any(not _same(one, other) for one, other in zip(known, tools, strict=True)):
+            tools_by_name(tools)
+            check_tools(self.sandbox, tools)
+            prompt = code_prompt(tools, self.sandbox.capabilities)
+            self._prompt_for = tools, prompt
+        return f"{prompt}\n\n{instructions}" if instructions else prompt
 
     def _offered(self, run: Run[Any]) -> tuple[Tool[..., Any], ...]:  # noqa: ARG002
         return ()  # the model calls them in code
@@ -107,6 +113,13 @@ class TinyCodeAgent(Agent[Any]):
         """Words are an answer when the model has been asked for code, and has written words again."""
         last_word = len(run.steps) > (run.limits.steps or len(run.steps))
         return super()._is_answer(run, turn, reply) and not turn.reports and (run.asked_again or last_word)
+
+
+def _same(one: Tool[..., Any], other: Tool[..., Any]) -> bool:
+    """Whether a model is told the same of both: of one toolkit's tool, say, in two runs."""
+    return one is other or (
+        one.name == other.name and one.signature is other.signature and one.description == other.description
+    )
 
 
 def _final_answer(value: Any) -> Any:

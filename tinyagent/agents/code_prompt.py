@@ -51,13 +51,12 @@ LAST_WORD = (
 )
 
 
-def code_prompt(tools: Iterable[Tool[..., Any]], capabilities: Capabilities, instructions: str) -> str:
-    """The system message of a code agent.
+def code_prompt(tools: Iterable[Tool[..., Any]], capabilities: Capabilities) -> str:
+    """How a code agent works; the user's own instructions come after it.
 
     Args:
         tools: The tools, `final_answer` among them.
         capabilities: What the sandbox can do.
-        instructions: The user's own.
     """
     tools = list(tools)
     rules = _ASYNC if capabilities.async_tools and any(tool.is_async for tool in tools) else ""
@@ -65,8 +64,7 @@ def code_prompt(tools: Iterable[Tool[..., Any]], capabilities: Capabilities, ins
     libraries = "the standard library" + (f", {packages}" if packages else "") + " and nothing else"
     notes = [f"Importable: {libraries}."] if capabilities.full_python else []
     text = _PROMPT.format(stubs=stubs(tools, capabilities.fields)) + rules + _RULES
-    text += "".join(f"\n- {note}" for note in (*notes, *capabilities.notes))
-    return f"{text}\n\n{instructions}" if instructions else text
+    return text + "".join(f"\n- {note}" for note in (*notes, *capabilities.notes))
 
 
 def report(executions: Iterable[Execution], longest: int | None, notes: Iterable[str] = ()) -> str:
