@@ -2,6 +2,8 @@
 
 import asyncio
 import importlib.util
+import sys
+import types
 
 import pytest
 
@@ -324,3 +326,10 @@ async def test_requests_are_followed_to_where_a_server_moved(http):
         moved = RawReply("", 307, {"location": new.url + "/chat/completions"})
         async with ScriptedServer([moved]) as old:
             assert (await ReactAgent(model=old.model(http=http)).run("Hi")).output == "hello"
+
+
+def test_a_module_that_is_just_being_imported_has_no_errors_yet(monkeypatch):
+    """As when a tool's first fetch imports httpx in a thread, while the model writes."""
+    monkeypatch.setitem(sys.modules, "httpx", types.ModuleType("httpx"))
+    assert all(error.__module__.split(".")[0] != "httpx" for error in transport.transport_errors())
+    assert all(error.__module__.split(".")[0] != "httpx" for error in transport.timeout_errors())

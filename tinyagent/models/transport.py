@@ -56,7 +56,8 @@ def timeout_errors() -> tuple[type[Exception], ...]:
 
 def _loaded(error: str, *modules: str) -> tuple[type[Exception], ...]:
     """The error's class in those modules that are in use."""
-    return tuple(getattr(sys.modules[name], error) for name in modules if name in sys.modules)
+    found = (getattr(sys.modules.get(name), error, None) for name in modules)  # one may just be being imported
+    return tuple(each for each in found if each is not None)
 
 
 def check_http(kind: str) -> None:

@@ -164,7 +164,7 @@ async def fetch(
 
 async def _load() -> None:
     """Import httpx, which takes some 0.2 s, without holding the event loop."""
-    if "httpx" not in sys.modules:
+    if not hasattr(sys.modules.get("httpx"), "AsyncClient"):  # also while another thread imports it
         async with thread_slot():
             await run_in_thread(importlib.import_module, "httpx")
 
