@@ -37,6 +37,8 @@ Conversion: TypeAlias = str | tuple[str, str]
 HEADERS = {"Accept": "text/markdown, text/html;q=0.9, */*;q=0.8"}
 #: Pages that are converted at once on one event loop. More would not be faster, and would keep the loop waiting.
 AT_ONCE = 2
+#: Bytes of a page that is converted at once, in at most 0.05 s: a thread would cost more than it does.
+SMALL = 16_384
 #: Bytes of a failure's body that are read for what it says, and characters of it that are told.
 _LOOKED_AT, _EXCERPT = 16_384, 300
 
@@ -166,6 +168,9 @@ class WebBrowser(Toolkit):
         """Title and text, and whether some of it was left out."""
         if kind == "html" and self._convert is not None:
             return *await self._convert_own_way(self._convert, body), False
+        if kind != "pdf" and len(body.content) <= SMALL:
+            async with _places.place():
+                return read(body, kind, self._seconds)
         return await self._in_turn(read, body, kind, 0.9 * self._seconds)
 
     async def _convert_own_way(self, convert: Converter, body: Body) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from tinyagent.tools.web.charset import codec_of, decode
 from tinyagent.tools.web.converter import convert
 from tinyagent.tools.web.page import PageError
 from tinyagent.tools.web.pdf import read_pdf
+from tinyagent.tools.web.recent import Recent, key_of
 
 Kind: TypeAlias = Literal["html", "pdf", "text"]
 
@@ -30,6 +31,7 @@ _LOOKS_LIKE_HTML = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_recent = Recent()
 _MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
 
@@ -109,7 +111,16 @@ def read(body: Body, kind: Kind, seconds: float) -> tuple[str, str, bool]:
         PageError: A PDF cannot be read.
         MissingExtraError: It is a PDF, and the extra `[pdf]` is not installed.
     """
-    if kind == "pdf":
-        return read_pdf(body.content, seconds)
-    text = decode(body.content, body.charset, truncated=body.truncated)
-    return (*convert(text, body.url), False) if kind == "html" else ("", text, False)
+    if kind == "text":
+        return "", decode(body.content, body.charset, truncated=body.truncated), False
+    key = key_of(body.content, kind, body.url, body.charset, body.truncated)
+    found = _recent.get(key)
+    if found is None:
+        found = read_pdf(body.content, seconds) if kind == "pdf" else _converted(body)
+        if kind == "html" or not found[2]:  # more of a PDF may be read in another time
+            _recent.put(key, found)
+    return found
+
+
+def _converted(body: Body) -> tuple[str, str, bool]:
+    return *convert(decode(body.content, body.charset, truncated=body.truncated), body.url), False
