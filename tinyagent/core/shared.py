@@ -96,8 +96,9 @@ class _Host(Generic[T]):
 
     async def opened(self) -> T:
         """The value, once it is there."""
-        waiting: list[asyncio.Future[Any]] = [self._value, self.task]
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if not self._value.done():
+            waiting: list[asyncio.Future[Any]] = [self._value, self.task]
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if not self._value.done():
             self._raise_failure("opened")
         return self._value.result()
