@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tinyagent.agents.options import tool_name
 from tinyagent.core.errors import ConfigurationError, ToolkitError
 from tinyagent.core.execution import Observation
+from tinyagent.core.registry import check_list
 from tinyagent.core.tool import Tool
 from tinyagent.tools.toolkit import Toolkit
 
@@ -74,16 +75,10 @@ def with_handoffs(tools: Any, agents: Any) -> Any:
     """The tools of an agent, and those by which it can hand over to others.
 
     Raises:
-        ConfigurationError: One of `agents` is no agent.
+        ConfigurationError: One of `agents` is no agent, or `tools` is no list.
     """
-    if callable(agents):
-        return [*tools, LateHandoffs(agents)] if _is_list(tools) else tools
-    handoffs = handoffs_of(agents)
-    return [*tools, *handoffs] if handoffs and _is_list(tools) else tools
-
-
-def _is_list(tools: object) -> bool:
-    return isinstance(tools, Iterable) and not isinstance(tools, str | Mapping)
+    check_list(tools)
+    return [*tools, LateHandoffs(agents)] if callable(agents) else [*tools, *handoffs_of(agents)]
 
 
 def handoffs_of(agents: object) -> list[Handoff]:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias
 
 from tinyagent.core.errors import ConfigurationError, DuplicateToolError, RunError, TinyAgentError, ToolkitError
-from tinyagent.core.registry import as_tool, collect
+from tinyagent.core.registry import as_tool, check_list, collect
 from tinyagent.core.tool import Tool
 from tinyagent.tools.toolkit import ObjectToolkit, PrefixedToolkit, Toolkit, as_toolkit, entry_of
 
@@ -53,8 +53,7 @@ class Toolbox:
             DuplicateToolError: Two tools have one name; the text names both.
             ConfigurationError: `items` is no list, or an item is no tool.
         """
-        if isinstance(items, str | Mapping) or not isinstance(items, Iterable):
-            raise ConfigurationError(f"tools={items!r}: pass a list of functions, such as tools=[search, add].")
+        check_list(items)
         tools: list[Any] = []
         agents: list[AnyTool] = []
         kits: dict[int, Toolkit] = {}

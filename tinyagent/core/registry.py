@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 from tinyagent.core.errors import ConfigurationError, DuplicateToolError, FrozenRegistryError
 from tinyagent.core.tool import Tool, check_unbound
 
-__all__ = ["Tool", "ToolRegistry", "as_tool", "collect", "freeze_registry", "get_registry", "tool"]
+__all__ = ["Tool", "ToolRegistry", "as_tool", "check_list", "collect", "freeze_registry", "get_registry", "tool"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -167,6 +167,16 @@ def as_tool(item: Tool[..., Any] | Callable[..., Any]) -> Tool[..., Any]:
     return found
 
 
+def check_list(items: object) -> None:
+    """Refuse what is no list of tools.
+
+    Raises:
+        ConfigurationError: The text says what to pass.
+    """
+    if isinstance(items, str | Mapping) or not isinstance(items, Iterable):
+        raise ConfigurationError(f"tools={items!r}: pass a list of functions, such as tools=[search, add].")
+
+
 def collect(items: Iterable[Tool[..., Any] | Callable[..., Any]]) -> dict[str, Tool[..., Any]]:
     """The tools of one agent by name.
 
@@ -174,8 +184,7 @@ def collect(items: Iterable[Tool[..., Any] | Callable[..., Any]]) -> dict[str, T
         DuplicateToolError: Two have one name; the text names both functions.
         ConfigurationError: `items` is no list, or an item is no tool.
     """
-    if isinstance(items, str | Mapping) or not isinstance(items, Iterable):
-        raise ConfigurationError(f"tools={items!r}: pass a list of functions, such as tools=[search, add].")
+    check_list(items)
     tools: dict[str, Tool[..., Any]] = {}
     for item in items:
         found = as_tool(item)

@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from typing import Any, Generic, TypeVar
 
 from tinyagent.core.errors import TinyAgentError, ToolkitError
+from tinyagent.core.waiting import wait_to_the_end
 
 T = TypeVar("T")
 
@@ -108,16 +109,7 @@ class _Host(Generic[T]):
         self._leave.set()  # also for an opening that goes on although it is cancelled
         if not self._value.done():
             self.task.cancel()
-        cancelled: asyncio.CancelledError | None = None
-        while not self.task.done():
-            try:
-                await asyncio.wait([self.task], timeout=GRACE if cancelled else None)
-                if cancelled is not None and not self.task.done():
-                    self.task.cancel()
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is not None:
-            raise cancelled
+        await wait_to_the_end([self.task], GRACE)
         if self._value.done():
             self._raise_failure("closed")
 
