@@ -181,8 +181,9 @@ class CodeTurn(Dispatch):
             number = self._workspace.blocks + 1
             self._run.emit(CodeStarted(number, piece.code))
             code = piece.code if piece.last else self._rest_of_block(piece)
+            unread = bool(self._started) or any(map(_is_read, self._executions))
             try:
-                execution = await self._workspace.execute(code, self._hear_output)
+                execution = await self._workspace.execute(code, self._hear_output, unread=unread)
             except BaseException:
                 if self._workspace.last is not None:  # what it did before it was broken off counts
                     self._finished(number, self._workspace.last)
@@ -210,3 +211,8 @@ class CodeTurn(Dispatch):
             seen.error is None and (tool := self._tools.get(seen.call.name)) is not None and tool.returns_answer
             for seen in execution.calls
         )
+
+
+def _is_read(execution: Execution) -> bool:
+    """Return whether a block gave anything that the model has to read before it can answer."""
+    return bool(execution.stdout or execution.truncated or execution.calls) or execution.repr is not None

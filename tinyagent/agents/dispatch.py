@@ -126,6 +126,12 @@ class Dispatch:
         ends = observation.error is None and tool is not None and tool.returns_answer
         return Answer(observation, self.error_of(observation), ends)
 
+    def refuse(self, call: Call, reason: str) -> Answer:
+        """Answer a call that code has made with a `RuntimeError`, without running it."""
+        observation = self._observations[call.id] = Observation(call, reason, error=reason)
+        self._run.emit(ToolFinished(observation))
+        return Answer(observation, RuntimeError(reason))
+
     def error_of(self, observation: Observation) -> Exception | None:
         """What the call raised."""
         if observation.error is None:
