@@ -863,6 +863,15 @@ async def test_every_sandbox_keeps_names_calls_tools_tells_errors_and_answers(sa
 
 
 @EVERY
+async def test_in_every_sandbox_a_name_given_to_something_else_does_not_ruin_the_run(sandbox):
+    replies = ["!final_answer = add(40, 2)\nadd = 1", "!final_answer(add(final_answer_value, add_value))"]
+    result = await solve(replies, [add], sandbox=sandbox())
+    assert result.output == 43
+    assert "note: add is a tool, and add is that tool again from the next block on; " in told(result)
+    assert "what you put under that name is now final_answer_value" in told(result)
+
+
+@EVERY
 async def test_every_sandbox_runs_exclusive_tools_one_after_the_other(sandbox):
     order = []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from keyword import iskeyword
 from typing import Any, NamedTuple, Protocol, TypeAlias
@@ -31,6 +31,7 @@ __all__ = [
     "caller_of",
     "checked_limits",
     "is_name",
+    "refuse_tools",
     "tools_by_name",
 ]
 
@@ -162,7 +163,7 @@ class Session(ABC):
         """Set names in the namespace. A value that cannot cross arrives as its text.
 
         Raises:
-            ConfigurationError: A name is no identifier, or a value is too large.
+            ConfigurationError: A name is no identifier, or that of a tool, or a value is too large.
         """
 
     @abstractmethod
@@ -261,6 +262,16 @@ def bind(tool: Tool[..., Any], args: list[Any], kwargs: dict[str, Any], call_id:
 def is_name(name: object) -> bool:
     """Whether code can use the name."""
     return isinstance(name, str) and name.isidentifier() and not iskeyword(name)
+
+
+def refuse_tools(names: Iterable[str], tools: Container[str]) -> None:
+    """Refuse variables that would hide a tool from the code.
+
+    Raises:
+        ConfigurationError: One of the names is that of a tool.
+    """
+    if hidden := [name for name in names if name in tools]:
+        raise ConfigurationError(f"set({hidden[0]!r}): code calls a tool by that name; use another one.")
 
 
 def checked_limits(limits: SandboxLimits | None) -> SandboxLimits:

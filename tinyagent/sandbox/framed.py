@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from tinyagent.core.errors import ConfigurationError, SandboxError, ToolArgumentsError
 from tinyagent.core.execution import CodeError, Execution
 from tinyagent.core.tool import Tool
-from tinyagent.sandbox.base import Answer, Caller, SandboxLimits, Session
+from tinyagent.sandbox.base import Answer, Caller, SandboxLimits, Session, refuse_tools
 from tinyagent.sandbox.block import Block, pieces_of
 from tinyagent.sandbox.protocol import ENDED_ITSELF, LARGE, Connection, exception_data, turns_of_loop
 from tinyagent.sandbox.values import TooLargeError, pack
@@ -441,6 +441,7 @@ class FramedSession(Session):
         """See `Session.set`."""
         if wrong := [name for name in values if not (isinstance(name, str) and name.isidentifier())]:
             raise ConfigurationError(f"set({wrong[0]!r}): a name in Python is letters, digits and '_'.")
+        refuse_tools(values, self._tools)
         async with self._lock:
             await self._ensure()
             self._thaw()

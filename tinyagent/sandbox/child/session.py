@@ -34,6 +34,7 @@ from tinyagent.sandbox.child.output import Output
 from tinyagent.sandbox.child.remote import BlockEnded, Tools, helpers, run_nested
 from tinyagent.sandbox.child.report import report
 from tinyagent.sandbox.child.rewrite import needs_loop, rewritten
+from tinyagent.sandbox.taken import given_back, hint_of_shadowed, name_for_value
 from tinyagent.sandbox.values import TooLargeError, pack
 
 #: Characters of a value's `repr`, and names, that the host is told.
@@ -56,6 +57,7 @@ class Session:
         self._loop = asyncio.new_event_loop()
         self._namespace = _new_main()
         self._given = set(self._namespace)
+        self._kept: dict[str, str] = {}  # where the values are that were put under the names of tools
         self._futures = 0
         self._value: Any = None  # of the piece before
         self._context = contextvars.copy_context()  # what code sets in it stays, as names do
@@ -133,14 +135,32 @@ class Session:
             error = caught
         if error is not None and not self._tools.ended:
             value = None
+            if (hint := hint_of_shadowed(error, self._namespace)) is not None:
+                error.add_note(hint)
             done["e"] = report(error)
         for name in ("stdout", "stderr"):  # which the code may have replaced
             with contextlib.suppress(Exception):
                 getattr(sys, name).flush()
+        if command["last"] or error is not None or self._tools.ended:
+            self._give_names_back()
         self._output.flush()
         done["ended"] = self._tools.ended
         done["names"] = self._names()
         self._reply(done, value)
+
+    def _give_names_back(self) -> None:
+        """Every tool has its own name again when a block is over; what the code had put there stays, under another."""
+        moved: dict[str, str | None] = {}
+        for name, tool in self._tools.by_name.items():
+            if self._namespace.get(name) is tool:
+                continue
+            moved[name] = None
+            if name in self._namespace:
+                moved[name] = self._kept[name] = self._kept.get(name) or name_for_value(name, self._namespace)
+                self._namespace[self._kept[name]] = self._namespace[name]
+            self._namespace[name] = tool
+        if moved:
+            self._output.add(given_back(moved))
 
     def _own_streams(self) -> None:
         """Whatever the code has made of them, a block begins with standard streams that work."""

@@ -14,7 +14,7 @@ from tinyagent.core.execution import Execution, Observation
 from tinyagent.core.messages import NOT_ANSWERED
 from tinyagent.core.threads import run_in_thread, thread_slot
 from tinyagent.core.tool import Tool
-from tinyagent.sandbox.base import Answer, Caller, SandboxLimits, Session, caller_of, is_name
+from tinyagent.sandbox.base import Answer, Caller, SandboxLimits, Session, caller_of, is_name, refuse_tools
 from tinyagent.sandbox.block import pieces_of
 from tinyagent.sandbox.inprocess.block import Request, ThreadBlock
 from tinyagent.sandbox.inprocess.namespace import Namespace, Outcome
@@ -29,6 +29,7 @@ class ThreadSession(Session):
     ) -> None:
         self._new_namespace = partial(Namespace, tools, imports)
         self._namespace = self._new_namespace()
+        self._tools = tools
         self._limits = limits
         self._call = call or caller_of(tools)
         self._lock = asyncio.Lock()  # one block at a time
@@ -66,6 +67,7 @@ class ThreadSession(Session):
         for name in values:
             if not is_name(name):
                 raise ConfigurationError(f"set({{{name!r}: ...}}): code could not use that name; pass an identifier.")
+        refuse_tools(values, self._tools)
         self._check_open()
         self._namespace.names.update(values)
 

@@ -201,7 +201,7 @@ class Driver:
             return snapshot.resume(await self._some_of(snapshot.pending_call_ids))
         if isinstance(snapshot, AsyncNameLookupSnapshot):
             tool = self._tools.get(snapshot.variable_name) if self.block is not None else None
-            return snapshot.resume() if tool is None else snapshot.resume(value=_stub(tool.name))
+            return snapshot.resume() if tool is None else snapshot.resume(value=stub(tool.name))
         return await self._call(snapshot)
 
     async def _call(self, snapshot: AsyncFunctionSnapshot) -> Awaitable[AsyncSnapshot]:
@@ -283,10 +283,10 @@ class Driver:
         return dict.fromkeys(numbers, _STOP)
 
 
-def _stub(name: str) -> Callable[..., None]:
-    """What stands for a tool in the code, where it is not called but handed on."""
+def stub(name: str) -> Callable[..., None]:
+    """Return what stands for a tool in the code, where it is not called but handed on."""
 
-    def stub() -> None: ...
+    def function() -> None: ...
 
-    stub.__name__ = name
-    return stub
+    function.__name__ = name
+    return function

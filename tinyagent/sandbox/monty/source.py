@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -27,6 +27,8 @@ async def __awaited__(value, type=type):
     return await value if type(value).__name__ == "coroutine" else value
 def __kind__(value, type=type):
     return type(value).__name__
+def __is_tool__(value, name, kind_of=__kind__, repr=repr):
+    return kind_of(value) == "function" and repr(value) == "<function '" + name + "' external>"
 def __show__(value, kind_of=__kind__, repr=repr, len=len):
     kind = kind_of(value)
     try:
@@ -98,6 +100,20 @@ def existing_among(names: Iterable[str]) -> str:
     parts = (
         f"try:\n    if __kind__({name}) != 'module':\n        {_FOUND}.append({name!r})\nexcept NameError:\n    pass\n"
         for name in names
+    )
+    return f"{_FOUND} = []\n{''.join(parts)}{_FOUND}"
+
+
+def move_taken(kept: Mapping[str, str]) -> str:
+    """Return code that copies what is no tool any more to other names; its value lists what was found.
+
+    Args:
+        kept: The other names by the names of the tools.
+    """
+    parts = (
+        f"try:\n    if not __is_tool__({name}, {name!r}):\n"
+        f"        {other} = {name}\n        {_FOUND}.append({name!r})\nexcept NameError:\n    pass\n"
+        for name, other in kept.items()
     )
     return f"{_FOUND} = []\n{''.join(parts)}{_FOUND}"
 
