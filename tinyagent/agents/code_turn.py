@@ -151,20 +151,31 @@ class CodeTurn(Dispatch):
     def _take(self, pieces: Sequence[Piece]) -> None:
         for piece in pieces:
             if piece.last:
+                if self._eager:
+                    self._depends(piece.code)
                 code = "".join([*self._held, piece.code])
                 self._held.clear()
                 self._put(Piece(code, last=True))
-            elif self._held or not self._eager or self._depends(piece.code):
+            elif not self._eager or self._depends(piece.code):
                 self._held.append(piece.code)
             else:
                 self._put(piece)
 
     def _depends(self, code: str) -> bool:
+        depends = bool(self._held)
         try:
-            statements = ast.parse(code).body
-        except SyntaxError:  # what it is will be told when the whole block runs
+            for statement in ast.parse(code).body:
+                depends |= self._depends_on_later(statement)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):  # told when the whole block runs
             return True
-        return any(depends_on_later(statement, self._async_tools) for statement in statements)
+        return depends
+
+    def _depends_on_later(self, statement: ast.stmt) -> bool:
+        """Whether it does, knowing what came before; and learn what it defines."""
+        known = self._workspace.definitions
+        depends = depends_on_later(statement, self._async_tools, [definition.statement for definition in known])
+        known.learn(ast.Module([statement], []), self._async_tools)
+        return depends
 
     def _put(self, piece: Piece) -> None:
         self._pieces.put_nowait(piece)

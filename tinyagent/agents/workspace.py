@@ -15,6 +15,7 @@ from tinyagent.core.errors import ReplayError
 from tinyagent.core.execution import Execution
 from tinyagent.core.messages import Call
 from tinyagent.core.tool import Tool
+from tinyagent.sandbox.awaits.definitions import Definitions
 from tinyagent.sandbox.base import Answer, Sandbox, SandboxLimits, Session
 
 #: Seconds that a block which runs again may take to reach what is recorded of it.
@@ -40,6 +41,7 @@ class Workspace:
         self, run: Run[Any], sandbox: Sandbox, tools: Mapping[str, Tool[..., Any]], limits: SandboxLimits | None
     ) -> None:
         self.blocks = 0
+        self.definitions = Definitions()
         self._run = run
         self._sandbox = sandbox
         self._tools = tools

@@ -7,11 +7,13 @@ and keeps what it has. During a turn it can only be killed.
 
 from __future__ import annotations
 
+import ast
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinyagent.core.tool import Tool
+from tinyagent.sandbox.awaits.definitions import Definition
 from tinyagent.sandbox.base import Answer, SandboxLimits
 from tinyagent.sandbox.block import Block
 from tinyagent.sandbox.monty.output import Printed
@@ -78,7 +80,7 @@ class Driver:
         self._limits = limits
         self._on_cancel = on_cancel
         self._feeds = 0
-        self._awaited: dict[str, Collection[tuple[int, int]]] = {}
+        self._awaited: dict[str, set[tuple[int, int]]] = {}
         self._turn: asyncio.Future[AsyncSnapshot] | None = None
         self._killed: str | None = None
         self._seconds = 0.0
@@ -97,6 +99,13 @@ class Driver:
         """What Monty will call the code that is fed next."""
         return f"<python-input-{self._feeds}>"
 
+    def await_calls(self, calls: Collection[ast.expr], definitions: Iterable[Definition]) -> None:
+        """Take these calls in what earlier blocks have defined for awaited, and no others."""
+        for definition in definitions:
+            for call, place in definition.calls.items():
+                awaited = self._awaited[definition.file]
+                (awaited.add if call in calls else awaited.discard)(place)
+
     async def feed(
         self, code: str, awaited: Collection[tuple[int, int]] = (), inputs: Mapping[str, Any] | None = None
     ) -> Any:
@@ -113,7 +122,7 @@ class Driver:
         """
         from pydantic_monty import MontyComplete
 
-        self._awaited[self.next_feed] = awaited
+        self._awaited[self.next_feed] = set(awaited)
         self._feeds += 1
         self._asked.clear()
         self._answers.clear()  # those that came too late

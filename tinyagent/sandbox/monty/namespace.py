@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinyagent.core.execution import CodeError, Execution
 from tinyagent.core.tool import Tool
+from tinyagent.sandbox.awaits.definitions import Definitions
 from tinyagent.sandbox.base import SandboxLimits, is_name
 from tinyagent.sandbox.block import Block, pieces_of
 from tinyagent.sandbox.monty.driver import Driver, Lost, stub
@@ -49,6 +50,7 @@ class Namespace:
         self._limits = limits
         self._names: dict[str, None] = {}  # those that may exist
         self._fed: dict[str, Fed] = {}
+        self._definitions = Definitions()
         self._kept: dict[str, str] = {}  # where the values are that were put under the names of tools
         self._suspects: set[str] = set()  # names of tools that the code may have given to something else
 
@@ -139,7 +141,10 @@ class Namespace:
 
         text, awaited = "None", frozenset[tuple[int, int]]()
         if code:
-            source = read(code, self._tools.keys() - self._names.keys())
+            tools = self._tools.keys() - self._names.keys()
+            source = read(code, tools, self._definitions)
+            self.driver.await_calls(source.awaited_calls, self._definitions)
+            self._definitions.learn(source.tree, tools, self.driver.next_feed, source.calls)
             first = 1 + sum(part.count("\n") for part in block.code)
             self._fed[self.driver.next_feed] = Fed(f"<block {block.number}>", first, source)
             self._names.update(dict.fromkeys(source.names))
