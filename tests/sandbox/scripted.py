@@ -32,6 +32,8 @@ async def until(condition):
 class Peer:
     """The process of a session: its socket, its signals, and the task of its script."""
 
+    pid = None
+
     def __init__(self, script):
         ours, self._socket = socket.socketpair()
         self._socket.setblocking(False)
@@ -87,7 +89,7 @@ class Peer:
                 if not data:
                     raise ConnectionError
                 self._buffer.add(data)
-            frame = decode_frame(body)
+            frame = decode_frame(body, records=True)
             self.heard.append(frame)
             if kind is None or frame["t"] == kind:
                 return frame
