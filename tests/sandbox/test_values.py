@@ -1227,7 +1227,7 @@ def test_the_host_can_follow_whatever_nesting_it_accepts(begin, end, levels):
     assert pickle.loads(pickle.dumps(found)) == found
     assert to_text(found)
     for more in (deepest + 10, 400, 4_000, 49_000 // levels):
-        with pytest.raises(FrameError, match="levels|lists and dicts|values"):
+        with pytest.raises(FrameError, match=r"levels|lists and dicts|values"):
             decode_frame(nested_json(more, begin, end))
 
 
@@ -1321,7 +1321,7 @@ def test_a_megabyte_of_anything_is_read_or_refused_at_once(name):
 
 
 def seconds_of_reading(body):
-    """Processor seconds of this thread that reading a frame takes, whatever else the machine does: the best of three."""
+    """Processor seconds of this thread that reading a frame takes: the best of three."""
     taken = []
     for _ in range(3):
         began = time.thread_time()

@@ -8,6 +8,7 @@ import socket
 from abc import abstractmethod
 from collections.abc import AsyncIterable, Callable, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import Any, Protocol
 
 from tinyagent.core.errors import ConfigurationError, SandboxError, ToolArgumentsError
@@ -274,42 +275,45 @@ class FramedSession(Session):
     # ---- tool calls
 
     def _hear_call(self, frame: dict[str, Any], body: bytes) -> None:
-        number, name, block, size = frame["id"], frame["n"], self._block, len(body)
+        number, block = frame["id"], self._block
         connection = self._connection  # of the process that asked, not of one that may follow it
         if connection is None:
             return
-        tool = self._tools.get(name)
-        problem: Exception | None = None
-        if block is None:
-            problem = RuntimeError("tools can be called only while a block runs")
-        elif block.is_open(number):
+        tool = self._tools.get(frame["n"])
+        problem = self._problem_of(frame, len(body), connection.spent)
+        if block is not None and block.is_open(number):
             self._fail("it used the number of a call twice")
-            return
-        elif refusal := block.refusal(size, connection.spent):
-            problem = RuntimeError(refusal)
-        elif tool is None:
-            block.refused += 1
-            problem = NameError(f"there is no tool named {name[:80]!r}")
-        if block is not None and block.refused > _FLOOD * self._limits.calls:
+        elif block is not None and block.refused > _FLOOD * self._limits.calls:
             self._fail("it called tools without end")
-            return
-        if problem is not None or block is None or tool is None:
-            connection.send(_refused_call(number, problem))
-            return
+        elif problem is not None or block is None or tool is None:
+            connection.send(_failed_call(number, problem))
+        else:
+            written = body[: body.rfind(b',"id":')]  # which the child writes last
+            answer = partial(self._answer_call, block, connection, number)
+            block.start(number, tool, frame["a"], frame["k"], written, answer)
 
-        async def answer(given: Answer) -> None:
-            if self._block is not block:  # nobody waits for it any more once the block is over
-                return
-            if given.exception is not None:
-                connection.send(_refused_call(number, given.exception))
-            elif given.ends_block:
-                connection.send({"t": "ret", "id": number, "end": True})
-            else:
-                frame = {"t": "ret", "id": number}
-                await connection.send_value(frame, given.observation.value, lambda: self._block is block)
+    def _problem_of(self, frame: dict[str, Any], size: int, spent: float) -> Exception | None:
+        """Why a call is not made."""
+        block, name = self._block, frame["n"]
+        if block is None:
+            return RuntimeError("tools can be called only while a block runs")
+        if refusal := block.refusal(size, spent):
+            return RuntimeError(refusal)
+        if name in self._tools:
+            return None
+        block.refused += 1
+        return NameError(f"there is no tool named {name[:80]!r}")
 
-        written = body[: body.rfind(b',"id":')]  # which the child writes last
-        block.start(number, tool, frame["a"], frame["k"], written, answer)
+    async def _answer_call(self, block: Block, connection: Connection, number: int, given: Answer) -> None:
+        if self._block is not block:  # nobody waits for it any more once the block is over
+            return
+        if given.exception is not None:
+            connection.send(_failed_call(number, given.exception))
+        elif given.ends_block:
+            connection.send({"t": "ret", "id": number, "end": True})
+        else:
+            frame = {"t": "ret", "id": number}
+            await connection.send_value(frame, given.observation.value, lambda: self._block is block)
 
     # ---- blocks
 
@@ -496,7 +500,7 @@ class FramedSession(Session):
             await self._drop()
 
 
-def _refused_call(number: int, exception: Exception | None) -> dict[str, Any]:
+def _failed_call(number: int, exception: Exception | None) -> dict[str, Any]:
     """The answer to a call that gave an exception."""
     data = exception_data(exception or RuntimeError("there is no answer"))
     if isinstance(exception, ToolArgumentsError):  # what Python says of wrong arguments
