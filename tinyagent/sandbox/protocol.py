@@ -104,7 +104,7 @@ class Connection(asyncio.Protocol):
 
     @contextmanager
     def _at_its_expense(self) -> Iterator[None]:
-        """Pay for what is done here from the allowance: in this thread's own time, so that a busy machine is no fault."""
+        """Pay for what is done here, in this thread's own time: a busy machine is no fault."""
         began = time.thread_time()
         try:
             yield
