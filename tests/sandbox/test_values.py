@@ -199,6 +199,13 @@ def test_corners_cross_as_they_are(value, records):
     assert same(crossed(value, records=records), value)
 
 
+def test_a_frame_has_a_most_of_half_characters():
+    assert crossed("\ud800" * values.MAX_HALVES) == "\ud800" * values.MAX_HALVES
+    assert crossed("\ud55c" * 100_000) == "\ud55c" * 100_000  # whole ones that begin with the same byte
+    with pytest.raises(TooLargeError, match="half characters"):
+        crossed("\ud800" * (values.MAX_HALVES + 1))
+
+
 def test_half_characters_in_a_row_stay_two():
     assert crossed("\ud83d\ude00") == "\ud83d\ude00"
 
@@ -350,7 +357,7 @@ def test_what_has_fields_crosses_as_a_record_to_the_sandbox(name):
 
 def test_a_record_says_what_fields_it_has():
     with pytest.raises(AttributeError, match=r"no field 'z'; it has: x, y"):
-        Record(x=1, y=2).z
+        Record({"x": 1, "y": 2}).z
 
 
 def test_a_field_named_like_the_tags_value_is_kept():
@@ -1167,6 +1174,19 @@ def test_a_record_answers_no_name_with_an_underscore(name):
     assert record.city == "Oslo"
     assert record[name] == {"version": 3}
     assert not hasattr(record, name)
+
+
+def test_a_field_that_the_host_does_not_print_is_not_printed_in_the_sandbox():
+    @dataclasses.dataclass
+    class Picture:
+        kind: str
+        data: bytes = dataclasses.field(repr=False)
+
+    found = crossed([Picture("png", b"many")], records=True)
+    assert repr(found) == "[{'kind': 'png', 'data': Ellipsis}]"
+    assert found[0].data == b"many"
+    assert copy.deepcopy(found) == found
+    assert repr(copy.deepcopy(found)) == repr(found)
 
 
 def test_libraries_find_nothing_to_call_in_a_record():

@@ -16,7 +16,7 @@ import re
 import threading
 from base64 import b64decode, b64encode
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -33,6 +33,8 @@ MAX_FRAME = 1 << 20
 MAX_CONTAINERS = 50_000
 #: Values of one frame that JSON has no form for.
 MAX_TAGGED = 20_000
+#: Half characters (lone surrogates) of one frame: each takes as long as a hundred others.
+MAX_HALVES = 20_000
 #: Levels of JSON that a value may have; what lies deeper is sent as its text. `repr`, `copy` and `json` can follow.
 DEEPEST = 150
 #: Levels of JSON that a frame may have: those of its values, those around them, and those of a tag.
@@ -77,7 +79,18 @@ class Record(dict[str, Any]):
     """The fields of a dataclass, a named tuple or a model of the host, in the sandbox: `r["city"]`, or `r.city`.
 
     Names that begin with an underscore are no fields: numpy, copy and others ask for those, and believe the answer.
+
+    Args:
+        fields: The fields.
+        hidden: Those that its text leaves out, as the host's does: `field(repr=False)` of a dataclass.
     """
+
+    def __init__(self, fields: Mapping[str, Any] = {}, hidden: Collection[str] = ()) -> None:
+        super().__init__(fields)
+        self._hidden = frozenset(hidden)
+
+    def __repr__(self) -> str:
+        return repr({name: ... if name in self._hidden else part for name, part in self.items()})
 
     def __getattr__(self, name: str) -> Any:
         if name in self and not name.startswith("_"):
@@ -129,6 +142,7 @@ def decode_frame(body: bytes, *, records: bool = False) -> dict[str, Any]:
 
 #: More digits than any number has that the encoder writes as one of JSON.
 _LONG_NUMBER = re.compile(rb"(?<![0-9])[0-9]{26}")
+_HALF = re.compile(rb"\xed[\xa0-\xbf]")
 _ONE_KIND_OF_BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
@@ -137,6 +151,8 @@ def _excess(body: bytes) -> str | None:
     """Of what there is more in a frame than may be read in one go. Takes time in proportion to it, whatever it is."""
     if body.count(b'"!":') > MAX_TAGGED:
         return f"{MAX_TAGGED:,} values that are neither numbers nor text"
+    if body.count(b"\xed") > MAX_HALVES and len(_HALF.findall(body)) > MAX_HALVES:
+        return f"{MAX_HALVES:,} half characters"
     if body.count(b"[") + body.count(b"{") <= _LEVELS and _LONG_NUMBER.search(body) is None:
         return None
     bare = _without_text(body)
@@ -293,7 +309,8 @@ class _Packer:
         if fields is not None:
             if not self._records:
                 return self._dict(fields, depth)
-            return self._counted({TAG: "record", "v": self._dict(fields, depth + 1), "type": type(value).__name__})
+            record = {TAG: "record", "v": self._dict(fields, depth + 1), "type": type(value).__name__}
+            return self._counted({**record, "hidden": hidden} if (hidden := _hidden_of(value)) else record)
         for family, make in _CONTAINERS:
             if isinstance(value, family):
                 return self.pack(make(value), depth)
@@ -470,6 +487,13 @@ def _fields_of(value: Any) -> dict[str, Any] | None:
     return None
 
 
+def _hidden_of(value: Any) -> list[str]:
+    """The fields of a dataclass that its `repr` leaves out."""
+    return (
+        [field.name for field in dataclasses.fields(value) if not field.repr] if dataclasses.is_dataclass(value) else []
+    )
+
+
 #: Parts that a number of an array takes at least, by the kind of its type: one byte and a comma where nothing is said.
 _PARTS = {"b": 2, "f": 2, "c": 15, "m": 15, "M": 15}
 
@@ -611,10 +635,10 @@ class _Clock(threading.local):
 _clock = _Clock()
 
 
-def _read_record(fields: Any) -> Record:
+def _read_record(fields: Any, hidden: Any) -> Record:
     if type(fields) is not dict:
         raise FrameError("a record has fields")
-    return Record(fields)
+    return Record(fields, hidden)
 
 
 _READERS: dict[str, tuple[type, Callable[[Any], Any]]] = {
@@ -639,7 +663,7 @@ _READERS: dict[str, tuple[type, Callable[[Any], Any]]] = {
 
 def _read_with_records(data: dict[str, Any]) -> Any:
     """An object of JSON in the sandbox, where the host is believed."""
-    return _read_record(data.get("v")) if data.get(TAG) == "record" else _read(data)
+    return _read_record(data.get("v"), data.get("hidden", ())) if data.get(TAG) == "record" else _read(data)
 
 
 def _read(data: dict[str, Any]) -> Any:
