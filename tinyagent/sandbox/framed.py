@@ -138,9 +138,8 @@ class FramedSession(Session):
         self._expected = "ready"
         try:
             sock.setblocking(False)
-            _, self._connection = await loop.create_unix_connection(
-                lambda: Connection(self._hear, self._on_loss), sock=sock
-            )
+            self._connection = connection = Connection(self._hear, self._on_loss)  # uvloop reads before it returns
+            await loop.create_unix_connection(lambda: connection, sock=sock)
         except BaseException:
             sock.close()
             raise
