@@ -147,9 +147,9 @@ class FramedSession(Session):
         self._expected = "ready"
         try:
             sock.setblocking(False)
-            _, self._connection = await loop.create_unix_connection(
-                lambda: Connection(self._hear, self._on_loss, 2 * self._limits.host_seconds), sock=sock
-            )
+            connection = Connection(self._hear, self._on_loss, 2 * self._limits.host_seconds)
+            self._connection = connection  # uvloop reads before it returns
+            await loop.create_unix_connection(lambda: connection, sock=sock)
         except BaseException:
             sock.close()
             raise

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from tinyagent.core.jsonable import words
@@ -78,9 +78,8 @@ class Connection(asyncio.Protocol):
         self._turns = turns_of_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The transport is there."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a socket's
-        self._transport = transport
+        """Keep the transport, of whatever class the event loop has: uvloop's derive from nothing of asyncio's."""
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         """Bytes came: their frames are heard, the many and the large ones in turn with those of other processes."""

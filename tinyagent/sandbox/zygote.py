@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tinyagent.core.errors import SandboxError, SandboxUnavailableError
+from tinyagent.core.forks import in_forked_copy
 
 #: Seconds that a zygote may take to import everything it was asked for.
 START_TIMEOUT = 60.0
@@ -397,13 +398,10 @@ def close_zygotes() -> None:
         _zygotes.clear()
 
 
-def _after_fork() -> None:
+@in_forked_copy
+def _forget_zygotes() -> None:
     global _lock  # noqa: PLW0603 - another thread may have held it
     _lock = threading.Lock()
     for each in _zygotes:
         each.forget()
     _zygotes.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

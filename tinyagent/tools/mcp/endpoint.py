@@ -106,7 +106,8 @@ class Command:
                 try:
                     streams = await stack.enter_async_context(stdio_client(server, errors))
                 except OSError as error:
-                    raise ConfigurationError(f"The MCP server cannot be started: {error}.") from error
+                    at = "" if error.filename else f": {program!r}" + (f" in {cwd!r}" if cwd else "")  # as uvloop says it
+                    raise ConfigurationError(f"The MCP server cannot be started: {error}{at}.") from error
             yield streams
 
 
