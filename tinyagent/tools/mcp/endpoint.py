@@ -106,7 +106,9 @@ class Command:
                 try:
                     streams = await stack.enter_async_context(stdio_client(server, errors))
                 except OSError as error:
-                    at = "" if error.filename else f": {program!r}" + (f" in {cwd!r}" if cwd else "")  # as uvloop says it
+                    at = (
+                        "" if error.filename else f": {program!r}" + (f" in {cwd!r}" if cwd else "")
+                    )  # as uvloop says it
                     raise ConfigurationError(f"The MCP server cannot be started: {error}{at}.") from error
             yield streams
 
