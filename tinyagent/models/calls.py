@@ -15,12 +15,14 @@ _STRUCTURE = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
 class OpenCall:
     """A call that is still being written."""
 
-    __slots__ = ("_depth", "_escaped", "_in_string", "_parts", "complete", "id", "name", "sealed")
+    __slots__ = ("_depth", "_escaped", "_in_string", "_parts", "complete", "extra", "id", "name", "sealed")
 
     def __init__(self, call_id: str) -> None:
         self.id = call_id
         self.name = ""
         self.sealed: Call | None = None
+        #: Keys that only the server knows; more may come after the call is sealed.
+        self.extra: dict[str, Any] = {}
         #: The arguments are a complete JSON object that is not empty.
         self.complete = False
         self._parts: list[str] = []

@@ -25,6 +25,7 @@ from tinyagent.core.messages import Call, Reply
 from tinyagent.core.usage import Usage
 from tinyagent.models.base import Sink
 from tinyagent.models.calls import OpenCall, parse_arguments
+from tinyagent.models.extras import KNOWN_IN_CALL, KNOWN_IN_FUNCTION, KNOWN_IN_MESSAGE, keep
 from tinyagent.models.think import ThinkSplitter
 
 #: Characters of a server's body that an error quotes.
@@ -33,6 +34,7 @@ CUT_CALL = (
     "This call did not run: the reply was cut by the token limit (finish_reason 'length') in the middle of its "
     "arguments. Call again with shorter arguments, or split the work into several calls."
 )
+UNREADABLE = "The server could not read your call, so nothing ran: {said} Make the call again, in the usual form."
 
 #: The end of a block that the chat template opened itself: alone at the end of its line, and not in a quotation.
 _ORPHANED_END = re.compile(r"(?<!`)</think>[ \t]*(?=\n|\Z)")
@@ -52,6 +54,8 @@ class ReplyAssembler:
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._reasoning_field = ""
+        self._extra: dict[str, Any] = {}  # of the message: what only the server knows
+        self._unread: str | None = None  # what a server says that could not read the model's call
         self._refusal: list[str] = []
         self._think = ThinkSplitter()
         self._calls: list[OpenCall] = []
@@ -104,6 +108,9 @@ class ReplyAssembler:
         except (ValueError, RecursionError):
             chunk = None
         if name == "error" or (isinstance(chunk, dict) and chunk.get("error")):
+            if (failed := failed_generation(chunk)) is not None:
+                self.unread(*failed)
+                return True
             raise StreamError(
                 f"The server reported an error in the middle of its reply: {_error_text(chunk, data)}",
                 body=data[:EXCERPT],
@@ -140,6 +147,16 @@ class ReplyAssembler:
         if self._finish_reason is None and not done:
             raise self.interrupted("the stream ended before the reply was finished")
         return self.finish()
+
+    def unread(self, generation: str, said: str) -> None:
+        """Read what the model wrote where the server could not; what has no call in it is told to the model.
+
+        Args:
+            generation: The model's text.
+            said: What the server says of it.
+        """
+        self._heard, self._finish_reason, self._unread = True, "tool_calls", said
+        self._message({"content": generation.removeprefix("".join(self._text))}, separate=True)
 
     def interrupted(self, reason: str) -> StreamInterruptedError:
         """The error of a stream that broke off, with what had arrived."""
@@ -185,13 +202,17 @@ class ReplyAssembler:
             if call.sealed is None:
                 self._seal(call, CUT_CALL if cut and last and not call.complete else None, taken)
             taken.add(call.id)
+        if self._unread is not None and not self._calls:
+            self._calls.append(told := OpenCall(""))
+            told.add_name("unreadable_call")
+            self._seal(told, UNREADABLE.format(said=self._unread), taken)
         return self._reply(tuple(call.sealed for call in self._calls if call.sealed))
 
     def _reply(self, calls: tuple[Call, ...]) -> Reply:
         text, reasoning, field = "".join(self._text), "".join(self._reasoning), self._reasoning_field
         if not reasoning and (end := _ORPHANED_END.search(text)):
             text, reasoning, field = text[end.end() :].lstrip(), text[: end.start()].strip(), "think"
-        return Reply(text, calls, reasoning, field, self._finish_reason, self._usage, self._origin)
+        return Reply(text, calls, reasoning, field, self._finish_reason, self._usage, self._origin, self._extra)
 
     def _count(self, data: Mapping[str, Any]) -> None:
         if isinstance(usage := data.get("usage"), dict):  # servers that repeat it send a running total
@@ -199,6 +220,7 @@ class ReplyAssembler:
 
     def _message(self, message: Mapping[str, Any], *, separate: bool) -> None:
         """A message, or the delta of one. `separate`: each item of `tool_calls` is a call of its own."""
+        keep(self._extra, message, KNOWN_IN_MESSAGE)
         for field in ("reasoning_content", "reasoning"):
             if isinstance(reasoning := message.get(field), str) and reasoning:
                 self._reasoning_field = field
@@ -240,6 +262,9 @@ class ReplyAssembler:
                 self._by_index[index] = call
         call.id = call.id or call_id
         call.add_name(str(name))
+        keep(call.extra, item, KNOWN_IN_CALL)
+        if function.keys() - KNOWN_IN_FUNCTION:
+            keep(call.extra.setdefault("function", {}), function, KNOWN_IN_FUNCTION)
         if arguments and call.add_arguments(arguments):
             if call.sealed is not None:
                 raise ProtocolError(
@@ -269,7 +294,7 @@ class ReplyAssembler:
     def _seal(self, call: OpenCall, problem: str | None, taken: set[str]) -> None:
         arguments, raw, fault = parse_arguments(call.arguments)
         fresh = {} if not call.id or call.id in taken else {"id": call.id}
-        call.sealed = Call(call.name, arguments, raw=raw, problem=problem or fault, **fresh)
+        call.sealed = Call(call.name, arguments, raw=raw, problem=problem or fault, extra=call.extra, **fresh)
         call.id = call.sealed.id
         self._sink.call(call.sealed)
 
@@ -312,6 +337,15 @@ def _error_text(data: object, otherwise: str) -> str:
     error = data.get("error", data) if isinstance(data, dict) else data
     message = error.get("message") if isinstance(error, dict) else error
     return str(message or otherwise)[:EXCERPT]
+
+
+def failed_generation(data: object) -> tuple[str, str] | None:
+    """Return what a model wrote that its server could not read as a call, and what the server says (Groq does so)."""
+    error = data.get("error", data) if isinstance(data, dict) else None
+    if not isinstance(error, dict) or not (error.get("code") == "tool_use_failed" or "failed_generation" in error):
+        return None
+    generation = error.get("failed_generation")
+    return generation if isinstance(generation, str) else "", _error_text(data, "no reason given.")
 
 
 def _no_choices(data: Mapping[str, Any]) -> NoChoicesError:
