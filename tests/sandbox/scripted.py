@@ -35,6 +35,7 @@ class Peer:
     def __init__(self, script):
         ours, self._socket = socket.socketpair()
         self._socket.setblocking(False)
+        self.pid = None
         self.fd = ours.detach()
         self.status = None
         self.ended = asyncio.Event()

@@ -23,6 +23,8 @@ MOST_ARGUMENTS = 64 << 20
 WITHDRAWN = "cancelled: the code did not wait for it any longer"
 ENDED = "cancelled: the block has ended"
 _OURS = ((WITHDRAWN,), (ENDED,))
+#: Seconds between two looks at a block that may be kept stopped when its time is over.
+_SHORTEST = 0.05
 
 
 class Block:
@@ -245,6 +247,9 @@ class Stopwatch:
         self._since = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self.expired: Callable[[], None] = lambda: None
+        #: Seconds so far that do not count.
+        self.held: Callable[[], float] = lambda: 0.0
+        self._forgiven = 0.0
 
     def pause(self) -> None:
         """Stop the time; as many resumes start it again."""
@@ -263,7 +268,14 @@ class Stopwatch:
             self._timer = loop.call_later(max(0.0, self._left), self._over)
 
     def _over(self) -> None:
-        self.expired()
+        more = self.held() - self._forgiven
+        if more <= 0 or self._left is None:
+            self.expired()
+            return
+        self._forgiven += more
+        self._left = more = max(more, _SHORTEST)
+        loop = asyncio.get_running_loop()
+        self._since, self._timer = loop.time(), loop.call_later(more, self._over)
 
     def stop(self) -> None:
         """Stop it for good."""
