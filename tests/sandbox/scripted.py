@@ -32,11 +32,10 @@ async def until(condition):
 class Peer:
     """The process of a session: its socket, its signals, and the task of its script."""
 
-    pid = None
-
     def __init__(self, script):
         ours, self._socket = socket.socketpair()
         self._socket.setblocking(False)
+        self.pid = None
         self.fd = ours.detach()
         self.status = None
         self.ended = asyncio.Event()

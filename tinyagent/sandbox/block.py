@@ -19,7 +19,7 @@ from tinyagent.sandbox.base import Answer, Caller, SandboxLimits, bind, context_
 
 #: Bytes of arguments that a block may pass to tools; they are kept with its calls.
 MOST_ARGUMENTS = 64 << 20
-#: Seconds between two looks at what a block computes while its clock is paused.
+#: Seconds between two looks at a block whose clock is paused, or that may be kept stopped when its time is over.
 _SHORTEST_LOOK = 0.05
 #: How the tasks of calls are cancelled: by the code, and at the end of the block.
 WITHDRAWN = "cancelled: the code did not wait for it any longer"
@@ -256,6 +256,7 @@ class Stopwatch:
     Attributes:
         expired: Called when it is over.
         computed: Returns the seconds that the code has computed so far; `None` where nobody knows.
+        held: Returns the seconds so far in which the code was kept from running; they do not count.
     """
 
     def __init__(self, seconds: float | None) -> None:
@@ -266,6 +267,8 @@ class Stopwatch:
         self._timer: asyncio.TimerHandle | None = None
         self.expired: Callable[[], None] = lambda: None
         self.computed: Callable[[], float | None] = lambda: None
+        self.held: Callable[[], float] = lambda: 0.0
+        self._forgiven = 0.0
 
     def pause(self) -> None:
         """Stop the time; as many resumes start it again."""
@@ -296,7 +299,7 @@ class Stopwatch:
         """Whether what was computed in a pause is too much; it cannot be before the time that was left has gone by."""
         left = (self._left or 0.0) - self._computed_in_pause()
         if left <= 0:
-            self._over()
+            self.expired()
         else:
             self._ring_after(max(left, _SHORTEST_LOOK), self._look)
 
@@ -308,7 +311,14 @@ class Stopwatch:
             self._timer = asyncio.get_running_loop().call_later(max(0.0, seconds), bell)
 
     def _over(self) -> None:
-        self.expired()
+        more = self.held() - self._forgiven
+        if more <= 0 or self._left is None:
+            self.expired()
+            return
+        self._left = more = max(more, _SHORTEST_LOOK)
+        self._forgiven += more
+        self._since = asyncio.get_running_loop().time()
+        self._ring_after(more, self._over)
 
     def stop(self) -> None:
         """Stop it for good."""

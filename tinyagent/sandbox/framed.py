@@ -16,7 +16,8 @@ from tinyagent.core.execution import CodeError, Execution
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import Answer, Caller, SandboxLimits, Session, check_not_waited_for
 from tinyagent.sandbox.block import Block, pieces_of
-from tinyagent.sandbox.cpu import seconds_used
+from tinyagent.sandbox.computing import Turn
+from tinyagent.sandbox.cpu import LOOKS, Patience, seconds_used
 from tinyagent.sandbox.protocol import ENDED_ITSELF, Connection, exception_data, packed_in_turn
 from tinyagent.sandbox.values import TooLargeError
 
@@ -43,7 +44,7 @@ class Process(Protocol):
 
     @property
     def pid(self) -> int | None:
-        """Its number; `None` where nobody can ask the kernel about it."""
+        """Its number; `None` where it is not known."""
         ...
 
     def signal(self, number: int) -> None:
@@ -84,7 +85,7 @@ class FramedSession(Session):
         self._frames = 0
         self._blocks = 0
         self._block: Block | None = None
-        self._frozen = False
+        self._turn: Turn | None = None
         self._closed = False
         self._values: dict[str, Any] = {}
         self._names: tuple[str, ...] = ()
@@ -115,6 +116,7 @@ class FramedSession(Session):
     async def _begin(self) -> bool:
         """Start a process; whether it lives."""
         self._child = child = await self._spawn()
+        self._turn = Turn(child)
         try:
             lives = not self._closed and await self._greet(child)
         except BaseException:
@@ -169,14 +171,14 @@ class FramedSession(Session):
         """The frame that is expected, or why it will not come."""
         assert self._reply is not None  # noqa: S101 - whoever expects an answer has made it
         reply, cancelled = self._reply, None
-        until = asyncio.get_running_loop().time() + patience
+        has = Patience(self._child.pid if self._child is not None else None, patience, self._held)
         while self._loss is None and not reply.done():
             try:  # a cancellation waits: an answer that nobody expects would be taken for a lie
-                done, _ = await asyncio.wait([reply], timeout=until - asyncio.get_running_loop().time())
+                done, _ = await asyncio.wait([reply], timeout=patience / LOOKS)
             except asyncio.CancelledError as error:
                 cancelled = error
             else:
-                if not done:
+                if not done and has.is_over():
                     self._fail(f"it did not answer within {patience:g} s")
         self._reply = None
         if cancelled is not None:
@@ -240,9 +242,10 @@ class FramedSession(Session):
 
     async def _drop(self) -> int | None:
         """End the process and forget it; how it ended, if that is known."""
-        child, connection = self._child, self._connection
-        self._child = self._connection = self._loss = None
-        self._frozen = False
+        child, connection, turn = self._child, self._connection, self._turn
+        self._child = self._connection = self._loss = self._turn = None
+        if turn is not None:
+            turn.leave()
         if connection is not None:
             connection.close()
         if child is None:
@@ -263,14 +266,17 @@ class FramedSession(Session):
 
     def _freeze(self) -> None:
         """Between blocks nothing of the code runs, threads included."""
-        if self._child is not None and not self._frozen:
-            self._child.signal(signal.SIGSTOP)
-            self._frozen = True
+        if self._turn is not None:
+            self._turn.end()
 
     def _thaw(self) -> None:
-        if self._child is not None and self._frozen:
-            self._child.signal(signal.SIGCONT)
-            self._frozen = False
+        """From now on it runs, when its turn comes."""
+        if self._turn is not None:
+            self._turn.begin()
+
+    def _held(self) -> float:
+        """Seconds for which it has waited for its turns since it was thawed."""
+        return self._turn.held if self._turn is not None else 0.0
 
     # ---- tool calls
 
@@ -330,6 +336,7 @@ class FramedSession(Session):
                 f"the block ran longer than {self._limits.seconds:g} s", "TimeoutError"
             )
             block.clock.computed = lambda: seconds_used(self._child.pid if self._child is not None else None)
+            block.clock.held = self._held
             block.on_fatal = lambda: self._fail("a tool ended the run")
             if self._connection is not None:
                 self._connection.spent = 0.0
@@ -407,16 +414,18 @@ class FramedSession(Session):
             return
         block.stop(reason, kind)
         loop, reply = asyncio.get_running_loop(), self._reply
-        until = loop.time() + self._limits.grace
+        has = Patience(self._child.pid, self._limits.grace, self._held)
+        if self._turn is not None:
+            self._turn.hurry()
 
         def interrupt() -> None:
             if reply is None or self._reply is not reply or reply.done() or self._child is None:
                 return
-            if loop.time() >= until:
+            if has.is_over():
                 self._fail(f"{reason}, and did not stop when it was interrupted")
             else:  # again and again: one that comes just before a system call is not seen
                 self._child.signal(signal.SIGINT)
-                loop.call_later(self._limits.grace / 5, interrupt)
+                loop.call_later(self._limits.grace / LOOKS, interrupt)
 
         interrupt()
 
