@@ -610,7 +610,7 @@ async def test_calls_are_answered_with_their_values():
 
 async def test_values_with_fields_come_as_records():
     def point():
-        return Record(x=1)
+        return Record({"x": 1})
 
     async with scripted(calling(call(1, "point")), tools=[point]) as session:
         await session.execute("1")
