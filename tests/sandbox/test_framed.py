@@ -1003,7 +1003,7 @@ def lengthened(frame):
     return json.loads(json.dumps(frame).replace(LONG, "x" * 40_000))
 
 
-@pytest.fixture(scope="module")
+@contextlib.contextmanager
 def impatient():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(framed, "PATIENCE", 0.05)
@@ -1013,7 +1013,12 @@ def impatient():
 @pytest.mark.timeout(120)
 @settings(max_examples=60, deadline=None, database=None)
 @given(said=st.lists(FRAMES, max_size=12), blocks=st.integers(1, 3), early=st.booleans(), ends=st.booleans())
-async def test_whatever_a_process_says_the_host_goes_on(impatient, said, blocks, early, ends):
+async def test_whatever_a_process_says_the_host_goes_on(said, blocks, early, ends):
+    with impatient():
+        await whatever_a_process_says(said, blocks, early, ends)
+
+
+async def whatever_a_process_says(said, blocks, early, ends):
     caught = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: caught.append(context))
     started, ended = [], []
