@@ -255,6 +255,10 @@ def _schema(
         if "$defs" in shared:
             schema["$defs"] = shared["$defs"]
     for name, part in properties.items():
+        match part:
+            case {"anyOf": [{"description": str() as own} as first, {"type": "null"}]} if "description" not in part:
+                del first["description"]  # `Annotated[int, "..."] = None`: it is the parameter's
+                part["description"] = own
         if name in documented:
             part.setdefault("description", documented[name])
         if name != _EXTRA and not parameters[name].required:
