@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from pydantic import BaseModel
 
-from tinyagent.core.jsonable import MAX_ITEMS, MAX_ROWS, adapter, to_data, to_text
+from tinyagent.core.jsonable import MAX_ITEMS, MAX_LEAVES, MAX_ROWS, adapter, error_text, to_data, to_text
 
 
 class Color(enum.Enum):
@@ -340,6 +340,33 @@ def test_text_is_text_whatever_its_class_says():
             return self.upper()
 
     assert to_text(Loud("hello")) == "hello"
+
+
+# ---- exceptions
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ValueError("bad"), "ValueError: bad"),
+        (ValueError(), "ValueError"),
+        (ValueError(Broken()), "ValueError: ValueError(<unprintable>)"),
+        (ExceptionGroup("g", [ValueError("a")]), "ExceptionGroup: g (1 sub-exception): ValueError: a"),
+        (
+            ExceptionGroup("g", [ExceptionGroup("h", [ValueError("a"), OSError("b")]), KeyError("c")]),
+            "ExceptionGroup: g (2 sub-exceptions): ValueError: a; OSError: b; KeyError: 'c'",
+        ),
+        (
+            ExceptionGroup("g", [ValueError(str(n)) for n in range(1_000)]),
+            "ExceptionGroup: g (1000 sub-exceptions): "
+            + "; ".join(f"ValueError: {n}" for n in range(MAX_LEAVES))
+            + "; ...",
+        ),
+    ],
+    ids=lambda value: str(value)[:30] if isinstance(value, str) else type(value).__name__,
+)
+def test_an_exception_as_text(error, text):
+    assert error_text(error).replace("<ValueError>", "ValueError(<unprintable>)") == text
 
 
 # ---- numbers, arrays and tables of other libraries, which are never imported for it

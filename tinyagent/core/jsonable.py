@@ -7,7 +7,8 @@ import functools
 import json
 import math
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 DEEPEST = 400
 #: Items of an array, and rows of a table, beyond which only the first are written.
 MAX_ITEMS, MAX_ROWS = 10_000, 100
+#: Exceptions of a group that are told.
+MAX_LEAVES = 10
 
 
 def to_text(value: object) -> str:
@@ -140,6 +143,27 @@ def words(value: object) -> str:
         except Exception:  # noqa: BLE001, S112 - the next one, then
             continue
     return f"<{type(value).__name__}>"
+
+
+def error_text(error: BaseException) -> str:
+    """Return `Type: message` of an exception; of a group also what is in it."""
+    said = words(error)
+    text = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    if isinstance(error, BaseExceptionGroup):
+        leaves = list(islice(_leaves(error), MAX_LEAVES + 1))
+        more = ["..."] if len(leaves) > MAX_LEAVES else []
+        text = f"{text}: {'; '.join([*map(error_text, leaves[:MAX_LEAVES]), *more])}"
+    return text
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    waiting = list(group.exceptions)
+    while waiting:
+        error = waiting.pop(0)
+        if isinstance(error, BaseExceptionGroup):
+            waiting[:0] = error.exceptions
+        else:
+            yield error
 
 
 def adapter(cls: Any) -> TypeAdapter[Any]:
