@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from tinyagent.core.errors import ConfigurationError, SandboxError, ToolArgumentsError
 from tinyagent.core.execution import CodeError, Execution, Observation, Opaque
-from tinyagent.core.jsonable import to_text, words
+from tinyagent.core.jsonable import error_text, to_text
 from tinyagent.core.messages import Call
 from tinyagent.core.registry import collect
 from tinyagent.core.tool import Tool
@@ -236,9 +236,9 @@ def caller_of(tools: Mapping[str, Tool[..., Any]]) -> Caller:
         try:
             value = await tool.run(call.arguments)
         except Exception as failure:  # noqa: BLE001 - it belongs to the code that called
-            text = f"{type(failure).__name__}: {words(failure)}"
+            text = error_text(failure)
             seconds = time.perf_counter() - began
-            return Answer(Observation(call, text, error=text, seconds=seconds), failure)
+            return Answer(Observation(call, text, error=text, seconds=seconds).raised(failure), failure)
         seconds = time.perf_counter() - began
         return Answer(Observation(call, to_text(value), value, seconds=seconds), None, tool.returns_answer)
 
