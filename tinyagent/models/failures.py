@@ -19,7 +19,13 @@ from tinyagent.core.errors import (
     ServerError,
 )
 from tinyagent.models.retry import retry_after
-from tinyagent.models.transport import aiohttp_errors, broken_errors, timeout_errors, transport_errors, unconnected_errors
+from tinyagent.models.transport import (
+    aiohttp_errors,
+    broken_errors,
+    timeout_errors,
+    transport_errors,
+    unconnected_errors,
+)
 from tinyagent.models.wire import EXCERPT
 
 #: A key inside the text of an error.
