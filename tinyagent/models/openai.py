@@ -14,6 +14,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from tinyagent.core.errors import (
@@ -229,6 +230,11 @@ class OpenAIModel:
                 f"a local server, which needs no key:\n{LOCAL_SERVERS}\nTo see tinyagent work without either, run: "
                 "make demo (or: tinyagent demo)"
             )
+        if base_url and not _is_address(base_url):
+            raise ConfigurationError(
+                f"{base_url!r} is no base URL (base_url= or OPENAI_BASE_URL): one begins with http:// or https://, and "
+                "usually ends in /v1, such as http://localhost:11434/v1."
+            )
         timeout = READ_TIMEOUT if self._timeout is None else self._timeout
         http = http_client(self._http, timeout, base_url or OPENAI_URL)
         return AsyncOpenAI(api_key=api_key or "none", base_url=base_url or None, http_client=http)
@@ -375,6 +381,13 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
     for extra in _NOT_IN_BODY:
         if not isinstance(settings.get(extra, {}), Mapping):
             raise ConfigurationError(f"{extra}={settings.get(extra)!r}: pass a dict.")
+
+
+def _is_address(url: str) -> bool:
+    try:
+        return urlsplit(url).scheme in ("http", "https") and bool(urlsplit(url).hostname)
+    except ValueError:
+        return False
 
 
 def _checked_key(key: str) -> str:

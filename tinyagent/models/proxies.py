@@ -22,7 +22,7 @@ def proxies() -> dict[str, str]:
 
 def needs_httpx() -> bool:
     """Return whether a proxy is one that aiohttp cannot use."""
-    return any(urlsplit(proxy).scheme in SOCKS for proxy in proxies().values())
+    return any(_scheme(proxy) in SOCKS for proxy in proxies().values())
 
 
 def proxy_of(url: str) -> str:
@@ -41,8 +41,8 @@ def bad_proxy(error: Exception, httpx: str) -> ConfigurationError:
         httpx: The name of the package that lacks an extra.
     """
     known = ("http", "https", *SOCKS)
-    unknown = [item for item in proxies().items() if urlsplit(item[1]).scheme not in known]
-    socks = [item for item in proxies().items() if urlsplit(item[1]).scheme in SOCKS]
+    unknown = [item for item in proxies().items() if _scheme(item[1]) not in known]
+    socks = [item for item in proxies().items() if _scheme(item[1]) in SOCKS]
     if isinstance(error, ImportError) and socks:
         return MissingExtraError(
             f"{_named(*socks[0])} is a SOCKS proxy, which needs another package. Run: pip install '{httpx}[socks]'"
@@ -54,6 +54,10 @@ def bad_proxy(error: Exception, httpx: str) -> ConfigurationError:
         )
     named = " and ".join(_named(*item) for item in proxies().items())
     return ConfigurationError(f"{named} cannot be used ({error}). Change or unset the variable.")
+
+
+def _scheme(proxy: str) -> str:
+    return proxy.partition("://")[0].lower()
 
 
 def _named(scheme: str, proxy: str) -> str:
