@@ -11,11 +11,12 @@ from weakref import WeakKeyDictionary
 from tinyagent.core.messages import Assistant, Message, ToolReply
 from tinyagent.core.tool import Tool
 from tinyagent.models.base import ModelRequest
+from tinyagent.models.think import TAGS
 
 _dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 #: Where servers put reasoning, and where it goes back.
-REPLAYED = ("reasoning_content", "reasoning", "think")
+REPLAYED = ("reasoning_content", "reasoning")
 
 
 def to_bytes(data: object) -> bytes:
@@ -34,10 +35,10 @@ def message_data(message: Message, origin: str) -> dict[str, Any]:
     if not isinstance(message, Assistant):
         return {"role": message.role, "content": message.text}
     data: dict[str, Any] = {"role": "assistant", "content": message.text or None}
-    if message.reasoning and message.origin == origin and message.reasoning_field in REPLAYED:
-        if message.reasoning_field == "think":
-            data["content"] = f"<think>{message.reasoning}</think>{message.text}"
-        else:
+    if message.reasoning and message.origin == origin:
+        if tags := TAGS.get(message.reasoning_field):
+            data["content"] = f"{tags[0]}{message.reasoning}{tags[1]}{message.text}"
+        elif message.reasoning_field in REPLAYED:
             data[message.reasoning_field] = message.reasoning
     if message.calls:
         data["tool_calls"] = [

@@ -32,6 +32,7 @@ from tinyagent.models.native import NativeTools, to_bytes
 from tinyagent.models.response import read_response
 from tinyagent.models.retry import with_retries
 from tinyagent.models.text_protocol import TextProtocolSink, TextTools, read_reply
+from tinyagent.models.think import Habit
 from tinyagent.models.transport import Admission, Http, check_http, http_client, sdk_httpx
 from tinyagent.models.wire import ReplyAssembler
 
@@ -159,6 +160,7 @@ class OpenAIModel:
         self._settings = settings
         self._head, self._stream_head = self._heads()
         self._text = TextTools()
+        self._habit = Habit()
         self._refuses_tools = False
         self._refuses_stream_options = False
         self._connections: WeakKeyDictionary[asyncio.AbstractEventLoop, _Connection] = WeakKeyDictionary()
@@ -269,9 +271,10 @@ class OpenAIModel:
         except Exception as error:
             raise translated(error, self.name, origin) from error
         by_protocol = as_text and bool(request.tools)
-        assembler = ReplyAssembler(TextProtocolSink(sink) if by_protocol else sink, origin)
+        tools = () if by_protocol else request.tools
+        assembler = ReplyAssembler(TextProtocolSink(sink) if by_protocol else sink, origin, tools, self._habit)
         reply = await read_response(response, assembler)
-        return read_reply(reply, sink) if by_protocol else reply
+        return read_reply(reply, sink, request.tools) if by_protocol else reply
 
     def _heads(self) -> tuple[bytes, bytes]:
         """The part of the body that every request shares, plain and streamed."""
