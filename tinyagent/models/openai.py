@@ -91,14 +91,15 @@ _NOT_IN_BODY = ("extra_body", "extra_headers", "extra_query")
 
 
 #: How often a request is sent again at once because a kept connection turned out closed.
-MOST_RESENDS = 3
+MOST_RESENDS = 8
 
 
 @dataclass(slots=True)
 class _Connection:
     """A client and how many are using it; ours is closed when nobody does.
 
-    `kept` counts the connections that a reply has left open, as far as we know: with none, a request has a new one.
+    `kept` counts the connections on which a reply has come, and which no request has taken up since, as far as we
+    know. With none, a request has a new one.
     """
 
     client: AsyncOpenAI
@@ -299,11 +300,16 @@ class OpenAIModel:
             assembler.unread(*failed)
             reply = assembler.finish()
         else:
+<<<<<<< ours
             try:
                 reply = await read_response(response, assembler)
             finally:
                 connection.kept += response.headers.get("connection", "").lower() != "close"
         return read_reply(reply, sink, request.tools) if by_protocol else reply
+=======
+            reply = await read_response(response, assembler)
+        return read_reply(reply, sink) if by_protocol else reply
+>>>>>>> theirs
 
     async def _post(self, connection: _Connection, content: bytes) -> Any:
         """The response to a request, as far as its headers.
@@ -317,7 +323,7 @@ class OpenAIModel:
             kept = connection.kept > 0
             connection.kept -= kept
             try:
-                return await client.post(
+                response = await client.post(
                     self._path(client),
                     cast_to=sdk_httpx().Response,
                     content=content,
@@ -334,6 +340,9 @@ class OpenAIModel:
                 if not (kept and resends < MOST_RESENDS and hung_up(error)):
                     raise
                 resends += 1
+            else:
+                connection.kept += response.headers.get("connection", "").lower() != "close"
+                return response
 
     def _through(self, connection: _Connection) -> str:
         """The proxy between, in words."""
