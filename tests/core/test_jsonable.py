@@ -6,6 +6,7 @@ import datetime as dt
 import decimal
 import enum
 import functools
+import itertools
 import json
 import math
 import pathlib
@@ -13,10 +14,11 @@ import re
 import uuid
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from pydantic import BaseModel
 
-from tinyagent.core.jsonable import adapter, to_data, to_text
+from tests.core.trees import STRANGE, Box, values
+from tinyagent.core.jsonable import LONGEST_ITERATOR, adapter, shown, to_data, to_text, words
 
 
 class Color(enum.Enum):
@@ -139,6 +141,11 @@ def test_bytes_that_are_no_text():
 def test_generator_is_read():
     assert to_data(number for number in range(3)) == [0, 1, 2]
     assert to_text(number for number in range(3)) == "[0,1,2]"
+
+
+def test_a_generator_without_an_end_is_read_for_a_while():
+    assert to_data(itertools.count()) == list(range(LONGEST_ITERATOR))
+    assert to_text(itertools.count()).startswith("[0,1,2,")
 
 
 def test_int_too_long_for_python_to_print():
@@ -338,3 +345,43 @@ def test_text_is_text_whatever_its_class_says():
             return self.upper()
 
     assert to_text(Loud("hello")) == "hello"
+
+
+# ---- any value whatever
+
+
+@settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@given(values)
+def test_no_value_fails(value):
+    json.dumps(to_data(value), allow_nan=False)
+    assert type(to_text(value)) is str
+    assert type(shown(value)) is str
+    assert type(words(value)) is str
+
+
+@pytest.mark.parametrize("make", STRANGE, ids=range(len(STRANGE)))
+def test_no_strange_value_fails_whatever_holds_it(make):
+    for wrap in (lambda value: value, lambda value: [value], lambda value: {"a": [value]}, Box):
+        json.dumps(to_data(wrap(make())), allow_nan=False)
+        assert type(to_text(wrap(make()))) is str
+        assert type(shown(wrap(make()))) is str
+
+
+def test_one_bad_field_does_not_spoil_the_rest():
+    @dataclasses.dataclass
+    class Half:
+        good: int
+        bad: int = 0
+
+        def __getattribute__(self, name):
+            if name == "bad":
+                raise ValueError(name)
+            return super().__getattribute__(name)
+
+    assert json.loads(to_text([Half(1), 2])) == [{"good": 1, "bad": None}, 2]
+
+
+def test_what_a_value_prints_as_is_its_repr_or_that_of_its_data():
+    assert shown([1, "a"]) == "[1, 'a']"
+    assert shown({"a": 1, "b": Broken()}) == "{'a': 1, 'b': '<Broken>'}"
+    assert shown([2**20_000, 1]) == "['<int>', 1]"

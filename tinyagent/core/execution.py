@@ -6,6 +6,7 @@ import builtins
 from dataclasses import dataclass
 from typing import Any
 
+from tinyagent.core.jsonable import fields_shown
 from tinyagent.core.messages import Call
 from tinyagent.core.opaque import Opaque
 
@@ -29,6 +30,8 @@ class Observation:
     value: Any = None
     error: str | None = None
     seconds: float = 0.0
+
+    __repr__ = fields_shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class CodeError:
     args: tuple[Any, ...] = ()
     names: tuple[str, ...] = ()
     lost: bool = False
+
+    __repr__ = fields_shown
 
     def __str__(self) -> str:
         return f"{self.type}: {self.message}" if self.message else self.type
@@ -95,3 +100,5 @@ class Execution:
     truncated: int = 0
     interrupted: bool = False
     seconds: float = 0.0
+
+    __repr__ = fields_shown

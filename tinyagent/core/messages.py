@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 from uuid import uuid4
 
 from tinyagent.core.errors import ConfigurationError
-from tinyagent.core.jsonable import to_data
+from tinyagent.core.jsonable import fields_shown, to_data
 from tinyagent.core.usage import Usage
 
 NOT_ANSWERED = "This call was not finished: the run ended before it returned."
@@ -38,6 +38,8 @@ class Call:
     id: str = field(default_factory=new_call_id)
     raw: str = ""
     problem: str | None = None
+
+    __repr__ = fields_shown
 
     def __post_init__(self) -> None:
         if not self.raw:
