@@ -189,7 +189,9 @@ def test_classes_are_described_once_after_those_they_speak_of():
     assert text.count("Color = Literal['red', 'blue']") == 1
     assert text.index("class Point:") < text.index("class Line:") < text.index("def draw(")
     assert text.index("Color = ") < text.index("class Line:")
-    assert text.endswith('def again(line: Line) -> None:\n    """Again.\n\n    Args:\n        line: Two places.\n    """')
+    assert text.endswith(
+        'def again(line: Line) -> None:\n    """Again.\n\n    Args:\n        line: Two places.\n    """'
+    )
 
 
 def test_a_class_may_speak_of_itself():
