@@ -272,8 +272,8 @@ class Stopwatch:
         if more <= 0 or self._left is None:
             self.expired()
             return
-        self._forgiven += more
         self._left = more = max(more, _SHORTEST)
+        self._forgiven += more
         loop = asyncio.get_running_loop()
         self._since, self._timer = loop.time(), loop.call_later(more, self._over)
 

@@ -299,6 +299,8 @@ class FramedSession(Session):
         def answer(given: Answer) -> None:
             def send() -> None:
                 if self._block is block:  # nobody waits for it any more once the block is over
+                    if self._turn is not None:
+                        self._turn.resume()
                     value, exception = given.observation.value, given.exception
                     _send_answer(connection, number, value, exception, ends=given.ends_block)
 
@@ -309,6 +311,8 @@ class FramedSession(Session):
 
         written = body[: body.rfind(b',"id":')]  # which the child writes last
         block.start(number, tool, frame["a"], frame["k"], written, answer)
+        if self._turn is not None:
+            self._turn.rest()
 
     # ---- blocks
 
