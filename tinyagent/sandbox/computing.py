@@ -23,6 +23,8 @@ from tinyagent.sandbox.cpu import cores, running_threads, seconds_used, state_of
 SLICE = 0.05
 #: Blocks that may compute at once, for each processor.
 PER_CORE = 4
+#: Processor seconds that make a difference between those who wait.
+LITTLE = 0.02
 #: Processor seconds in a slice below which a process is idle.
 _IDLE = 0.001
 #: The same from a call on, until it waits for its answer.
@@ -190,9 +192,9 @@ class Computing:
                 self._fill(time.monotonic())
 
     def hurry(self, turn: Turn) -> None:
-        """Treat it as one that has not computed yet."""
+        """Treat it as one that has computed next to nothing."""
         with self.lock:
-            turn.computed = 0.0
+            turn.computed = min(turn.computed, LITTLE)
 
     @property
     def is_crowded(self) -> bool:
@@ -331,8 +333,8 @@ def _weight(turn: Turn) -> int:
     return turn.weight
 
 
-def _computed(turn: Turn) -> float:
-    return turn.computed
+def _computed(turn: Turn) -> int:
+    return int(turn.computed / LITTLE)
 
 
 def _is_left(turn: Turn) -> bool:
