@@ -88,7 +88,7 @@ class Peer:
                 if not data:
                     raise ConnectionError
                 self._buffer.add(data)
-            frame = decode_frame(body)
+            frame = decode_frame(body, records=True)
             self.heard.append(frame)
             if kind is None or frame["t"] == kind:
                 return frame

@@ -686,6 +686,16 @@ print(lock.reason_against())
     assert (done.stdout, done.stderr) == (f"it needs Linux, and this is {system}\n", "")
 
 
+def test_reason_where_processes_cannot_be_signalled_by_their_descriptors(monkeypatch):
+    def forbidden(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(signal, "pidfd_send_signal", forbidden)
+    before = len(list(pathlib.Path("/proc/self/fd").iterdir()))
+    assert locking.reason_against() == "pidfd_send_signal is missing or forbidden here (Function not implemented)"
+    assert len(list(pathlib.Path("/proc/self/fd").iterdir())) == before
+
+
 def failures():
     column = seccomp.MACHINES[os.uname().machine].column
     prctl = (157, 167)[column]

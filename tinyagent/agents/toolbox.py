@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias
 
 from tinyagent.core.errors import ConfigurationError, DuplicateToolError, RunError, TinyAgentError, ToolkitError
+from tinyagent.core.jsonable import error_text
 from tinyagent.core.registry import as_tool, check_list, collect
 from tinyagent.core.tool import Tool
 from tinyagent.tools.toolkit import ObjectToolkit, PrefixedToolkit, Toolkit, as_toolkit, entry_of
@@ -198,7 +199,7 @@ async def _told(kit: Toolkit, what: str, work: Awaitable[Any]) -> None:
 
 
 def _failed(kit: Toolkit, what: str, error: Exception) -> ToolkitError:
-    return ToolkitError(f"The toolkit {_class_name(kit)} {what}: {type(error).__name__}: {error}")
+    return ToolkitError(f"The toolkit {_class_name(kit)} {what}: {error_text(error)}")
 
 
 def _class_name(kit: Toolkit) -> str:

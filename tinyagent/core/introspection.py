@@ -6,14 +6,23 @@ import contextlib
 import dataclasses
 import functools
 import inspect
+import re
 import sys
+import textwrap
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tinyagent.core.context import Context
 from tinyagent.core.errors import ToolDefinitionError
+
+if TYPE_CHECKING:
+    from docstring_parser import Docstring
+
+#: How people head the arguments in a docstring of Google's style, which knows two of these.
+_ARGUMENTS = re.compile(r"^(args?|arguments?|params?|parameters?)[ \t]*:[ \t]*$", re.IGNORECASE | re.MULTILINE)
+_SECTION = re.compile(r"(args?|arguments?|params?|parameters?|returns?|raises|yields?|examples?):\s*\Z", re.IGNORECASE)
 
 
 def is_context(annotation: Any) -> bool:
@@ -104,7 +113,7 @@ def portable(annotation: Any) -> Any:
         return _portable_dict(annotation)
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
-        return Annotated[(portable(arguments[0]), *annotation.__metadata__)]
+        return Annotated[(portable(arguments[0]), *_with_description(annotation.__metadata__))]
     if origin is None or origin is typing.Literal or not arguments:
         return annotation
     if origin is Iterable:
@@ -116,6 +125,16 @@ def portable(annotation: Any) -> Any:
     if origin in (typing.Union, types.UnionType):
         return typing.Union[converted]  # noqa: UP007
     return origin[converted]
+
+
+def _with_description(metadata: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The metadata of an `Annotated`, in which plain text, or PEP 727's `Doc`, is a description."""
+    texts = [text for item in metadata if isinstance(text := getattr(item, "documentation", item), str)]
+    if not texts or any(getattr(item, "description", None) is not None for item in metadata):
+        return metadata
+    from pydantic import Field
+
+    return (*metadata, Field(description=texts[0]))
 
 
 def _portable_dict(annotation: Any) -> Any:
@@ -152,12 +171,21 @@ def documentation_of(function: Callable[..., Any]) -> tuple[str, dict[str, str]]
     return described
 
 
-def _described(text: str) -> tuple[str, dict[str, str]]:
-    if not text:
-        return "", {}
+def parsed_docstring(text: str) -> Docstring:
+    """Return a docstring in its parts, whichever style it is written in."""
     from docstring_parser import parse
 
-    parsed = parse(text)
+    first, _, rest = text.partition("\n")
+    if _SECTION.match(first) and rest and not rest.startswith((" ", "\t")):
+        # `getdoc` takes the first line for a summary, and the indentation of all others away
+        text = f"{first}\n{textwrap.indent(rest, '    ')}"
+    return parse("\n" + _ARGUMENTS.sub("Args:", text))  # after a line break: the parser does the same
+
+
+def _described(text: str) -> tuple[str, dict[str, str]]:
+    if not text.strip():
+        return "", {}
+    parsed = parsed_docstring(text)
     parts = (parsed.short_description, parsed.long_description)
     described = {item.arg_name.lstrip("*"): item.description for item in parsed.params if item.description}
     return "\n\n".join(part for part in parts if part), described

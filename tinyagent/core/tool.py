@@ -22,6 +22,8 @@ R = TypeVar("R")
 
 #: What providers accept as a function name (OpenAI API reference, `tools[].function.name`).
 NAME_PATTERN = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
+#: What is said of a synchronous tool that is no longer waited for: a thread cannot be stopped.
+GOES_ON = "goes on in the background; its effects may still happen"
 
 
 class Tool(Generic[P, R]):
@@ -166,7 +168,8 @@ class Tool(Generic[P, R]):
                 return await self._invoke(args, kwargs)
         except TimeoutError:
             if limit.expired():
-                raise TimeoutError(f"the tool took longer than {self.timeout:g} s and was stopped") from None
+                end = "and was stopped" if self.is_async else f"and {GOES_ON}"
+                raise TimeoutError(f"the tool took longer than {self.timeout:g} s {end}") from None
             raise
 
     async def _invoke(self, args: list[Any], kwargs: dict[str, Any]) -> Any:

@@ -9,7 +9,6 @@ computed least, so that a small block does not wait behind many endless ones, an
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import threading
 import time
@@ -17,6 +16,7 @@ from collections.abc import Iterable
 from typing import Protocol
 from weakref import WeakSet
 
+from tinyagent.core.forks import in_forked_copy
 from tinyagent.sandbox.cpu import cores, running_threads, seconds_used, state_of
 
 #: Seconds for which a block computes before another one does, if one waits; and between two looks.
@@ -345,5 +345,4 @@ def _is_left(turn: Turn) -> bool:
 #: Whose blocks take turns: all of this process.
 computing = Computing()
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=computing.forget)
+in_forked_copy(computing.forget)
