@@ -66,9 +66,9 @@ async def test_calls_and_steps_are_told_where_they_are_wanted(caplog):
     assert told[2] == """call c1: price('{"name": "tea"}')"""
     assert told[3].startswith("call c1: price gave after 0.")
     assert told[3].endswith(" s: '3'")
-    assert told[4].startswith("step 1 took ")
+    assert told[4].startswith("step 1: 0.")
     assert told[5] == "step 2: asking the model"
-    assert told[-1].startswith("ended with 'success' after ")
+    assert told[-1] == "ended with 'success': '3'"
 
 
 async def test_retries_notices_and_limits_are_warnings(caplog, monkeypatch):
@@ -77,7 +77,7 @@ async def test_retries_notices_and_limits_are_warnings(caplog, monkeypatch):
     await ReactAgent([moody], model=model, limits=Limits(steps=1)).run("Try.")
     told = [record.getMessage().partition(": ")[2] for record in records(caplog, logging.WARNING)]
     assert told[0].startswith("moody: attempt 2 in ")
-    assert told[0].endswith("because of 'ConnectionError: no line'")
+    assert told[0].endswith("after 'ConnectionError: no line'")
     assert "moody failed" in told[1]
     assert told[2] == "the limit of steps is reached: 1"
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from types import FrameType
+from types import AsyncGeneratorType, BuiltinFunctionType, FrameType, FunctionType, MethodType
 from typing import Any
 
 from tinyagent.agents.run import Run
@@ -27,6 +27,8 @@ from tinyagent.sandbox.block import ENDED, WITHDRAWN
 
 #: Characters of a failing tool's error that the model is told.
 LONGEST_ERROR = 2_000
+#: What a tool returns by mistake, and nobody can read.
+_NO_VALUES = (FunctionType, MethodType, BuiltinFunctionType, AsyncGeneratorType)
 
 
 class Dispatch:
@@ -206,6 +208,10 @@ class Dispatch:
         self._run.emit(ToolStarted(call))
         try:
             value = await self._value(call, tool)
+            if isinstance(value, _NO_VALUES) and not tool.returns_answer:
+                raise TypeError(
+                    f"the tool {tool.name!r} returned {value!r}: it should call it and return what it gives"
+                )
         except FatalToolError as error:
             if error.result is None:
                 raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import inspect
 import re
@@ -160,15 +159,21 @@ def _bare(hint: Any) -> Any:
 def documentation_of(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
     """The docstring's text, and its description of each parameter (Google, NumPy or reST style)."""
     inner = innermost(function)
-    text = inspect.getdoc(inner) or ""
-    described = _described(text)
+    described = _described(_class_doc(inner) if isinstance(inner, type) else inspect.getdoc(inner) or "")
     described_by: Any = without_partials(function)
-    if not inspect.isroutine(described_by) and not isinstance(described_by, type):  # an object that is called
-        kind = type(described_by)
-        own = inspect.getdoc(described_by) if kind.__doc__ else ""
-        if own and not (dataclasses.is_dataclass(kind) and own.startswith(f"{kind.__name__}(")):
-            described = _described(own)[0], {**_described(own)[1], **described[1]}
+    is_object = not inspect.isroutine(described_by) and not isinstance(described_by, type)  # one that is called
+    if is_object and (own := _class_doc(type(described_by))):
+        described = _described(own)[0], {**_described(own)[1], **described[1]}
     return described
+
+
+def _class_doc(kind: type) -> str:
+    """What a class says of itself, not what pydantic says of models, nor a generated signature."""
+    first = next((cls for cls in kind.__mro__ if vars(cls).get("__doc__")), object)
+    text = inspect.cleandoc(first.__doc__ or "")
+    generated = text.startswith(f"{first.__name__}(")
+    library = first.__module__.partition(".")[0] in ("builtins", "pydantic", "enum", "typing", "collections")
+    return "" if generated or (library and first is not kind) else text
 
 
 def parsed_docstring(text: str) -> Docstring:

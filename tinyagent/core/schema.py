@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _MISSING: Any = inspect.Parameter.empty
 #: Stands for the values of `**kwargs` while the schemas are made; no parameter can have this name.
 _EXTRA = "**"
+#: How people call a parameter that is meant to be a `Context`.
+_CONTEXT_NAMES = ("context", "ctx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,11 @@ def describe(function: Callable[..., Any], name: str, local_names: Mapping[str, 
                 )
             context = item.name
             context_index = len(parameters) if item.kind is item.POSITIONAL_ONLY else None
+        elif item.name in _CONTEXT_NAMES and annotation is _MISSING and item.kind is not item.VAR_KEYWORD:
+            raise ToolDefinitionError(
+                f"Tool {name!r}: the parameter {item.name!r} has no annotation, so the model would have to fill it in. "
+                f"Write '{item.name}: Context' to have the run do it, or its type, such as '{item.name}: str'."
+            )
         elif item.kind is item.VAR_POSITIONAL:
             raise ToolDefinitionError(
                 f"Tool {name!r}: the parameter '*{item.name}' cannot be described to a model. "

@@ -300,16 +300,8 @@ class OpenAIModel:
             assembler.unread(*failed)
             reply = assembler.finish()
         else:
-<<<<<<< ours
-            try:
-                reply = await read_response(response, assembler)
-            finally:
-                connection.kept += response.headers.get("connection", "").lower() != "close"
-        return read_reply(reply, sink, request.tools) if by_protocol else reply
-=======
             reply = await read_response(response, assembler)
-        return read_reply(reply, sink) if by_protocol else reply
->>>>>>> theirs
+        return read_reply(reply, sink, request.tools) if by_protocol else reply
 
     async def _post(self, connection: _Connection, content: bytes) -> Any:
         """The response to a request, as far as its headers.
