@@ -20,13 +20,13 @@ from tinyagent.core.forks import in_forked_copy
 from tinyagent.sandbox.cpu import cores, running_threads, seconds_used, state_of
 
 #: Seconds for which a block computes before another one does, if one waits; and between two looks.
-SLICE = 0.05
+SLICE = 0.025
 #: Blocks that may compute at once, for each processor.
 PER_CORE = 4
 #: Processor seconds that make a difference between those who wait.
-LITTLE = 0.02
+LITTLE = 0.005
 #: Processor seconds in a slice below which a process is idle.
-_IDLE = 0.001
+_IDLE = 0.0005
 #: The same from a call on, until it waits for its answer.
 _AFTER_CALL = 0.005
 #: Threads that compute in one place.
