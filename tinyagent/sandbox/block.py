@@ -21,6 +21,8 @@ from tinyagent.sandbox.base import Answer, Caller, SandboxLimits, bind, context_
 MOST_ARGUMENTS = 64 << 20
 #: Seconds between two looks at a block whose clock is paused, or that may be kept stopped when its time is over.
 _SHORTEST_LOOK = 0.05
+#: Seconds that the clocks of event loops are coarse.
+_TOLERANCE = 0.005
 #: How the tasks of calls are cancelled: by the code, and at the end of the block.
 WITHDRAWN = "cancelled: the code did not wait for it any longer"
 ENDED = "cancelled: the block has ended"
@@ -268,15 +270,14 @@ class Stopwatch:
         self.expired: Callable[[], None] = lambda: None
         self.computed: Callable[[], float | None] = lambda: None
         self.held: Callable[[], float] = lambda: 0.0
-        self._forgiven = 0.0
+        self._held_before = 0.0  # when it was started
 
     def pause(self) -> None:
         """Stop the time; as many resumes start it again."""
         self._pauses += 1
         if self._pauses == 1 and self._timer is not None and self._left is not None:
-            now = asyncio.get_running_loop().time()
-            self._left -= now - self._since
-            self._since = now
+            self._left -= self._ran()
+            self._since = asyncio.get_running_loop().time()
             self._had = self.computed()
             self._ring_after(self._left if self._had is not None else None, self._look)
 
@@ -286,8 +287,7 @@ class Stopwatch:
         if self._pauses == 0 and self._left is not None:
             self._left -= self._computed_in_pause()
             self._had = None
-            self._since = asyncio.get_running_loop().time()
-            self._ring_after(self._left, self._over)
+            self._start(self._left)
 
     def _computed_in_pause(self) -> float:
         """Seconds that count: several threads compute no faster than time goes by."""
@@ -310,15 +310,20 @@ class Stopwatch:
         if seconds is not None:
             self._timer = asyncio.get_running_loop().call_later(max(0.0, seconds), bell)
 
+    def _start(self, left: float) -> None:
+        self._since, self._held_before = asyncio.get_running_loop().time(), self.held()
+        self._ring_after(left, self._over)
+
+    def _ran(self) -> float:
+        """Seconds since it was started in which the code could run."""
+        return asyncio.get_running_loop().time() - self._since - (self.held() - self._held_before)
+
     def _over(self) -> None:
-        more = self.held() - self._forgiven
-        if more <= 0 or self._left is None:
+        self._left = (self._left or 0.0) - self._ran()
+        if self._left < _TOLERANCE:
             self.expired()
-            return
-        self._left = more = max(more, _SHORTEST_LOOK)
-        self._forgiven += more
-        self._since = asyncio.get_running_loop().time()
-        self._ring_after(more, self._over)
+        else:  # the code was kept from running meanwhile
+            self._start(max(self._left, _SHORTEST_LOOK))
 
     def stop(self) -> None:
         """Stop it for good."""

@@ -17,14 +17,20 @@ from typing import Protocol
 from weakref import WeakSet
 
 from tinyagent.core.forks import in_forked_copy
-from tinyagent.sandbox.cpu import cores, seconds_used, state_of
+from tinyagent.sandbox.cpu import cores, running_threads, seconds_used, state_of
 
 #: Seconds for which a block computes before another one does, if one waits; and between two looks.
-SLICE = 0.05
+SLICE = 0.025
 #: Blocks that may compute at once, for each processor.
 PER_CORE = 4
+#: Processor seconds that make a difference between those who wait.
+LITTLE = 0.005
 #: Processor seconds in a slice below which a process is idle.
-_IDLE = 0.001
+_IDLE = 0.0005
+#: The same from a call on, until it waits for its answer.
+_AFTER_CALL = 0.005
+#: Threads that compute in one place.
+_THREADS = 4
 #: Blocks that are stopped in one turn of the loop, at most.
 _SWAPS = 16
 #: Seconds between two searches for an idle process on behalf of one that begins.
@@ -58,7 +64,8 @@ class Turn:
         self.since = 0.0  # when it was last continued or stopped by its place
         self.used: float | None = None  # its processor time at the last look
         self.computed = 0.0  # since it began, as far as it was looked at
-        self.waits = False
+        self.weight = 1  # places that it takes
+        self.waits = self.rests = self.has_lied = False
         self._held = 0.0
         self._stopped = False
         self._among = among or computing
@@ -80,6 +87,16 @@ class Turn:
         """Have its next turn come soon, since it has to hear something."""
         self._among.hurry(self)
 
+    def rest(self) -> None:
+        """It has called a tool, and is believed to wait for it: meanwhile another one may compute."""
+        if self._among.is_crowded and not self.has_lied:
+            self._among.rest(self)
+
+    def resume(self) -> None:
+        """It is about to get an answer, and computes from then on."""
+        if self.rests:
+            self._among.resume(self)
+
     @property
     def held(self) -> float:
         """Seconds for which it has waited for its turns since it began."""
@@ -91,7 +108,7 @@ class Turn:
     def reset(self) -> None:
         """It begins."""
         self.loop = asyncio.get_running_loop()
-        self.used, self.computed, self._held = None, 0.0, 0.0
+        self.used, self.computed, self._held, self.has_lied = None, 0.0, 0.0, False
 
     def wait(self, now: float) -> None:
         """Its turn is over, or has not come."""
@@ -122,6 +139,10 @@ class Turn:
         self.computed += took
         return took
 
+    def weigh(self) -> int:
+        """Places that its threads take which run at this moment, or would."""
+        return -(-running_threads(self.process.pid) // _THREADS)
+
     @property
     def is_asleep(self) -> bool:
         """Whether it neither runs nor would, if there were a processor for it."""
@@ -146,6 +167,8 @@ class Computing:
         self._placed: dict[Turn, None] = {}  # compute, or are thought to: those first that have for longest
         self._resting: dict[Turn, None] = {}  # run, but were idle when they were looked at
         self._waiting: dict[Turn, None] = {}  # are stopped: those first that have waited for longest
+        self._stopping: dict[Turn, None] = {}  # were told to; threads that get no processor still have to
+        self._late = 0  # places that such take which should have stopped by now
         self._turns = 0
         self._looked = self._searched = 0.0
         self._watching: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
@@ -155,13 +178,7 @@ class Computing:
         turn.reset()
         with self.lock:
             self.limit = self.limit or PER_CORE * cores()
-            now = time.monotonic()
-            if len(self._placed) < self.limit and not self._waiting:
-                self._place(turn, now)
-            else:
-                self._hold(turn, now)
-                self._search(now)
-                self._fill(now)
+            self._begin(turn, time.monotonic())
             if self._waiting or self._resting:
                 self._watch(asyncio.get_running_loop())
 
@@ -171,32 +188,69 @@ class Computing:
             self._remove(turn)
             turn.waits = False
             if self._waiting:
+                self._stopping[turn] = None
                 self._fill(time.monotonic())
 
     def hurry(self, turn: Turn) -> None:
-        """Treat it as one that has not computed yet."""
+        """Treat it as one that has computed next to nothing."""
         with self.lock:
-            turn.computed = 0.0
+            turn.computed = min(turn.computed, LITTLE)
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether any have to wait."""
+        return bool(self._waiting)
+
+    def rest(self, turn: Turn) -> None:
+        """It does not compute until it resumes, or is found to compute."""
+        with self.lock:
+            if turn in self._placed:
+                self._rest(turn)
+                turn.rests = True
+                self._fill(time.monotonic())
+
+    def resume(self, turn: Turn) -> None:
+        """It computes again, at once or in turn."""
+        with self.lock:
+            if turn in self._resting:
+                self._remove(turn)
+                self._begin(turn, time.monotonic())
 
     # ---- with the lock held
 
+    def _begin(self, turn: Turn, now: float) -> None:
+        if not self._waiting and len(self._placed) < (self.limit or 1):
+            self._place(turn, now)
+        else:
+            self._hold(turn, now)
+            self._search(now)
+            self._fill(now)
+
     def _place(self, turn: Turn, now: float) -> None:
+        self._stopping.pop(turn, None)
         turn.go_on(now)
         self._placed[turn] = None
 
     def _hold(self, turn: Turn, now: float) -> None:
         turn.wait(now)
-        self._waiting[turn] = None
+        self._waiting[turn] = self._stopping[turn] = None
 
     def _remove(self, turn: Turn) -> None:
         for turns in (self._placed, self._resting, self._waiting):
             turns.pop(turn, None)
+        turn.rests = False
+
+    @property
+    def _free(self) -> int:
+        return (self.limit or 1) - self._late - sum(map(_weight, self._placed))
 
     def _fill(self, now: float) -> None:
         """Give free places to those who wait."""
-        while self._waiting and len(self._placed) < (self.limit or 1):
+        while self._waiting and (free := self._free) > 0:
+            turn = next(iter(self._waiting)) if self._turns % 2 else min(self._waiting, key=_computed)
+            if turn.weight > free and self._placed:  # what takes all places waits for all of them
+                return
             self._turns += 1
-            turn = min(self._waiting, key=_computed) if self._turns % 2 else next(iter(self._waiting))
             del self._waiting[turn]
             self._place(turn, now)
 
@@ -244,13 +298,18 @@ class Computing:
         for turn in self._all():
             if _is_left(turn):
                 self._remove(turn)
+        late = {turn: places for turn in self._stopping if (places := turn.weigh())}
+        self._stopping, self._late = dict.fromkeys(late), sum(late.values())
         for turn in list(self._placed):
             if turn.look() < _IDLE and turn.is_asleep:
                 self._rest(turn)
+            else:
+                turn.weight = max(1, turn.weigh())
         for turn in list(self._resting):
-            if turn.look() >= _IDLE:
-                del self._resting[turn]
+            if (took := turn.look()) >= _IDLE:
+                turn.has_lied = turn.rests and took > _AFTER_CALL
                 turn.since = now
+                self._remove(turn)
                 self._placed[turn] = None
         if not self._waiting and len(self._placed) + len(self._resting) <= (self.limit or 1):
             self._placed |= self._resting  # there is room: no need to look
@@ -258,17 +317,24 @@ class Computing:
 
     def _rotate(self, now: float) -> None:
         """Stop those who have had their slice, as many as there are others for; and those beyond the limit."""
-        excess = len(self._placed) - (self.limit or 1)
-        wanted = min(excess + len(self._waiting), max(excess, _SWAPS))
-        for turn in list(self._placed)[: max(wanted, 0)]:
-            if excess > 0 or now - turn.since >= 0.9 * SLICE:
+        free, most = self._free + self._late, min(_SWAPS, (self.limit or 1) - self._late)
+        wanted = min(self.limit or 1, sum(map(_weight, self._waiting)))
+        for turn in sorted(self._placed, key=_weight, reverse=True):
+            if free >= 0 and (free >= wanted or most <= 0):
+                break
+            if free < 0 < len(self._placed) - 1 or now - turn.since >= 0.9 * SLICE:
                 del self._placed[turn]
                 self._hold(turn, now)
-                excess -= 1
+                free += turn.weight
+                most -= 1
 
 
-def _computed(turn: Turn) -> float:
-    return turn.computed
+def _weight(turn: Turn) -> int:
+    return turn.weight
+
+
+def _computed(turn: Turn) -> int:
+    return int(turn.computed / LITTLE)
 
 
 def _is_left(turn: Turn) -> bool:

@@ -10,6 +10,10 @@ from contextlib import suppress
 
 #: Of the clock that Linux keeps for each process: its processor time, all threads together.
 _PROCESS_CLOCK = 2
+#: Of the folder with the threads of a process that has one.
+_LINKS_OF_ONE = 3
+#: Threads that are looked at.
+_MOST_THREADS = 64
 
 
 def seconds_used(pid: int | None) -> float | None:
@@ -41,11 +45,30 @@ def state_of(pid: int | None) -> str:
     Returns:
         The letter, or an empty text when the process is gone, not known, or cannot be seen here.
     """
+    return _state(f"/proc/{pid}/stat")
+
+
+def _state(path: str) -> str:
     try:
-        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:  # noqa: PTH123 - on the event loop: the short way
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - on the event loop: the short way
             return file.read(512).rpartition(b") ")[2][:1].decode()
     except OSError:
         return ""
+
+
+def running_threads(pid: int | None) -> int:
+    """Return how many threads of a process run, or would if there were processors for them.
+
+    Args:
+        pid: The process; `None` is one that is not known.
+    """
+    try:
+        if os.stat(f"/proc/{pid}/task").st_nlink == _LINKS_OF_ONE:  # noqa: PTH116
+            return int(state_of(pid) == "R")
+        threads = os.listdir(f"/proc/{pid}/task")[:_MOST_THREADS]  # noqa: PTH208
+    except OSError:
+        return 0
+    return sum(_state(f"/proc/{pid}/task/{thread}/stat") == "R" for thread in threads)
 
 
 def cores() -> int:

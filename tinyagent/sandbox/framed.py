@@ -297,6 +297,8 @@ class FramedSession(Session):
             written = body[: body.rfind(b',"id":')]  # which the child writes last
             answer = partial(self._answer_call, block, connection, number)
             block.start(number, tool, frame["a"], frame["k"], written, answer)
+            if self._turn is not None:
+                self._turn.rest()
 
     def _problem_of(self, frame: dict[str, Any], size: int, spent: float) -> Exception | None:
         """Why a call is not made."""
@@ -313,6 +315,8 @@ class FramedSession(Session):
     async def _answer_call(self, block: Block, connection: Connection, number: int, given: Answer) -> None:
         if self._block is not block:  # nobody waits for it any more once the block is over
             return
+        if self._turn is not None:
+            self._turn.resume()
         if given.exception is not None:
             connection.send(_failed_call(number, given.exception))
         elif given.ends_block:
