@@ -170,7 +170,7 @@ TEXTS = [
     f"`{JSON}`",
     f"Write {JSON}, and it is called.",
     f"{JSON} is how it is written.",
-    "Write `<tool_call>{}</tool_call>` around it.".format(JSON),
+    f"Write `<tool_call>{JSON}</tool_call>` around it.",
     "a < b, [b] and <i>c</i>",
     "```\nx\n```\nand `code`",
     "[TOOL_CALLS]",
@@ -203,7 +203,9 @@ class Letters(Wire):
 
     async def call(self, text, *, finish="stop", tools=MANY, size=1, **options):
         """The result of a run in which the model writes this, and then an answer."""
-        return await self.ask(self.say(text, finish, size=size), self.reply({"content": "Done."}), tools=tools, **options)
+        return await self.ask(
+            self.say(text, finish, size=size), self.reply({"content": "Done."}), tools=tools, **options
+        )
 
 
 def called(result):
@@ -415,7 +417,9 @@ async def test_a_call_that_can_be_read_runs_beside_one_that_cannot(wire):
     assert (first.value, second.value) == (None, 5)
 
 
-@pytest.mark.parametrize("mark", ["Hermes", "Qwen-Coder", "GLM", "Kimi", "Mistral, names", "DeepSeek 3.1", "Llama, list"])
+@pytest.mark.parametrize(
+    "mark", ["Hermes", "Qwen-Coder", "GLM", "Kimi", "Mistral, names", "DeepSeek 3.1", "Llama, list"]
+)
 async def test_a_marked_call_cut_by_the_token_limit_is_told_and_never_runs(wire, mark):
     texts = {
         "Hermes": f"<tool_call>{JSON}",
