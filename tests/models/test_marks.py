@@ -44,9 +44,11 @@ MARKED = {
     "Hermes, with Python": (f"<tool_call>{PYTHON}</tool_call>", [ADD]),
     "Hermes, several behind one mark": (f'<tool_call>{JSON}\n{{"name": "now"}}</tool_call>', [ADD, NOW]),
     "Qwen-Coder": (
-        "<tool_call>\n<function=note>\n<parameter=text>\ntwo\nlines <b>&</b> 5\n</parameter>\n<parameter=tags>\n"
-        '["a", "b"]\n</parameter>\n<parameter=count>\n2\n</parameter>\n<parameter=loud>\nTrue\n</parameter>\n'
-        "</function>\n</tool_call>",
+        (
+            "<tool_call>\n<function=note>\n<parameter=text>\ntwo\nlines <b>&</b> 5\n</parameter>\n<parameter=tags>\n"
+            '["a", "b"]\n</parameter>\n<parameter=count>\n2\n</parameter>\n<parameter=loud>\nTrue\n</parameter>\n'
+            "</function>\n</tool_call>"
+        ),
         [LONG],
     ),
     "Qwen-Coder, without its outer mark": (
@@ -81,9 +83,12 @@ MARKED = {
     ),
     "Mistral, names alone": ('[TOOL_CALLS]add{"a": 2, "b": 3}', [ADD]),
     "GLM": (
-        "<tool_call>note\n<arg_key>text</arg_key>\n<arg_value>two\nlines <b>&</b> 5</arg_value>\n<arg_key>tags</arg_key>\n"
-        '<arg_value>["a", "b"]</arg_value>\n<arg_key>count</arg_key>\n<arg_value>2</arg_value>\n'
-        "<arg_key>loud</arg_key>\n<arg_value>true</arg_value>\n</tool_call>",
+        (
+            "<tool_call>note\n<arg_key>text</arg_key>\n<arg_value>two\nlines <b>&</b> 5</arg_value>\n"
+            "<arg_key>tags</arg_key>\n"
+            '<arg_value>["a", "b"]</arg_value>\n<arg_key>count</arg_key>\n<arg_value>2</arg_value>\n'
+            "<arg_key>loud</arg_key>\n<arg_value>true</arg_value>\n</tool_call>"
+        ),
         [LONG],
     ),
     "GLM, on one line": (
@@ -91,34 +96,44 @@ MARKED = {
         [DIGITS, NOW],
     ),
     "DeepSeek 3": (
-        "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>add\n"
-        '```json\n{"a": 2, "b": 3}\n```<｜tool▁call▁end｜>\n<｜tool▁call▁begin｜>function<｜tool▁sep｜>now\n'
-        "```json\n{}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜><｜end▁of▁sentence｜>",
+        (
+            "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>add\n"
+            '```json\n{"a": 2, "b": 3}\n```<｜tool▁call▁end｜>\n<｜tool▁call▁begin｜>function<｜tool▁sep｜>now\n'
+            "```json\n{}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜><｜end▁of▁sentence｜>"
+        ),
         [ADD, NOW],
     ),
     "DeepSeek 3.1": (
-        '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>add<｜tool▁sep｜>{"a": 2, "b": 3}<｜tool▁call▁end｜>'
-        "<｜tool▁call▁begin｜>now<｜tool▁sep｜>{}<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+        (
+            '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>add<｜tool▁sep｜>{"a": 2, "b": 3}<｜tool▁call▁end｜>'
+            "<｜tool▁call▁begin｜>now<｜tool▁sep｜>{}<｜tool▁call▁end｜><｜tool▁calls▁end｜>"
+        ),
         [ADD, NOW],
     ),
     "DeepSeek 3.2": (
-        '<｜DSML｜function_calls>\n<｜DSML｜invoke name="note">\n'
-        '<｜DSML｜parameter name="text" string="true">12</｜DSML｜parameter>\n'
-        '<｜DSML｜parameter name="tags" string="false">["a"]</｜DSML｜parameter>\n</｜DSML｜invoke>\n'
-        '<｜DSML｜invoke name="now">\n</｜DSML｜invoke>\n</｜DSML｜function_calls>',
+        (
+            '<｜DSML｜function_calls>\n<｜DSML｜invoke name="note">\n'
+            '<｜DSML｜parameter name="text" string="true">12</｜DSML｜parameter>\n'
+            '<｜DSML｜parameter name="tags" string="false">["a"]</｜DSML｜parameter>\n</｜DSML｜invoke>\n'
+            '<｜DSML｜invoke name="now">\n</｜DSML｜invoke>\n</｜DSML｜function_calls>'
+        ),
         [("note", {"text": "12", "tags": ["a"]}), NOW],
     ),
     "MiniMax": (
-        '<minimax:tool_call>\n<invoke name="note">\n<parameter name="text">12</parameter>\n</invoke>\n'
-        '<invoke name="now">\n</invoke>\n</minimax:tool_call>',
+        (
+            '<minimax:tool_call>\n<invoke name="note">\n<parameter name="text">12</parameter>\n</invoke>\n'
+            '<invoke name="now">\n</invoke>\n</minimax:tool_call>'
+        ),
         [DIGITS, NOW],
     ),
     "Granite": (f'<|tool_call|>[{JSON}, {{"name": "now", "arguments": {{}}}}]', [ADD, NOW]),
     "Granite 3.1": (f"<tool_call>[{JSON}]", [ADD]),
     "Kimi": (
-        "<|tool_calls_section_begin|><|tool_call_begin|>functions.add:0<|tool_call_argument_begin|>"
-        '{"a": 2, "b": 3}<|tool_call_end|><|tool_call_begin|>functions.now:1<|tool_call_argument_begin|>{}'
-        "<|tool_call_end|><|tool_calls_section_end|>",
+        (
+            "<|tool_calls_section_begin|><|tool_call_begin|>functions.add:0<|tool_call_argument_begin|>"
+            '{"a": 2, "b": 3}<|tool_call_end|><|tool_call_begin|>functions.now:1<|tool_call_argument_begin|>{}'
+            "<|tool_call_end|><|tool_calls_section_end|>"
+        ),
         [ADD, NOW],
     ),
     "LFM2": ("<|tool_call_start|>[add(a=2, b=3), now()]<|tool_call_end|>", [ADD, NOW]),
@@ -129,8 +144,10 @@ MARKED = {
         [ADD],
     ),
     "gpt-oss, the recipient first": (
-        '<|start|>assistant to=functions.add<|channel|>commentary json<|message|>{"a": 2, "b": 3}<|call|>'
-        "<|start|>assistant to=functions.now<|channel|>commentary<|message|>{}<|call|>",
+        (
+            '<|start|>assistant to=functions.add<|channel|>commentary json<|message|>{"a": 2, "b": 3}<|call|>'
+            "<|start|>assistant to=functions.now<|channel|>commentary<|message|>{}<|call|>"
+        ),
         [ADD, NOW],
     ),
 }
@@ -256,7 +273,7 @@ async def test_what_stands_before_a_mark_is_shown_while_the_model_writes(stream)
         yield delta(finish="stop")
 
     await stream.ask(RawStream(parts()), "Done.")
-    assert [event.text for event in stream.of(TextDelta)][0] == "Let me see. "
+    assert next(event.text for event in stream.of(TextDelta)) == "Let me see. "
     assert "tool" not in stream.text()
 
 
