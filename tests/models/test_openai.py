@@ -426,7 +426,7 @@ async def test_many_runs_at_once_meet_closed_connections_and_feel_none(http, str
     def reply(request):
         return call("gone") if len(request.messages) < 12 else "hello"
 
-    async with asyncio.timeout(50), Leaving(reply, wait=False) as server:
+    async with asyncio.timeout(50), Leaving(reply, wait=True) as server:
         agent = ReactAgent(model=server.model(max_retries=0, http=http))
 
         async def one():
