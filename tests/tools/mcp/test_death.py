@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from tests.tools.mcp.support import EVERYTHING, call, legacy, over_http, raw, servers_running
+from tests.tools.mcp.support import EVERYTHING, call, raw, servers_running
 from tinyagent import ConfigurationError
-from tinyagent.tools.mcp import MCPTools, session
+from tinyagent.tools.mcp import MCPTools, connection, session
 
 ASK = "find_things_v2_3"
 
@@ -27,24 +27,22 @@ async def _killed_in_a_call(kit):
     return str(caught.value)
 
 
-async def test_a_server_that_is_killed_is_started_once_more():
+async def test_a_server_that_is_killed_is_started_again():
     async with MCPTools(EVERYTHING, name="mine") as kit:
         pid = await call(kit, "pid")
         tools = kit.tools
         error = await _killed_in_a_call(kit)
         assert error.startswith("The MCP server 'mine' has ended.\nThis was during the call of 'hang', which may have")
-        assert error.endswith("The next call tries the server once more.")
-        assert await asyncio.gather(call(kit, "pid"), call(kit, "add", a=1)) != [pid, 3]
+        assert error.endswith("The next call tries the server again.")
+        again, three = await asyncio.gather(call(kit, "pid"), call(kit, "add", a=1))
+        assert (again != pid, three) == (True, 3)
         assert kit.tools is tools  # they have not changed
         with pytest.raises(ConnectionError) as caught:
             await call(kit, "die", words="my last words")
         error = str(caught.value)
         assert "The end of its standard error:\nmy last words" in error
-        assert error.endswith("It is not tried again.")
-        with pytest.raises(
-            ConnectionError, match=r"has ended. The end of its .*\nmy last words\nIt is not tried again"
-        ):
-            await call(kit, "add", a=1)
+        assert error.endswith("The next call tries the server again.")
+        assert await call(kit, "pid") not in (pid, again)
     async with kit:  # all is new
         assert await call(kit, "add", a=1) == 3
 
@@ -53,9 +51,37 @@ async def test_a_call_that_may_be_repeated_is(tmp_path):
     async with raw() as kit:
         arguments = {"do": "die once", "path": str(tmp_path / "died")}
         assert await call(kit, "repeat", **arguments) == "survived"
-        (tmp_path / "died").unlink()
-        with pytest.raises(ConnectionError, match="not tried again"):
-            await call(kit, "repeat", **arguments)
+
+
+async def test_a_call_that_may_be_repeated_is_repeated_once(monkeypatch):
+    monkeypatch.setattr(connection, "SETTLED", 0.0)
+    async with raw() as kit:
+        with pytest.raises(ConnectionError, match=r"may have been carried out or not\. The next call tries the server"):
+            await call(kit, "repeat", do="die")
+        assert kit._connection._session.ending
+
+
+async def _died(kit):
+    """The error of a call that its server does not survive."""
+    with pytest.raises(ConnectionError) as caught:
+        await call(kit, ASK, do="die")
+    return str(caught.value)
+
+
+async def test_a_command_that_has_lived_a_while_is_started_again_at_once(monkeypatch):
+    monkeypatch.setattr(connection, "PAUSE", 1_000.0)
+    monkeypatch.setattr(connection, "LONGEST_PAUSE", 1_000.0)
+    async with raw(name="mine") as kit:
+        for _ in range(3):
+            await call(kit, ASK)
+            kit._connection._session.since -= connection.SETTLED
+            assert (await _died(kit)).endswith("The next call tries the server again.")
+        assert (await _died(kit)).endswith("The next call tries the server again.")  # one that has not
+        assert (await _died(kit)).endswith("A call after 1000 s tries the server again.")
+        with pytest.raises(ConnectionError, match=r"^The MCP server 'mine' has ended\.\nA call after 1000 s tries"):
+            await call(kit, ASK)
+        kit._connection._due = 0.0
+        assert await call(kit, ASK)
 
 
 async def test_a_server_that_dies_between_calls():
@@ -70,11 +96,12 @@ async def test_a_server_that_dies_between_calls():
 
 async def test_a_server_that_does_not_come_up_again(tmp_path):
     async with raw("once", str(tmp_path / "started"), name="mine") as kit:
-        with pytest.raises(ConnectionError, match="next call tries the server once more"):
-            await call(kit, ASK, do="die")
+        await _died(kit)
         for _ in range(2):
-            with pytest.raises(ConnectionError, match=r"'mine' has ended. .*\nonly once\nIt is not tried again"):
+            with pytest.raises(ConnectionError, match=r"'mine' has ended. .*\nonly once\nThe next call tries"):
                 await call(kit, ASK)
+        (tmp_path / "started").unlink()
+        assert await call(kit, ASK)
 
 
 @contextlib.asynccontextmanager
@@ -105,13 +132,13 @@ async def test_a_server_over_http_that_is_killed():
             kit = await stack.enter_async_context(MCPTools(url=f"http://127.0.0.1:{port}/mcp", name="mine"))
             error = await _killed_in_a_call(kit)
             assert error.startswith("The MCP server 'mine' ")
-            assert error.endswith("The next call tries the server once more.")
-        async with _process(port):
-            assert await call(kit, "add", a=1) == 3
-            error = await _killed_in_a_call(kit)
-            assert error.endswith("It is not tried again.")
-        with pytest.raises(ConnectionError, match=r"'mine' .*\nIt is not tried again"):
-            await call(kit, "add", a=1)
+            assert error.endswith("The next call tries the server again.")
+        for _ in range(2):  # what is down once and twice is not lost
+            with pytest.raises(ConnectionError, match=r"'mine' cannot be reached: .*\nThe next call tries the server"):
+                await call(kit, "add", a=1)
+            async with _process(port):
+                assert await call(kit, "add", a=1) == 3
+                assert (await _killed_in_a_call(kit)).endswith("The next call tries the server again.")
 
 
 async def test_nothing_listens():
@@ -119,29 +146,6 @@ async def test_nothing_listens():
         port = free.getsockname()[1]
     with pytest.raises(ConnectionError, match="'mine' cannot be reached: ConnectError"):
         await MCPTools(url=f"http://127.0.0.1:{port}/mcp", name="mine").__aenter__()
-
-
-async def test_a_session_that_the_server_has_forgotten():
-    forgotten, seen = set(), set()
-
-    def wrap(app):
-        async def forgetful(scope, receive, send):
-            name = dict(scope["headers"]).get(b"mcp-session-id")
-            if name in forgotten:
-                await send({"type": "http.response.start", "status": 404, "headers": []})
-                await send({"type": "http.response.body", "body": b""})
-                return
-            seen.add(name)
-            await legacy(app)(scope, receive, send)
-
-        return forgetful
-
-    async with over_http(wrap=wrap) as url, MCPTools(url=url) as kit:
-        assert await call(kit, "add", a=1) == 3
-        forgotten |= seen - {None}
-        assert forgotten
-        assert await call(kit, "add", a=1) == 3  # it is read-only, so that it was repeated
-        assert seen - {None} - forgotten
 
 
 async def test_a_server_that_never_answers():
