@@ -1,9 +1,14 @@
 """What a tool gives."""
 
+import copy
+import pickle
+from base64 import b64encode
+
 import pytest
 from mcp_types import CallToolResult
 
-from tinyagent.core.jsonable import to_text
+from tinyagent.core.jsonable import to_data, to_text
+from tinyagent.sandbox.values import pack
 from tinyagent.tools.mcp import MCPMedia, MCPProgress, MCPResult, MCPToolError
 from tinyagent.tools.mcp.results import value_of
 
@@ -41,9 +46,98 @@ def test_media():
     result = value(content=[TEXT, IMAGE], structuredContent={"a": 1})
     assert result == MCPResult(("some", png), {"a": 1})
     assert (result.text, result.media) == ("some", (png,))
-    assert to_text(result) == '{"a":1}\n[image/png, 3 bytes]'
+    assert to_text(result) == 'some\n[image/png, 3 bytes]\n{"a":1}'
     assert to_text([png]) == '[{"mime_type":"image/png","data":"\\u0000\\u0000\\u0000","uri":null}]'
     assert "\\0" not in repr(png)
+
+
+def text_block(text):
+    return {"type": "text", "text": text}
+
+
+LONG = b64encode(bytes(range(256)) * 100).decode()
+PNG = {"type": "image", "mimeType": "image/png", "data": LONG}
+BLOB = {"uri": "file:///a", "mimeType": "a/b", "blob": LONG}
+NOTE = "[image/png, 25,600 bytes]"
+
+
+@pytest.mark.parametrize(
+    ("content", "data", "read"),
+    [
+        # the text is the JSON of the data, written in any way
+        (['{"b": 1,\n "a": [true, null]}'], {"a": [True, None], "b": 1}, '{"a":[true,null],"b":1}'),
+        (['{"a": "\\u00e9"}'], {"a": "é"}, '{"a":"é"}'),
+        (["1", "2.5", "x", '{"a": 1}'], [1, 2.5, [["x"], None, {"a": 1}]], '[1,2.5,[["x"],null,{"a":1}]]'),
+        ([], {"a": 1}, '{"a":1}'),
+        ([], {}, "{}"),
+        ([""], {"content": ""}, '{"content":""}'),
+        # the data are only the text
+        (['def f():\n\treturn "\\n"\n'], {"content": 'def f():\n\treturn "\\n"\n'}, 'def f():\n\treturn "\\n"\n'),
+        (["a", "b"], {"lines": ["a", "b"]}, "a\nb"),
+        (["a", "b"], {"content": "a\nb"}, "a\nb"),
+        (["a"], {"content": [{"type": "text", "text": "a"}]}, "a"),
+        (["5"], {"result": 5}, "5"),
+        (["Here you are:", '{"a": 1}'], {"a": 1}, 'Here you are:\n{"a": 1}'),
+        (["some"], {}, "some"),
+        # they differ
+        (["some"], {"a": 1}, 'some\n{"a":1}'),
+        (["some"], ["some", "more"], 'some\n["some","more"]'),
+        (["1"], {"a": True}, '1\n{"a":true}'),
+        (["a"], {"kind": "text", "text": "a"}, 'a\n{"kind":"text","text":"a"}'),
+        (["[" * 100_000], {"a": 1}, "[" * 100_000 + '\n{"a":1}'),
+        (["9" * 10_000], {"a": 1}, "9" * 10_000 + '\n{"a":1}'),
+        # media are notes
+        ([PNG], {"content": [PNG]}, NOTE),
+        ([PNG], {"image": LONG}, NOTE),
+        (
+            [PNG],
+            {"image": f"data:image/png;base64,{LONG}", "width": 3},
+            f'{NOTE}\n{{"image":"data:image/png;base64,{NOTE}","width":3}}',
+        ),
+        (
+            [PNG],
+            {"content": [{**PNG, "width": 3}]},
+            f'{NOTE}\n{{"content":[{{"type":"image","mimeType":"image/png","data":"{NOTE}","width":3}}]}}',
+        ),
+        (
+            [{"type": "resource", "resource": BLOB}],
+            {"content": [{"type": "resource", "resource": BLOB}]},
+            "[file:///a, a/b, 25,600 bytes]",
+        ),
+        ([PNG, f'{{"image": "{LONG}"}}'], {"image": LONG}, f'{NOTE}\n{{"image": "{NOTE}"}}'),
+        (["A picture"], {"picture": PNG}, f'A picture\n{{"picture":"{NOTE}"}}'),
+        ([], {"file": {**BLOB, "mimeType": None}}, '{"file":"[file:///a, application/octet-stream, 25,600 bytes]"}'),
+        ([IMAGE], {"a": "AAAA", "b": "xAAAA"}, '[image/png, 3 bytes]\n{"a":"[image/png, 3 bytes]","b":"xAAAA"}'),
+        (
+            ["a"],
+            {"type": "image", "mimeType": "a/b", "data": "no base64!A"},
+            'a\n{"type":"image","mimeType":"a/b","data":"no base64!A"}',
+        ),
+    ],
+)
+def test_what_the_model_reads(content, data, read):
+    blocks = [text_block(block) if isinstance(block, str) else block for block in content]
+    found = value(OBJECT, content=blocks, structuredContent=data)
+    assert to_text(found) == read
+    if isinstance(found, MCPResult):
+        assert LONG not in repr(found.structured)
+    else:
+        assert found == data
+    with pytest.raises(MCPToolError) as caught:
+        value(OBJECT, content=blocks, structuredContent=data, isError=True)
+    assert str(caught.value) == read
+
+
+def test_data_are_plain_data():
+    found = value(OBJECT, content=[TEXT], structuredContent={"a": [1]})
+    assert to_text(found) == 'some\n{"a":[1]}'
+    assert (to_data(found), to_data([found]), repr(found)) == ({"a": [1]}, [{"a": [1]}], "{'a': [1]}")
+    for copied in (copy.deepcopy(found), pickle.loads(pickle.dumps(found))):
+        assert copied == found
+        assert to_text(copied) == to_text(found)
+    packed = pack(found, records=True)
+    assert packed == {"a": [1]}
+    assert type(packed) is dict
 
 
 def test_files():

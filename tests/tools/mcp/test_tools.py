@@ -68,7 +68,7 @@ async def test_everything(how):
         assert to_text(picture) == "[image/png, 1,008 bytes]"
         both = await call(kit, "both")
         assert (both.structured, both.text) == ({"names": ["x"], "total": 2}, "two")
-        assert to_text(both) == '{"names":["x"],"total":2}\n[image/png, 1,008 bytes]'
+        assert to_text(both) == 'two\n[image/png, 1,008 bytes]\n{"names":["x"],"total":2}'
         assert to_text(await call(kit, "parts")).splitlines() == [
             "Some text.",
             "[audio/wav, 4 bytes]",
@@ -178,6 +178,13 @@ async def test_some_of_the_tools():
         assert [tool.name for tool in kit.tools] == ["find_things_v2"]
     with pytest.raises(ConfigurationError, match=r"include=\['nothing'\].*it has: find-things.v2, find_things_v2"):
         await raw(include=["nothing"]).__aenter__()
+
+
+async def test_tools_that_need_tasks_are_not_offered():
+    async with raw("tasks") as kit:
+        assert [tool.name for tool in kit.tools][-2:] == ["repeat", "no_tasks"]
+    with pytest.raises(ConfigurationError, match=r"These need MCP tasks, which are not supported: tasks\.$"):
+        await raw("tasks", include=["tasks"]).__aenter__()
 
 
 async def test_prefixed():

@@ -6,13 +6,14 @@ https://modelcontextprotocol.io/specification/2025-11-25/server/tools#tool-resul
 from __future__ import annotations
 
 import binascii
-from base64 import b64decode
-from collections.abc import Mapping
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tinyagent.core.jsonable import to_text
 from tinyagent.tools.mcp.schema import unwrapped
+from tinyagent.tools.mcp.words import note_for, noted, told
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult, ContentBlock
@@ -38,8 +39,7 @@ class MCPMedia:
 
     def for_model(self) -> str:
         """The note that the model reads."""
-        where = "" if self.uri is None else f"{self.uri}, "
-        return f"[{where}{self.mime_type}, {len(self.data):,} bytes]"
+        return note_for(self.mime_type, len(self.data), self.uri)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,8 @@ class MCPResult:
 
     Attributes:
         parts: Text and media, in the server's order.
-        structured: The data that the server gave beside them; `None` without.
+        structured: The data that the server gave beside them, where a note stands for the base64 of the media among
+            the parts; `None` without.
     """
 
     parts: tuple[str | MCPMedia, ...]
@@ -65,10 +66,27 @@ class MCPResult:
         return tuple(part for part in self.parts if isinstance(part, MCPMedia))
 
     def for_model(self) -> str:
-        """What the model reads: the data, or else the text, and a note for each of the media."""
-        if self.structured is None:
-            return "\n".join(part if isinstance(part, str) else part.for_model() for part in self.parts)
-        return "\n".join([to_text(self.structured), *(part.for_model() for part in self.media)])
+        """Return what the model reads: the text, a note for each of the media, and the data if they say more."""
+        parts = [part if isinstance(part, str) else part.for_model() for part in self.parts]
+        return told(parts, self.structured, _notes(self.media))
+
+
+class _Told:
+    """Data that the model reads in the server's words."""
+
+    words: str
+
+    def for_model(self) -> str:
+        """Return what the model reads."""
+        return self.words
+
+
+class _Dict(_Told, dict[str, Any]):
+    """A dict of that kind."""
+
+
+class _List(_Told, list[Any]):
+    """A list of that kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +109,10 @@ class MCPProgress:
 
 
 def value_of(result: CallToolResult, schema: Mapping[str, Any] | None) -> Any:
-    """What a result is for whoever called: data, text, or an `MCPResult` where there are media.
+    """Return what a result is for whoever called: data, text, or an `MCPResult` where there are media.
+
+    The data are a plain dict or list, or a subclass that the model reads in the server's words: its text, and the
+    data where they say more.
 
     Args:
         result: The server's answer.
@@ -101,15 +122,27 @@ def value_of(result: CallToolResult, schema: Mapping[str, Any] | None) -> Any:
         MCPToolError: The result is an error.
     """
     parts = tuple(_part(block) for block in result.content)
-    if result.is_error:
-        raise MCPToolError(MCPResult(parts).for_model() or "The tool failed and did not say why.")
     structured = result.structured_content
+    if result.is_error:
+        raise MCPToolError(MCPResult(parts, structured).for_model() or "The tool failed and did not say why.")
     if schema is not None and unwrapped(schema) is not schema and isinstance(structured, dict):
         structured = structured.get("result", structured)
     has_data = "structured_content" in result.model_fields_set and (structured is not None or schema is not None)
-    if any(isinstance(part, MCPMedia) for part in parts):
-        return MCPResult(parts, structured)
-    return structured if has_data else "\n".join(part for part in parts if isinstance(part, str))
+    whole = MCPResult(parts, structured)
+    if whole.media:
+        return MCPResult(parts, noted(structured, _notes(whole.media)))
+    if not has_data:
+        return whole.text
+    if not isinstance(structured, dict | list) or (words := whole.for_model()) == to_text(structured):
+        return structured
+    data = _Dict(structured) if isinstance(structured, dict) else _List(structured)
+    data.words = words
+    return data
+
+
+def _notes(media: Iterable[MCPMedia]) -> dict[str, str]:
+    """The note for the base64 of each of the media."""
+    return {b64encode(one.data).decode(): one.for_model() for one in media if one.data}
 
 
 def _part(block: ContentBlock) -> str | MCPMedia:
