@@ -191,6 +191,13 @@ async def test_a_command_that_cannot_be_started(tmp_path):
         await MCPTools(sys.executable, cwd=tmp_path / "nowhere").__aenter__()
 
 
+def test_a_command_that_cannot_be_started_on_uvloop(tmp_path):
+    uvloop = pytest.importorskip("uvloop")
+    for options, text in (({}, "'no-such-command'"), ({"cwd": tmp_path}, f"'no-such-command' in '{tmp_path}'")):
+        with pytest.raises(ConfigurationError, match=f"cannot be started: .*: {text}"):
+            uvloop.run(MCPTools("no-such-command", **options).__aenter__())
+
+
 async def test_a_list_without_end(monkeypatch):
     monkeypatch.setattr(session, "MAX_PAGES", 10)
     async with raw("endless") as kit:

@@ -126,7 +126,9 @@ class Command:
                 try:
                     streams = await stack.enter_async_context(stdio_client(server, errors))
                 except OSError as error:
-                    raise ConfigurationError(f"The MCP server cannot be started: {error}.") from error
+                    where = "" if cwd is None else f" in {cwd!r}"
+                    what = f": {program!r}{where}" if error.filename is None else ""  # uvloop names no file
+                    raise ConfigurationError(f"The MCP server cannot be started: {error}{what}.") from error
             yield streams
 
 
