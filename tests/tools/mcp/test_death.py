@@ -157,7 +157,7 @@ async def test_a_server_that_never_answers():
 
 async def test_a_server_that_talks_of_other_things():
     with pytest.raises(TimeoutError, match="wrote to standard output is no MCP message"):
-        await raw("chatty", start_timeout=0.5).__aenter__()
+        await raw("chatty", start_timeout=3.0).__aenter__()
 
 
 async def test_a_server_that_talks_of_other_things_too(capfd):
