@@ -54,7 +54,7 @@ async def test_a_call_that_may_be_repeated_is(tmp_path):
 
 
 async def test_a_call_that_may_be_repeated_is_repeated_once(monkeypatch):
-    monkeypatch.setattr(connection, "SETTLED", 0.0)
+    monkeypatch.setattr(connection, "LONG_LIFE", 0.0)
     async with raw() as kit:
         with pytest.raises(ConnectionError, match=r"may have been carried out or not\. The next call tries the server"):
             await call(kit, "repeat", do="die")
@@ -69,19 +69,42 @@ async def _died(kit):
 
 
 async def test_a_command_that_has_lived_a_while_is_started_again_at_once(monkeypatch):
-    monkeypatch.setattr(connection, "PAUSE", 1_000.0)
+    monkeypatch.setattr(connection, "FIRST_PAUSE", 1_000.0)
     monkeypatch.setattr(connection, "LONGEST_PAUSE", 1_000.0)
     async with raw(name="mine") as kit:
         for _ in range(3):
             await call(kit, ASK)
-            kit._connection._session.since -= connection.SETTLED
+            kit._connection._session.since -= connection.LONG_LIFE
             assert (await _died(kit)).endswith("The next call tries the server again.")
         assert (await _died(kit)).endswith("The next call tries the server again.")  # one that has not
         assert (await _died(kit)).endswith("A call after 1000 s tries the server again.")
         with pytest.raises(ConnectionError, match=r"^The MCP server 'mine' has ended\.\nA call after 1000 s tries"):
             await call(kit, ASK)
-        kit._connection._due = 0.0
+        kit._connection._not_before = 0.0
         assert await call(kit, ASK)
+
+
+async def test_many_calls_at_once_share_one_new_start():
+    async with raw() as kit:
+        first = await call(kit, ASK, do="pid")
+        with pytest.raises(ConnectionError):
+            await call(kit, ASK, do="die")
+        pids = await asyncio.gather(*[call(kit, ASK, do="pid") for _ in range(20)])
+        assert len(set(pids)) == 1
+        assert pids[0] != first
+
+
+async def test_a_call_that_is_cancelled_while_it_connects_leaves_the_server_to_others():
+    async with raw() as kit:
+        with pytest.raises(ConnectionError):
+            await call(kit, ASK, do="die")
+        cancelled = asyncio.create_task(call(kit, ASK, do="pid"))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        cancelled.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+        assert int(await call(kit, ASK, do="pid"))
 
 
 async def test_a_server_that_dies_between_calls():

@@ -22,6 +22,7 @@ ANSWERS = {
     "gone": (410, b"<h1>Gone.</h1>\n<p>For good", "<h1>Gone.</h1> <p>For good"),
     "unauthorized": (401, {"error": "no such token"}, '{"error": "no such token"}'),
     "long": (403, b"x" * 10_000, "x" * 500 + " [...]"),
+    "gateway": (502, b"Bad gateway", "Bad gateway"),
     "failing": (500, {"detail": "KeyError"}, '{"detail": "KeyError"}'),
 }
 
@@ -168,12 +169,11 @@ async def test_many_calls_on_a_lost_session_make_one_new_one():
         assert front.calls == ["say"] * 20
 
 
-@pytest.mark.parametrize("status", [429, 502, 503, 504])
-async def test_a_server_that_is_busy_keeps_the_session(status):
+async def test_a_server_that_is_busy_keeps_the_session():
     async with fronted() as front:
-        front.status, front.body, front.down = status, b"Come again", True
+        front.status, front.body, front.down = 429, b"Come again", True
         for _ in range(3):
-            with pytest.raises(MCPToolError, match=f"^The server answered with HTTP status {status}: Come again.$"):
+            with pytest.raises(MCPToolError, match=r"^The server answered with HTTP status 429: Come again\.$"):
                 await call(front.kit, "add", a=1)
         front.down = False
         assert await call(front.kit, "add", a=1) == 3
@@ -219,7 +219,7 @@ async def test_a_server_that_does_not_answer_the_question_whether_it_is_there(mo
 
 async def test_the_pauses_between_attempts_grow(monkeypatch):
     async with fronted() as front:
-        monkeypatch.setattr(connection, "PAUSE", 10.0)
+        monkeypatch.setattr(connection, "FIRST_PAUSE", 10.0)
         front.forget(401, b"no")
         front.down = True
         pauses, last = [], 0.0
@@ -232,7 +232,7 @@ async def test_the_pauses_between_attempts_grow(monkeypatch):
             pauses.append(error.rpartition("\n")[2])
             if front.started != tried:
                 pauses.append(str(caught.value).rpartition("\n")[2])
-            front.kit._connection._due = last
+            front.kit._connection._not_before = last
         assert pauses == ["The next call tries the server again."] + [
             f"A call after {seconds} s tries the server again." for seconds in (10, 20, 40, 60, 60, 60)
         ]
@@ -244,7 +244,7 @@ async def test_the_pauses_between_attempts_grow(monkeypatch):
 
 async def test_a_short_pause_is_waited_for(monkeypatch):
     async with fronted() as front:
-        monkeypatch.setattr(connection, "PAUSE", 0.01)
+        monkeypatch.setattr(connection, "FIRST_PAUSE", 0.01)
         front.forget(404)
         front.down = True
         for _ in range(3):
@@ -273,7 +273,7 @@ async def test_a_call_that_is_cancelled_while_the_server_is_connected_to_again()
 
 async def test_closing_while_the_server_is_waited_for(monkeypatch):
     async with fronted() as front:
-        monkeypatch.setattr(connection, "PAUSE", 4.0)
+        monkeypatch.setattr(connection, "FIRST_PAUSE", 4.0)
         async with MCPTools(url=front.url, name="other") as kit:
             front.forget(404)
             front.down = True

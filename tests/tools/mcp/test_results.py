@@ -9,7 +9,7 @@ from mcp_types import CallToolResult
 
 from tinyagent.core.jsonable import to_data, to_text
 from tinyagent.sandbox.values import pack
-from tinyagent.tools.mcp import MCPMedia, MCPProgress, MCPResult, MCPToolError
+from tinyagent.tools.mcp import MCPData, MCPMedia, MCPProgress, MCPResult, MCPToolError
 from tinyagent.tools.mcp.results import value_of
 
 OBJECT = {"type": "object"}
@@ -34,7 +34,7 @@ def test_data():
     assert value(content=[TEXT], structuredContent={"a": 1}) == {"a": 1}
     assert value(content=[], structuredContent=[1]) == [1]
     assert value(content=[TEXT], structuredContent=None) == "some"
-    assert value(WRAPPED, content=[TEXT], structuredContent={"result": [1]}) == [1]
+    assert value(WRAPPED, content=[], structuredContent={"result": [1]}) == [1]
     assert value(WRAPPED, content=[TEXT], structuredContent={"result": None}) is None
     assert value(WRAPPED, content=[TEXT], structuredContent={"other": 1}) == {"other": 1}
     assert value(OBJECT, content=[TEXT], structuredContent={"result": 1}) == {"result": 1}
@@ -83,6 +83,8 @@ NOTE = "[image/png, 25,600 bytes]"
         (["some"], {"a": 1}, 'some\n{"a":1}'),
         (["some"], ["some", "more"], 'some\n["some","more"]'),
         (["1"], {"a": True}, '1\n{"a":true}'),
+        (["Found 10 files."], {"errors": 1}, 'Found 10 files.\n{"errors":1}'),
+        (["All is well."], {"state": "a"}, 'All is well.\n{"state":"a"}'),
         (["a"], {"kind": "text", "text": "a"}, 'a\n{"kind":"text","text":"a"}'),
         (["[" * 100_000], {"a": 1}, "[" * 100_000 + '\n{"a":1}'),
         (["9" * 10_000], {"a": 1}, "9" * 10_000 + '\n{"a":1}'),
@@ -128,13 +130,27 @@ def test_what_the_model_reads(content, data, read):
     assert str(caught.value) == read
 
 
-def test_data_are_plain_data():
+def test_lists_that_are_told_item_by_item():
+    blocks = [{"type": "text", "text": text} for text in ("0", "1", "4")]
+    result = value(WRAPPED, content=blocks, structuredContent={"result": [0, 1, 4]})
+    assert result == [0, 1, 4]
+    assert to_text(result) == "[0,1,4]"
+    told = value(WRAPPED, content=[TEXT], structuredContent={"result": [1, 2]})
+    assert told == MCPResult(("some",), [1, 2])
+    assert to_text(told) == "some\n[1,2]"
+
+
+def test_data_with_a_text_can_be_copied_and_kept():
+    result = value(OBJECT, content=[TEXT], structuredContent={"a": 1})
+    for again in (copy.deepcopy(result), pickle.loads(pickle.dumps(result))):
+        assert again == {"a": 1}
+        assert to_text(again) == to_text(result) == 'some\n{"a":1}'
+    assert MCPData({"a": 1}).for_model() == '{"a":1}'
+
+
+def test_data_with_a_text_are_plain_data():
     found = value(OBJECT, content=[TEXT], structuredContent={"a": [1]})
-    assert to_text(found) == 'some\n{"a":[1]}'
     assert (to_data(found), to_data([found]), repr(found)) == ({"a": [1]}, [{"a": [1]}], "{'a': [1]}")
-    for copied in (copy.deepcopy(found), pickle.loads(pickle.dumps(found))):
-        assert copied == found
-        assert to_text(copied) == to_text(found)
     packed = pack(found, records=True)
     assert packed == {"a": [1]}
     assert type(packed) is dict

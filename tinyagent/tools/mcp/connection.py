@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from mcp_types import CallToolResult, Tool
 
 #: Seconds that a command has to live for its end to be no failure. (A URL only has to list its tools.)
-SETTLED = 60.0
+LONG_LIFE = 60.0
 #: Seconds between the first failures; each time it is doubled.
-PAUSE = 1.0
+FIRST_PAUSE = 1.0
 #: Seconds between failures at most.
 LONGEST_PAUSE = 60.0
 #: Seconds of a pause that a call waits; in a longer one it fails at once.
@@ -51,12 +51,12 @@ class Connection:
         from anyio import CancelScope
 
         self._name = name
-        self._make = partial(Session, endpoint, name, start_timeout, listed)
-        self._settled = SETTLED if isinstance(endpoint, Command) else 0.0
-        self._session = self._make()
+        self._new_session = partial(Session, endpoint, name, start_timeout, listed)
+        self._long_life = LONG_LIFE if isinstance(endpoint, Command) else 0.0
+        self._session = self._new_session()
         self._wanted = asyncio.Event()  # another one
         self._failures = 0  # in a row
-        self._due = 0.0  # the loop's time at which the next attempt may be made
+        self._not_before = 0.0  # the loop's time at which the next attempt may be made
         self._open = True
         self._scope = CancelScope()
         self._task: asyncio.Task[None]
@@ -146,16 +146,16 @@ class Connection:
         return session
 
     def _renew(self) -> None:
-        wait = self._due - asyncio.get_running_loop().time()
+        wait = self._not_before - asyncio.get_running_loop().time()
         if not self._open or wait > PATIENCE:
             raise ConnectionError(f"{self._session.error}\n{self._next()}".rstrip())
         if self._session.left:
             self._failures = 0  # it was connected
-        self._session = self._make()
+        self._session = self._new_session()
         self._wanted.set()
 
     def _next(self) -> str:
-        wait = self._due - asyncio.get_running_loop().time()
+        wait = self._not_before - asyncio.get_running_loop().time()
         when = f"A call after {wait:.0f} s" if wait > PATIENCE else "The next call"
         return f"{when} tries the server again." if self._open else ""
 
@@ -178,12 +178,12 @@ class Connection:
     async def _live(self, session: Session) -> None:
         """Live a session after the pause that is due."""
         clock = asyncio.get_running_loop().time
-        await asyncio.sleep(self._due - clock())
+        await asyncio.sleep(self._not_before - clock())
         await session.live()
         if session is not self._session:  # there is another already
             return
-        good = session.since is not None and clock() - session.since >= self._settled
+        good = session.since is not None and clock() - session.since >= self._long_life
         self._failures = 0 if good else self._failures + 1
         # none, none, 1 s, 2 s, ...
-        pause = min(PAUSE * 2 ** min(self._failures - 2, 30), LONGEST_PAUSE) if self._failures > 1 else 0.0
-        self._due = clock() + pause
+        pause = min(FIRST_PAUSE * 2 ** min(self._failures - 2, 30), LONGEST_PAUSE) if self._failures > 1 else 0.0
+        self._not_before = clock() + pause

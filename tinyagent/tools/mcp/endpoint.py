@@ -28,7 +28,9 @@ LONGEST_TAIL = 1_200
 LAST_WORDS = 0.5
 #: Characters of the body of an HTTP error that are kept.
 LONGEST_BODY = 500
-#: Seconds to wait for that body.
+#: Bytes of the longest that is read.
+MOST_BODY = 1 << 16
+#: Seconds to wait for it.
 BODY_PATIENCE = 5.0
 
 
@@ -163,6 +165,8 @@ async def _said(response: httpx2.Response) -> str:
     """Return the message of a JSON-RPC error, or else the beginning of whatever the body is, in one line."""
     import httpx2
 
+    if int(response.headers.get("content-length", "0") or 0) > MOST_BODY:
+        return ""
     with suppress(TimeoutError, httpx2.HTTPError):
         async with asyncio.timeout(BODY_PATIENCE):
             await response.aread()

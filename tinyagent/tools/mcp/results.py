@@ -71,22 +71,25 @@ class MCPResult:
         return told(parts, self.structured, _notes(self.media))
 
 
-class _Told:
-    """Data that the model reads in the server's words."""
+class MCPData(dict[str, Any]):
+    """Structured data beside which the server wrote a text of its own, for the model.
 
-    words: str
+    Attributes:
+        parts: That text, in its parts.
+    """
+
+    __slots__ = ("parts",)
+
+    def __init__(self, data: Mapping[str, Any], parts: tuple[str, ...] = ()) -> None:
+        super().__init__(data)
+        self.parts = parts
 
     def for_model(self) -> str:
-        """Return what the model reads."""
-        return self.words
+        """Return what the model reads: the text, and the data if they say more."""
+        return told(self.parts, dict(self), {})
 
-
-class _Dict(_Told, dict[str, Any]):
-    """A dict of that kind."""
-
-
-class _List(_Told, list[Any]):
-    """A list of that kind."""
+    def __reduce__(self) -> tuple[Any, ...]:
+        return MCPData, (dict(self), self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +114,7 @@ class MCPProgress:
 def value_of(result: CallToolResult, schema: Mapping[str, Any] | None) -> Any:
     """Return what a result is for whoever called: data, text, or an `MCPResult` where there are media.
 
-    The data are a plain dict or list, or a subclass that the model reads in the server's words: its text, and the
-    data where they say more.
+    Data with a text of its own is an `MCPData`, or an `MCPResult` where it is no object.
 
     Args:
         result: The server's answer.
@@ -133,11 +135,9 @@ def value_of(result: CallToolResult, schema: Mapping[str, Any] | None) -> Any:
         return MCPResult(parts, noted(structured, _notes(whole.media)))
     if not has_data:
         return whole.text
-    if not isinstance(structured, dict | list) or (words := whole.for_model()) == to_text(structured):
+    if structured is None or whole.for_model() == to_text(structured):
         return structured
-    data = _Dict(structured) if isinstance(structured, dict) else _List(structured)
-    data.words = words
-    return data
+    return MCPData(structured, tuple(map(str, parts))) if isinstance(structured, dict) else whole
 
 
 def _notes(media: Iterable[MCPMedia]) -> dict[str, str]:

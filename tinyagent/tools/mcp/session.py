@@ -26,8 +26,8 @@ MAX_PAGES = 1_000
 LIST_PATIENCE = 5.0
 #: Seconds that a server has to show that it is still there, when a call ended in a way that makes one doubt it.
 PROBE_PATIENCE = 5.0
-#: HTTP statuses of servers and gateways that may know the session when they are better.
-BUSY = frozenset({429, 502, 503, 504})
+#: The HTTP status that says nothing of a session. (A gateway may answer 502 for ever to one whose server is gone.)
+TOO_MANY = 429
 #: Seconds between a subscription that broke off and the next.
 SUBSCRIBE_AGAIN = 1.0
 #: The same after many that broke off at once: each time it is doubled.
@@ -146,7 +146,7 @@ class Session:
 
         if answer.status is not None or error.code in (CONNECTION_CLOSED, INVALID_REQUEST):
             async with self._probing:  # one probe for all whose calls fail at once
-                if not self._ended and answer.status not in BUSY:
+                if not self._ended and answer.status != TOO_MANY:
                     await self._probe(client)
         if self._ended:
             if not self.left:
@@ -171,7 +171,7 @@ class Session:
         except MCPError:
             if answer.status is None:
                 self._end()
-            elif answer.status not in BUSY:
+            elif answer.status != TOO_MANY:
                 self._leave("has lost this session.")
         except ValueError:  # it is there, whatever it says
             pass
