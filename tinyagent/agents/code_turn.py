@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tinyagent.agents.code_prompt import cut_middle, report
+from tinyagent.agents.code_prompt import cut_middle, quoted, report
 from tinyagent.agents.dispatch import Dispatch
 from tinyagent.agents.fences import FenceReader, Piece
 from tinyagent.agents.run import Run
@@ -80,7 +80,7 @@ class CodeTurn(Dispatch):
                 tool = self._tools.get(seen.call.name)
                 if tool is not None and tool.shown and seen.error is None:
                     last.pop(tool.name, None)  # the newest comes last
-                    last[tool.name] = cut_middle(seen.text, self._longest)
+                    last[tool.name] = quoted(seen.text, self._longest)
         return [f"{name} returned:\n{text}" for name, text in last.items()]
 
     @property

@@ -28,20 +28,22 @@ _BETWEEN = re.compile(
     r"|</?(?:\w{1,20}:)?(?:tool_calls?|function_calls?|TOOLCALL|function|invoke)>"
     r"|</?[|\uff5c]+DSML[|\uff5c]+\s?(?:\w+|invoke)>"
     r"|function<[|\uff5c]tool[\u2581_]sep[|\uff5c]>(?=\s*[\w-]+\s)"
-    r"|<[|\uff5c](?!(?:start|channel)\|)[^<>\n]{1,60}>"
+    r"|<[|\uff5c](?!(?:start|channel)\||[|\uff5c]*DSML)[^<>\n]{1,60}>"
 )
 _CLOSING = re.compile(
     r"</(?:\w{1,20}:)?tool_call>|<[|\uff5c]tool[\u2581_]calls?(?:[\u2581_]section)?[\u2581_]end[|\uff5c]>"
 )
+_FIRST_WORD = re.compile(r"(?:functions\.)?([\w-]+)")
 _WORD = re.compile(r"[\w-]+")
 #: A call that the token limit has cut before it was named.
-_HALF = re.compile(r"[\s\[{]*(?:[\"']?\w*[\"']?[\s:]*[\"']?[\w.]*)?\Z")
+_HALF = re.compile(r"[\s\[{]*(?:[\"']?\w*[\"']?[\s:]*[\"']?[\w.]*)?(?:<[^<>]*)?\Z")
 #: Characters in which a call that cannot be read must end to be one.
 _LONGEST_CALL = 10_000
 #: What may become a mark, or tells that the next is quoted.
 _BEGUN = re.compile(r"`?[<\[][^<>\[\]\n`]{0,40}\Z|`\Z")
 #: How a text begins that may be objects and nothing else; and the parts of it that tell.
 _OBJECT = re.compile(r"(?:```\w{0,12}\s*|`{1,2}\Z)?(\[\s*)?(?:\{\s*(?:[\"'](\w*)([\"'])?)?)?")
+_BEGINS = re.compile(r"(?:\[\s*)?\{|\[\s*[\w.]+\(")
 _PYTHON = re.compile(r"([\w.]*)(\(?)")
 _FENCE = re.compile(r"```\w*\s*|\s*```\s*\Z")
 _JOINTS = re.compile(r"(?:[\s;,}\]]|```\w*)*+")
@@ -49,6 +51,7 @@ _JOINTS = re.compile(r"(?:[\s;,}\]]|```\w*)*+")
 _LONGEST_BEGINNING = 200
 #: Marks behind which nothing can be read; with more, the text is no call, and looking on would take ever longer.
 _MOST_FAILURES = 20
+_MOST_CALLS = 1_000
 
 
 class Found(NamedTuple):
@@ -169,7 +172,7 @@ def _read_objects(text: str, offered: Offered, *, cut: bool) -> Found | None:
     thoughts: list[str] = []
     position = 0
     while position < len(body):
-        if body[position] not in "{[":
+        if _BEGINS.match(body, position) is None:
             return None
         spelled = spelled_at(body, position, offered, fresh=False, cut=cut)
         if isinstance(spelled, Broken):
@@ -197,7 +200,7 @@ def read_marked(text: str, offered: Offered, *, cut: bool) -> Found:
     """Read the calls behind marks in a text; what else stands there is dropped if there are any."""
     calls: list[Call] = []
     begin = position = failures = 0
-    while failures < _MOST_FAILURES and (mark := _MARK.search(text, position)):
+    while failures < _MOST_FAILURES and len(calls) < _MOST_CALLS and (mark := _MARK.search(text, position)):
         found, end = _behind(text, mark, offered, cut=cut)
         if not calls and found:
             begin = mark.start()
@@ -225,16 +228,20 @@ def _behind(text: str, mark: re.Match[str], offered: Offered, *, cut: bool) -> t
     if isinstance(spelled, Broken):
         last = cut and _MARK.search(text, max(spelled.end, position) + 1) is None
         calls.append(unreadable(spelled.name, spelled.problem, cut=last))
-    elif not calls and (told := _told_behind(text, mark, offered, cut=cut)):
+        position = max(position, spelled.end)
+    elif not calls and (told := _told(text, position, offered, cut=cut)):
         calls.append(told)
     return calls, position
 
 
-def _told_behind(text: str, mark: re.Match[str], offered: Offered, *, cut: bool) -> Call | None:
-    """What the model is told of a mark behind which there is no call in a form that is known."""
-    if cut and _HALF.match(text, mark.end()):
+def _told(text: str, start: int, offered: Offered, *, cut: bool) -> Call | None:
+    """What the model is told of what stands behind a mark and has no form that is known."""
+    first = _FIRST_WORD.match(text, start)
+    if first and first[1] in offered and text[start - 1 : start] != " ":
+        return unreadable(first[1], "it does not go on in a form that is known", cut=cut)
+    if cut and _HALF.match(text, start):
         return unreadable(next(iter(offered)), "", cut=True)
-    closing = _CLOSING.search(text, mark.end(), mark.end() + _LONGEST_CALL)
-    words = _WORD.finditer(text, mark.end(), closing.start()) if closing else ()
+    closing = _CLOSING.search(text, start, start + _LONGEST_CALL)
+    words = _WORD.finditer(text, start, closing.start()) if closing else ()
     name = next((word[0] for word in words if word[0] in offered), None)
     return unreadable(name, "it has no form that is known") if name else None

@@ -23,9 +23,9 @@ ARGUMENTS = ("arguments", "parameters", "args", "input", "tool_input", "action_i
 WRAPPERS = ("tool_calls", "tool_call", "function_call", "function", "tool_uses")
 SCRATCHPADS = frozenset({"scratchpad", "thought", "thoughts", "thinking"})
 #: What may stand beside a name without arguments.
-_BESIDE = SCRATCHPADS.union(NAMES, {"id", "type", "index"})
+_BESIDE = SCRATCHPADS.union(NAMES, {"id", "type", "index", "answer"})
 #: Keys with which an object that calls something may begin.
-FIRST_KEYS = frozenset(_BESIDE.union(ARGUMENTS, WRAPPERS))
+FIRST_KEYS = _BESIDE.union(ARGUMENTS, WRAPPERS) - {"answer"}
 
 #: Wrappers within wrappers that are looked into.
 _DEEPEST = 3
@@ -143,12 +143,17 @@ def _pairs(value: object, offered: Offered, depth: int) -> Iterator[tuple[str, o
 
 
 def _pair(name: str, value: dict[str, Any]) -> tuple[str, object] | None:
+    arguments = arguments_in(value)
+    is_data = arguments is ... and value.get("name") == name  # which has a name and more, as much has
+    return None if is_data else (own_name(name), arguments)
+
+
+def arguments_in(value: dict[str, Any]) -> object:
+    """Return what an object that calls something has as its arguments, or `...` if it has other keys instead."""
     key = next((key for key in ARGUMENTS if key in value), None)
     if key is not None:
-        return own_name(name), value[key]
-    if value.keys() <= _BESIDE:
-        return own_name(name), {}
-    return None if value.get("name") == name else (own_name(name), ...)
+        return value[key]
+    return {} if value.keys() <= _BESIDE else ...
 
 
 def call_of(name: str, arguments: object) -> Call:

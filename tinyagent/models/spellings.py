@@ -40,9 +40,11 @@ _PARAMETER = re.compile(
 )
 _PARAMETER_END = re.compile(rf"</{_DSML}parameter>(?=\s*(?:<|\Z))")
 _PAIR = re.compile(r"(?:\s|\\n)*<arg_key>([^<]{1,100})</arg_key>(?:\s|\\n)*<arg_value>")
+_PAIRS_END = re.compile(r"(?:\s|\\n)*</[\w:]+>")
 _HARMONY = re.compile(r"<\|(?:start|channel)\|>(?:[^<]|<\|(?:channel|constrain)\|>){0,400}+<\|message\|>")
 _RECIPIENT = re.compile(r"\bto=([\w.-]+)")
 _PYTHON_LIST = re.compile(r"\[\s*[\w.]+\s*\(")
+_TOKEN = re.compile(r"<[^<>]{1,60}>|\[TOOL_CALLS\]")
 #: A name, what separates it from its arguments, and what these begin with.
 _NAME = re.compile(
     r"((?:functions\.)?[\w-]++(?:\.call)?(?::\d+)?)"
@@ -104,8 +106,8 @@ def _name_at(text: str, start: int, offered: Offered, *, fresh: bool, cut: bool)
         return _pairs_at(text, named.end(1), name, offered, cut=cut)
     if text.startswith("{", named.end()):
         return _arguments_at(text, named.end(), name)
-    if cut and named.end() == len(text):
-        return Broken(name, "it has no end", named.end())
+    if cut and _TOKEN.match(text, named.end()) is None:
+        return None
     return Spelled([call_of(name, {})], named.end())
 
 
@@ -155,7 +157,7 @@ def _pairs_at(text: str, start: int, name: str, offered: Offered, *, cut: bool) 
             return Broken(name, f"the value of {key!r} has no end", start)
         arguments[key] = typed(text[pair.end() : end], _schema(offered, name, key))
         start = end + len("</arg_value>")
-    if not arguments or (cut and not text[start:].strip()):
+    if not arguments or (cut and _PAIRS_END.match(text, start) is None):
         return Broken(name, "its arguments have no end", start)
     return Spelled([call_of(name, arguments)], start)
 

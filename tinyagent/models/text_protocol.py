@@ -20,7 +20,7 @@ from tinyagent.models.base import ModelRequest, Sink
 from tinyagent.models.calls import CUT_CALL, own_name
 from tinyagent.models.marks import offered_by_name, read_calls
 from tinyagent.models.native import to_bytes
-from tinyagent.models.objects import ARGUMENTS, Offered, call_of, calls_in, is_scratchpad, named_at, read_value
+from tinyagent.models.objects import Offered, arguments_in, call_of, calls_in, is_scratchpad, named_at, read_value
 
 INSTRUCTIONS = """\
 You can use tools. To call one, write a JSON object:
@@ -166,8 +166,7 @@ def _item(value: dict[str, Any], offered: Offered) -> _Item | None:
     scratchpad = value.get("scratchpad")
     scratchpad = scratchpad if isinstance(scratchpad, str) else ""
     if name := value.get("tool"):
-        arguments = next((value[key] for key in ARGUMENTS if key in value), None)
-        return _Item((call_of(own_name(str(name)), arguments),), scratchpad)
+        return _Item((call_of(own_name(str(name)), arguments_in(value)),), scratchpad)
     if "answer" in value or "tool" in value:
         return _Item((), scratchpad, value.get("answer"))
     if calls := calls_in(value, offered):
