@@ -201,8 +201,7 @@ async def test_whoever_computes_instead_is_not_believed_again_in_that_block(real
     first = Turn(real("while True: pass"), among)
     first.begin()
     (second,) = turns(1, among)
-    first.rest()
-    await until(lambda: first.has_lied)
+    await until(lambda: first.rest() or first.has_lied)  # on a busy machine it may not get to compute at once
     await until(lambda: first.process.runs and not second.process.runs)
     first.rest()
     assert not second.process.runs
