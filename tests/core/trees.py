@@ -224,7 +224,7 @@ STRANGE = [
     lambda: ExceptionGroup("g", [ValueError(1)]),
     lambda: weakref.ref(Box),
     lambda: Opaque("x", "Thing"),
-    lambda: Record(a=Silent(), __array_interface__={"data": (8, False)}),
+    lambda: Record({"a": Silent(), "__array_interface__": {"data": (8, False)}}),
     lambda: NotImplemented,
     lambda: ...,
     lambda: _deep(lambda inner: [inner], 3_000),

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 import json
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pydantic import TypeAdapter
 
 #: Nesting beyond which a value that pydantic refuses is written as text.
 DEEPEST = 400
+#: Items of an array, and rows of a table, beyond which only the first are written.
+MAX_ITEMS, MAX_ROWS = 10_000, 100
+#: Exceptions of a group that are told.
+MAX_LEAVES = 10
 #: Items that are read of an iterator, which may have no end.
 LONGEST_ITERATOR = 100_000
 
@@ -24,8 +27,9 @@ LONGEST_ITERATOR = 100_000
 def to_text(value: object) -> str:
     """A tool's value as the model reads it: a string as it is, anything else as JSON.
 
-    Dataclasses, pydantic models, enums, dates, sets, paths and the like are understood at any depth; what has
-    no JSON form is written as its `str`. A value whose class has a method `for_model() -> str` is read as that.
+    Dataclasses, pydantic models, enums, dates, sets, paths and the like are understood at any depth, and so are the
+    numbers, arrays and tables of numpy, pandas, polars and others like them; what has no JSON form is written as its
+    `str`. A value whose class has a method `for_model() -> str` is read as that.
     """
     try:
         if isinstance(value, str):
@@ -49,8 +53,66 @@ def _to_json(value: object, bytes_mode: Any) -> str:
     from pydantic_core import to_json
 
     if hasattr(type(value), "__next__"):
-        value = list(itertools.islice(cast("Iterator[Any]", value), LONGEST_ITERATOR))
-    return to_json(value, fallback=words, inf_nan_mode="strings", bytes_mode=bytes_mode).decode()
+        value = list(islice(value, LONGEST_ITERATOR))  # type: ignore[call-overload]
+    return to_json(value, fallback=_form, inf_nan_mode="strings", bytes_mode=bytes_mode).decode()
+
+
+def _form(value: Any) -> Any:
+    """What is written for an object that pydantic does not know, by what its class offers: no library is imported."""
+    kind = type(value)
+    if isinstance(value, deque):  # which pydantic knows since 2.13
+        return list(value)
+    try:
+        if _offers(kind, "columns", "head", "shape"):
+            return _table(value)
+        if _offers(kind, "to_frame", "index", "head"):
+            return _table(value.to_frame())
+        if _offers(kind, "tolist", "dtype", "shape"):
+            return _array(value)
+        if _offers(kind, "to_list", "dtype", "shape"):
+            return _first(value, value.shape, lambda part: part.to_list())
+    except Exception:  # noqa: BLE001 - it only looked like one
+        return words(value)
+    return words(value)
+
+
+def _offers(kind: type, *names: str) -> bool:
+    return all(hasattr(kind, name) for name in names)
+
+
+def _array(value: Any) -> Any:
+    if getattr(value.dtype, "kind", "") in ("m", "M"):  # times, which would become numbers
+        return _first(value, value.shape, lambda part: part.astype(str).tolist())
+    return _first(value, value.shape, lambda part: part.tolist())
+
+
+def _first(value: Any, shape: tuple[int, ...], listed: Callable[[Any], Any]) -> Any:
+    """An array as lists: all of it, or the first of its items and how many are missing."""
+    size = math.prod(shape)
+    if size <= MAX_ITEMS:
+        return listed(value)
+    count = MAX_ITEMS * shape[0] // size
+    if count == 0:
+        return words(value)
+    return [*listed(value[:count]), f"[{shape[0] - count:,} of {shape[0]:,} are missing]"]
+
+
+def _table(value: Any) -> dict[str, Any]:
+    """A table as its first rows, with the index where that says something, and how many are missing."""
+    rows, columns = value.shape
+    count = max(1, min(MAX_ROWS, MAX_ITEMS // max(columns, 1)))
+    head = value.head(count)
+    if _offers(type(value), "index", "to_dict"):  # pandas
+        split = head.to_dict("split")
+        names, data, index = list(split["columns"]), split["data"], list(split["index"])
+        if index != list(range(len(index))):
+            levels = [name if name is not None else "index" for name in value.index.names]
+            names = [*levels, *names]
+            data = [[*(key if len(levels) > 1 else [key]), *row] for key, row in zip(index, data, strict=True)]
+    else:  # polars
+        names, data = list(head.columns), head.rows()
+    note = {"note": f"{rows - count:,} of {rows:,} rows are missing"} if rows > count else {}
+    return {**note, "columns": names, "rows": data}
 
 
 def _plain(value: object, depth: int) -> Any:
@@ -102,6 +164,27 @@ def fields_shown(value: Any) -> str:
     """Return what a dataclass prints as: as by default, though what its fields hold may have no `repr`."""
     fields = (f"{field.name}={shown(getattr(value, field.name))}" for field in dataclasses.fields(value) if field.repr)
     return f"{type(value).__qualname__}({', '.join(fields)})"
+
+
+def error_text(error: BaseException) -> str:
+    """Return `Type: message` of an exception; of a group also what is in it."""
+    said = words(error)
+    text = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    if isinstance(error, BaseExceptionGroup):
+        leaves = list(islice(_leaves(error), MAX_LEAVES + 1))
+        more = ["..."] if len(leaves) > MAX_LEAVES else []
+        text = f"{text}: {'; '.join([*map(error_text, leaves[:MAX_LEAVES]), *more])}"
+    return text
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    waiting = list(group.exceptions)
+    while waiting:
+        error = waiting.pop(0)
+        if isinstance(error, BaseExceptionGroup):
+            waiting[:0] = error.exceptions
+        else:
+            yield error
 
 
 def adapter(cls: Any) -> TypeAdapter[Any]:
