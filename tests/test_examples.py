@@ -28,7 +28,7 @@ EXPECTED = {
     "code_demo.py": [
         "        income.setdefault(sale.fruit, {})[region] = sale.pieces * sale.price\n```\n  ← sales(north)",
         "for fruit, by_region in income.items():\n    cells = ",  # nothing is printed into the code
-        '(sum(by_region.values()):9.2f}")\n```\n            north    south'[1:],
+        'sum(by_region.values()):9.2f}")\n```\n            north    south',
         "✗ TypeError: unsupported operand type(s) for *: 'NoneType' and 'float'",
         "            north    south     west    total",
         "apples      60.00   100.00    45.00   205.00",
