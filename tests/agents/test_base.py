@@ -587,11 +587,11 @@ async def test_a_stream_cut_after_a_complete_call_goes_on_with_it(kind, end, scr
 
     broken = kind.broken_off(call("record", text="x"))
     parts = (chunk({"content": "Let me \n"}), *broken.parts, *end)
-    async with (
-        scripted_server([RawStream(parts), kind.says("done")]) as server,
-        kind.agent([record], model=server.model()).stream("Go.") as run,
-    ):
-        notices = [event async for event in run if event.type == "notice"]
+    async with scripted_server([RawStream(parts), kind.says("done")]) as server:
+        model = server.model()
+        model._habit.learn(opened=False)  # before it has replied once, none of its code runs early
+        async with kind.agent([record], model=model).stream("Go.") as run:
+            notices = [event async for event in run if event.type == "notice"]
     assert run.result.output == "done"
     assert ran == ["x"]
     assert run.result.steps[0].finish_reason == "interrupted"

@@ -20,6 +20,7 @@ import math
 import pathlib
 import pickle
 import random
+import sys
 import threading
 import time
 import types
@@ -1341,15 +1342,17 @@ def test_a_megabyte_of_anything_is_read_or_refused_at_once(name):
 
 
 def seconds_of_reading(body):
-    """Processor seconds of this thread that reading a frame takes: the best of three."""
-    taken = []
-    for _ in range(3):
-        began = time.thread_time()
-        with contextlib.suppress(FrameError):
-            decode_frame(body)
-        taken.append(time.thread_time() - began)
-        if taken[-1] < 0.1:
-            break
+    """Processor seconds of this thread that reading a frame takes, without those of measuring coverage: the best."""
+    taken, trace = [], sys.gettrace()
+    sys.settrace(None)
+    try:
+        while len(taken) < 3 and min(taken, default=1.0) > 0.1:
+            began = time.thread_time()
+            with contextlib.suppress(FrameError):
+                decode_frame(body)
+            taken.append(time.thread_time() - began)
+    finally:
+        sys.settrace(trace)
     return min(taken)
 
 

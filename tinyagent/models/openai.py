@@ -12,7 +12,6 @@ import functools
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -27,15 +26,16 @@ from tinyagent.core.loops import asyncio_loop
 from tinyagent.core.messages import Reply
 from tinyagent.models import borrowed
 from tinyagent.models.base import ModelRequest, Sink
-from tinyagent.models.failures import hung_up, translated
-from tinyagent.models.native import NativeTools, to_bytes
+from tinyagent.models.connection import Connection
+from tinyagent.models.failures import translated
+from tinyagent.models.native import to_bytes
 from tinyagent.models.proxies import proxy_of
 from tinyagent.models.quirks import NO_QUIRKS, Quirks
 from tinyagent.models.response import read_response
 from tinyagent.models.retry import with_retries
 from tinyagent.models.text_protocol import TextProtocolSink, TextTools, read_reply
 from tinyagent.models.think import Habit
-from tinyagent.models.transport import Admission, Http, check_http, http_client, sdk_httpx, warm_up
+from tinyagent.models.transport import Http, check_http, http_client, warm_up
 from tinyagent.models.wire import ReplyAssembler, failed_generation
 
 if TYPE_CHECKING:
@@ -88,34 +88,6 @@ class Settings(TypedDict, total=False):
 
 
 _NOT_IN_BODY = ("extra_body", "extra_headers", "extra_query")
-
-
-#: How often a request is sent again at once because a kept connection turned out closed.
-MOST_RESENDS = 8
-
-
-@dataclass(slots=True)
-class _Connection:
-    """A client and how many are using it; ours is closed when nobody does.
-
-    `kept` counts the connections on which a reply has come, and which no request has taken up since, as far as we
-    know. With none, a request has a new one.
-    """
-
-    client: AsyncOpenAI
-    ours: bool
-    origin: str
-    admission: Admission = field(default_factory=Admission)
-    users: int = 0
-    kept: int = 0
-    dialects: dict[Quirks, NativeTools] = field(default_factory=dict)
-
-    def native(self, quirks: Quirks) -> NativeTools:
-        """The dialect of requests with native tools."""
-        known = self.dialects.get(quirks)
-        if known is None:
-            known = self.dialects[quirks] = NativeTools(self.origin, quirks)
-        return known
 
 
 class OpenAIModel:
@@ -183,7 +155,7 @@ class OpenAIModel:
         self._text = TextTools()
         self._quirks = Quirks(tools=True) if tool_calling == "json" else NO_QUIRKS
         self._habit = Habit()
-        self._connections: WeakKeyDictionary[asyncio.AbstractEventLoop, _Connection] = WeakKeyDictionary()
+        self._connections: WeakKeyDictionary[asyncio.AbstractEventLoop, Connection] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
         return f"OpenAIModel({self.name!r})"
@@ -210,16 +182,14 @@ class OpenAIModel:
         connection.users -= 1
         if not connection.users:
             del self._connections[loop]
-            if connection.ours:
-                await connection.client.close()
+            await connection.close()
 
-    def _connect(self) -> _Connection:
+    def _connect(self) -> Connection:
         loop = asyncio.get_running_loop()
         connection = self._connections.get(loop)
         if connection is None:
             client = self._new_client() if self._given is None else borrowed.for_this_loop(self._given)
-            connection = _Connection(client, client is not self._given, str(client.base_url))
-            self._connections[loop] = connection
+            connection = self._connections[loop] = Connection(client, self._given)
         return connection
 
     def _new_client(self) -> AsyncOpenAI:
@@ -254,14 +224,15 @@ class OpenAIModel:
         async with self:
             connection = self._connect()
             retries = connection.client.max_retries if self._given else DEFAULT_RETRIES
-            return await with_retries(
-                functools.partial(self._attempt, connection, request, sink),
-                sink,
-                max_retries=retries if self._max_retries is None else self._max_retries,
-                deadline=request.deadline,
-            )
+            with connection.call():
+                return await with_retries(
+                    functools.partial(self._attempt, connection, request, sink),
+                    sink,
+                    max_retries=retries if self._max_retries is None else self._max_retries,
+                    deadline=request.deadline,
+                )
 
-    async def _attempt(self, connection: _Connection, request: ModelRequest, sink: Sink) -> Reply:
+    async def _attempt(self, connection: Connection, request: ModelRequest, sink: Sink) -> Reply:
         """One attempt; a server that refuses the form of the request is asked again in another."""
         quirks = self._quirks
         while True:
@@ -277,10 +248,11 @@ class OpenAIModel:
                     )
                 quirks = learned
             else:
-                self._quirks |= quirks  # remembered now that it has helped
+                if quirks is not self._quirks:
+                    self._quirks |= quirks  # remembered now that it has helped
                 return reply
 
-    async def _ask(self, connection: _Connection, request: ModelRequest, sink: Sink, quirks: Quirks) -> Reply:
+    async def _ask(self, connection: Connection, request: ModelRequest, sink: Sink, quirks: Quirks) -> Reply:
         as_text = quirks.tools or (quirks.calls and not request.tools)
         dialect = self._text if as_text else connection.native(quirks)
         if request.stream:
@@ -293,7 +265,9 @@ class OpenAIModel:
         assembler = ReplyAssembler(heard, connection.origin, tools, self._habit)
         await connection.admission.admit()
         try:
-            response = await self._post(connection, head + dialect.body(request) + b"}")
+            response = await connection.post(
+                self._path(connection.client), head + dialect.body(request) + b"}", self._options()
+            )
         except Exception as error:
             if (failed := _failed_generation(error)) is None:
                 raise translated(error, self.name, connection.origin, self._through(connection)) from error
@@ -303,40 +277,7 @@ class OpenAIModel:
             reply = await read_response(response, assembler)
         return read_reply(reply, sink, request.tools) if by_protocol else reply
 
-    async def _post(self, connection: _Connection, content: bytes) -> Any:
-        """The response to a request, as far as its headers.
-
-        A server may close a connection that it was to keep open just when the next request is on its way. Nobody
-        has acted on that request then, so it is sent again at once.
-        """
-        resends = 0
-        while True:
-            client: Any = connection.client  # the SDK types a raw streamed response as a stream of events
-            kept = connection.kept > 0
-            connection.kept -= kept
-            try:
-                response = await client.post(
-                    self._path(client),
-                    cast_to=sdk_httpx().Response,
-                    content=content,
-                    options=self._options(),
-                    stream=True,
-                )
-            except RuntimeError:  # a client of the user's own has met a connection of another event loop
-                if client is not self._given:
-                    raise
-                if connection.client is client:
-                    connection.client, connection.ours = borrowed.afresh(client), True
-            except Exception as error:
-                connection.kept += hasattr(error, "status_code")  # a reply all the same
-                if not (kept and resends < MOST_RESENDS and hung_up(error)):
-                    raise
-                resends += 1
-            else:
-                connection.kept += response.headers.get("connection", "").lower() != "close"
-                return response
-
-    def _through(self, connection: _Connection) -> str:
+    def _through(self, connection: Connection) -> str:
         """The proxy between, in words."""
         http = getattr(connection.client, "_client", None)
         return proxy_of(connection.origin) if getattr(http, "trust_env", True) else ""

@@ -18,8 +18,9 @@ TAGS = {
 }
 _OPENINGS = (*(opening for opening, _ in TAGS.values()), *STARTS)
 _END = "</think>"
-#: The end of a block that the chat template opened itself, but not one in a quotation.
-_ORPHANED_END = re.compile(r"(?<![`'\"])</think>(?![`'\"])")
+#: The end of a block that the chat template opened itself: at the end of its line, or right behind what it ends. Not
+#: one in a quotation, or in a sentence about it.
+_ORPHANED_END = re.compile(r"(?<![`'\"])</think>(?:[ \t]*(?=\n|\Z)|(?<=[^ \t`'\"]</think>)(?![`'\"]))")
 
 
 @dataclass(slots=True)
