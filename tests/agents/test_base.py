@@ -186,7 +186,7 @@ async def test_usage_is_counted_by_step_and_by_run(kind, scripted_server):
 
 async def test_steps_have_times(kind, scripted_model):
     async def slow() -> str:
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.03)  # uvloop counts in milliseconds, and wakes before the last is over
         return "slept"
 
     result = await kind.agent([slow], model=scripted_model(kind.script([call("slow"), "done"]))).run("Wait.")

@@ -6,6 +6,7 @@ import datetime as dt
 import decimal
 import enum
 import functools
+import itertools
 import json
 import math
 import pathlib
@@ -15,10 +16,22 @@ import sys
 import uuid
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from pydantic import BaseModel
 
-from tinyagent.core.jsonable import MAX_ITEMS, MAX_LEAVES, MAX_ROWS, adapter, error_text, to_data, to_text
+from tests.core.trees import STRANGE, Box, values
+from tinyagent.core.jsonable import (
+    LONGEST_ITERATOR,
+    MAX_ITEMS,
+    MAX_LEAVES,
+    MAX_ROWS,
+    adapter,
+    error_text,
+    shown,
+    to_data,
+    to_text,
+    words,
+)
 
 
 class Color(enum.Enum):
@@ -141,6 +154,11 @@ def test_bytes_that_are_no_text():
 def test_generator_is_read():
     assert to_data(number for number in range(3)) == [0, 1, 2]
     assert to_text(number for number in range(3)) == "[0,1,2]"
+
+
+def test_a_generator_without_an_end_is_read_for_a_while():
+    assert to_data(itertools.count()) == list(range(LONGEST_ITERATOR))
+    assert to_text(itertools.count()).startswith("[0,1,2,")
 
 
 def test_int_too_long_for_python_to_print():
@@ -455,3 +473,43 @@ def test_no_library_is_imported_for_it():
         "import sys; from tinyagent.core.jsonable import to_text; to_text([object(), 1]); print('numpy' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+# ---- any value whatever
+
+
+@settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@given(values)
+def test_no_value_fails(value):
+    json.dumps(to_data(value), allow_nan=False)
+    assert type(to_text(value)) is str
+    assert type(shown(value)) is str
+    assert type(words(value)) is str
+
+
+@pytest.mark.parametrize("make", STRANGE, ids=range(len(STRANGE)))
+def test_no_strange_value_fails_whatever_holds_it(make):
+    for wrap in (lambda value: value, lambda value: [value], lambda value: {"a": [value]}, Box):
+        json.dumps(to_data(wrap(make())), allow_nan=False)
+        assert type(to_text(wrap(make()))) is str
+        assert type(shown(wrap(make()))) is str
+
+
+def test_one_bad_field_does_not_spoil_the_rest():
+    @dataclasses.dataclass
+    class Half:
+        good: int
+        bad: int = 0
+
+        def __getattribute__(self, name):
+            if name == "bad":
+                raise ValueError(name)
+            return super().__getattribute__(name)
+
+    assert json.loads(to_text([Half(1), 2])) == [{"good": 1, "bad": None}, 2]
+
+
+def test_what_a_value_prints_as_is_its_repr_or_that_of_its_data():
+    assert shown([1, "a"]) == "[1, 'a']"
+    assert shown({"a": 1, "b": Broken()}) == "{'a': 1, 'b': '<Broken>'}"
+    assert shown([2**20_000, 1]) == "['<int>', 1]"

@@ -23,6 +23,7 @@ from tinyagent.core.context import Context
 from tinyagent.core.errors import ModelError, TimeLimitReached, TinyAgentError, UnknownToolError
 from tinyagent.core.events import LimitReached, RunStarted
 from tinyagent.core.limits import Limits
+from tinyagent.core.loops import asyncio_loop
 from tinyagent.core.messages import Call
 from tinyagent.core.result import Metadata, RunResult
 from tinyagent.core.shared import Shared, holding, keep_open
@@ -273,7 +274,7 @@ class Agent(Loop[Output]):
 
     def _own(self) -> Shared[None]:
         """The model's connections and the toolkits, for all of this event loop who keep them open."""
-        return self._open.setdefault(asyncio.get_running_loop(), Shared(self._opened))
+        return self._open.setdefault(asyncio_loop(), Shared(self._opened))
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[None]:

@@ -111,6 +111,10 @@ class CodeTurn(Dispatch):
         if self._eager:
             self._take(self._reader.feed(delta))
 
+    def doubt(self) -> None:
+        """Take no code before the reply is whole: its text may turn out to be thoughts, whose end has yet to come."""
+        self._eager = False
+
     def notice(self, event: Retry | Notice) -> None:
         """A retry or a notice; after a retry the text comes again."""
         super().notice(event)

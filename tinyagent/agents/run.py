@@ -17,6 +17,7 @@ from tinyagent.core.events import Event, HandedOver, InnerEvent, RunFailed, RunF
 from tinyagent.core.execution import Execution
 from tinyagent.core.limits import Limits
 from tinyagent.core.log import LOGGED, log
+from tinyagent.core.loops import asyncio_loop
 from tinyagent.core.messages import NOT_ANSWERED, Assistant, Conversation, Message, Reply, ToolReply, User
 from tinyagent.core.result import Metadata, Observation, RunResult, State, Step
 from tinyagent.core.usage import Usage
@@ -132,6 +133,7 @@ class Run(Generic[Output]):
         )
 
     async def __aenter__(self) -> Run[Output]:
+        asyncio_loop()
         if self._task is not None:
             raise RuntimeError("This run was entered before. Call agent.stream(...) again for another run.")
         self._task = asyncio.create_task(self._drive(self), name=f"tinyagent run {self.run_id}")

@@ -6,6 +6,7 @@ import builtins
 from dataclasses import dataclass
 from typing import Any, Self
 
+from tinyagent.core.jsonable import fields_shown
 from tinyagent.core.messages import Call
 from tinyagent.core.opaque import Opaque
 
@@ -48,6 +49,8 @@ class Observation(_Raised):
     error: str | None = None
     seconds: float = 0.0
 
+    __repr__ = fields_shown
+
 
 @dataclass(frozen=True, slots=True)
 class CodeError:
@@ -72,6 +75,8 @@ class CodeError:
     args: tuple[Any, ...] = ()
     names: tuple[str, ...] = ()
     lost: bool = False
+
+    __repr__ = fields_shown
 
     def __str__(self) -> str:
         return f"{self.type}: {self.message}" if self.message else self.type
@@ -113,3 +118,5 @@ class Execution:
     truncated: int = 0
     interrupted: bool = False
     seconds: float = 0.0
+
+    __repr__ = fields_shown

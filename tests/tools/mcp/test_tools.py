@@ -70,7 +70,7 @@ async def test_everything(how):
         assert to_text(picture) == "[image/png, 1,008 bytes]"
         both = await call(kit, "both")
         assert (both.structured, both.text) == ({"names": ["x"], "total": 2}, "two")
-        assert to_text(both) == '{"names":["x"],"total":2}\n[image/png, 1,008 bytes]'
+        assert to_text(both) == 'two\n[image/png, 1,008 bytes]\n{"names":["x"],"total":2}'
         assert to_text(await call(kit, "parts")).splitlines() == [
             "Some text.",
             "[audio/wav, 4 bytes]",
