@@ -1,10 +1,15 @@
-"""For every test: no key from the environment, the global registry as it was, and no task left behind."""
+"""For every test: no key from the environment, the global registry as it was, and no task left behind.
+
+Tests run on asyncio's event loop, those marked `each_loop` on uvloop's too, and all of them there with `--loop uvloop`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 import signal
+import sys
+import warnings
 
 import pytest
 
@@ -20,6 +25,31 @@ KEYS = (
 )
 #: Turns of the event loop that tasks already on their way out may take: enough for callbacks, nothing for a leak.
 LAST_TURNS = 50
+
+
+def pytest_addoption(parser):
+    parser.addoption("--loop", choices=("asyncio", "uvloop"), default="asyncio", help="the event loop of all tests")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "each_loop: runs on asyncio's event loop and on uvloop's")
+    if config.getoption("--loop") == "uvloop":
+        import uvloop
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.14; asyncio.run() takes it from there
+            asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+
+
+def pytest_asyncio_loop_factories(config, item):
+    own = {"asyncio": asyncio.ProactorEventLoop if sys.platform == "win32" else asyncio.SelectorEventLoop}
+    if item.get_closest_marker("each_loop") is None or config.getoption("--loop") == "uvloop":
+        return {"asyncio": asyncio.new_event_loop}
+    if sys.platform == "win32":  # which has no uvloop
+        return own
+    import uvloop
+
+    return {**own, "uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 
 import pytest
 
+from tinyagent.agents.code import TinyCodeAgent
 from tinyagent.core.errors import ConfigurationError, SandboxUnavailableError
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.child.lock import reason_against
@@ -13,6 +15,7 @@ from tinyagent.sandbox.choice import check_tools, default_sandbox
 from tinyagent.sandbox.inprocess import PythonExecutor
 from tinyagent.sandbox.monty import MontySandbox
 from tinyagent.sandbox.process import ProcessSandbox
+from tinyagent.testing import ScriptedModel
 
 REASON = "it needs Linux, and this is darwin"
 needs_monty = pytest.mark.skipif(importlib.util.find_spec("pydantic_monty") is None, reason="needs pydantic-monty")
@@ -37,8 +40,22 @@ def test_it_is_the_locked_process_where_that_can_be():
 
 
 @needs_monty
-def test_it_is_monty_elsewhere(without_a_lock):
-    assert isinstance(default_sandbox(), MontySandbox)
+def test_it_is_monty_elsewhere_and_a_warning_says_so(without_a_lock):
+    with pytest.warns(UserWarning, match="MontySandbox, which knows a part of Python") as caught:
+        assert isinstance(default_sandbox(), MontySandbox)
+    (warning,) = caught
+    assert REASON in str(warning.message)
+    assert "sandbox=MontySandbox()" in str(warning.message)
+
+
+@needs_monty
+def test_the_warning_names_the_line_that_makes_the_agent(without_a_lock):
+    with pytest.warns(UserWarning, match="MontySandbox") as caught:
+        TinyCodeAgent(model=ScriptedModel([]))
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        TinyCodeAgent(model=ScriptedModel([]), sandbox=MontySandbox())
 
 
 def test_where_neither_can_be_it_says_why_and_what_to_install(without_a_lock, monkeypatch):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from tinyagent.core.errors import ConfigurationError
-from tinyagent.core.jsonable import to_data
+from tinyagent.core.jsonable import fields_shown, to_data
 from tinyagent.core.usage import Usage
 
 NOT_ANSWERED = "This call was not finished: the run ended before it returned."
@@ -48,6 +48,8 @@ class Call:
     raw: str = ""
     problem: str | None = None
     extra: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    __repr__ = fields_shown
 
     def __post_init__(self) -> None:
         if not self.raw:

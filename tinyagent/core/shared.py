@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -10,6 +11,7 @@ from contextvars import ContextVar
 from typing import Any, Generic, TypeVar
 
 from tinyagent.core.errors import TinyAgentError, ToolkitError
+from tinyagent.core.forks import in_forked_copy
 from tinyagent.core.waiting import wait_to_the_end
 
 T = TypeVar("T")
@@ -17,6 +19,12 @@ T = TypeVar("T")
 #: Seconds that closing may take once the wait for it is cancelled; then it is cancelled too.
 GRACE = 10.0
 _lock = threading.Lock()
+
+
+@in_forked_copy
+def _renew_lock() -> None:
+    global _lock  # noqa: PLW0603 - one lock for the process
+    _lock = threading.Lock()
 
 
 class Shared(Generic[T]):
@@ -43,11 +51,13 @@ class Shared(Generic[T]):
         self._closing: asyncio.Task[None] | None = None
         self._users = 0
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = 0
 
     @property
     def is_open(self) -> bool:
         """Whether it has users."""
-        return self._users > 0 and self._loop is not None and not self._loop.is_closed()
+        here = self._loop is not None and not self._loop.is_closed() and self._process == os.getpid()
+        return self._users > 0 and here
 
     async def __aenter__(self) -> T:
         loop = asyncio.get_running_loop()
@@ -56,6 +66,7 @@ class Shared(Generic[T]):
                 if self.is_open:
                     raise RuntimeError("It is open in another event loop. Make one for each loop.")
                 self._loop, self._users, self._host, self._closing = loop, 0, None, None
+                self._process = os.getpid()
             self._users += 1
         try:
             while self._closing is not None and not self._closing.done():

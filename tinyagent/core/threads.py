@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.forks import in_forked_copy
 
 if TYPE_CHECKING:
     from anyio import CapacityLimiter
@@ -32,6 +33,13 @@ _threads = DEFAULT_THREADS
 _limiters: WeakKeyDictionary[asyncio.AbstractEventLoop, CapacityLimiter] = WeakKeyDictionary()
 _lock = threading.Lock()
 _idle: list[_Worker] = []
+
+
+@in_forked_copy
+def _forget_threads() -> None:
+    global _lock  # noqa: PLW0603 - one lock for the process
+    _lock = threading.Lock()
+    _idle.clear()
 
 
 def set_thread_limit(threads: int) -> None:

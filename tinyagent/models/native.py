@@ -13,11 +13,12 @@ from tinyagent.core.messages import ALPHANUMERIC, ID_LENGTH, Assistant, Call, Me
 from tinyagent.core.tool import Tool
 from tinyagent.models.base import ModelRequest
 from tinyagent.models.quirks import NO_QUIRKS, Quirks
+from tinyagent.models.think import TAGS
 
 _dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 #: Where servers put reasoning, and where it goes back.
-REPLAYED = ("reasoning_content", "reasoning", "think")
+REPLAYED = ("reasoning_content", "reasoning")
 
 
 def to_bytes(data: object) -> bytes:
@@ -41,10 +42,10 @@ def message_data(message: Message, origin: str, quirks: Quirks = NO_QUIRKS) -> d
         return {"role": message.role, "content": message.text}
     known = message.origin == origin
     data: dict[str, Any] = {"role": "assistant", "content": message.text or None}
-    if message.reasoning and known and message.reasoning_field in REPLAYED:
-        if message.reasoning_field == "think":
-            data["content"] = f"<think>{message.reasoning}</think>{message.text}"
-        else:
+    if message.reasoning and known:
+        if tags := TAGS.get(message.reasoning_field):
+            data["content"] = f"{tags[0]}{message.reasoning}{tags[1]}{message.text}"
+        elif message.reasoning_field in REPLAYED:
             data[message.reasoning_field] = message.reasoning
     if message.calls:
         data["tool_calls"] = [_call_data(call, id_of(call.id), call.extra if known else {}) for call in message.calls]

@@ -34,6 +34,7 @@ from tinyagent.models.quirks import NO_QUIRKS, Quirks
 from tinyagent.models.response import read_response
 from tinyagent.models.retry import with_retries
 from tinyagent.models.text_protocol import TextProtocolSink, TextTools, read_reply
+from tinyagent.models.think import Habit
 from tinyagent.models.transport import Http, check_http, http_client, warm_up
 from tinyagent.models.wire import ReplyAssembler, failed_generation
 
@@ -153,6 +154,7 @@ class OpenAIModel:
         self._head, self._stream_head = self._heads()
         self._text = TextTools()
         self._quirks = Quirks(tools=True) if tool_calling == "json" else NO_QUIRKS
+        self._habit = Habit()
         self._connections: WeakKeyDictionary[asyncio.AbstractEventLoop, Connection] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
@@ -258,7 +260,9 @@ class OpenAIModel:
         else:
             head = self._head
         by_protocol = as_text and bool(request.tools)
-        assembler = ReplyAssembler(TextProtocolSink(sink) if by_protocol else sink, connection.origin)
+        tools = () if by_protocol else request.tools
+        heard = TextProtocolSink(sink) if by_protocol else sink
+        assembler = ReplyAssembler(heard, connection.origin, tools, self._habit)
         await connection.admission.admit()
         try:
             response = await connection.post(
@@ -271,7 +275,7 @@ class OpenAIModel:
             reply = assembler.finish()
         else:
             reply = await read_response(response, assembler)
-        return read_reply(reply, sink) if by_protocol else reply
+        return read_reply(reply, sink, request.tools) if by_protocol else reply
 
     def _through(self, connection: Connection) -> str:
         """The proxy between, in words."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,7 +14,7 @@ from tinyagent.sandbox.process import ProcessSandbox, unavailable
 
 
 def default_sandbox() -> Sandbox:
-    """`ProcessSandbox`; where it cannot run, `MontySandbox`.
+    """`ProcessSandbox`; where it cannot run, `MontySandbox`, with a warning that says why.
 
     Raises:
         SandboxUnavailableError: Neither can run here; the text says why, and what to install.
@@ -25,6 +26,11 @@ def default_sandbox() -> Sandbox:
         raise unavailable(reason)
     from tinyagent.sandbox.monty import MontySandbox
 
+    warnings.warn(
+        f"Code runs in MontySandbox, which knows a part of Python, since ProcessSandbox cannot run here: {reason}. To "
+        "choose it without this warning, pass sandbox=MontySandbox().",
+        stacklevel=3,
+    )
     return MontySandbox()
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tinyagent.core.errors import SandboxError, SandboxUnavailableError
+from tinyagent.core.forks import in_forked_copy
 
 #: Seconds that a zygote may take to import everything it was asked for.
 START_TIMEOUT = 60.0
@@ -141,9 +142,9 @@ class Zygote:
         async with self._starting:
             if self._ready:
                 return
-            if self._control is None:
-                self._spawn()
             try:
+                if self._control is None:
+                    self._spawn()
                 async with asyncio.timeout(START_TIMEOUT):
                     await self._hear_ready()
             except TimeoutError:
@@ -161,7 +162,7 @@ class Zygote:
             config = json.dumps({"path": [path for path in sys.path if path], "preload": self.preload})
             ours.send(config.encode())
             arguments = [_ROOT, str(theirs.fileno())]
-            self._process = subprocess.Popen(
+            self._process = _started(
                 [sys.executable, "-P", "-s", "-S", "-B", "-X", "utf8", "-c", _START, *arguments],
                 pass_fds=(theirs.fileno(),),
                 env=_ENVIRONMENT,
@@ -359,6 +360,16 @@ class Zygote:
             reply.set_result((pid, pidfd))
 
 
+def _started(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(command, **options)
+    except OSError as error:
+        raise SandboxUnavailableError(
+            f"The sandbox cannot start this process's interpreter, {command[0]!r}: {error.strerror}. Let this user "
+            "read and execute it, and the folders above it."
+        ) from error
+
+
 _zygotes: list[Zygote] = []
 _lock = threading.Lock()
 
@@ -397,13 +408,10 @@ def close_zygotes() -> None:
         _zygotes.clear()
 
 
-def _after_fork() -> None:
+@in_forked_copy
+def _forget_zygotes() -> None:
     global _lock  # noqa: PLW0603 - another thread may have held it
     _lock = threading.Lock()
     for each in _zygotes:
         each.forget()
     _zygotes.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -13,8 +13,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+from weakref import WeakSet
 
 from tinyagent.core.errors import ConfigurationError, ToolArgumentsError
+from tinyagent.core.forks import in_forked_copy
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import Caller, Capabilities, SandboxLimits, Session, Tools, bind, tools_by_name
 from tinyagent.sandbox.choice import check_tools
@@ -31,6 +33,8 @@ DEFAULT_IMPORTS = (
     "textwrap", "time", "typing", "unicodedata", "urllib.parse", "uuid", "zoneinfo",
 )
 # fmt: on
+
+_executors: WeakSet[PythonExecutor] = WeakSet()
 
 
 class PythonExecutor:
@@ -64,6 +68,11 @@ class PythonExecutor:
         self._limits = limits or SandboxLimits()
         own = Tool(final_answer, returns_answer=True)
         self._namespace = Namespace({own.name: own} | self._checked(tools), self._imports)
+        self._free()
+        _executors.add(self)
+
+    def _free(self) -> None:
+        """Nothing runs, whatever a thread did that there is no more."""
         self._lock = threading.RLock()
         self._running = False
 
@@ -146,6 +155,12 @@ class PythonExecutor:
         cut = f"[{output.truncated:,} more characters were printed]\n" if output.truncated else ""
         last = error.traceback.rstrip("\n") if error else outcome.repr or ""
         return f"{output.text}{cut}{last}", False
+
+
+@in_forked_copy
+def _free_executors() -> None:
+    for executor in _executors:
+        executor._free()  # noqa: SLF001 - this module's own
 
 
 class _Answers:

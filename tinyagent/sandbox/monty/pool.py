@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from tinyagent.core.errors import MissingExtraError, SandboxUnavailableError
+from tinyagent.core.forks import in_forked_copy
 from tinyagent.sandbox.base import SandboxLimits
 
 if TYPE_CHECKING:
@@ -30,6 +31,14 @@ MOST_QUESTIONS = 1_000_000_000
 PATIENCE_AT_EXIT = 1.0
 
 _pools: WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = WeakKeyDictionary()
+_used = _cut_off = False
+
+
+@in_forked_copy
+def _cut_off_if_used() -> None:
+    """The threads of the package, which it starts once, are not in the copy: it would wait for them for ever."""
+    global _cut_off  # noqa: PLW0603 - of the process
+    _cut_off = _used
 
 
 def require_monty() -> None:
@@ -51,7 +60,10 @@ class Pool:
         from pydantic_monty import AsyncMonty
 
         _guard_exit()
-        self._monty: AsyncMonty = AsyncMonty(min_processes=0, max_processes=MOST_WORKERS)
+        try:
+            self._monty: AsyncMonty = AsyncMonty(min_processes=0, max_processes=MOST_WORKERS)
+        except Exception as error:  # its program is not found
+            raise _unavailable(error) from error
         self._entering: asyncio.Future[Any] | None = None
         self._holders = 0
 
@@ -62,6 +74,14 @@ class Pool:
         Raises:
             SandboxUnavailableError: There are no workers here.
         """
+        global _used  # noqa: PLW0603 - of the process
+        if _cut_off:
+            raise SandboxUnavailableError(
+                "MontySandbox cannot run in this process: it was forked from one that had used it, and the threads of "
+                "pydantic-monty were lost. Fork before its first use, start processes by 'spawn', or use "
+                "sandbox=ProcessSandbox()."
+            )
+        _used = True
         loop = asyncio.get_running_loop()
         pool = _pools.get(loop)
         if pool is None:
@@ -146,10 +166,14 @@ def _result(future: asyncio.Future[Any]) -> None:
     try:
         future.result()
     except Exception as error:
-        raise SandboxUnavailableError(
-            f"MontySandbox cannot start a worker here: {error}. Install its program (pip install "
-            "'tinyagent[monty]'), or use sandbox=ProcessSandbox()."
-        ) from error
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: Exception) -> SandboxUnavailableError:
+    return SandboxUnavailableError(
+        f"MontySandbox cannot start a worker here: {error}. Install its program (pip install "
+        "'tinyagent[monty]'), or use sandbox=ProcessSandbox()."
+    )
 
 
 @functools.cache

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from tinyagent.core.forks import in_forked_copy
 from tinyagent.tools.web.charset import codec_of, decode
 from tinyagent.tools.web.converter import convert
 from tinyagent.tools.web.page import PageError
@@ -33,6 +34,12 @@ _LOOKS_LIKE_HTML = re.compile(
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _recent = Recent()
 _MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+
+
+@in_forked_copy
+def _forget_recent() -> None:
+    global _recent  # noqa: PLW0603 - one for the process; a thread may have held its lock
+    _recent = Recent()
 
 
 @dataclass(frozen=True, slots=True)
