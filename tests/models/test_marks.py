@@ -5,13 +5,15 @@ import time
 
 import pytest
 
-from tests.models.test_wire import DONE, TOOLS, Wire, calls, delta, until
+from tests.models.test_wire import DONE, TOOLS, Wire, calls, delta, piece, until
 from tinyagent import (
     CallSealed,
     EmptyReplyError,
+    Limits,
     Notice,
     ProtocolError,
     ReasoningDelta,
+    StepLimitReached,
     StreamInterruptedError,
     TextDelta,
     Tool,
@@ -44,9 +46,11 @@ MARKED = {
     "Hermes, with Python": (f"<tool_call>{PYTHON}</tool_call>", [ADD]),
     "Hermes, several behind one mark": (f'<tool_call>{JSON}\n{{"name": "now"}}</tool_call>', [ADD, NOW]),
     "Qwen-Coder": (
-        "<tool_call>\n<function=note>\n<parameter=text>\ntwo\nlines <b>&</b> 5\n</parameter>\n<parameter=tags>\n"
-        '["a", "b"]\n</parameter>\n<parameter=count>\n2\n</parameter>\n<parameter=loud>\nTrue\n</parameter>\n'
-        "</function>\n</tool_call>",
+        (
+            "<tool_call>\n<function=note>\n<parameter=text>\ntwo\nlines <b>&</b> 5\n</parameter>\n<parameter=tags>\n"
+            '["a", "b"]\n</parameter>\n<parameter=count>\n2\n</parameter>\n<parameter=loud>\nTrue\n</parameter>\n'
+            "</function>\n</tool_call>"
+        ),
         [LONG],
     ),
     "Qwen-Coder, without its outer mark": (
@@ -81,9 +85,11 @@ MARKED = {
     ),
     "Mistral, names alone": ('[TOOL_CALLS]add{"a": 2, "b": 3}', [ADD]),
     "GLM": (
-        "<tool_call>note\n<arg_key>text</arg_key>\n<arg_value>two\nlines <b>&</b> 5</arg_value>\n<arg_key>tags</arg_key>\n"
-        '<arg_value>["a", "b"]</arg_value>\n<arg_key>count</arg_key>\n<arg_value>2</arg_value>\n'
-        "<arg_key>loud</arg_key>\n<arg_value>true</arg_value>\n</tool_call>",
+        (
+            "<tool_call>note\n<arg_key>text</arg_key>\n<arg_value>two\nlines <b>&</b> 5</arg_value>\n"
+            '<arg_key>tags</arg_key>\n<arg_value>["a", "b"]</arg_value>\n<arg_key>count</arg_key>\n<arg_value>2</arg_value>\n'
+            "<arg_key>loud</arg_key>\n<arg_value>true</arg_value>\n</tool_call>"
+        ),
         [LONG],
     ),
     "GLM, on one line": (
@@ -91,34 +97,44 @@ MARKED = {
         [DIGITS, NOW],
     ),
     "DeepSeek 3": (
-        "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>add\n"
-        '```json\n{"a": 2, "b": 3}\n```<｜tool▁call▁end｜>\n<｜tool▁call▁begin｜>function<｜tool▁sep｜>now\n'
-        "```json\n{}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜><｜end▁of▁sentence｜>",
+        (
+            "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>add\n"
+            '```json\n{"a": 2, "b": 3}\n```<｜tool▁call▁end｜>\n<｜tool▁call▁begin｜>function<｜tool▁sep｜>now\n'
+            "```json\n{}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜><｜end▁of▁sentence｜>"
+        ),
         [ADD, NOW],
     ),
     "DeepSeek 3.1": (
-        '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>add<｜tool▁sep｜>{"a": 2, "b": 3}<｜tool▁call▁end｜>'
-        "<｜tool▁call▁begin｜>now<｜tool▁sep｜>{}<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+        (
+            '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>add<｜tool▁sep｜>{"a": 2, "b": 3}<｜tool▁call▁end｜>'
+            "<｜tool▁call▁begin｜>now<｜tool▁sep｜>{}<｜tool▁call▁end｜><｜tool▁calls▁end｜>"
+        ),
         [ADD, NOW],
     ),
     "DeepSeek 3.2": (
-        '<｜DSML｜function_calls>\n<｜DSML｜invoke name="note">\n'
-        '<｜DSML｜parameter name="text" string="true">12</｜DSML｜parameter>\n'
-        '<｜DSML｜parameter name="tags" string="false">["a"]</｜DSML｜parameter>\n</｜DSML｜invoke>\n'
-        '<｜DSML｜invoke name="now">\n</｜DSML｜invoke>\n</｜DSML｜function_calls>',
+        (
+            '<｜DSML｜function_calls>\n<｜DSML｜invoke name="note">\n'
+            '<｜DSML｜parameter name="text" string="true">12</｜DSML｜parameter>\n'
+            '<｜DSML｜parameter name="tags" string="false">["a"]</｜DSML｜parameter>\n</｜DSML｜invoke>\n'
+            '<｜DSML｜invoke name="now">\n</｜DSML｜invoke>\n</｜DSML｜function_calls>'
+        ),
         [("note", {"text": "12", "tags": ["a"]}), NOW],
     ),
     "MiniMax": (
-        '<minimax:tool_call>\n<invoke name="note">\n<parameter name="text">12</parameter>\n</invoke>\n'
-        '<invoke name="now">\n</invoke>\n</minimax:tool_call>',
+        (
+            '<minimax:tool_call>\n<invoke name="note">\n<parameter name="text">12</parameter>\n</invoke>\n'
+            '<invoke name="now">\n</invoke>\n</minimax:tool_call>'
+        ),
         [DIGITS, NOW],
     ),
     "Granite": (f'<|tool_call|>[{JSON}, {{"name": "now", "arguments": {{}}}}]', [ADD, NOW]),
     "Granite 3.1": (f"<tool_call>[{JSON}]", [ADD]),
     "Kimi": (
-        "<|tool_calls_section_begin|><|tool_call_begin|>functions.add:0<|tool_call_argument_begin|>"
-        '{"a": 2, "b": 3}<|tool_call_end|><|tool_call_begin|>functions.now:1<|tool_call_argument_begin|>{}'
-        "<|tool_call_end|><|tool_calls_section_end|>",
+        (
+            "<|tool_calls_section_begin|><|tool_call_begin|>functions.add:0<|tool_call_argument_begin|>"
+            '{"a": 2, "b": 3}<|tool_call_end|><|tool_call_begin|>functions.now:1<|tool_call_argument_begin|>{}'
+            "<|tool_call_end|><|tool_calls_section_end|>"
+        ),
         [ADD, NOW],
     ),
     "LFM2": ("<|tool_call_start|>[add(a=2, b=3), now()]<|tool_call_end|>", [ADD, NOW]),
@@ -129,8 +145,10 @@ MARKED = {
         [ADD],
     ),
     "gpt-oss, the recipient first": (
-        '<|start|>assistant to=functions.add<|channel|>commentary json<|message|>{"a": 2, "b": 3}<|call|>'
-        "<|start|>assistant to=functions.now<|channel|>commentary<|message|>{}<|call|>",
+        (
+            '<|start|>assistant to=functions.add<|channel|>commentary json<|message|>{"a": 2, "b": 3}<|call|>'
+            "<|start|>assistant to=functions.now<|channel|>commentary<|message|>{}<|call|>"
+        ),
         [ADD, NOW],
     ),
 }
@@ -170,7 +188,7 @@ TEXTS = [
     f"`{JSON}`",
     f"Write {JSON}, and it is called.",
     f"{JSON} is how it is written.",
-    "Write `<tool_call>{}</tool_call>` around it.".format(JSON),
+    f"Write `<tool_call>{JSON}</tool_call>` around it.",
     "a < b, [b] and <i>c</i>",
     "```\nx\n```\nand `code`",
     "[TOOL_CALLS]",
@@ -203,7 +221,9 @@ class Letters(Wire):
 
     async def call(self, text, *, finish="stop", tools=MANY, size=1, **options):
         """The result of a run in which the model writes this, and then an answer."""
-        return await self.ask(self.say(text, finish, size=size), self.reply({"content": "Done."}), tools=tools, **options)
+        return await self.ask(
+            self.say(text, finish, size=size), self.reply({"content": "Done."}), tools=tools, **options
+        )
 
 
 def called(result):
@@ -254,7 +274,7 @@ async def test_what_stands_before_a_mark_is_shown_while_the_model_writes(stream)
         yield delta(finish="stop")
 
     await stream.ask(RawStream(parts()), "Done.")
-    assert [event.text for event in stream.of(TextDelta)][0] == "Let me see. "
+    assert next(event.text for event in stream.of(TextDelta)) == "Let me see. "
     assert "tool" not in stream.text()
 
 
@@ -300,8 +320,6 @@ async def test_an_unknown_tool_beside_a_known_one_is_told(wire):
 
 
 async def test_a_marked_call_where_none_is_allowed_is_no_answer(wire):
-    from tinyagent import Limits, StepLimitReached
-
     text = f"<tool_call>{JSON}</tool_call>"
     with pytest.raises(StepLimitReached):
         await wire.ask(wire.say(text), wire.say(text), limits=Limits(steps=1))
@@ -415,7 +433,9 @@ async def test_a_call_that_can_be_read_runs_beside_one_that_cannot(wire):
     assert (first.value, second.value) == (None, 5)
 
 
-@pytest.mark.parametrize("mark", ["Hermes", "Qwen-Coder", "GLM", "Kimi", "Mistral, names", "DeepSeek 3.1", "Llama, list"])
+@pytest.mark.parametrize(
+    "mark", ["Hermes", "Qwen-Coder", "GLM", "Kimi", "Mistral, names", "DeepSeek 3.1", "Llama, list"]
+)
 async def test_a_marked_call_cut_by_the_token_limit_is_told_and_never_runs(wire, mark):
     texts = {
         "Hermes": f"<tool_call>{JSON}",
@@ -497,8 +517,6 @@ async def test_a_bracket_too_many_or_the_object_once_more_leaves_the_call_alone(
 
 @pytest.mark.parametrize("more", ["}", '{"a": 2, "b": 3}', '{"a":2,\n"b":3}'])
 async def test_more_for_a_call_that_has_started_is_a_notice(stream, more):
-    from tests.models.test_wire import piece
-
     def parts():
         yield piece(0, "c1", "add", '{"a": 2, "b": 3}')
         yield from until(lambda: stream.of(ToolStarted))
@@ -513,8 +531,6 @@ async def test_more_for_a_call_that_has_started_is_a_notice(stream, more):
 
 @pytest.mark.parametrize("more", ["}}", '}{"a": 2, "b": 3}', '{"a": 2, "b": 4}', '{"a": 2, "b": 3}{', "]", ', "c": 1}'])
 async def test_anything_else_after_a_sealed_call_is_the_servers_fault(stream, more):
-    from tests.models.test_wire import piece
-
     parts = [piece(0, "c1", "add", '{"a": 2, "b": 3}'), *(piece(0, None, None, letter) for letter in more)]
     with pytest.raises(ProtocolError):
         await stream.ask(RawStream([*parts, delta(finish="tool_calls")]))

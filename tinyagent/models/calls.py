@@ -43,6 +43,13 @@ class OpenCall:
         self._in_string = False
         self._escaped = False
 
+    @classmethod
+    def sealed_as(cls, call: Call) -> OpenCall:
+        """Return a call that was complete at once."""
+        whole = cls(call.id)
+        whole.name, whole.sealed = call.name, call
+        return whole
+
     @property
     def arguments(self) -> str:
         """The text so far."""
