@@ -87,8 +87,8 @@ MARKED = {
     "GLM": (
         (
             "<tool_call>note\n<arg_key>text</arg_key>\n<arg_value>two\nlines <b>&</b> 5</arg_value>\n"
-            '<arg_key>tags</arg_key>\n<arg_value>["a", "b"]</arg_value>\n<arg_key>count</arg_key>\n<arg_value>2</arg_value>\n'
-            "<arg_key>loud</arg_key>\n<arg_value>true</arg_value>\n</tool_call>"
+            '<arg_key>tags</arg_key>\n<arg_value>["a", "b"]</arg_value>\n'
+            "<arg_key>count</arg_key>\n<arg_value>2</arg_value>\n<arg_key>loud</arg_key>\n<arg_value>true</arg_value>\n</tool_call>"
         ),
         [LONG],
     ),
