@@ -60,8 +60,8 @@ class Said:
         """Return the text and the reasoning; before an end of a block that has no beginning, all is reasoning."""
         text, reasoning, field = self.text, self.reasoning, self._field
         if field not in TAGS and (end := orphaned_end(text)):
-            reasoning += text[: end.start()].strip()
-            text, field = text[end.end() :].lstrip(), field or "think"
+            reasoning += text[: end[0]].strip()
+            text, field = text[end[1] :].lstrip(), field or "think"
         return Whole(text, reasoning, field)
 
     def thought(self, text: str, field: str) -> None:
@@ -100,8 +100,8 @@ class Said:
 
     def _read(self, held: str, *, cut: bool, read: bool) -> tuple[Call, ...]:
         if end := orphaned_end(held):
-            self._show(held[: end.end()])
-            held = held[end.end() :]
+            self._show(held[: end[1]])
+            held = held[end[1] :]
         found = read_calls(held, self._tools, cut=cut) if read else Found(held)
         if found.thoughts:
             self._field = self._field or "scratchpad"

@@ -18,8 +18,8 @@ TAGS = {
 }
 _OPENINGS = (*(opening for opening, _ in TAGS.values()), *STARTS)
 _END = "</think>"
-#: The end of a block that the chat template opened itself, but not one in a quotation.
-_ORPHANED_END = re.compile(r"(?<![`'\"])</think>(?![`'\"])")
+#: The tags of a block, and what may quote them: a fence does not.
+_TAG = re.compile(r"(?P<before>`{1,9}|['\"])?<(?P<end>/?)think>(?P<after>`{1,9}|['\"])?")
 
 
 @dataclass(slots=True)
@@ -38,12 +38,19 @@ class Habit:
         self.opened = self.opened or opened
 
 
-def orphaned_end(text: str) -> re.Match[str] | None:
-    """Return the end of a block that the text does not open."""
+def orphaned_end(text: str) -> tuple[int, int] | None:
+    """Return where the end of a block stands that the text does not open: the chat template has."""
     if _END not in text:
         return None
-    end = _ORPHANED_END.search(text)
-    return None if end is None or "<think>" in text[: end.start()] else end
+    opened = 0
+    for tag in _TAG.finditer(text):
+        if tag["before"] and tag["before"] == tag["after"] and "```" not in tag["before"]:
+            continue
+        if tag["end"] and not opened:
+            start = tag.start() + len(tag["before"] or "")
+            return start, start + len(_END)
+        opened += -1 if tag["end"] else 1
+    return None
 
 
 class ThinkSplitter:
