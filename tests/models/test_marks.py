@@ -173,6 +173,7 @@ ALONE = {
     "white space": f"\n\n  {JSON}  \n",
     "one bracket too many": JSON + "}",
     "a Python list": "[add(a=2, b=3)]",
+    "the form of the API in a fence": f"```\n{JSON}\n```",
 }
 #: Texts that hold no call, however much they look like one.
 TEXTS = [
@@ -608,3 +609,10 @@ def test_text_with_no_mark_is_passed_on_at_once():
 async def test_a_scripted_text_is_the_same(wire):
     result = await wire.ask(Reply(f"See: <tool_call>{JSON}</tool_call>"), call("now"), "Done.")
     assert called(result) == [ADD]
+
+
+async def test_fences_in_arguments_stay(wire):
+    text = "```python\nx\n```"
+    wanted = json.dumps({"name": "note", "arguments": {"text": text}})
+    result = await wire.call(f"```json\n{wanted}\n```")
+    assert called(result) == [("note", {"text": text})]

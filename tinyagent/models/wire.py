@@ -267,7 +267,7 @@ class ReplyAssembler:
     def _seal(self, call: OpenCall, problem: str | None, taken: set[str]) -> None:
         name, text = own_name(call.name), call.arguments
         arguments, raw, fault = parse_arguments(text)
-        if fault and (object_alone := without_surplus(text)):
+        if fault and problem is None and (object_alone := without_surplus(text)):
             arguments, raw, fault = parse_arguments(object_alone)
             self._sink.notice(Notice(SURPLUS.format(name=name)))
         fresh = {} if not call.id or call.id in taken else {"id": call.id}
