@@ -19,7 +19,10 @@ from tinyagent import (
     Tool,
     ToolStarted,
 )
+from tinyagent.models.base import NullSink
 from tinyagent.models.marks import MarkSplitter, read_calls
+from tinyagent.models.said import Said
+from tinyagent.models.text_protocol import read_reply
 from tinyagent.testing import CUT, RawStream, Reply, call
 
 ADD = ("add", {"a": 2, "b": 3})
@@ -586,6 +589,7 @@ HOSTILE = [
     "<|python_tag|>add(", "<|python_tag|>[add(a='", "[TOOL_CALLS]add[ARGS]", "{'a': ", '{"tool": ', "[{'a", " ", "a",
     "```", "``` ```", "<｜DSML｜invoke name=\"add\">", "<tool_call>{'a': [1, 2, 3, 4, 5, 6, 7, 8, 9], 'b': 'x",
     "<tool_call>function", "\\", '"', "<tool_call>[[1,2],", '<tool_call>{"a":"\\', "<think>", "<tool_call>a:1",
+    "{'a':1,}", "[{'a':1}, x", "{'tool':'now'}", "{'thought':''}", '{"a":[1,2,3],', "`</think>`",
 ]  # fmt: skip
 
 
@@ -597,6 +601,12 @@ def test_hostile_text_is_read_in_time_that_its_length_allows(text):
     splitter.split(text)
     read_calls(splitter.rest(), NAMED)
     read_calls(text, NAMED, cut=True)
+    read_reply(Reply(text), NullSink(), tuple(NAMED))
+    said = Said(NullSink(), tuple(NAMED), None)
+    for at in range(0, SIZE // 5, 4):
+        said.content(text[at : at + 4])
+    said.finish(cut=False, read=True)
+    said.whole()
     assert time.process_time() - began < 6  # quadratic: minutes
 
 

@@ -173,7 +173,7 @@ def _read_objects(text: str, offered: Offered, *, cut: bool) -> Found | None:
     calls: list[Call] = []
     thoughts: list[str] = []
     position = 0
-    while position < len(body):
+    while position < len(body) and len(calls) + len(thoughts) < _MOST_CALLS:
         if _BEGINS.match(body, position) is None:
             return None
         spelled = spelled_at(body, position, offered, fresh=False, cut=cut)

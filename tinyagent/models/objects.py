@@ -39,7 +39,7 @@ _PYTHON_WORDS = {"True": True, "False": False, "None": None}
 #: Brackets, and strings to step over; one that never ends goes on to the end of the text.
 _BRACKETS = re.compile(r'[\[\](){}]|"(?:\\.|[^"\\])*+(?:"|\Z)|\'(?:\\.|[^\'\\])*+(?:\'|\Z)', re.DOTALL)
 #: How a dict, or a list of dicts, begins.
-_QUOTED = re.compile(r"[\[{\s]*[\"']")
+_QUOTED = re.compile(r"[\[{\s]{1,100}+[\"']")
 _NAMED = re.compile(rf"""["'](?:{"|".join(NAMES)})["']\s*:\s*["']([^"']{{1,100}})["']""")
 UNREADABLE = "This call could not be read ({problem}), so it did not run. Write it again, with valid JSON."
 
@@ -51,17 +51,36 @@ def read_value(text: str, start: int) -> tuple[Any, int]:
         ValueError: It is neither, or nested too deeply; the text says where.
     """
     try:
+        return read_json(text, start)
+    except ValueError as error:
+        try:
+            return read_python(text, start)
+        except ValueError:
+            raise error from None
+
+
+def read_json(text: str, start: int) -> tuple[Any, int]:
+    """Read the JSON that begins at `start`; its value and its end.
+
+    Raises:
+        ValueError: It is none, or nested too deeply.
+    """
+    try:
         return _JSON.raw_decode(text, start)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    except ValueError as error:
-        end = extent(text, start) if _QUOTED.match(text, start) else None
-        if end is None:
-            raise
-        try:
-            return literal(parse_python(text[start:end])), end
-        except ValueError:
-            raise error from None
+
+
+def read_python(text: str, start: int) -> tuple[Any, int]:
+    """Read the Python dict, or list of dicts, that begins at `start`; its value and its end.
+
+    Raises:
+        ValueError: It is none, or too long.
+    """
+    end = extent(text, start) if _QUOTED.match(text, start) else None
+    if end is None:
+        raise ValueError("it has no end")
+    return literal(parse_python(text[start:end])), end
 
 
 def extent(text: str, start: int) -> int | None:

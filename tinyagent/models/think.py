@@ -17,6 +17,8 @@ TAGS = {
     "<seed:think>": ("<seed:think>", "</seed:think>"),
 }
 _OPENINGS = (*(opening for opening, _ in TAGS.values()), *STARTS)
+#: Characters, white space mostly, after which a text has begun without any of these.
+_LONGEST_START = 400
 _END = "</think>"
 #: The tags of a block, and what may quote them: a fence does not.
 _TAG = re.compile(r"(?P<before>`{1,9}|['\"])?<(?P<end>/?)think>(?P<after>`{1,9}|['\"])?")
@@ -87,7 +89,7 @@ class ThinkSplitter:
         if self._state == "start":
             head = text.lstrip()
             if not head.startswith(_OPENINGS):
-                if any(opening.startswith(head) for opening in _OPENINGS):  # it may still become one
+                if len(text) < _LONGEST_START and any(opening.startswith(head) for opening in _OPENINGS):
                     self._held = text
                     return "", ""
                 self._state = "think" if self.opened else "answer"
