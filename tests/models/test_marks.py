@@ -496,7 +496,7 @@ async def test_scratchpads_for_ever_are_an_error(wire):
 
 @pytest.mark.parametrize(
     "name",
-    ["add<|channel|>commentary", "add<|channel|>json", "add<|constrain|>json", "functions.add", "functions.add:0",
+    ["add<|channel|>commentary", "add<|channel|>json", "add<|constrain|>json", "add:0",
      "add</tool_call>", "add[ARGS]", "add <|message|>"],
 )  # fmt: skip
 async def test_what_stands_behind_a_tools_name_is_cut_off(wire, name):
@@ -589,7 +589,7 @@ HOSTILE = [
     "<|python_tag|>add(", "<|python_tag|>[add(a='", "[TOOL_CALLS]add[ARGS]", "{'a': ", '{"tool": ', "[{'a", " ", "a",
     "```", "``` ```", "<｜DSML｜invoke name=\"add\">", "<tool_call>{'a': [1, 2, 3, 4, 5, 6, 7, 8, 9], 'b': 'x",
     "<tool_call>function", "\\", '"', "<tool_call>[[1,2],", '<tool_call>{"a":"\\', "<think>", "<tool_call>a:1",
-    "{'a':1,}", "[{'a':1}, x", "{'tool':'now'}", "{'thought':''}", '{"a":[1,2,3],', "`</think>`",
+    "{'a':1,}", "[{'a':1}, x", "{'tool':'now'}", "{'thought':''}", '{"a":[1,2,3],', "`</think>`", "a </think> b ",
 ]  # fmt: skip
 
 

@@ -42,7 +42,9 @@ ORPHANED = [
     ("The tag `</think>` ends it.</think>5", "The tag `</think>` ends it."),
     ("```\nx\n```</think>```python\ny\n```", "```\nx\n```"),
     ("<think>a</think>b</think>5", "<think>a</think>b"),
-    ("a </think> b </think> 5", "a "),
+    ("a </think> b </think> 5", "a </think> b "),
+    ("so it is. </think> 5", "so it is. "),
+    ("```\nx\n```\nor so </think> then", "```\nx\n```\nor so "),
     ("say('hm</think>5", "say('hm"),
 ]
 #: Text without one.
@@ -55,6 +57,8 @@ CLOSED = [
     "''</think>''",
     "<think>",
     'x("</think>")',
+    "Write </think> at its end.",
+    "It ends with </think>.",
 ]
 
 

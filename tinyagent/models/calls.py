@@ -20,8 +20,8 @@ _BEHIND_NAME = re.compile(r"[<\[].*|:\d+\Z", re.DOTALL)
 
 
 def own_name(name: str) -> str:
-    """Return the name of the tool in what a server calls its name: `functions.add<|channel|>json` is `add`."""
-    return _BEHIND_NAME.sub("", name).strip().removeprefix("functions.") or name
+    """Return the name of the tool in what a server calls its name: `add<|channel|>commentary` is `add`."""
+    return _BEHIND_NAME.sub("", name).strip() or name
 
 
 class OpenCall:

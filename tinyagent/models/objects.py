@@ -155,7 +155,7 @@ def _pairs(value: object, offered: Offered, depth: int) -> Iterator[tuple[str, o
     else:
         names = [value[key] for key in NAMES if isinstance(value.get(key), str) and value[key]]
         if names:
-            yield _pair(next((name for name in names if own_name(name) in offered), names[0]), value)
+            yield _pair(next((name for name in names if written_name(name) in offered), names[0]), value)
             return
         inner = next((value[key] for key in WRAPPERS if isinstance(value.get(key), dict | list)), None)
         yield from _pairs(inner, offered, depth + 1)
@@ -164,7 +164,7 @@ def _pairs(value: object, offered: Offered, depth: int) -> Iterator[tuple[str, o
 def _pair(name: str, value: dict[str, Any]) -> tuple[str, object] | None:
     arguments = arguments_in(value)
     is_data = arguments is ... and value.get("name") == name  # which has a name and more, as much has
-    return None if is_data else (own_name(name), arguments)
+    return None if is_data else (written_name(name), arguments)
 
 
 def arguments_in(value: dict[str, Any]) -> object:
@@ -226,14 +226,20 @@ def unreadable(name: str, problem: object, *, cut: bool = False) -> Call:
 def named_in(text: str, start: int, offered: Offered) -> str | None:
     """Return the tool on offer that the object at `start`, which cannot be read, names."""
     return next(
-        (name for found in _NAMED.finditer(text, start, start + _HEAD) if (name := own_name(found[1])) in offered), None
+        (name for found in _NAMED.finditer(text, start, start + _HEAD) if (name := written_name(found[1])) in offered),
+        None,
     )
 
 
 def named_at(text: str, start: int, offered: Offered) -> bool:
     """Return whether the object at `start`, which cannot be read, begins with the name of a tool on offer."""
     found = _NAMED.search(text, start + 1, start + _HEAD)
-    return found is not None and not text[start + 1 : found.start()].strip() and own_name(found[1]) in offered
+    return found is not None and not text[start + 1 : found.start()].strip() and written_name(found[1]) in offered
+
+
+def written_name(name: str) -> str:
+    """Return the name of the tool in what a model writes for it: `functions.add:0` is `add`."""
+    return own_name(name).removeprefix("functions.") or name
 
 
 def is_scratchpad(value: object) -> bool:

@@ -24,6 +24,11 @@ _END = "</think>"
 _TAG = re.compile(r"(?P<before>`{1,9}|['\"])?<(?P<end>/?)think>(?P<after>`{1,9}|['\"])?")
 
 
+#: A tag within a sentence; but where code stands before it, which thoughts may be, it is no mention.
+_MENTION = re.compile(r"[\w,] </think>(?: [a-z]|[.,;:?!)])")
+_CODE = re.compile(r"```|~~~|<(?:code|python|execute_python)>", re.IGNORECASE)
+
+
 @dataclass(slots=True)
 class Habit:
     """What the replies of one model on one server have shown.
@@ -44,9 +49,12 @@ def orphaned_end(text: str) -> tuple[int, int] | None:
     """Return where the end of a block stands that the text does not open: the chat template has."""
     if _END not in text:
         return None
-    opened = 0
+    opened, first_code = 0, _CODE.search(text)
+    code = first_code.start() if first_code else len(text)
     for tag in _TAG.finditer(text):
         if tag["before"] and tag["before"] == tag["after"] and "```" not in tag["before"]:
+            continue
+        if tag["end"] and tag.start() < code and _MENTION.match(text, max(0, tag.start() - 2)):
             continue
         if tag["end"] and not opened:
             start = tag.start() + len(tag["before"] or "")
