@@ -90,8 +90,9 @@ class Command:
                 try:
                     streams = await stack.enter_async_context(stdio_client(server, errors))
                 except OSError as error:
-                    at = "" if error.filename else f": {program!r}" + (f" in {cwd!r}" if cwd else "")  # as uvloop says it
-                    raise ConfigurationError(f"The MCP server cannot be started: {error}{at}.") from error
+                    what = "" if error.filename else f": {program!r}"  # which uvloop leaves out
+                    where = f" in {cwd!r}" if what and cwd else ""
+                    raise ConfigurationError(f"The MCP server cannot be started: {error}{what}{where}.") from error
             yield streams
 
 
