@@ -6,8 +6,11 @@ import importlib.util
 
 import pytest
 
+from tinyagent.agents.code import TinyCodeAgent
 from tinyagent.core.errors import ConfigurationError, SandboxUnavailableError
 from tinyagent.core.tool import Tool
+from tinyagent.models.scripted import ScriptedModel
+from tinyagent.sandbox import choice
 from tinyagent.sandbox.child.lock import reason_against
 from tinyagent.sandbox.choice import check_tools, default_sandbox
 from tinyagent.sandbox.inprocess import PythonExecutor
@@ -37,8 +40,21 @@ def test_it_is_the_locked_process_where_that_can_be():
 
 
 @needs_monty
-def test_it_is_monty_elsewhere(without_a_lock):
-    assert isinstance(default_sandbox(), MontySandbox)
+def test_it_is_monty_elsewhere_and_that_is_said_once(without_a_lock):
+    choice._warn.cache_clear()
+    with pytest.warns(UserWarning, match="uses MontySandbox") as caught:
+        agents = [TinyCodeAgent(model=ScriptedModel([])) for _ in range(3)]
+    assert all(isinstance(agent.sandbox, MontySandbox) for agent in agents)
+    (warning,) = caught
+    for part in (REASON, "a part of Python", "pass sandbox=MontySandbox()"):
+        assert part in str(warning.message)
+    assert warning.filename == __file__
+
+
+@needs_monty
+def test_who_chooses_is_not_warned(without_a_lock):
+    choice._warn.cache_clear()
+    assert isinstance(TinyCodeAgent(model=ScriptedModel([]), sandbox=MontySandbox()).sandbox, MontySandbox)
 
 
 def test_where_neither_can_be_it_says_why_and_what_to_install(without_a_lock, monkeypatch):

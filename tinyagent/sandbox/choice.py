@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from tinyagent.core.errors import ConfigurationError
@@ -13,7 +15,7 @@ from tinyagent.sandbox.process import ProcessSandbox, unavailable
 
 
 def default_sandbox() -> Sandbox:
-    """`ProcessSandbox`; where it cannot run, `MontySandbox`.
+    """Return a `ProcessSandbox`; where it cannot run, a `MontySandbox`, and warn of that once.
 
     Raises:
         SandboxUnavailableError: Neither can run here; the text says why, and what to install.
@@ -25,7 +27,18 @@ def default_sandbox() -> Sandbox:
         raise unavailable(reason)
     from tinyagent.sandbox.monty import MontySandbox
 
+    _warn(reason)
     return MontySandbox()
+
+
+@cache
+def _warn(reason: str) -> None:
+    warnings.warn(
+        f"TinyCodeAgent uses MontySandbox, since ProcessSandbox cannot lock a process here: {reason}. MontySandbox "
+        "runs a part of Python, without packages and without files. To choose it, and not be warned, pass "
+        "sandbox=MontySandbox().",
+        stacklevel=4,  # where the agent is made
+    )
 
 
 def check_tools(sandbox: Sandbox, tools: Iterable[Tool[..., Any]]) -> None:
