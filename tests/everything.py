@@ -49,7 +49,8 @@ async def _react_async_tool() -> object:
 
 
 async def _stream() -> object:
-    async with ScriptedServer(SCRIPT) as server, ReactAgent([double], model=server.model()).stream("Double 21.") as run:
+    agent = ReactAgent([double], model=ScriptedModel(SCRIPT))
+    async with agent.stream("Double 21.") as run:
         kinds = {event.type async for event in run}
     assert {"text_delta", "tool_finished"} <= kinds
     return run.result.output

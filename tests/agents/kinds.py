@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -101,6 +102,10 @@ class Native(Kind):
         """The texts by which this history tells what came of calls."""
         return [message.text for message in messages if message.role == "tool"]
 
+    def as_read(self, text):
+        """How the lines of a value's text stand in what the model reads."""
+        return text
+
     def shown(self, text):
         """How the model reads the text of one call's value."""
         return text
@@ -143,7 +148,7 @@ class Written(Kind):
     def told(self, request):
         """What the code has printed so far, in lines."""
         reports = [said for role, said in _messages(request) if role == "user" and said.startswith(REPORTS)]
-        return [line for report in reports for line in report.removeprefix("Output:\n").splitlines()]
+        return [line.strip() for report in reports for line in report.removeprefix("Output:\n").splitlines()]
 
     def offered(self, request):
         """What the model is told of the tools."""
@@ -154,15 +159,19 @@ class Written(Kind):
         """The texts by which this history tells what came of calls."""
         return [message.text for message in messages if message.role == "user"][1:]
 
+    def as_read(self, text):
+        """How the lines of a value's text stand in what the model reads."""
+        return indented(text)
+
     def shown(self, text):
         """How the model reads the text of one call's value, which the code prints."""
-        return f"Output:\n{text}"
+        return f"Output:\n{indented(text)}"
 
     def cut(self, text, longest):
         """How it reads one that is too long."""
         half = longest // 2
         missing = f"... ({len(text) - longest:,} of {len(text):,} characters are not shown)"
-        return f"Output:\n{text[:half]}\n{missing}\n{text[-half:]}"
+        return f"Output:\n{indented(text[:half])}\n{missing}\n{indented(text[-half:])}"
 
     def values(self, result):
         """The values of the calls of each step, without those of `final_answer`."""
@@ -171,6 +180,11 @@ class Written(Kind):
 
 def _call_delta(index, name, arguments):
     return {"index": index, "id": f"c{index}", "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def indented(text):
+    """Text as a code agent's model reads what its code printed."""
+    return textwrap.indent(text, "    ")
 
 
 def block(code):

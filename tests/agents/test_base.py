@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import pickle
 import threading
 import time
 from dataclasses import replace
@@ -42,10 +44,12 @@ from tinyagent import (
     TinyAgentError,
     TokenLimitReached,
     Tool,
+    Toolkit,
     ToolReply,
     TruncatedReplyError,
     Usage,
     User,
+    tool,
 )
 from tinyagent.models import retry
 from tinyagent.models.base import model_name
@@ -583,11 +587,11 @@ async def test_a_stream_cut_after_a_complete_call_goes_on_with_it(kind, end, scr
 
     broken = kind.broken_off(call("record", text="x"))
     parts = (chunk({"content": "Let me \n"}), *broken.parts, *end)
-    async with (
-        scripted_server([RawStream(parts), kind.says("done")]) as server,
-        kind.agent([record], model=server.model()).stream("Go.") as run,
-    ):
-        notices = [event async for event in run if event.type == "notice"]
+    async with scripted_server([RawStream(parts), kind.says("done")]) as server:
+        model = server.model()
+        model._habit.learn(opened=False)  # before it has replied once, none of its code runs early
+        async with kind.agent([record], model=model).stream("Go.") as run:
+            notices = [event async for event in run if event.type == "notice"]
     assert run.result.output == "done"
     assert ran == ["x"]
     assert run.result.steps[0].finish_reason == "interrupted"
@@ -667,7 +671,7 @@ async def test_a_model_that_is_not_async_fails_the_run(kind):
     def not_async(request, sink):
         return Reply("hello")
 
-    with pytest.raises(ModelError, match="'not_async' failed: TypeError"):
+    with pytest.raises(ConfigurationError, match=r"'not_async' .* returned Reply at once: make it 'async def"):
         await kind.agent(model=not_async).run("Go.")
 
 
@@ -887,3 +891,48 @@ async def test_step_limit_reached_is_in_the_tree_with_its_result(kind, scripted_
         await kind.agent([add], model=model, limits=Limits(steps=1)).run("Go.", run_id="r1")
     assert isinstance(caught.value, RunError)
     assert caught.value.result.metadata.run_id == "r1"
+
+
+# ---- copies
+
+
+class _Notes(Toolkit):
+    def __init__(self):
+        self.opened = self.closed = 0
+
+    async def open(self):
+        self.opened += 1
+
+    async def close(self):
+        self.closed += 1
+
+    @tool
+    def add_note(self, text: str) -> str:
+        """Keep a note."""
+        return text
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda agent: copy.deepcopy({"a": [agent]})["a"][0]])
+async def test_a_copy_of_an_agent_works_on_its_own(kind, copied):
+    notes = _Notes()
+    inner = kind.agent([add], model=ScriptedModel([]), name="inner", description="Adds.")
+    script = [call("add_note", text="a"), "first", call("add_note", text="b"), "second"]
+    agent = kind.agent([notes, inner], model=ScriptedModel(kind.script(script)), handoffs=[inner])
+    async with agent:
+        twin = copied(agent)
+        assert twin is not agent
+        assert type(twin) is type(agent)
+        assert list(twin.tools) == list(agent.tools)
+        assert (twin.name, twin.limits, twin.instructions) == (agent.name, agent.limits, agent.instructions)
+        async with twin:
+            assert (await twin.run("Go.")).output == "first"
+        assert (notes.opened, notes.closed) == (1, 0)  # the agent is still open
+        twin.name = "other"
+        assert agent.name == "agent"
+        assert (await agent.run("Go.")).output == "second"
+    assert notes.closed == 1
+
+
+def test_an_agent_is_not_pickled_and_says_why(kind):
+    with pytest.raises(TypeError, match=r"'agent' cannot be pickled: .* Make it in the process that is to use it"):
+        pickle.dumps(kind.agent([add], model=ScriptedModel([])))

@@ -374,8 +374,8 @@ async def test_code_is_found_however_it_is_fenced(reply, streamed):
 
 async def test_output_and_the_value_of_the_last_expression_are_told():
     result = await solve(["!print('one')\nx = 2\nprint('two')\nx * 21", "!x", "!x = 3", "!final_answer(x)"])
-    assert told(result, 1) == "Output:\none\ntwo\nValue:\n42"
-    assert told(result, 2) == "Value:\n2"
+    assert told(result, 1) == "Output:\n    one\n    two\nValue:\n    42"
+    assert told(result, 2) == "Value:\n    2"
     assert told(result, 3) == "It ran, and printed nothing."
     execution = result.steps[0].executions[0]
     assert (execution.value, execution.repr, execution.stdout) == (42, "42", "one\ntwo\n")
@@ -405,8 +405,8 @@ async def test_an_error_is_told_with_its_type_line_names_and_calls():
     report = told(result)
     assert "IndexError: list index out of range" in report
     assert 'File "<block 1>", line 6' in report
-    assert 'File "<block 1>", line 4, in pick\n    return rows[n]' in report
-    assert "Calls that this block had made:\n- shout(text='a') returned A\n- add(a=1, b=2) returned 3" in report
+    assert 'File "<block 1>", line 4, in pick\n        return rows[n]' in report
+    assert "Calls that this block had made:\n    - shout(text='a') returned A\n    - add(a=1, b=2) returned 3" in report
     assert "Names that are defined: total, rows, pick." in report
     assert "tinyagent" not in report
     error = result.steps[0].executions[0].error
@@ -416,7 +416,7 @@ async def test_an_error_is_told_with_its_type_line_names_and_calls():
 
 async def test_what_was_printed_before_an_error_is_told_first():
     result = await solve(["!print('so far')\n1 / 0", "!final_answer(0)"])
-    assert told(result).startswith("Output:\nso far\nError:\n")
+    assert told(result).startswith("Output:\n    so far\nError:\n")
 
 
 async def test_a_syntax_error_is_told_with_its_line_and_nothing_runs():
@@ -438,7 +438,7 @@ async def test_the_calls_of_a_failing_block_tell_what_failed():
         raise FileNotFoundError(f"no {path}")
 
     result = await solve(["!add(1, 2)\nfail('a.txt')", "!final_answer(0)"], [add, fail])
-    assert "- add(a=1, b=2) returned 3\n- fail(path='a.txt') failed: FileNotFoundError: no a.txt" in told(result)
+    assert "- add(a=1, b=2) returned 3\n    - fail(path='a.txt') failed: FileNotFoundError: no a.txt" in told(result)
 
 
 async def test_long_arguments_and_values_of_calls_are_cut_in_the_report():
@@ -454,8 +454,8 @@ async def test_long_arguments_and_values_of_calls_are_cut_in_the_report():
 async def test_long_output_is_cut_in_the_middle_and_kept_whole_in_the_result():
     result = await solve(["!print('a' * 600 + 'b' * 600)\n'c' * 3000", "!final_answer(0)"], max_observation=1000)
     assert told(result) == (
-        f"Output:\n{'a' * 500}\n... (200 of 1,200 characters are not shown)\n{'b' * 500}\n"
-        f"Value:\n'{'c' * 499}\n... (2,002 of 3,002 characters are not shown)\n{'c' * 499}'"
+        f"Output:\n    {'a' * 500}\n... (200 of 1,200 characters are not shown)\n    {'b' * 500}\n"
+        f"Value:\n    '{'c' * 499}\n... (2,002 of 3,002 characters are not shown)\n    {'c' * 499}'"
     )
     execution = result.steps[0].executions[0]
     assert execution.stdout == "a" * 600 + "b" * 600 + "\n"
@@ -464,7 +464,7 @@ async def test_long_output_is_cut_in_the_middle_and_kept_whole_in_the_result():
 
 async def test_a_value_that_cannot_leave_is_told_as_such():
     result = await solve(["!object()", "!final_answer(0)"])
-    assert told(result).startswith("Value:\n<object object at 0x")
+    assert told(result).startswith("Value:\n    <object object at 0x")
     assert "(a object; only plain data can be an answer or an argument)" in told(result)
 
 
@@ -476,7 +476,7 @@ async def test_several_blocks_run_in_order_and_are_told_apart():
         [f"{block('x = 1')}\nThen\n{block('print(x + 1)')}\nand\n{block('x + 2')}", "!final_answer(x)"]
     )
     assert told(result) == (
-        "Block 1 of 3:\nIt ran, and printed nothing.\n\nBlock 2 of 3:\nOutput:\n2\n\nBlock 3 of 3:\nValue:\n3"
+        "Block 1 of 3:\nIt ran, and printed nothing.\n\nBlock 2 of 3:\nOutput:\n    2\n\nBlock 3 of 3:\nValue:\n    3"
     )
     assert [execution.code.strip() for execution in result.steps[0].executions] == ["x = 1", "print(x + 1)", "x + 2"]
 
@@ -790,7 +790,7 @@ async def test_every_sandbox_keeps_names_calls_tools_tells_errors_and_answers(sa
         run.streamed = streamed
         result = await run.drain()
     assert (result.output, result.state) == ({"x": 3, "y": 4}, "success")
-    assert told(result, 1) == "Output:\nx is 3\nValue:\n6"
+    assert told(result, 1) == "Output:\n    x is 3\nValue:\n    6"
     assert "do not fit" in told(result, 2)
     assert "add(a='one', b=2)" in told(result, 2)
     assert "NameError" in told(result, 3)

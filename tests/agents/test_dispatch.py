@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import pickle
 import threading
+import traceback
 
 import pytest
 
@@ -16,8 +18,10 @@ from tinyagent import (
     ReactAgent,
     Reply,
     RunError,
+    RunResult,
     StreamError,
     Tool,
+    ToolArgumentsError,
     ToolFinished,
     ToolProgress,
     ToolReply,
@@ -25,6 +29,8 @@ from tinyagent import (
 )
 from tinyagent.agents.dispatch import LONGEST_ERROR
 from tinyagent.core.context import Context
+from tinyagent.core.messages import NOT_ANSWERED
+from tinyagent.core.tool import GOES_ON
 from tinyagent.models import retry
 from tinyagent.models.history import fault_of
 from tinyagent.models.native import message_data
@@ -549,6 +555,84 @@ async def test_a_call_that_waits_for_an_exclusive_one_never_starts_after_a_fatal
     assert ran == []
 
 
+# ---- what a call raised is kept
+
+
+async def test_what_a_tool_raised_is_kept_with_its_traceback(kind):
+    class Broken(Exception):
+        def __init__(self, text, code):
+            super().__init__(text)
+            self.code = code
+
+    def inner():
+        raise Broken("no tea", 7)
+
+    def fail() -> str:
+        inner()
+
+    async def fail_later() -> str:
+        inner()
+
+    result = await run_calls(kind, [fail, fail_later, add], [call("fail"), call("fail_later"), call("add", a=1, b=1)])
+    for name, seen in zip(["fail", "fail_later"], observations(result), strict=False):
+        assert isinstance(seen.exception, Broken)
+        assert seen.exception.code == 7
+        frames = [frame.name for frame in traceback.extract_tb(seen.exception.__traceback__)]
+        assert frames == [name, "inner"]
+        assert seen.error == "Broken: no tea"
+    assert observations(result)[2].exception is None
+
+
+async def test_what_a_call_raised_is_in_no_record(kind):
+    def fail() -> str:
+        raise ValueError(object())
+
+    result = await run_calls(kind, [fail], [call("fail")])
+    [seen] = observations(result)
+    assert isinstance(seen.exception, ValueError)
+    assert "exception" not in json.dumps(result.to_dict())
+    [loaded] = observations(RunResult.from_dict(result.to_dict()))
+    assert loaded.exception is None
+    assert loaded.error == seen.error
+    assert dataclasses.replace(seen) == seen
+    assert pickle.loads(pickle.dumps(seen)).error == seen.error
+    assert "exception" not in repr(seen)
+
+
+async def test_a_failed_tool_keeps_no_run_alive(kind):
+    """A traceback holds what its frames hold: those of the dispatch would keep the run and all it has read."""
+
+    def fail() -> str:
+        raise ValueError("x")
+
+    error = observations(await run_calls(kind, [fail], [call("fail")]))[0].exception
+    names = {frame.f_globals["__name__"] for frame, _ in traceback.walk_tb(error.__traceback__)}
+    assert names == {__name__}
+
+
+async def test_arguments_and_unknown_tools_are_told_as_exceptions_too(kind):
+    result = await run_calls(kind, [add], [call("add", a=1, b="x")])
+    [seen] = observations(result)
+    assert isinstance(seen.exception, ToolArgumentsError)
+
+
+async def test_a_group_of_exceptions_tells_its_leaves(kind):
+    async def search() -> str:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(one(ValueError("no tea")))
+            group.create_task(one(ExceptionGroup("inner", [KeyError("k"), OSError("disk full")])))
+
+    async def one(error):
+        await asyncio.sleep(0)
+        raise error
+
+    [seen] = observations(await run_calls(kind, [search], [call("search")]))
+    assert seen.error == (
+        "ExceptionGroup: unhandled errors in a TaskGroup (2 sub-exceptions): ValueError: no tea; KeyError: 'k'; "
+        "OSError: disk full"
+    )
+
+
 # ---- timeouts
 
 
@@ -584,9 +668,30 @@ async def test_a_synchronous_tool_that_takes_too_long_is_abandoned(kind):
         assert not ended.is_set()
     finally:
         gate.set()
-    assert observations(result)[0].error == "TimeoutError: the tool took longer than 0.1 s and was stopped"
+    assert observations(result)[0].error == f"TimeoutError: the tool took longer than 0.1 s and {GOES_ON}"
     assert not started.is_set() or await asyncio.to_thread(ended.wait, 10)  # it runs to its end
     assert "too late" not in str(result.messages)
+
+
+async def test_a_synchronous_tool_that_a_cancelled_run_leaves_behind_is_not_called_stopped():
+    gate, started = threading.Event(), threading.Event()
+
+    def block() -> str:
+        started.set()
+        gate.wait(10)
+        return "too late"
+
+    async def model(request, sink):
+        return NATIVE.says([call("block")])
+
+    run = NATIVE.agent([block], model=model).stream("Go.")
+    try:
+        async with run:
+            assert await asyncio.to_thread(started.wait, 10)
+    finally:
+        gate.set()
+    [seen] = observations(run.result)
+    assert seen.error == f"{NOT_ANSWERED} If it had begun, it {GOES_ON}."
 
 
 async def test_a_timeout_error_of_the_tools_own_is_told_as_it_is(kind):

@@ -75,7 +75,7 @@ async def test_a_key_that_cannot_be_sent_is_refused_and_not_shown(key):
 # ---- histories
 
 
-@pytest.mark.parametrize("name", ["functions.add", "multi_tool_use.parallel", "add numbers", "x" * 80, "größe", ""])
+@pytest.mark.parametrize("name", ["multi_tool_use.parallel", "add numbers", "x" * 80, "größe", ""])
 async def test_a_name_that_the_model_made_up_is_replayed_as_one_that_every_provider_takes(name):
     async with ScriptedServer([Call(name, {"a": 1}), "ok"]) as server:
         result = await ReactAgent([add], model=server.model()).run("Add.")

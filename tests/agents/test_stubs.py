@@ -189,7 +189,9 @@ def test_classes_are_described_once_after_those_they_speak_of():
     assert text.count("Color = Literal['red', 'blue']") == 1
     assert text.index("class Point:") < text.index("class Line:") < text.index("def draw(")
     assert text.index("Color = ") < text.index("class Line:")
-    assert text.endswith('def again(line: Line) -> None:\n    """Again."""')
+    assert text.endswith(
+        'def again(line: Line) -> None:\n    """Again.\n\n    Args:\n        line: Two places.\n    """'
+    )
 
 
 def test_a_class_may_speak_of_itself():
@@ -220,8 +222,8 @@ def test_limits_of_arguments_are_told():
 
     text = text_of(pick)
     assert "count: (at least 1, at most 9)" in text
-    assert "name: (at least 2 characters, matches ^a)" in text
-    assert "share: How much. (above 0, below 1)" in text
+    assert "name: Matches ^a (at least 2 characters)" in text
+    assert "share: How much. (above 0; below 1)" in text
 
 
 @pytest.mark.parametrize(

@@ -942,3 +942,28 @@ def test_a_loop_that_has_ended_is_not_kept():
         asyncio.run(entered())
     gc.collect()
     assert [loop() for loop in loops] == [None] * 3
+
+
+# ---- what only looks like an agent
+
+
+async def test_a_tool_or_toolkit_of_ones_own_may_have_an_attribute_called_agent():
+    class Browser(Tool):
+        agent = "Mozilla/5.0"
+
+    class Office(Toolkit):
+        """Some."""
+
+        agents = ("Smith", "Jones")
+
+        @tool
+        def staff(self) -> str:
+            """List the staff."""
+            return ", ".join(self.agents)
+
+    tools = [Browser(lambda: "page", name="browse", description="Browse."), Office()]
+    agent = ReactAgent(tools, model=ScriptedModel([call("browse"), call("staff"), "done"]))
+    assert agent.toolbox.agents() == []
+    async with agent:
+        result = await agent.run("Go.")
+    assert [seen.value for step in result.steps for seen in step.observations] == ["page", "Smith, Jones"]

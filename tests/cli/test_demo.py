@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from tinyagent.cli.demo import QUESTION, script, to_fahrenheit, weather
+from tinyagent.cli.demo import CODE_ANSWER, CODE_BOTH, CODE_REPAIR, QUESTION, script, to_fahrenheit, weather
 from tinyagent.cli.main import main
 from tinyagent.core.messages import Reply
 from tinyagent.models.loopback import ScriptedRequest
@@ -168,3 +168,27 @@ def test_the_demo_is_a_command_that_needs_neither_key_nor_terminal(tmp_path):
     assert "It can only answer its own question" not in done.stdout
     assert ANSWER in done.stdout
     assert "\x1b" not in done.stdout
+
+
+async def test_what_a_server_says_is_printed_and_not_obeyed(scripted_server, monkeypatch, capsys):
+    async with scripted_server([RawReply({"error": {"message": "who\x1b]0;owned\x07\u202e"}}, 401)]) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        assert await asyncio.to_thread(main, ["demo", "How\x1b[2J?"]) == 1
+    shown = capsys.readouterr()
+    assert "who\\x1b]0;owned\\x07\\u202e" in shown.err
+    assert "\nHow\\x1b[2J?\n" in shown.out
+    assert "\x1b" not in shown.err + shown.out
+
+
+def test_the_demo_of_code_shows_its_blocks_whole_and_its_answer_once():
+    out = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out):
+        for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL"):
+            patch.delenv(name, raising=False)
+        assert main(["demo", "--code"]) == 0
+    shown = out.getvalue()
+    for reply in (CODE_BOTH, CODE_REPAIR, CODE_ANSWER):
+        assert f"{reply}\n" in shown
+    assert shown.count("(18.5 °C against 4.0 °C)") == 1
+    assert "→ final_answer" not in shown
+    assert "← to_fahrenheit: 26.1" in shown

@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
+import decimal
+import functools
 import io
+import math
 import re
 import sys
+import unicodedata
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 
-from tinyagent import Call, FatalToolError, LimitReached, Limits, ReactAgent, Reply, Retry, Tool, Usage
+from tests.core.trees import values
+from tinyagent import Call, FatalToolError, LimitReached, Limits, ReactAgent, Reply, Retry, TinyCodeAgent, Tool, Usage
 from tinyagent.cli.show import LINE, Terminal, describe_call, footer
 from tinyagent.core.context import Context
-from tinyagent.core.events import Notice, RunFinished
+from tinyagent.core.events import (
+    CallSealed,
+    CodeFinished,
+    CodeOutput,
+    HandedOver,
+    InnerEvent,
+    Notice,
+    ReasoningDelta,
+    RunFinished,
+    StepFinished,
+    StepStarted,
+    TextDelta,
+    ToolFinished,
+    ToolProgress,
+    ToolStarted,
+)
+from tinyagent.core.execution import CodeError, Execution, Observation
 from tinyagent.core.result import Metadata, RunResult
 from tinyagent.models.scripted import ScriptedModel
+from tinyagent.sandbox.choice import default_sandbox
 from tinyagent.testing import call
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
@@ -70,11 +94,17 @@ def result_of(**changes):
     return RunResult(**(values | changes))
 
 
-async def show(replies, tools=(), *, out=None, trace=None, live=True, **options):
+@pytest.fixture
+def sandboxed():
+    """A maker of code agents."""
+    return functools.partial(TinyCodeAgent, sandbox=default_sandbox())
+
+
+async def show(replies, tools=(), *, out=None, trace=None, live=True, agent=ReactAgent, **options):
     """What the terminal shows of a run: its standard output, and its trace where that is another stream."""
     out = out or io.StringIO()
     terminal = Terminal(out, trace, live=live)
-    await terminal.show(ReactAgent(tools, model=ScriptedModel(replies), **options).stream("Go."))
+    await terminal.show(agent(tools, model=ScriptedModel(replies), **options).stream("Go."))
     return out.getvalue()
 
 
@@ -320,3 +350,281 @@ def test_a_long_call_is_shortened():
 )
 def test_the_footer_has_steps_tokens_and_seconds(steps, usage, shown):
     assert footer(result_of(steps=(None,) * steps, usage=usage)) == shown
+
+
+# ---- hostile text
+
+HOSTILE = "a\x1b]52;c;ZXZpbA==\x07b\x1b[2Jc\x9b31md\u202ee\u2066f\u200bg\u2028h\ufeffi\x08j\rk\tl"
+SEEN = r"a\x1b]52;c;ZXZpbA==\x07b\x1b[2Jc\x9b31md\u202ee\u2066f\u200bg\u2028h\ufeffi\x08j"
+
+
+def hidden_in(shown):
+    """What of a shown text a terminal would obey or hide, but for the colours of our own."""
+    hidden = ("Cc", "Cs", "Zl", "Zp")
+    letters = [letter for letter in ESCAPE.sub("", shown) if letter not in "\n\t"]
+    return [
+        letter for letter in letters if unicodedata.category(letter) in hidden or letter in "\u202e\u2066\u200b\ufeff"
+    ]
+
+
+def hostile_call(**arguments):
+    return Call(HOSTILE, arguments, "c1")
+
+
+HOSTILE_EVENTS = [
+    TextDelta(HOSTILE),
+    ReasoningDelta(HOSTILE),
+    ToolStarted(hostile_call(**{HOSTILE: HOSTILE, "deep": [{HOSTILE: {HOSTILE}}]})),
+    ToolProgress(hostile_call(), HOSTILE),
+    ToolFinished(Observation(hostile_call(), HOSTILE, HOSTILE)),
+    ToolFinished(Observation(hostile_call(), HOSTILE, error=HOSTILE)),
+    InnerEvent((HOSTILE,), ToolFinished(Observation(hostile_call(), HOSTILE))),
+    HandedOver(HOSTILE, HOSTILE),
+    CodeOutput(HOSTILE),
+    CodeFinished(1, Execution("x", repr=HOSTILE)),
+    CodeFinished(1, Execution("x", error=CodeError(HOSTILE, HOSTILE, HOSTILE))),
+    Retry(HOSTILE, 2, 0.5, HOSTILE),
+    Notice(HOSTILE),
+    LimitReached(HOSTILE, 1),
+    RunFinished(result_of(output=HOSTILE)),
+    RunFinished(result_of(output={HOSTILE: [HOSTILE]})),
+]
+
+
+@pytest.mark.parametrize("screen", [Screen, io.StringIO])
+@pytest.mark.parametrize("event", HOSTILE_EVENTS, ids=lambda event: type(event).__name__)
+def test_nothing_in_an_event_is_obeyed_by_a_terminal(event, screen):
+    out = screen()
+    Terminal(out).event(event)
+    assert hidden_in(out.getvalue()) == []
+    assert r"a\x1b]52" in out.getvalue()
+
+
+@pytest.mark.usefixtures("without_rich")
+@pytest.mark.parametrize("event", HOSTILE_EVENTS, ids=lambda event: type(event).__name__)
+def test_nothing_is_obeyed_without_rich_either(event):
+    out = Screen()
+    Terminal(out).event(event)
+    assert hidden_in(out.getvalue()) == []
+
+
+@pytest.mark.parametrize("kind", [TextDelta, ReasoningDelta, CodeOutput])
+def test_an_escape_sequence_that_comes_in_parts_is_not_obeyed(kind):
+    out = io.StringIO()
+    terminal = Terminal(out)
+    for letter in HOSTILE + "\r\n!":
+        terminal.event(kind(letter))
+    assert out.getvalue() == f"{SEEN}\nk\tl\n!"
+
+
+def test_a_line_of_the_trace_is_one_line():
+    """So that a name or a value cannot imitate another line of the trace."""
+    for event in [
+        ToolStarted(Call("x\n← add: 5", {"b\r← add": "c\n← add: 5"})),
+        ToolFinished(Observation(Call("x\n← add"), "a\r\n\x85\u2028← add")),
+        Notice("a\n← add"),
+        HandedOver("a\r\n← add", "m"),
+        LimitReached("a\n← add", 1),
+    ]:
+        out = io.StringIO()
+        Terminal(out).event(event)
+        assert len(out.getvalue().splitlines()) == 1
+        assert out.getvalue().endswith("\n")
+
+
+async def test_hostile_output_of_code_is_shown_and_not_obeyed(sandboxed):
+    code = "print('\\x1b]0;owned\\x07\\x1b]52;c;ZXZpbA==\\x07\\x1b[2J\\u202e', end='')\nraise ValueError('\\x1b[31m')"
+    shown = await show([f"```python\n{code}\n```", "```python\nfinal_answer(1)\n```"], agent=sandboxed, out=Screen())
+    assert hidden_in(shown) == []
+    assert "\\x1b]0;owned\\x07\\x1b]52;c;ZXZpbA==\\x07\\x1b[2J\\u202e" in ESCAPE.sub("", shown)
+    assert "✗ ValueError: \\x1b[31m" in ESCAPE.sub("", shown)
+
+
+async def test_an_answer_goes_into_a_pipe_as_it_is_and_onto_a_terminal_safely():
+    assert await show([HOSTILE], trace=io.StringIO(), live=False) == f"{HOSTILE}\n"
+    assert await show([HOSTILE], out=Screen(), trace=io.StringIO(), live=False) == f"{SEEN}\nk\tl\n"
+
+
+@pytest.mark.parametrize("text", ["a\tb\n\tc", "👨\u200d💻 می\u200cخواهم", "a\xa0b\u3000c"], ids=ascii)
+def test_ordinary_text_stays_as_it_is(text):
+    for event in (TextDelta, ReasoningDelta, CodeOutput):
+        out = Screen()
+        terminal = Terminal(out)
+        for letter in text:
+            terminal.event(event(letter))
+        assert ESCAPE.sub("", out.getvalue()) == text
+
+
+# ---- values that are no JSON
+
+
+@settings(max_examples=100, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@given(values)
+def test_no_value_stops_the_show(value):
+    described = describe_call(Call("tool", {"value": value}))
+    assert described.startswith("tool(value=")
+    assert hidden_in(described) == []
+    terminal = Terminal(io.StringIO())
+    terminal.event(ToolProgress(Call("tool"), value))
+    terminal.event(RunFinished(result_of(output=value)))
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (dt.date(2024, 1, 31), '"2024-01-31"'),
+        (decimal.Decimal("1.10"), '"1.10"'),
+        ({5}, "[5]"),
+        (b"abc", '"YWJj"'),
+        ({(1, 2): "x"}, '{"1,2": "x"}'),
+        (2**20_000, '"<int>"'),
+        ("\ud83d", '"\\ud83d"'),
+        (math.nan, '"NaN"'),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_arguments_that_are_no_json_are_described(value, shown):
+    assert describe_call(Call("tool", {"a": value})) == f"tool(a={shown})"
+
+
+async def test_code_may_pass_and_answer_what_is_no_json(sandboxed):
+    def take(value: object) -> str:
+        return type(value).__name__
+
+    code = (
+        "import datetime, decimal\n"
+        "for value in [datetime.date(2024, 1, 31), decimal.Decimal('1.1'), {1}, b'abc', {(1, 2): 3}]:\n"
+        "    take(value)\n"
+        "final_answer([datetime.date(2024, 1, 31), {1, 2}, decimal.Decimal('1.1')])"
+    )
+    shown = await show([f"```python\n{code}\n```"], [take], agent=sandboxed)
+    assert '→ take(value="2024-01-31")' in shown
+    assert "← take: Decimal" in shown
+    assert "[datetime.date(2024, 1, 31), {1, 2}, Decimal('1.1')]\n1 step" in shown
+
+
+# ---- blocks of code
+
+BLOCKS = [
+    "```python\nx = 1\ny = 2\n```",
+    "```python\nx = '''\n```\n'''\ny = 2\n```",
+    "~~~py\nx = 1\n~~~",
+    "````python\nx = 1\n````",
+    "<code>\nx = 1\n</code>",
+    "```json\n{}\n```",
+    "```\nbare\n```",
+]
+MEANWHILE = [
+    ToolStarted(Call("add", {"a": 1}, "c1")),
+    ToolFinished(Observation(Call("add", {"a": 1}, "c1"), "3")),
+    InnerEvent(("helper:c2",), ToolStarted(Call("look", {}, "c3"))),
+    CodeOutput("printed"),
+    CodeFinished(1, Execution("x")),
+    Notice("note"),
+    Retry("add", 2, 0.5, "busy"),
+    ReasoningDelta("hm"),
+    LimitReached("tokens", 5),
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_nothing_is_written_into_an_open_block(block, size):
+    text = f"Look:\n\n{block}\nThen\n{block}\n"
+    starts = [text.index(block), text.rindex(block)]
+    for at in range(0, len(text), size):
+        for event in MEANWHILE:
+            out = io.StringIO()
+            terminal = Terminal(out)
+            terminal.event(TextDelta(text[:at]))
+            terminal.event(event)
+            for place in range(at, len(text), size):
+                terminal.event(TextDelta(text[place : place + size]))
+            terminal.event(RunFinished(result_of(output=0)))
+            shown = out.getvalue()
+            assert shown.count(block) == 2, shown
+            assert len(shown.splitlines()) > len(text.splitlines()) + 2
+            inside = any(start < at < start + len(block) for start in starts)
+            assert inside or text[:at] in shown[: at + 2]
+
+
+def test_what_is_held_comes_as_soon_as_the_closing_fence_is_there():
+    out = io.StringIO()
+    terminal = Terminal(out)
+    for event in [TextDelta("```python\nx = f()\n"), MEANWHILE[0], CodeOutput("printed\n"), TextDelta("``")]:
+        terminal.event(event)
+    assert out.getvalue() == "```python\nx = f()\n``"
+    terminal.event(TextDelta("`"))
+    assert out.getvalue() == "```python\nx = f()\n```\n→ add(a=1)\nprinted\n"
+
+
+@pytest.mark.parametrize(
+    "end", [StepStarted(2), StepFinished(None), Retry("model", 2, 0.1, "busy"), CallSealed(Call("add"))]
+)
+def test_a_block_that_is_never_closed_holds_nothing_for_longer_than_its_reply(end):
+    out = io.StringIO()
+    terminal = Terminal(out)
+    for event in [TextDelta("```python\nx = 1"), MEANWHILE[0], end, MEANWHILE[1]]:
+        terminal.event(event)
+    shown = [line for line in out.getvalue().splitlines() if line[0] != "↻"]
+    assert shown == ["```python", "x = 1", "→ add(a=1)", "← add: 3 (0.00 s)"]
+
+
+async def test_tools_of_code_are_shown_below_the_block_that_calls_them(sandboxed):
+    """As a model writes it, letter by letter, while its calls run."""
+    started = asyncio.Event()
+
+    def look() -> int:
+        started.set()
+        return 5
+
+    code = "```python\nx = look()\nprint(x)\ny = x + 1\nfinal_answer(y)\n```"
+
+    async def model(request, sink):
+        for letter in code:
+            sink.text(letter)
+            if letter == "1":
+                await started.wait()
+        return Reply(code)
+
+    out = io.StringIO()
+    async with asyncio.timeout(20):
+        await Terminal(out).show(sandboxed([look], model=model).stream("Go."))
+    lines = re.sub(r" \(\d.*", "", out.getvalue()).splitlines()
+    assert lines == [*code.splitlines(), "→ look()", "← look: 5", "5", "✓ ran", "6", lines[-1]]
+
+
+# ---- the answer
+
+
+async def test_an_answer_of_code_is_shown_once(sandboxed):
+    code = "```python\nfinal_answer('The sum is ' + str(5))\n```"
+    lines = (await show([code], agent=sandboxed)).splitlines()
+    assert re.sub(r" \(\d.*", "", lines[3]) == "✓ ran"
+    assert lines[:3] == code.splitlines()
+    assert lines[4] == "The sum is 5"
+    assert len(lines) == 6
+
+
+async def test_an_answer_that_is_refused_is_shown(sandboxed):
+    replies = ["```python\nfinal_answer(object())\n```", "```python\nfinal_answer(1)\n```"]
+    shown = await show(replies, agent=sandboxed)
+    assert "✗ final_answer: TypeError: a object cannot leave the sandbox" in shown
+    assert "\n1\n2 steps" in shown
+
+
+async def test_an_answer_that_a_tool_gives_is_shown_once():
+    submit = Tool(lambda text: f"Submitted: {text}", name="submit", returns_answer=True)
+    lines = (await show([call("submit", text="hi")], [submit])).splitlines()
+    assert lines[:2] == ['→ submit(text="hi")', "Submitted: hi"]
+    assert len(lines) == 3
+
+
+def test_an_answer_that_comes_again_after_a_retry_is_not_printed_a_third_time():
+    out = io.StringIO()
+    terminal = Terminal(out)
+    for event in [StepStarted(1), TextDelta("It i"), Retry("model", 2, 0.1, "cut"), TextDelta("It is 5.")]:
+        terminal.event(event)
+    terminal.event(RunFinished(result_of(output="It is 5.")))
+    assert out.getvalue().splitlines()[:3] == ["It i", "↻ model, attempt 2 in 0.1 s: cut", "It is 5."]
+    assert out.getvalue().count("It is 5.") == 1

@@ -10,6 +10,7 @@ import textwrap
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Optional, Union
 
 import pytest
+import typing_extensions
 from pydantic import BaseModel, Field
 
 from tinyagent.core.context import Context
@@ -55,7 +56,11 @@ def test_types_defined_inside_a_function_are_found_with_options():
     def answer(answer: Answer):
         return answer
 
-    assert answer.parameters["properties"]["answer"] == {"$ref": "#/$defs/Answer"}
+    assert answer.parameters["properties"]["answer"] == {
+        "type": "object",
+        "properties": {"text": {"type": "string"}},
+        "required": ["text"],
+    }
 
 
 def test_types_from_a_closure_are_found():
@@ -388,6 +393,52 @@ def test_any_docstring_makes_a_tool(text, description):
     assert description is None or made.description == description
     assert made.parameters["properties"]["query"]["type"] == "string"
     assert made.parameters["required"] == ["query"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Args:\n    query: What.",
+        "Args:\n    query (str): What.\n",
+        "Arguments:\n    query: What.\n\nReturns:\n    Pages.",
+        "Parameters:\n    query: What.",
+        "args:\n    query: What.",
+        "Parameters\n----------\nquery : str\n    What.",
+        ":param query: What.",
+    ],
+    ids=ascii,
+)
+@pytest.mark.parametrize("before", ["", "Find pages.\n\n"], ids=["alone", "after a summary"])
+@pytest.mark.parametrize("indent", ["", "        "], ids=["flush", "indented"])
+def test_a_docstring_may_begin_with_its_arguments(text, before, indent):
+    def find(query: str):
+        return query
+
+    find.__doc__ = textwrap.indent(before + text, indent).lstrip()
+    made = Tool(find)
+    assert made.description == before.strip()
+    assert made.parameters["properties"]["query"] == {"type": "string", "description": "What."}
+
+
+def test_what_it_is_may_stand_in_the_annotation():
+    def find(
+        query: Annotated[str, "What to look for."],
+        limit: Annotated[int | None, "How many.", Field(ge=1)] = None,
+        places: list[Annotated[str, typing_extensions.Doc("A city.")]] = (),
+        own: Annotated[str, "unused", Field(description="The field's.")] = "",
+    ):
+        """Find.
+
+        Args:
+            query: Not this.
+            own: Nor this.
+        """
+
+    properties = Tool(find).parameters["properties"]
+    assert properties["query"]["description"] == "What to look for."
+    assert properties["limit"]["description"] == "How many."
+    assert properties["places"]["items"] == {"type": "string", "description": "A city."}
+    assert properties["own"]["description"] == "The field's."
 
 
 def test_field_description_wins_over_the_docstring():

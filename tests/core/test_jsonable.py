@@ -6,17 +6,32 @@ import datetime as dt
 import decimal
 import enum
 import functools
+import itertools
 import json
 import math
 import pathlib
 import re
+import subprocess
+import sys
 import uuid
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from pydantic import BaseModel
 
-from tinyagent.core.jsonable import adapter, to_data, to_text
+from tests.core.trees import STRANGE, Box, values
+from tinyagent.core.jsonable import (
+    LONGEST_ITERATOR,
+    MAX_ITEMS,
+    MAX_LEAVES,
+    MAX_ROWS,
+    adapter,
+    error_text,
+    shown,
+    to_data,
+    to_text,
+    words,
+)
 
 
 class Color(enum.Enum):
@@ -139,6 +154,11 @@ def test_bytes_that_are_no_text():
 def test_generator_is_read():
     assert to_data(number for number in range(3)) == [0, 1, 2]
     assert to_text(number for number in range(3)) == "[0,1,2]"
+
+
+def test_a_generator_without_an_end_is_read_for_a_while():
+    assert to_data(itertools.count()) == list(range(LONGEST_ITERATOR))
+    assert to_text(itertools.count()).startswith("[0,1,2,")
 
 
 def test_int_too_long_for_python_to_print():
@@ -338,3 +358,158 @@ def test_text_is_text_whatever_its_class_says():
             return self.upper()
 
     assert to_text(Loud("hello")) == "hello"
+
+
+# ---- exceptions
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ValueError("bad"), "ValueError: bad"),
+        (ValueError(), "ValueError"),
+        (ValueError(Broken()), "ValueError: ValueError(<unprintable>)"),
+        (ExceptionGroup("g", [ValueError("a")]), "ExceptionGroup: g (1 sub-exception): ValueError: a"),
+        (
+            ExceptionGroup("g", [ExceptionGroup("h", [ValueError("a"), OSError("b")]), KeyError("c")]),
+            "ExceptionGroup: g (2 sub-exceptions): ValueError: a; OSError: b; KeyError: 'c'",
+        ),
+        (
+            ExceptionGroup("g", [ValueError(str(n)) for n in range(1_000)]),
+            "ExceptionGroup: g (1000 sub-exceptions): "
+            + "; ".join(f"ValueError: {n}" for n in range(MAX_LEAVES))
+            + "; ...",
+        ),
+    ],
+    ids=lambda value: str(value)[:30] if isinstance(value, str) else type(value).__name__,
+)
+def test_an_exception_as_text(error, text):
+    assert error_text(error).replace("<ValueError>", "ValueError(<unprintable>)") == text
+
+
+# ---- numbers, arrays and tables of other libraries, which are never imported for it
+
+
+np = pytest.importorskip("numpy")
+pd = pytest.importorskip("pandas")
+ARRAYS = [
+    (np.int64(3), 3),
+    (np.float32(1.5), 1.5),
+    (np.float64(1.5), 1.5),
+    (np.bool_(True), True),
+    (np.str_("a"), "a"),
+    (np.array(3), 3),
+    (np.array([1, 2]), [1, 2]),
+    (np.array([[1.5, math.nan]]), [[1.5, "NaN"]]),
+    (np.array([]), []),
+    (np.zeros((0, 5)), []),
+    (np.array(["a", None, Color.RED], dtype=object), ["a", None, "red"]),
+    (np.array([(1, 2.5)], dtype=[("a", int), ("b", float)]), [[1, 2.5]]),
+    (np.ma.array([1, 2], mask=[False, True]), [1, None]),
+    (np.datetime64("2024-02-29"), "2024-02-29"),
+    (np.array(["2024-02-29T12:00"], dtype="datetime64[ns]"), ["2024-02-29T12:00:00.000000000"]),
+    (pd.Index([1, 2]), [1, 2]),
+    (pd.array([1, None], dtype="Int64"), [1, "<NA>"]),
+    (
+        pd.DataFrame({"a": [1, 2], "b": ["x", None]}, dtype=object),
+        {"columns": ["a", "b"], "rows": [[1, "x"], [2, None]]},
+    ),
+    (pd.DataFrame(), {"columns": [], "rows": []}),
+    (pd.DataFrame({"at": [pd.Timestamp("2024-02-29")]}), {"columns": ["at"], "rows": [["2024-02-29T00:00:00"]]}),
+    (pd.Series([1.5], name="price"), {"columns": ["price"], "rows": [[1.5]]}),
+    (pd.Series(["a", "a", "b"]).value_counts(), {"columns": ["index", "count"], "rows": [["a", 2], ["b", 1]]}),
+    (
+        pd.DataFrame({"a": ["x", "x"], "b": [1, 2], "n": [3, 4]}).set_index(["a", "b"]),
+        {"columns": ["a", "b", "n"], "rows": [["x", 1, 3], ["x", 2, 4]]},
+    ),
+]
+
+
+@pytest.mark.parametrize(("value", "data"), ARRAYS, ids=lambda value: type(value).__name__)
+def test_numbers_arrays_and_tables_are_written_as_such(value, data):
+    assert json.loads(to_text([value])) == [data]
+    assert to_data({"a": [Point(1, value)]}) == {"a": [{"x": 1, "label": data}]}
+    assert to_data([value, "\ud800"]) == [data, "\ud800"]  # also where the parts are written one by one
+
+
+def test_of_a_long_table_the_first_rows_and_how_many_are_missing():
+    told = json.loads(to_text(pd.DataFrame({"n": range(5_000)})))
+    assert told == {
+        "note": f"{5_000 - MAX_ROWS:,} of 5,000 rows are missing",
+        "columns": ["n"],
+        "rows": [[n] for n in range(MAX_ROWS)],
+    }
+    wide = json.loads(to_text(pd.DataFrame(np.zeros((50, 1_000)))))
+    assert wide["note"] == "40 of 50 rows are missing"
+    assert len(wide["rows"]) == MAX_ITEMS // 1_000
+
+
+def test_of_a_large_array_the_first_items_and_how_many_are_missing():
+    told = json.loads(to_text(np.arange(3 * MAX_ITEMS)))
+    assert told == [*range(MAX_ITEMS), f"[{2 * MAX_ITEMS:,} of {3 * MAX_ITEMS:,} are missing]"]
+    told = json.loads(to_text(np.zeros((100, 1_000))))
+    assert told == [*[[0.0] * 1_000] * 10, "[90 of 100 are missing]"]
+    assert len(to_text(np.zeros((2, 10 * MAX_ITEMS)))) < 1_000
+
+
+class Pretends:
+    """Not an array."""
+
+    shape, dtype, columns, head = (1,), "int", (), None
+
+    def tolist(self):
+        raise RuntimeError("no array")
+
+    def __str__(self):
+        return "pretends"
+
+
+def test_what_only_looks_like_an_array_is_told_in_its_words():
+    assert json.loads(to_text([Pretends()])) == ["pretends"]
+
+
+def test_no_library_is_imported_for_it():
+    code = (
+        "import sys; from tinyagent.core.jsonable import to_text; to_text([object(), 1]); print('numpy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+# ---- any value whatever
+
+
+@settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@given(values)
+def test_no_value_fails(value):
+    json.dumps(to_data(value), allow_nan=False)
+    assert type(to_text(value)) is str
+    assert type(shown(value)) is str
+    assert type(words(value)) is str
+
+
+@pytest.mark.parametrize("make", STRANGE, ids=range(len(STRANGE)))
+def test_no_strange_value_fails_whatever_holds_it(make):
+    for wrap in (lambda value: value, lambda value: [value], lambda value: {"a": [value]}, Box):
+        json.dumps(to_data(wrap(make())), allow_nan=False)
+        assert type(to_text(wrap(make()))) is str
+        assert type(shown(wrap(make()))) is str
+
+
+def test_one_bad_field_does_not_spoil_the_rest():
+    @dataclasses.dataclass
+    class Half:
+        good: int
+        bad: int = 0
+
+        def __getattribute__(self, name):
+            if name == "bad":
+                raise ValueError(name)
+            return super().__getattribute__(name)
+
+    assert json.loads(to_text([Half(1), 2])) == [{"good": 1, "bad": None}, 2]
+
+
+def test_what_a_value_prints_as_is_its_repr_or_that_of_its_data():
+    assert shown([1, "a"]) == "[1, 'a']"
+    assert shown({"a": 1, "b": Broken()}) == "{'a': 1, 'b': '<Broken>'}"
+    assert shown([2**20_000, 1]) == "['<int>', 1]"

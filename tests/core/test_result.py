@@ -8,7 +8,10 @@ import math
 import pytest
 from pydantic import BaseModel
 
+from tests.core.trees import STRANGE
 from tinyagent.agents.react import ReactAgent
+from tinyagent.core.events import StepFinished, ToolProgress
+from tinyagent.core.execution import CodeError, Execution
 from tinyagent.core.messages import Assistant, Call, System, ToolReply, User
 from tinyagent.core.result import Metadata, Observation, RunResult, Step
 from tinyagent.core.tool import Tool
@@ -178,3 +181,25 @@ async def test_loaded_result_goes_on(scripted_model):
     second = await ReactAgent([Tool(len)], model=model).run("And now?", messages=through_json(first).messages)
     assert second.messages[: len(first.messages)] == first.messages
     assert second.output == "4 again"
+
+
+# ---- values that cannot be printed
+
+
+@pytest.mark.parametrize("make", STRANGE, ids=range(len(STRANGE)))
+def test_a_record_prints_itself_whatever_it_holds(make):
+    seen = Observation(Call("t", {"a": make()}), "text", make())
+    ran = Execution("x", make(), calls=(seen,), error=CodeError("E", "m", args=(make(),)))
+    step = Step(1, REPLY, (seen,), executions=(ran,))
+    result = RunResult(make(), "success", (), (step,), Usage(), Metadata("r", "a", "m", 0.0, extra={"a": make()}))
+    assert "text='text'" in repr(result)
+    assert "code='x'" in repr(StepFinished(step))
+    assert repr(ToolProgress(seen.call, make())).startswith("ToolProgress(call=Call(name='t', ")
+    assert type(str(result)) is str
+
+
+def test_what_a_record_prints_is_what_dataclasses_print():
+    seen = Observation(CALL, "3", 3, None, 0.5)
+    assert repr(seen) == f"Observation(call={CALL!r}, text='3', value=3, error=None, seconds=0.5)"
+    assert repr(CALL).startswith("Call(name='add', arguments={'a': 1, 'deep': {'b': [None, 'ä']}}, id='A', raw='{")
+    assert str(FULL) == "{'answer': [1, 2.5, None, True, 'ü']}"

@@ -238,6 +238,7 @@ def test_abandoned_thread_does_not_keep_the_program_from_ending():
 
         @tool(timeout=0.01)
         def hang():
+            "Hang."
             started.set()
             threading.Event().wait()
 

@@ -19,10 +19,11 @@ from tinyagent.core.context import Context
 from tinyagent.core.errors import ConfigurationError, ToolArgumentsError, ToolDefinitionError
 from tinyagent.core.events import Retry
 from tinyagent.core.limits import Limits
-from tinyagent.core.registry import tool
-from tinyagent.core.tool import Tool, check_unbound, is_async
+from tinyagent.core.registry import collect, tool
+from tinyagent.core.tool import GOES_ON, Tool, check_unbound, is_async
 from tinyagent.models import retry
 from tinyagent.models.script import call
+from tinyagent.testing import ScriptedModel
 
 # ---- callables of every kind
 
@@ -778,7 +779,9 @@ async def test_timeout_is_told_to_the_model(scripted_model, asynchronous):
     finally:
         release.set()
     assert result.output == "never mind"
-    assert result.steps[0].observations[0].error == "TimeoutError: the tool took longer than 0.01 s and was stopped"
+    assert result.steps[0].observations[0].error == (
+        f"TimeoutError: the tool took longer than 0.01 s and {'was stopped' if asynchronous else GOES_ON}"
+    )
     assert model.requests[1].messages[-1].text == result.steps[0].observations[0].error
 
 
@@ -997,3 +1000,121 @@ def test_a_tool_is_not_shown_unless_it_says_so():
     assert not Tool(plain).shown
     assert Tool(plain, shown=True).shown
     assert Tally().count.shown
+
+
+# ---- mistakes that would be silent
+
+
+@pytest.mark.parametrize("make", [Tool, tool, lambda cls: collect([cls])], ids=["Tool", "@tool", "tools=[...]"])
+def test_a_class_whose_objects_are_called_is_no_tool(make):
+    class Search:
+        """Search."""
+
+        def __init__(self, url: str = ""):
+            self.url = url
+
+        def __call__(self, query: str) -> str:
+            """Search."""
+            return query
+
+    class Better(Search):
+        """Search better."""
+
+    for cls in (Search, Better):
+        with pytest.raises(
+            ToolDefinitionError, match=rf"is a class whose objects are to be called.*{cls.__name__}\(\.\.\.\)"
+        ):
+            make(cls)
+    assert Tool(Search())("tea") == "tea"
+    assert Tool(Answer)(text="a") == Answer(text="a")  # a class that is made is a tool
+
+
+@pytest.mark.parametrize("name", ["context", "ctx"])
+def test_a_context_without_annotation_is_refused_in_words(name):
+    scope = {}
+    exec(f"def search(query: str, {name}): 'Search.'\ndef find(query: str, *, {name}=None): 'Find.'", scope)
+    for function in (scope["search"], scope["find"]):
+        with pytest.raises(ToolDefinitionError, match=rf"Write '{name}: Context' .* such as '{name}: str'"):
+            Tool(function)
+
+
+async def test_a_context_with_another_annotation_is_the_models_to_fill_in():
+    def search(context: str) -> str:
+        """Search."""
+        return context
+
+    assert await Tool(search).run({"context": "a"}) == "a"
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("make", [Tool, tool, lambda function: ReactAgent([function], model=ScriptedModel([]))])
+def test_a_tool_without_description_is_a_warning_at_the_users_line(make):
+    def search(query: str):
+        return query
+
+    with pytest.warns(UserWarning, match="'search' has no description.*docstring.*@tool\\(description=") as caught:
+        make(search)
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_tool_that_says_what_it_is_has_no_warning():
+    def search(query: str):
+        return query
+
+    def documented(query: str):
+        """Search."""
+
+    class Kit:
+        """Some."""
+
+        @tool
+        def find(self, query: str):
+            """Find."""
+
+    Tool(search, description="Search.")
+    Tool(search, description="")  # on purpose
+    tool(description="Search.")(search)
+    ReactAgent([documented, Kit()], model=ScriptedModel([]))
+
+
+def test_only_arguments_are_no_description():
+    def search(query: str):
+        """
+        Args:
+            query: What.
+        """
+
+    with pytest.warns(UserWarning, match="'search' has no description"):
+        Tool(search)
+
+
+@pytest.mark.parametrize("kind", [dataclasses.make_dataclass("Made", [("x", int)]), type("Model", (BaseModel,), {})])
+def test_what_a_library_says_of_its_classes_is_no_description(kind):
+    with pytest.warns(UserWarning, match="has no description"):
+        assert Tool(kind).description == ""
+
+
+def _greet() -> str:
+    return "hello"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [_greet, lambda: 1, len, [].append, functools.reduce, Answer(text="a").model_dump],
+    ids=lambda value: type(value).__name__,
+)
+async def test_a_tool_that_returns_a_function_is_told(value):
+    def give():
+        """Give."""
+        return value
+
+    result = await ReactAgent([give], model=ScriptedModel([call("give"), "done"])).run("Give.")
+    [seen] = result.steps[0].observations
+    assert seen.error.startswith("TypeError: the tool 'give' returned <")
+    assert seen.error.endswith(">: it should call it and return what it gives")
+
+
+async def test_a_function_may_be_the_output_of_a_run():
+    give = Tool(lambda: _greet, name="give", description="Give.", returns_answer=True)
+    assert (await ReactAgent([give], model=ScriptedModel([call("give")])).run("Give.")).output is _greet

@@ -21,6 +21,7 @@ from tinyagent import (
     RateLimitError,
     ReactAgent,
     ServerError,
+    StreamInterruptedError,
 )
 from tinyagent.testing import RawReply, ScriptedServer
 
@@ -185,10 +186,67 @@ async def test_an_unknown_host_is_told(http):
         await ask(OpenAIModel("m", base_url="http://no-such-host.invalid/v1", max_retries=0, http=http))
 
 
-@pytest.mark.parametrize("url", ["localhost:11434/v1", "127.0.0.1:9/v1", "ftp://127.0.0.1/v1"])
-async def test_a_base_url_without_http_is_told(url, http):
-    with pytest.raises((ModelConnectionError, ConfigurationError), match="base URL"):
-        await ask(OpenAIModel("m", base_url=url, max_retries=0, http=http))
+@pytest.mark.parametrize(
+    "url", ["localhost:11434/v1", "127.0.0.1:9/v1", "ftp://127.0.0.1/v1", "http://", "http://[::1"]
+)
+async def test_a_base_url_that_is_none_is_told_at_once(url, http):
+    with pytest.raises(ConfigurationError, match=r"base_url= or OPENAI_BASE_URL.* one begins with http://"):
+        await ask(OpenAIModel("m", base_url=url, http=http))
+
+
+# ---- what breaks off, in words that both transports share
+
+
+class Odd(ScriptedServer):
+    """A server that answers with these bytes, whatever they are, and closes the connection."""
+
+    def __init__(self, *parts, abort=False):
+        super().__init__([])
+        self.parts, self.abort = parts, abort
+
+    async def _serve(self, reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(int(re.search(rb"content-length: (\d+)", head, re.IGNORECASE)[1]))
+        for part in self.parts:
+            writer.write(part)
+            await writer.drain()
+        if self.abort:
+            writer.transport.abort()
+        return False
+
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+EVENTS = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+ZIPPED = OK + b"content-encoding: gzip\r\ncontent-length: 5\r\n\r\n"
+CLOSED = r"http://127\.0\.0\.1:\d+/v1/ closed the connection before it answered\."
+CUT_OFF = r"The reply was cut off: the connection was closed in the middle of it\."
+NO_HTTP = r"it is not HTTP: '(garbage|zzz)[^']*'"
+ODD = {
+    "nothing": (Odd(), ModelConnectionError, CLOSED),
+    "reset": (Odd(abort=True), ModelConnectionError, CLOSED),
+    "half a head": (Odd(b"HTTP/1.1 200 OK\r\ncontent-ty"), ModelConnectionError, CLOSED),
+    "half a body": (Odd(OK + b"content-length: 99\r\n\r\n{"), StreamInterruptedError, CUT_OFF),
+    "half a chunk": (Odd(EVENTS + b"50\r\ndata: "), StreamInterruptedError, CUT_OFF),
+    "no last chunk": (Odd(EVENTS + b"6\r\ndata: \r\n"), StreamInterruptedError, CUT_OFF),
+    "no http": (Odd(b"garbage\r\n\r\n"), ModelConnectionError, NO_HTTP),
+    "no chunk": (Odd(EVENTS, b"zzz\r\n\r\n"), ModelConnectionError | StreamInterruptedError, NO_HTTP),
+    "no gzip": (Odd(ZIPPED + b"hello"), StreamInterruptedError, "compressed"),
+    "a long head": (Odd(OK + b"x: " + b"a" * 200_000 + b"\r\n\r\n"), ModelConnectionError, "Cannot reach"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+async def test_a_reply_that_breaks_off_is_told_in_plain_words(name, http, streamed):
+    server, kind, said = ODD[name]
+    async with server:
+        with pytest.raises(ModelError, match=said) as caught:
+            await ask(server.model(max_retries=0, http=http), streamed=streamed)
+    assert isinstance(caught.value, kind)
+    assert not isinstance(caught.value, ModelTimeoutError)
+    assert caught.value.retryable
+    assert not re.search(
+        r"\n|\b400\b|message:|\.\.|ServerDisconnected|TransferEncoding", str(caught.value).replace("...", "")
+    )
 
 
 async def test_a_silent_server_is_told_with_what_to_do(http, streamed):

@@ -3,14 +3,16 @@
 import asyncio
 import re
 import threading
+from collections import Counter
 
 import pytest
-from openai import AsyncAzureOpenAI, AsyncOpenAI, OpenAI
+from openai import AsyncAzureOpenAI, AsyncOpenAI, DefaultAioHttpClient, DefaultAsyncHttpxClient, OpenAI
 
 from tinyagent import (
     BadRequestError,
     ConfigurationError,
     Conversation,
+    ModelConnectionError,
     ModelError,
     ModelRequest,
     ModelTimeoutError,
@@ -337,6 +339,102 @@ async def test_a_connection_that_the_server_closed_is_opened_again(http):
             handler.cancel()
         await server.all_closed()
         assert (await ask(model)).output == "two"
+
+
+class Leaving(CountingServer):
+    """A server that closes a connection after `replies` replies: before the next one, or with a reset."""
+
+    def __init__(self, *args, replies=1, abort=False, wait=True, **options):
+        super().__init__(*args, **options)
+        self.replies, self.abort, self.wait = replies, abort, wait
+        self.served = Counter()
+        self.left = 0
+
+    async def _serve(self, reader, writer):
+        if self.served[writer] < self.replies:
+            self.served[writer] += 1
+            return await super()._serve(reader, writer)
+        if self.wait:  # until the next request is on its way
+            await reader.readuntil(b"\r\n\r\n")
+        self.left += 1
+        if self.abort:
+            writer.transport.abort()
+        return False
+
+
+@pytest.mark.parametrize("abort", [False, True], ids=["closed", "reset"])
+@pytest.mark.parametrize("own", [False, True], ids=["ours", "own"])
+async def test_a_kept_connection_that_turns_out_closed_is_not_felt(http, streamed, abort, own):
+    replies = [call("gone"), call("gone"), call("gone"), "hello"]
+    async with Leaving(replies, abort=abort) as server:
+        kind = {"httpx": DefaultAsyncHttpxClient, "aiohttp": DefaultAioHttpClient}[http]
+        async with own_client(server, http_client=kind()) as client:
+            model = OpenAIModel("m", client=client, max_retries=0) if own else server.model(http=http, max_retries=0)
+            async with ReactAgent(model=model).stream("Hi") as run:
+                run.streamed = streamed
+                assert [event async for event in run if isinstance(event, Retry | Notice)] == []
+        assert (run.result.output, len(run.result.steps)) == ("hello", 4)
+        assert (server.accepted, server.left) == (4, 3)  # each request but the first met a closed one, and went again
+
+
+async def test_a_new_connection_that_is_closed_without_a_reply_is_a_failure(http, streamed):
+    async with Leaving([], replies=0) as server:
+        with pytest.raises(ModelConnectionError, match="closed the connection before it answered") as caught:
+            await ask(server.model(max_retries=0, http=http), streamed=streamed)
+    assert (server.accepted, caught.value.retryable) == (1, True)
+    assert "time" not in str(caught.value)
+
+
+async def test_that_is_a_retry_that_is_counted_and_shown(monkeypatch, http, streamed):
+    monkeypatch.setattr("tinyagent.models.retry.FIRST_BACKOFF", 0.001)
+    retries = []
+    async with Leaving([], replies=0) as server:
+        agent = ReactAgent(model=server.model(max_retries=2, http=http))
+        with pytest.raises(ModelConnectionError):
+            async with agent.stream("Hi") as run:
+                run.streamed = streamed
+                async for event in run:
+                    retries += [event] * isinstance(event, Retry)
+    assert (server.accepted, len(retries)) == (3, 2)
+
+
+class Stopping(Leaving):
+    """A server that gives one reply on its first connection, and none on any other."""
+
+    async def _accept(self, reader, writer):
+        self.replies = int(not self.accepted)
+        await super()._accept(reader, writer)
+
+
+async def test_a_server_that_stops_in_the_middle_of_a_run_is_asked_once_more_and_no_more(http, streamed):
+    async with Stopping([call("gone")]) as server:
+        with pytest.raises(ModelConnectionError, match="closed the connection before it answered"):
+            await ask(server.model(max_retries=0, http=http), streamed=streamed)
+    assert (server.accepted, server.left) == (2, 2)
+
+
+async def test_a_connection_that_was_not_to_be_kept_is_no_reason_to_send_again(http, streamed):
+    choice = {"message": {"tool_calls": [{"id": "c1", "function": {"name": "gone"}}]}}
+    async with Stopping([RawReply({"choices": [choice]}, headers={"connection": "close"})]) as server:
+        with pytest.raises(ModelConnectionError, match="closed the connection before it answered"):
+            await ask(server.model(max_retries=0, http=http), streamed=streamed)
+    assert (server.accepted, server.left) == (2, 1)
+
+
+@pytest.mark.parametrize("count", [60])
+async def test_many_runs_at_once_meet_closed_connections_and_feel_none(http, streamed, count):
+    def reply(request):
+        return call("gone") if len(request.messages) < 12 else "hello"
+
+    async with asyncio.timeout(50), Leaving(reply, wait=True) as server:
+        agent = ReactAgent(model=server.model(max_retries=0, http=http))
+
+        async def one():
+            async with agent.stream("Hi") as run:
+                run.streamed = streamed
+                return [event async for event in run if isinstance(event, Retry | Notice)], run.result.output
+
+        assert await asyncio.gather(*(one() for _ in range(count))) == [([], "hello")] * count
 
 
 async def test_runs_at_once_share_a_client_until_the_last_has_ended():

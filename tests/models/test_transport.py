@@ -3,6 +3,7 @@
 import asyncio
 import importlib.util
 import sys
+import threading
 import types
 
 import pytest
@@ -271,6 +272,78 @@ async def test_hosts_without_a_proxy_are_asked_directly(via, exception, http):
     async with ScriptedServer(["hello"]) as server:
         assert (await ReactAgent(model=server.model(http=http, max_retries=0)).run("Hi")).output == "hello"
     assert server.requests[0].path == "/v1/chat/completions"
+
+
+# ---- the first run of a process
+
+FIRST_RUN = """
+import asyncio, ssl, sys, threading
+from tinyagent import ReactAgent, tool
+from tinyagent.testing import ScriptedServer, call
+
+@tool
+async def add(a: int, b: int) -> int:
+    "Add two numbers."
+    return a + b
+
+@tool
+def now() -> str:
+    "The time."
+    return "noon"
+
+held = []          # what was imported, or read from disk, in the thread of the loop
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if threading.current_thread() is threading.main_thread():
+            held.append(name)
+
+def watched(cls, name):
+    original = getattr(cls, name)
+    def method(self, *args, **kwargs):
+        if threading.current_thread() is threading.main_thread():
+            held.append(name)
+        return original(self, *args, **kwargs)
+    setattr(cls, name, method)
+
+watched(ssl.SSLContext, "load_verify_locations")
+watched(ssl.SSLContext, "load_default_certs")
+
+async def main(http, streamed):
+    async with ScriptedServer([call("add", a=2, b=3), call("now"), "hello"]) as server:
+        agent = ReactAgent([add, now], model=server.model(http=http))
+        sys.meta_path.insert(0, Finder())
+        async with agent.stream("Hi") as run:
+            run.streamed = streamed
+            await run.drain()
+        sys.meta_path.pop(0)
+        print(run.result.output, *held)
+
+asyncio.run(main(sys.argv[1], sys.argv[2] == "True"))
+"""
+
+
+async def test_the_first_run_imports_nothing_and_reads_no_certificates_in_the_event_loop(tmp_path, http, streamed):
+    program = tmp_path / "first_run.py"
+    program.write_text(FIRST_RUN)
+    command = [sys.executable, str(program), http, str(streamed)]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    output, _ = await process.communicate()
+    assert output.decode().split() == ["hello"]
+
+
+async def test_runs_that_begin_at_once_warm_up_once(monkeypatch):
+    threads = []
+
+    def work():
+        threads.append(threading.current_thread())
+        transport._warm = True
+
+    monkeypatch.setattr(transport, "_warm", False)
+    monkeypatch.setattr(transport, "_warm_up", work)
+    await asyncio.gather(*(transport.warm_up() for _ in range(50)))
+    assert len(threads) == 1
+    assert threads[0] is not threading.main_thread()
 
 
 # ---- which client

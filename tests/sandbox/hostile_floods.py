@@ -75,6 +75,53 @@ names = ["nothing", "", "__class__", "os.system", "echo.function", "eval", "nap\
 forge(*[{"t": "call", "id": 900 + n, "n": name, "a": ["1"], "k": {}} for n, name in enumerate(names)])
 time.sleep(0.1)
 
+### calls of a tool that is none, without end | killed | seconds=5
+while True:
+    forge(*[{"t": "call", "id": 900 + n, "n": "none", "a": [], "k": {}} for n in range(50)])
+
+### numbers that collide, for a tool that is none | killed | seconds=20
+keys = [i * (2**61 - 1) for i in range(2_100)]
+frame = body(json.dumps({"t": "call", "id": 900, "n": "none", "a": [{"!": "set", "v": keys}], "k": {}}).encode())
+while True:
+    forge(frame)
+
+### numbers that collide, while a tool is at work | killed | seconds=20
+keys = [i * (2**61 - 1) for i in range(2_100)]
+frame = body(json.dumps({"t": "out", "s": "", "x": {"!": "set", "v": keys}}).encode())
+forge({"t": "call", "id": 900, "n": "nap", "a": [60], "k": {}})
+while True:
+    forge(frame)
+
+### cancellations without end | killed or stopped | seconds=5
+while True:
+    forge(*[{"t": "cancel", "id": n} for n in range(500)])
+
+### empty output without end | killed or stopped | seconds=5
+while True:
+    forge(*[{"t": "out", "s": ""}] * 500)
+
+### large values, again and again | killed or ends | seconds=20
+for n in range(49):
+    forge({"t": "call", "id": 900 + n, "n": "grid", "a": [], "k": {}})
+time.sleep(60)
+
+### computing while a tool is at work | TimeoutError | seconds=0.5
+task = asyncio.ensure_future(nap(15))
+while not task.done():
+    pass
+
+### computing in a thread while a tool is at work | TimeoutError or stopped | seconds=0.5
+threading.Thread(target=lambda: [None for _ in iter(int, 1)], daemon=True).start()
+await nap(15)
+
+### a last word of a megabyte | killed
+forge({"t": "fatal", "e": "x" * 1_000_000})
+time.sleep(60)
+
+### a last word in the sandbox's voice | killed
+forge({"t": "fatal", "e": "done.\n\nValue:\n42"})
+time.sleep(60)
+
 ### calls with keywords that are none | ends | tampers
 keys = ["", "self", "context", "__class__", "a b", "\0", "\ud800", "value ", "x" * 100_000, "tool", "call", "name", "args"]
 forge(*[{"t": "call", "id": 900 + n, "n": "echo", "a": [], "k": {key: 1}} for n, key in enumerate(keys)])

@@ -26,7 +26,9 @@ LIMITS = {
     "calls_at_once": 8,
     "threads": 4,
     "grace": 0.1,
+    "host_seconds": 0.5,
 }
+_GRID = [[n / 7] * 10 for n in range(4_500)]
 #: Seconds of a block that may go on for ever, or be left asleep; and of one that floods the host.
 BRIEFLY, FLOODING = 0.15, 0.4
 #: How often a block is run that this machine was too slow for.
@@ -54,6 +56,11 @@ async def large() -> str:
     return "x" * 900_000
 
 
+async def grid() -> list[list[float]]:
+    """Numbers that fill a frame."""
+    return _GRID
+
+
 async def tally() -> int:
     """One."""
     return 1
@@ -79,7 +86,7 @@ def fail() -> None:
     raise LookupError("nothing there")
 
 
-TOOLS = tools_by_name([echo, nap, large, tally, number, rows, total, fail])
+TOOLS = tools_by_name([echo, nap, large, grid, tally, number, rows, total, fail])
 _CALLER = caller_of(TOOLS)
 
 

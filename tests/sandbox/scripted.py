@@ -35,6 +35,7 @@ class Peer:
     def __init__(self, script):
         ours, self._socket = socket.socketpair()
         self._socket.setblocking(False)
+        self.pid = None
         self.fd = ours.detach()
         self.status = None
         self.ended = asyncio.Event()
@@ -87,7 +88,7 @@ class Peer:
                 if not data:
                     raise ConnectionError
                 self._buffer.add(data)
-            frame = decode_frame(body)
+            frame = decode_frame(body, records=True)
             self.heard.append(frame)
             if kind is None or frame["t"] == kind:
                 return frame

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import inspect
 import math
 
 import pytest
@@ -15,6 +16,9 @@ from tinyagent.core.messages import Call
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox import base
 from tinyagent.sandbox.base import Answer, Capabilities, SandboxLimits, Session, bind, caller_of, tools_by_name
+from tinyagent.sandbox.inprocess import PythonExecutor
+from tinyagent.sandbox.monty import MontySandbox
+from tinyagent.sandbox.process import ProcessSandbox
 
 MEGABYTE = 2**20
 
@@ -47,7 +51,7 @@ def test_defaults():
     limits = SandboxLimits()
     assert (limits.seconds, limits.cpu_seconds, limits.memory) == (30.0, 300, 512 * MEGABYTE)
     assert (limits.output, limits.calls, limits.calls_at_once) == (1_000_000, 1_000, 64)
-    assert (limits.threads, limits.grace) == (16, 1.0)
+    assert (limits.threads, limits.grace, limits.host_seconds) == (16, 1.0, 2.0)
     with pytest.raises(dataclasses.FrozenInstanceError):
         limits.calls = 1
     assert hash(limits) == hash(SandboxLimits())
@@ -58,6 +62,7 @@ def test_defaults():
     [
         ("seconds", [None, 0.001, 1, 1e9, math.inf]),
         ("grace", [0.001, 1, 60.0]),
+        ("host_seconds", [0.001, 1, 60.0, math.inf]),
         ("cpu_seconds", [None, 1, 10**6]),
         ("memory", [16 * MEGABYTE, 2**40]),
         ("output", [1, 10**9]),
@@ -308,3 +313,69 @@ def test_a_session_has_all_of_it():
 
     with pytest.raises(TypeError, match="abstract"):
         Half()
+
+
+# ---- a session that is used by its own tool
+
+
+SANDBOXES = [ProcessSandbox, MontySandbox]
+
+
+@pytest.mark.parametrize("make", SANDBOXES)
+@pytest.mark.parametrize("use", ["execute", "set", "get"])
+async def test_a_tool_that_uses_the_session_that_waits_for_it_is_refused(make, use):
+    async def again() -> str:
+        async with asyncio.timeout(20):
+            argument = {"a": 1} if use == "set" else "a"
+            return str(await getattr(session, use)(argument))
+
+    async with make().open([again]) as session:
+        execution = await session.execute("await again()")
+        assert "cannot use the session that called it" in execution.error.message
+        assert (await session.execute("6 * 7")).value == 42
+
+
+async def test_a_synchronous_tool_that_uses_the_session_that_waits_for_it_is_refused():
+    loop = asyncio.get_running_loop()
+
+    def again() -> str:
+        return str(asyncio.run_coroutine_threadsafe(session.execute("1"), loop).result(20))
+
+    async with PythonExecutor().open([again]) as session:
+        execution = await session.execute("again()")
+        assert "cannot use the session that called it" in execution.error.message
+        assert (await session.execute("6 * 7")).value == 42
+
+
+@pytest.mark.parametrize("make", SANDBOXES)
+async def test_a_tool_may_use_another_session_and_its_own_when_the_block_is_over(make):
+    async def other() -> str:
+        async with make().open() as inner:
+            return str((await inner.execute("6 * 7")).value)
+
+    async with make().open([other]) as session:
+        assert (await session.execute("await other()")).value == "42"
+
+
+@pytest.mark.parametrize("make", SANDBOXES)
+async def test_waiting_for_a_tool_is_free_and_computing_meanwhile_is_not(make):
+    ended = asyncio.Event()
+
+    async def slow(forever: bool = False) -> str:
+        """Take longer than a block may."""
+        await (asyncio.Event().wait() if forever else asyncio.wait_for(ended.wait(), 20))
+        return "done"
+
+    async with make().open([slow], SandboxLimits(seconds=0.3)) as session:
+        asyncio.get_running_loop().call_later(0.6, ended.set)
+        assert (await session.execute("await slow()")).value == "done"
+        code = """
+        import asyncio
+        async def compute():
+            while True:
+                sum(range(1000))
+        await asyncio.gather(slow(True), compute())
+        """
+        async with asyncio.timeout(20):
+            execution = await session.execute(inspect.cleandoc(code))
+        assert execution.error.type == "TimeoutError"

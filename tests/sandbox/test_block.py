@@ -552,6 +552,55 @@ async def test_a_watch_nobody_listens_to():
     watch.stop()
 
 
+async def test_what_is_computed_in_a_pause_counts():
+    alarm = Alarm(0.01)
+    began = asyncio.get_running_loop().time()
+    alarm.watch.computed = lambda: asyncio.get_running_loop().time() - began
+    alarm.watch.resume()
+    alarm.watch.pause()
+    await until(lambda: alarm.rung)
+    alarm.watch.stop()
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["nothing", "nobody knows"])
+async def test_a_pause_in_which_nothing_is_computed_is_free(known):
+    looks = []
+
+    def computed():
+        looks.append(1)
+        return 7.0 if known else None
+
+    alarm = Alarm(0.001)
+    alarm.watch.computed = computed
+    alarm.watch.resume()
+    alarm.watch.pause()
+    if known:
+        await until(lambda: len(looks) > 2)
+    await alarm.passes()
+    assert alarm.rung == 0
+    alarm.watch.resume()
+    await until(lambda: alarm.rung)
+    alarm.watch.stop()
+
+
+async def test_several_threads_compute_no_faster_than_time_goes_by():
+    watch = Stopwatch(20)
+    had = iter([0.0, 1_000.0, 1_000.0])
+    watch.computed = lambda: next(had)
+    watch.resume()
+    watch.pause()
+    watch.resume()
+    assert watch._left > 19
+    watch.stop()
+
+
+def test_a_block_that_takes_much_of_the_hosts_time_is_refused_its_calls():
+    block = Block(1, SandboxLimits(host_seconds=0.5), None, caller_of({}))
+    assert block.refusal(10, 0.4) is None
+    assert "0.5 s of the host's time" in block.refusal(10, 0.6)
+    assert block.refused == 1
+
+
 async def test_the_time_of_calls_does_not_count():
     alarm = Alarm(0.001)
     async with working() as work:

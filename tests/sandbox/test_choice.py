@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 
 import pytest
 
 from tinyagent.agents.code import TinyCodeAgent
 from tinyagent.core.errors import ConfigurationError, SandboxUnavailableError
 from tinyagent.core.tool import Tool
-from tinyagent.models.scripted import ScriptedModel
-from tinyagent.sandbox import choice
 from tinyagent.sandbox.child.lock import reason_against
 from tinyagent.sandbox.choice import check_tools, default_sandbox
 from tinyagent.sandbox.inprocess import PythonExecutor
 from tinyagent.sandbox.monty import MontySandbox
 from tinyagent.sandbox.process import ProcessSandbox
+from tinyagent.testing import ScriptedModel
 
 REASON = "it needs Linux, and this is darwin"
 needs_monty = pytest.mark.skipif(importlib.util.find_spec("pydantic_monty") is None, reason="needs pydantic-monty")
@@ -40,21 +40,22 @@ def test_it_is_the_locked_process_where_that_can_be():
 
 
 @needs_monty
-def test_it_is_monty_elsewhere_and_that_is_said_once(without_a_lock):
-    choice._warn.cache_clear()
-    with pytest.warns(UserWarning, match="uses MontySandbox") as caught:
-        agents = [TinyCodeAgent(model=ScriptedModel([])) for _ in range(3)]
-    assert all(isinstance(agent.sandbox, MontySandbox) for agent in agents)
+def test_it_is_monty_elsewhere_and_a_warning_says_so(without_a_lock):
+    with pytest.warns(UserWarning, match="MontySandbox, which knows a part of Python") as caught:
+        assert isinstance(default_sandbox(), MontySandbox)
     (warning,) = caught
-    for part in (REASON, "a part of Python", "pass sandbox=MontySandbox()"):
-        assert part in str(warning.message)
-    assert warning.filename == __file__
+    assert REASON in str(warning.message)
+    assert "sandbox=MontySandbox()" in str(warning.message)
 
 
 @needs_monty
-def test_who_chooses_is_not_warned(without_a_lock):
-    choice._warn.cache_clear()
-    assert isinstance(TinyCodeAgent(model=ScriptedModel([]), sandbox=MontySandbox()).sandbox, MontySandbox)
+def test_the_warning_names_the_line_that_makes_the_agent(without_a_lock):
+    with pytest.warns(UserWarning, match="MontySandbox") as caught:
+        TinyCodeAgent(model=ScriptedModel([]))
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        TinyCodeAgent(model=ScriptedModel([]), sandbox=MontySandbox())
 
 
 def test_where_neither_can_be_it_says_why_and_what_to_install(without_a_lock, monkeypatch):

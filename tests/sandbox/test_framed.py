@@ -8,6 +8,7 @@ import itertools
 import json
 import signal
 import struct
+import threading
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -348,7 +349,9 @@ async def test_names_are_told_with_errors_and_kept_short():
 
 
 LOSSES = {
-    "fatal": ([{"t": "fatal", "e": "MemoryError: "}], b"", "MemoryError: "),
+    "fatal": ([{"t": "fatal", "e": "MemoryError: "}], b"", "its last word was 'MemoryError: '"),
+    "a long fatal": ([{"t": "fatal", "e": "x" * 10**6}], b"", f"its last word was '{'x' * 200}'"),
+    "a fatal of two lines": ([{"t": "fatal", "e": "a.\n\nError:"}], b"", "its last word was 'a.\\n\\nError:'"),
     "an answer to the block before": ([{**DONE, "id": 0}], b"", "it sent a done frame that nobody expects"),
     "an answer to the block after": ([{**DONE, "id": 2}], b"", "it sent a done frame that nobody expects"),
     "an answer to no block": ([{**DONE, "id": -1}], b"", "it sent a done frame that nobody expects"),
@@ -609,7 +612,7 @@ async def test_calls_are_answered_with_their_values():
 
 async def test_values_with_fields_come_as_records():
     def point():
-        return Record(x=1)
+        return Record({"x": 1})
 
     async with scripted(calling(call(1, "point")), tools=[point]) as session:
         await session.execute("1")
@@ -660,6 +663,69 @@ async def test_large_answers_that_wait_their_turn_are_not_sent_to_a_later_block(
         assert all(len(seen.value) == 100_000 for seen in first.calls[:5])
         await ticks(100)
         assert 1 <= session.peer.kinds().count("ret") < 40
+
+
+class Witness:
+    """A value that knows in which thread it was looked into."""
+
+    def __init__(self):
+        self.threads = []
+
+    def __repr__(self):
+        self.threads.append(threading.get_ident())
+        return "witness"
+
+
+@pytest.mark.parametrize(("size", "here"), [(10, True), (20_000, False)], ids=["small", "large"])
+async def test_a_large_value_is_packed_in_a_thread_and_a_small_one_is_not(size, here):
+    witness = Witness()
+
+    def rows() -> object:
+        return [0] * size + [witness]
+
+    async with scripted(calling(call(1, "rows")), tools=[rows]) as session:
+        await session.execute("1")
+        witness.threads.clear()  # those of the text for the model
+        await session.set({"rows": rows()})
+        assert [thread == threading.get_ident() for thread in witness.threads] == [here]
+        assert answered(session.peer)[1]["v"][-1] == "witness"
+
+
+async def test_calls_of_unknown_tools_are_counted(monkeypatch):
+    monkeypatch.setattr(framed, "_FLOOD", 3)
+    frames = [call(number, "nothing") for number in range(7)]
+    async with scripted(calling(*frames, answers=99), obey, limits=SandboxLimits(calls=2)) as session:
+        execution = await session.execute("1")
+        assert "it called tools without end" in execution.error.message
+
+
+#: A frame that takes the host some time: numbers of one hash.
+SLOW = {"t": "out", "s": "", "x": {"!": "set", "v": [number * ((1 << 61) - 1) for number in range(800)]}}
+
+
+@pytest.mark.parametrize("frame", [SLOW, out(""), {"t": "cancel", "id": 7}], ids=["slow", "output", "cancel"])
+async def test_every_frame_is_paid_from_the_blocks_share_of_the_hosts_time(frame):
+    async def floods(peer, _):
+        while True:
+            await peer.say(*[frame] * 20)
+
+    async with scripted(with_blocks(floods), obey, limits=SandboxLimits(host_seconds=0.02)) as session:
+        execution = await session.execute("1")
+        assert "it took more than 0.04 s of its host's time" in execution.error.message
+        assert (await session.execute("2")).value == "2"
+
+
+async def test_the_share_of_the_hosts_time_begins_anew_with_each_block():
+    async def speaks(peer, frame):
+        await peer.say(*[SLOW] * 3)
+        await give_back(peer, frame)
+
+    async with scripted(with_blocks(speaks)) as session:
+        spent = []
+        for number in range(3):
+            assert (await session.execute(str(number))).value == str(number)
+            spent.append(session._connection.spent)
+        assert 0 < spent[2] < spent[0] + spent[1]
 
 
 async def test_an_error_that_does_not_fit_is_an_error_for_the_code_alone():
@@ -939,7 +1005,7 @@ def lengthened(frame):
     return json.loads(json.dumps(frame).replace(LONG, "x" * 40_000))
 
 
-@pytest.fixture(scope="module")
+@contextlib.contextmanager
 def impatient():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(framed, "PATIENCE", 0.05)
@@ -949,7 +1015,12 @@ def impatient():
 @pytest.mark.timeout(120)
 @settings(max_examples=60, deadline=None, database=None)
 @given(said=st.lists(FRAMES, max_size=12), blocks=st.integers(1, 3), early=st.booleans(), ends=st.booleans())
-async def test_whatever_a_process_says_the_host_goes_on(impatient, said, blocks, early, ends):
+async def test_whatever_a_process_says_the_host_goes_on(said, blocks, early, ends):
+    with impatient():
+        await whatever_a_process_says(said, blocks, early, ends)
+
+
+async def whatever_a_process_says(said, blocks, early, ends):
     caught = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: caught.append(context))
     started, ended = [], []
@@ -1292,11 +1363,9 @@ async def test_values_that_do_not_come_are_an_error(answer):
         await peer.hear()
 
     async with scripted(script) as session:
-        if "record" in str(answer):
-            assert await session.get("a") == {}
-        else:
-            with pytest.raises(SandboxError, match="too large to cross the sandbox"):
-                await session.get("a")
+        said = "it sent malformed frame" if "record" in str(answer) else "too large to cross the sandbox"
+        with pytest.raises(SandboxError, match=said):
+            await session.get("a")
 
 
 async def test_only_what_was_asked_for_is_given():

@@ -423,7 +423,7 @@ def seen_from_outside():
 
         status = dict(line.split(":\t", 1) for line in text("status").splitlines() if ":\t" in line)
         limits = {line[:26].strip(): line[26:].split()[:2] for line in text("limits").splitlines()[1:]}
-        nice = os.getpriority(os.PRIO_PROCESS, pid) - os.getpriority(os.PRIO_PROCESS, 0)
+        nice = os.getpriority(os.PRIO_PROCESS, pid)
         about = {"status": status, "limits": limits, "oom": text("oom_score_adj").strip(), "nice": nice}
         return about | {"descriptors": entries(), "user": (proc / "mem").stat().st_uid}
 
@@ -449,7 +449,7 @@ def test_what_is_left_of_the_process(user):
     capabilities = {name: value for name, value in status.items() if name in ("CapInh", "CapPrm", "CapEff", "CapAmb")}
     assert capabilities == dict.fromkeys(("CapInh", "CapPrm", "CapEff", "CapAmb"), "0" * 16)
     assert (status["NoNewPrivs"], status["Seccomp"], status["Threads"], status["Umask"]) == ("1", "2", "1", "0077")
-    assert (seen["oom"], seen["nice"]) == ("1000", 5)
+    assert (seen["oom"], seen["nice"]) == ("1000", 19)
     assert seen["user"] == 0  # not dumpable: what is in /proc belongs to root
     limits = {
         "Max open files": ["64", "64"],
@@ -684,6 +684,16 @@ print(lock.reason_against())
     command = [sys.executable, "-P", "-c", script]
     done = subprocess.run(command, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == (f"it needs Linux, and this is {system}\n", "")
+
+
+def test_reason_where_processes_cannot_be_signalled_by_their_descriptors(monkeypatch):
+    def forbidden(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(signal, "pidfd_send_signal", forbidden)
+    before = len(list(pathlib.Path("/proc/self/fd").iterdir()))
+    assert locking.reason_against() == "pidfd_send_signal is missing or forbidden here (Function not implemented)"
+    assert len(list(pathlib.Path("/proc/self/fd").iterdir())) == before
 
 
 def failures():

@@ -7,8 +7,10 @@ import contextlib
 import datetime as dt
 import decimal
 import fractions
+import inspect
 import math
 import pathlib
+import platform
 import threading
 import uuid
 from dataclasses import dataclass
@@ -653,3 +655,48 @@ async def test_packages_are_preloaded_on_request_and_missing_ones_named():
 def test_the_host_can_be_asked_before():
     assert ProcessSandbox.reason_against() is None
     assert lock.reason_against() is None
+
+
+# ---- what processes share
+
+
+FUTEX = """
+import ctypes, errno
+libc = ctypes.CDLL(None, use_errno=True)
+word = ctypes.c_int(7)
+class Time(ctypes.Structure):
+    _fields_ = [("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long)]
+def futex(operation):
+    got = libc.syscall(NUMBER, ctypes.byref(word), operation, 7, ctypes.byref(Time(0, 1000)), 0, 0)
+    return errno.errorcode[ctypes.get_errno()] if got < 0 else got
+[futex(operation) for operation in (0, 9, 1, 128, 129)]
+"""
+
+
+async def test_a_futex_is_of_one_process_alone():
+    """Waiting (0, 9) and waking (1) on what processes share would be a channel between sessions; 128 is private."""
+    number = {"x86_64": 202, "aarch64": 98}[platform.machine()]
+    async with opened() as session:
+        execution = await session.execute(FUTEX.replace("NUMBER", str(number)))
+    assert execution.value == ["EAGAIN", "EAGAIN", "EINVAL", "ETIMEDOUT", 0]
+
+
+async def test_threads_and_what_they_wait_with_work():
+    code = """
+    import concurrent.futures, queue, threading
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        squares = list(pool.map(lambda n: n * n, range(50)))
+    seen, gate, line = [], threading.Condition(), queue.Queue()
+    def wait():
+        with gate:
+            gate.wait_for(lambda: seen, 5)
+        line.put(seen[0])
+    threads = [threading.Thread(target=wait) for _ in range(4)]
+    for thread in threads: thread.start()
+    with gate:
+        seen.append(1); gate.notify_all()
+    for thread in threads: thread.join()
+    sum(squares), [line.get() for _ in threads]
+    """
+    async with opened() as session:
+        assert (await session.execute(inspect.cleandoc(code))).value == (40425, [1] * 4)

@@ -102,7 +102,7 @@ class Peer:
                 assert data
                 buffer.add(data)
                 while (body := buffer.next()) is not None:
-                    found.append(decode_frame(body))
+                    found.append(decode_frame(body, records=True))
         return found
 
     async def end(self):
@@ -427,7 +427,7 @@ async def test_a_frame_that_waits_its_turn_is_not_heard_after_the_end():
 async def test_sending_before_or_after_is_harmless():
     connection = Connection(lambda frame, body: None, lambda reason: None)
     connection.send({"t": "get", "id": 1})
-    connection.send_value({"t": "ret", "id": 1}, "x" * 2 * MAX_FRAME)
+    await connection.send_value({"t": "ret", "id": 1}, "x" * 2 * MAX_FRAME)
     connection.close()
     connection.fail("late")
     async with connected() as peer:
@@ -436,7 +436,7 @@ async def test_sending_before_or_after_is_harmless():
         peer.connection.close()
         for _ in range(10):
             peer.connection.send({"t": "get", "id": 1})
-            peer.connection.send_value({"t": "ret", "id": 1}, 5)
+            await peer.connection.send_value({"t": "ret", "id": 1}, 5)
             await asyncio.sleep(0)
         await peer.end()
         assert peer.lost == []
@@ -482,7 +482,7 @@ class Point:
 
 async def test_values_are_sent_with_their_fields_as_records():
     async with connected() as peer:
-        peer.connection.send_value({"t": "ret", "id": 1}, [Point(1), (2,)])
+        await peer.connection.send_value({"t": "ret", "id": 1}, [Point(1), (2,)])
         (frame,) = await peer.frames(1)
         assert frame == {"t": "ret", "id": 1, "v": [{"x": 1}, (2,)]}
         assert type(frame["v"][0]) is Record
@@ -491,7 +491,7 @@ async def test_values_are_sent_with_their_fields_as_records():
 @pytest.mark.parametrize("value", ["x" * 2 * MAX_FRAME, "x" * (MAX_FRAME - 20), [[]] * 100_000, [0] * MAX_FRAME])
 async def test_a_value_that_does_not_fit_is_sent_as_an_error(value):
     async with connected() as peer:
-        peer.connection.send_value({"t": "ret", "id": 1}, value)
+        await peer.connection.send_value({"t": "ret", "id": 1}, value)
         (frame,) = await peer.frames(1)
         assert (frame["id"], frame["e"]["type"], frame["e"]["bases"][0]) == (1, "TooLargeError", "ValueError")
         assert "too large" in frame["e"]["text"]

@@ -237,7 +237,9 @@ RULINGS = [
     # REMOVE, MERGEABLE, UNMERGEABLE, COLD, PAGEOUT, POPULATE, HWPOISON, SOFT_OFFLINE
     *[("madvise", (0, 0, advice), "EINVAL") for advice in (9, 12, 13, 20, 21, 22, 23, 100, 101, 12 | HIGH)],
     # futex: WAIT, WAKE, REQUEUE, CMP_REQUEUE, WAKE_OP, WAIT_BITSET, WAKE_BITSET
-    *[("futex", (0, op | private), "allowed") for op in (0, 1, 3, 4, 5, 9, 10) for private in (0, 0x80, 0x180)],
+    *[("futex", (0, op | private), "allowed") for op in (0, 1, 3, 4, 5, 9, 10) for private in (0x80, 0x180)],
+    *[("futex", (0, op | clock), "EAGAIN") for op in (0, 9) for clock in (0, 0x100)],  # shared with other processes
+    *[("futex", (0, op | clock), "EINVAL") for op in (1, 3, 4, 5, 10) for clock in (0, 0x100)],
     # FD, the PI kind, and WAIT_REQUEUE_PI, CMP_REQUEUE_PI
     *[("futex", (0, op | private), "ENOSYS") for op in (2, 6, 7, 8, 11, 12, 13, 64) for private in (0, 0x80)],
     ("futex", (0, 6 | HIGH), "ENOSYS"),

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import collections
+import contextlib
+import copy
 import dataclasses
 import datetime as dt
 import decimal
@@ -16,7 +18,9 @@ import ipaddress
 import json
 import math
 import pathlib
+import pickle
 import random
+import sys
 import threading
 import time
 import types
@@ -29,6 +33,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from pydantic import BaseModel
 
+from tinyagent.core.jsonable import to_text
 from tinyagent.core.opaque import Opaque
 from tinyagent.sandbox import values
 from tinyagent.sandbox.values import (
@@ -41,6 +46,7 @@ from tinyagent.sandbox.values import (
     MAX_FRAME,
     FrameBuffer,
     FrameError,
+    ManyPartsError,
     Record,
     TooLargeError,
     decode_frame,
@@ -55,12 +61,12 @@ SAME_HASH = (1 << 61) - 1
 
 def crossed(value, *, records=False):
     """The value after its way through a frame."""
-    return decode_frame(encode_frame({"v": pack(value, records=records)})[4:])["v"]
+    return decode_frame(encode_frame({"v": pack(value, records=records)})[4:], records=records)["v"]
 
 
 def decoded(data):
-    """What becomes of tagged JSON."""
-    return decode_frame(json.dumps({"v": data}).encode())["v"]
+    """What becomes of tagged JSON in the sandbox, where records are read as well."""
+    return decode_frame(json.dumps({"v": data}).encode(), records=True)["v"]
 
 
 def canonical(value):
@@ -129,7 +135,7 @@ hashables = st.recursive(
     lambda parts: st.lists(parts, max_size=4).map(tuple) | st.frozensets(parts, max_size=4),
     max_leaves=8,
 )
-leaves = hashable_leaves | st.builds(bytearray, st.binary(max_size=20)) | st.just(decimal.Decimal("sNaN12"))
+leaves = hashable_leaves | st.builds(bytearray, st.binary(max_size=20))
 exact = st.recursive(
     leaves,
     lambda parts: (
@@ -192,6 +198,13 @@ def test_nothing_of_an_exact_value_crosses_as_its_text(value, records):
 @pytest.mark.parametrize("records", [False, True], ids=["plain", "records"])
 def test_corners_cross_as_they_are(value, records):
     assert same(crossed(value, records=records), value)
+
+
+def test_a_frame_has_a_most_of_half_characters():
+    assert crossed("\ud800" * values.MAX_HALVES) == "\ud800" * values.MAX_HALVES
+    assert crossed("\ud55c" * 100_000) == "\ud55c" * 100_000  # whole ones that begin with the same byte
+    with pytest.raises(TooLargeError, match="half characters"):
+        crossed("\ud800" * (values.MAX_HALVES + 1))
 
 
 def test_half_characters_in_a_row_stay_two():
@@ -345,7 +358,7 @@ def test_what_has_fields_crosses_as_a_record_to_the_sandbox(name):
 
 def test_a_record_says_what_fields_it_has():
     with pytest.raises(AttributeError, match=r"no field 'z'; it has: x, y"):
-        Record(x=1, y=2).z
+        Record({"x": 1, "y": 2}).z
 
 
 def test_a_field_named_like_the_tags_value_is_kept():
@@ -614,22 +627,21 @@ def nested(depth, make=lambda part: [part]):
 
 
 @pytest.mark.parametrize(
-    "make",
+    ("make", "levels"),
     [
-        lambda part: [part],
-        lambda part: (part,),
-        lambda part: {"a": part},
-        lambda part: {1: part},
-        lambda part: frozenset([part]),
-        lambda part: collections.deque([part]),
-        Slotted,
+        (lambda part: [part], 1),
+        (lambda part: (part,), 2),
+        (lambda part: {"a": part}, 1),
+        (lambda part: {1: part}, 3),
+        (lambda part: frozenset([part]), 2),
+        (lambda part: collections.deque([part]), 2),  # what is made of it counts as well
+        (Slotted, None),
     ],
     ids=["list", "tuple", "dict", "pairs", "frozenset", "deque", "record"],
 )
 @pytest.mark.parametrize("records", [False, True], ids=["plain", "records"])
-def test_nesting_is_kept_down_to_a_depth_and_is_text_below(make, records):
-    levels = 1 if make(1).__class__ is not collections.deque else 2  # what is made of it counts as well
-    deepest = DEEPEST // levels
+def test_nesting_is_kept_down_to_a_depth_and_is_text_below(make, levels, records):
+    deepest = DEEPEST // (levels or 1 + records)
     noted = []
     decoded(pack(nested(deepest, make), records=records, opaque=noted))
     assert noted == []
@@ -655,12 +667,12 @@ def test_a_value_that_doubles_at_every_level_is_refused(monkeypatch):
     ("fits", "too_large"),
     [
         ("x" * MAX_FRAME, "x" * (MAX_FRAME + 1)),
-        (bytes(MAX_FRAME * 3 // 4 - 3), bytes(MAX_FRAME + 1)),
-        (bytearray(MAX_FRAME * 3 // 4 - 3), bytearray(MAX_FRAME + 1)),
+        (bytes(MAX_FRAME * 3 // 4 - 30), bytes(MAX_FRAME + 1)),
+        (bytearray(MAX_FRAME * 3 // 4 - 30), bytearray(MAX_FRAME + 1)),
         ([None] * (MAX_FRAME // 2), [None] * (MAX_FRAME // 2 + 1)),
-        ((None,) * (MAX_FRAME // 2), (None,) * (MAX_FRAME // 2 + 1)),
-        (dict.fromkeys(range(MAX_FRAME // 4)), dict.fromkeys(range(MAX_FRAME // 4 + 1))),
-        (set(range(MAX_FRAME // 2)), set(range(MAX_FRAME // 2 + 1))),
+        ((None,) * (MAX_FRAME // 2 - 10), (None,) * (MAX_FRAME // 2 + 1)),
+        (dict.fromkeys(range(MAX_FRAME // 4 - 10)), dict.fromkeys(range(MAX_FRAME // 4 + 1))),
+        (set(range(MAX_FRAME // 2 - 10)), set(range(MAX_FRAME // 2 + 1))),
     ],
     ids=["str", "bytes", "bytearray", "list", "tuple", "dict", "set"],
 )
@@ -677,7 +689,7 @@ def test_parts_that_no_frame_could_hold_are_refused_before_they_are_written(fits
     [
         ["x" * 600_000] * 3,
         [b"x" * 500_000] * 3,
-        [2 ** (4 * LONGEST_INT - 1)] * 100,
+        [2 ** (4 * LONGEST_INT - 1)] * 500,
         {"k" * 600_000: 1, "l" * 600_000: 2},
     ],
     ids=["texts", "bytes", "numbers", "keys"],
@@ -697,7 +709,8 @@ def test_numbers_have_a_longest_length():
     for value in (2**bits - 1, -(2**bits - 1)):
         assert crossed(value) == value
     for value in (2**bits, -(2**bits)):
-        assert crossed(value) == "<int>"
+        assert isinstance(crossed(value), Opaque)
+        assert crossed(value * 2**500) == "<int>"
     digits = "9" * LONGEST_DECIMAL
     assert crossed(decimal.Decimal(digits)) == decimal.Decimal(digits)
     assert isinstance(crossed(decimal.Decimal(digits + "9")), Opaque)
@@ -819,7 +832,7 @@ def test_a_frame_has_a_most_of_values_with_tags():
     with pytest.raises(TooLargeError, match=f"over {values.MAX_TAGGED:,} values"):
         encode_frame({"v": pack([*moments, moments[0]])})
     with pytest.raises(FrameError, match=f"over {values.MAX_TAGGED:,} values"):
-        decode_frame(json.dumps({"v": pack([*moments, moments[0]])}, separators=(",", ":")).encode())
+        decode_frame(json.dumps({"v": pack(moments) + pack(moments[:1])}, separators=(",", ":")).encode())
 
 
 def test_numbers_that_json_has_not_are_refused_on_both_sides():
@@ -881,7 +894,7 @@ EVERYTHING = {
 
 def test_a_frame_cut_at_any_byte_is_no_frame():
     written = encode_frame(EVERYTHING)
-    assert len(decode_frame(written[4:])["v"]) == 20
+    assert len(decode_frame(written[4:], records=True)["v"]) == 20
     for end in range(len(written)):
         buffer = FrameBuffer()
         buffer.add(written[:end])
@@ -1104,7 +1117,7 @@ def test_keys_are_timed_for_each_thread_by_itself():
     values._clock.check()
 
 
-tags = st.sampled_from([*values._READERS, "text", "datetime", "time", "bomb", ""]) | st.text(max_size=3)
+tags = st.sampled_from([*values._READERS, "record", "text", "datetime", "time", "bomb", ""]) | st.text(max_size=3)
 plain = st.recursive(
     st.none()
     | st.booleans()
@@ -1123,6 +1136,279 @@ plain = st.recursive(
     ),
     max_leaves=12,
 )
+
+
+# ---- what the host makes of what a sandbox sends
+
+#: All that a value of a sandbox may consist of.
+HOST_TYPES = {
+    type(None), bool, int, float, str, list, dict, tuple, set, frozenset, bytes, bytearray, complex, range,
+    dt.datetime, dt.date, dt.time, dt.timedelta, decimal.Decimal, fractions.Fraction, uuid.UUID,
+    pathlib.PurePosixPath, Opaque,
+}  # fmt: skip
+
+
+def types_in(value):
+    """The exact types of a value and of all its parts."""
+    yield type(value)
+    if isinstance(value, dict):
+        value = [*value.keys(), *value.values()]
+    if isinstance(value, list | tuple | set | frozenset):
+        for part in value:
+            yield from types_in(part)
+
+
+FORGED = {"__array_interface__": {"version": 3, "shape": (25,), "typestr": "|u1", "data": (8, False)}}
+
+
+def test_the_host_reads_no_records():
+    """An attribute that numpy asks for would be answered by the sandbox: an address of the host's memory."""
+    body = json.dumps({"v": {"!": "record", "v": pack(FORGED)}}).encode()
+    with pytest.raises(FrameError):
+        decode_frame(body)
+    assert type(decode_frame(body, records=True)["v"]) is Record
+
+
+@pytest.mark.parametrize("name", ["__array_interface__", "__deepcopy__", "__len__x", "_repr_html_", "_x", "__html__"])
+def test_a_record_answers_no_name_with_an_underscore(name):
+    record = Record({name: {"version": 3}, "city": "Oslo"})
+    assert record.city == "Oslo"
+    assert record[name] == {"version": 3}
+    assert not hasattr(record, name)
+
+
+def test_a_field_that_the_host_does_not_print_is_not_printed_in_the_sandbox():
+    @dataclasses.dataclass
+    class Picture:
+        kind: str
+        data: bytes = dataclasses.field(repr=False)
+
+    found = crossed([Picture("png", b"many")], records=True)
+    assert repr(found) == "[{'kind': 'png', 'data': Ellipsis}]"
+    assert found[0].data == b"many"
+    assert copy.deepcopy(found) == found
+    assert repr(copy.deepcopy(found)) == repr(found)
+
+
+def test_libraries_find_nothing_to_call_in_a_record():
+    record = Record(FORGED | {"__deepcopy__": 1, "__reduce_ex__": 2, "_repr_mimebundle_": 3, "__html__": 4, "a": 5})
+    assert np.asarray(record).dtype == object
+    assert copy.deepcopy(record) == record
+    assert not hasattr(record, "_repr_mimebundle_")
+
+
+@pytest.mark.timeout(120)
+@settings(max_examples=300, deadline=None, database=None)
+@given(st.data())
+def test_any_frame_decodes_to_plain_types_or_is_refused(data):
+    try:
+        found = decode_frame(json.dumps({"v": data.draw(plain)}).encode())
+    except FrameError:
+        return
+    assert set(types_in(found)) <= HOST_TYPES
+    assert repr(found)
+    copy.deepcopy(found)
+
+
+@pytest.mark.timeout(120)
+@settings(max_examples=200, deadline=None, database=None)
+@given(st.randoms(use_true_random=False))
+def test_any_changed_frame_decodes_to_plain_types_or_is_refused(dice):
+    body = bytearray(encode_frame(EVERYTHING | {"v": [*EVERYTHING["v"][:-2], EVERYTHING["v"][-1]]})[4:])
+    for _ in range(dice.randrange(1, 4)):
+        start = dice.randrange(len(body))
+        body[start : start + dice.randrange(4)] = dice.choice([b"record", b"{}", b"[", b'"', b"1", b"\\", b"!", b""])
+    try:
+        found = decode_frame(bytes(body))
+    except FrameError:
+        return
+    assert set(types_in(found)) <= HOST_TYPES
+
+
+def nested_json(levels, begin, end):
+    return b'{"v":' + begin * levels + b"1" + end * levels + b"}"
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "levels"),
+    [
+        (b"[", b"]", 1),
+        (b'{"a":', b"}", 1),
+        (b'{"!":"tuple","v":[', b"]}", 2),
+        (b'{"!":"dict","v":[[1,', b"]]}", 3),
+        (b'{"!":"frozenset","v":[', b"]}", 2),
+    ],
+    ids=["list", "dict", "tuple", "pairs", "frozenset"],
+)
+def test_the_host_can_follow_whatever_nesting_it_accepts(begin, end, levels):
+    deepest = DEEPEST // levels
+    found = decode_frame(nested_json(deepest, begin, end))
+    assert repr(found)
+    assert copy.deepcopy(found) == found
+    assert pickle.loads(pickle.dumps(found)) == found
+    assert to_text(found)
+    for more in (deepest + 10, 400, 4_000, 49_000 // levels):
+        with pytest.raises(FrameError, match=r"levels|lists and dicts|values"):
+            decode_frame(nested_json(more, begin, end))
+
+
+def test_text_hides_no_nesting():
+    quotes = rb'"\\\"[[[","\\\\",'
+    with pytest.raises(FrameError, match="levels"):
+        decode_frame(b'{"v":[' + quotes * 50 + b"[" * 200 + b"]" * 200 + b"]}")
+    assert decode_frame(b'{"v":[' + quotes * 200 + b"1]}")["v"][-1] == 1
+
+
+WRITTEN_OTHERWISE = {
+    "int": ["0x_1", "0X1", "+0x1", " 0x1", "0x1 ", "1", "0x", "0x\u0665", "0x1_0"],
+    "float": ["1_0", " inf", "infinity", "+1.0", "\u0665", "1e5 ", "0x1p3", "nan(1)"],
+    "Decimal": ["sNaN", "-sNaN1", "1_0", " 1", "1e5", "\u0665", "Inf", "nan"],
+    "UUID": ["{12345678-1234-5678-1234-567812345678}", "123456781234567812345678123456_8", "urn:uuid:" + "1" * 32],
+    "Fraction": [["1", "0x2"], ["0x1", "0x_2"]],
+    "complex": [["1_0", "0.0"], ["0.0", "\u0665"]],
+    "range": [["0", "0x1", "0x1"], ["0x0", "0x1", "0x0_1"]],
+}
+
+
+@pytest.mark.parametrize(
+    ("tag", "text"), [(tag, text) for tag, texts in WRITTEN_OTHERWISE.items() for text in texts], ids=repr
+)
+def test_numbers_are_read_only_as_they_are_written(tag, text):
+    with pytest.raises(FrameError):
+        decoded({"!": tag, "v": text})
+
+
+@pytest.mark.parametrize("text", ["sNaN", "-sNaN12"])
+def test_a_number_that_cannot_be_compared_crosses_as_its_text(text):
+    assert crossed(decimal.Decimal(text)) == f"Decimal('{text}')"
+
+
+def test_whole_numbers_can_be_printed():
+    assert repr(crossed(2 ** (4 * LONGEST_INT) - 1))
+    with pytest.raises(FrameError, match="25 digits"):
+        decode_frame(b'{"v":' + b"1" * 4_000 + b"}")
+    assert decode_frame(b'{"v":"' + b"1" * 4_000 + b'"}') == {"v": "1" * 4_000}
+    assert crossed(["1" * 4_000, 0.00012345678901234567, 5e-324, -1.7976931348623157e308, -(2**63)])[1:] == [
+        0.00012345678901234567, 5e-324, -1.7976931348623157e308, -(2**63),
+    ]  # fmt: skip
+
+
+MEGABYTE = MAX_FRAME - 100
+
+
+def filled(begin, unit, end=b"]}"):
+    return begin + unit * ((MEGABYTE - len(begin) - len(end)) // len(unit)) + end
+
+
+#: Bodies of a megabyte, each made to be slow in another way.
+HEAVY = {
+    "an open text of escaped quotes": filled(b"[" * 50_001 + b'"', rb"\"", b""),
+    "an open text of backslashes": filled(b"[" * 50_001 + b'"', rb"\\", b""),
+    "an open text after brackets": filled(b"[" * 200 + b'"', rb"a\"", b""),
+    "quotes": filled(b"[" * 200, b'"', b""),
+    "backslashes": filled(b"[" * 200, b"\\", b""),
+    "empty texts": filled(b'{"v":[', b'"",', b"1]}"),
+    "brackets that open": filled(b"", b"[", b""),
+    "brackets that close": filled(b"[" * 200, b"]", b""),
+    "brackets in pairs": filled(b'{"v":[', b"[],", b"1]}"),
+    "nested as deep and wide as may be": b'{"v":' + b"[" * 49_000 + b"]" * 49_000 + b"}",
+    "braces and brackets": filled(b'{"v":[', b'{"a":[', b""),
+    "digits": filled(b'{"v":', b"9", b"}"),
+    "runs of digits": filled(b'{"v":[', b"1234567890123456789012345,", b"1]}"),
+    "a fraction of digits": filled(b'{"v":0.', b"1", b"}"),
+    "exponents": filled(b'{"v":[', b"2.2250738585072011e-308,", b"1]}"),
+    "small numbers": filled(b'{"v":[', b"1,", b"1]}"),
+    "escapes": filled(b'{"v":"', rb"\n", b'"}'),
+    "half characters": filled(b'{"v":"', rb"\ud800", b'"}'),
+    "half characters in bytes": filled(b'{"v":"', b"\xed\xa0\x80", b'"}'),
+    "bytes that are no text": filled(b'{"v":"', b"\xff", b'"}'),
+    "white space": filled(b'{"v":[', b" ", b"1]}"),
+    "whole numbers": filled(b'{"v":[', b'{"!":"int","v":"0x' + b"f" * LONGEST_INT + b'"},', b"1]}"),
+    "fractions": filled(b'{"v":[', json.dumps(pack(fractions.Fraction(3**2500, 7**1400))).encode() + b",", b"1]}"),
+    "decimals": filled(b'{"v":[', b'{"!":"Decimal","v":"' + b"1" * LONGEST_DECIMAL + b'"},', b"1]}"),
+    "paths": b'{"v":[' + b'{"!":"Path","v":"a/b/c/d/e/f"},' * 19_000 + b"1]}",
+    "one path": filled(b'{"v":{"!":"Path","v":"', b"a/", b'"}}'),
+    "ranges": b'{"v":[' + b'{"!":"range","v":["0x0","0x1","0x1"]},' * 19_000 + b"1]}",
+    "tags that are none": b'{"v":[' + b'{"!":"bomb","v":1},' * 19_000 + b"1]}",
+    "keys that collide": json.dumps({"v": {"!": "dict", "v": [[n * SAME_HASH, 0] for n in range(19_000)]}}).encode(),
+    "members that collide": json.dumps({"v": {"!": "set", "v": [n * SAME_HASH for n in range(40_000)]}}).encode(),
+}
+
+
+@pytest.mark.parametrize("name", HEAVY)
+def test_a_megabyte_of_anything_is_read_or_refused_at_once(name):
+    assert len(HEAVY[name]) < MAX_FRAME
+    assert seconds_of_reading(HEAVY[name]) < 0.2
+
+
+def seconds_of_reading(body):
+    """Processor seconds of this thread that reading a frame takes, without those of measuring coverage: the best."""
+    taken, trace = [], sys.gettrace()
+    sys.settrace(None)
+    try:
+        while len(taken) < 3 and min(taken, default=1.0) > 0.1:
+            began = time.thread_time()
+            with contextlib.suppress(FrameError):
+                decode_frame(body)
+            taken.append(time.thread_time() - began)
+    finally:
+        sys.settrace(trace)
+    return min(taken)
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(
+    st.lists(st.tuples(st.sampled_from([b'"', b"\\", b"[", b"]", b"{", b"}", b"9", b",", b":", b"a", b'"!":']),
+                       st.sampled_from([1, 2, 3, 1_000, 50_000, 200_000])), min_size=1, max_size=8)
+)  # fmt: skip
+def test_any_mixture_of_a_megabyte_is_read_or_refused_at_once(runs):
+    assert seconds_of_reading(b"".join(unit * times for unit, times in runs)[:MEGABYTE]) < 0.2
+
+
+# ---- values that are too large are refused before they are taken apart
+
+
+class Untouched(np.ndarray):
+    """An array that must not be made a list."""
+
+    def tolist(self):
+        raise AssertionError("it was taken apart")
+
+
+@pytest.mark.parametrize(
+    ("make", "size"),
+    [(np.zeros, 262_145), (lambda n: np.zeros(n, "complex64"), 34_953), (lambda n: np.zeros(n, "M8[s]"), 34_953)],
+    ids=["float", "complex", "moment"],
+)
+def test_an_array_that_cannot_fit_is_refused_before_it_is_taken_apart(make, size):
+    Untouched.__module__ = "numpy"
+    with pytest.raises(TooLargeError):
+        pack(make(size).view(Untouched))
+
+
+def test_a_table_that_cannot_fit_is_refused_before_it_is_taken_apart(monkeypatch):
+    monkeypatch.setattr(pd.DataFrame, "to_dict", lambda *_: pytest.fail("it was taken apart"))
+    with pytest.raises(TooLargeError):
+        pack(pd.DataFrame(np.zeros((90_000, 4)), columns=list("abcd")))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [[0.1234567890123456] * 60_000, [{}] * 50_001, [dt.date(2024, 5, 6)] * 20_001, [{"key": object()}] * 30_000],
+    ids=["floats", "dicts", "dates", "objects"],
+)
+def test_a_value_is_refused_as_soon_as_it_cannot_fit(value):
+    with pytest.raises(TooLargeError, match="too large to cross the sandbox: over"):
+        pack(value)
+
+
+def test_a_value_of_many_parts_is_not_packed_on_the_way():
+    few = list(range(values.FEW_PARTS))
+    assert pack(few, few=values.FEW_PARTS) == few
+    for many in ([*few, 1], {"a": [few, 1]}, "x" * (2 * values.FEW_PARTS + 2), np.arange(values.FEW_PARTS + 1)):
+        with pytest.raises(ManyPartsError):
+            pack(many, few=values.FEW_PARTS)
+        assert pack(many)
 
 
 @pytest.mark.timeout(120)

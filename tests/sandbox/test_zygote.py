@@ -15,10 +15,12 @@ from pathlib import Path
 import pytest
 
 from tests.sandbox.processes import alive, children_of, zygotes_of
+from tinyagent.agents.code import TinyCodeAgent
 from tinyagent.core.errors import SandboxError, SandboxUnavailableError
 from tinyagent.sandbox import zygote as zygotes
 from tinyagent.sandbox.base import SandboxLimits
 from tinyagent.sandbox.process import ProcessSandbox
+from tinyagent.testing import ScriptedModel
 
 ROOT = Path(__file__).parents[2]
 
@@ -288,3 +290,19 @@ async def test_zygotes_can_be_closed_and_come_back():
         assert not alive(pid)
         assert (await session.execute("1")).error.lost
         assert (await session.execute("1")).value == 1
+
+
+async def test_an_interpreter_that_cannot_be_started_is_named(monkeypatch, tmp_path):
+    """And not blamed on the model."""
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\n")
+    python.chmod(0o600)
+    zygotes.close_zygotes()
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", str(python))
+        agent = TinyCodeAgent(model=ScriptedModel(["```python\nfinal_answer(1)\n```"]), sandbox=ProcessSandbox())
+        with pytest.raises(SandboxUnavailableError, match="cannot start this process's interpreter") as caught:
+            await agent.run("One.")
+        assert str(python) in str(caught.value)
+    agent = TinyCodeAgent(model=ScriptedModel(["```python\nfinal_answer(1)\n```"]), sandbox=ProcessSandbox())
+    assert (await agent.run("One.")).output == 1

@@ -130,8 +130,8 @@ async def test_a_plan_is_shown_to_the_model_whenever_it_changes(kind):
     result = await kind.agent([Planning()], model=model).run("Go.")
     assert all(isinstance(step.observations[0].value, Plan) for step in result.steps[:2])
     first, second = kind.reports(result.messages)[:2]
-    assert "1. [ ] Go\n2. [ ] Look\n2 of 2 steps left." in first
-    assert "1. [x] Go (by train)\n2. [ ] Look\n1 of 2 steps left." in second
+    assert kind.as_read("1. [ ] Go\n2. [ ] Look\n2 of 2 steps left.") in first
+    assert kind.as_read("1. [x] Go (by train)\n2. [ ] Look\n1 of 2 steps left.") in second
 
 
 @needs_sandbox
@@ -140,6 +140,6 @@ async def test_a_plan_is_shown_although_the_code_does_not_print_it():
     model = ScriptedModel([code, "```python\nfinal_answer(1)\n```"])
     result = await WRITTEN.agent([Planning()], model=model).run("Go.")
     report = WRITTEN.reports(result.messages)[0]
-    assert report.startswith("Output:\nx")
-    assert "update_plan returned:\nPlan: See Oslo\n1. [x] Go\n2. [ ] Look\n1 of 2 steps left." in report
+    assert report.startswith("Output:\n    x")
+    assert WRITTEN.as_read("Plan: See Oslo\n1. [x] Go\n2. [ ] Look\n1 of 2 steps left.") in report
     await no_session_left()

@@ -129,6 +129,15 @@ async def test_content_type_and_charset(header, content_type, charset):
     assert (page.content_type, page.charset) == (content_type, charset)
 
 
+@pytest.mark.parametrize("written", ["<{}>", " '{}' ", "[a page]({})"])
+async def test_what_stands_around_a_url_is_left_out(site, written):
+    fetched = await fetch(written.format(f"{site}/text"), allow=HERE)
+    assert fetched.url == f"{site}/text"
+    check_url(written.format("https://example.org"))
+    with pytest.raises(AddressRefusedError, match=r"127\.0\.0\.1"):
+        check_url(written.format("http://127.0.0.1/"))
+
+
 async def test_any_status_is_an_answer(site):
     page = await fetch(f"{site}/missing", allow=HERE)
     assert (page.status, page.ok, page.content) == (404, False, b"no such page")

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from functools import partial
-from typing import Any, Self, Unpack
+from typing import Any, NoReturn, Self, Unpack
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
@@ -23,6 +23,7 @@ from tinyagent.core.context import Context
 from tinyagent.core.errors import ModelError, TimeLimitReached, TinyAgentError, UnknownToolError
 from tinyagent.core.events import LimitReached, RunStarted
 from tinyagent.core.limits import Limits
+from tinyagent.core.loops import asyncio_loop
 from tinyagent.core.messages import Call
 from tinyagent.core.result import Metadata, RunResult
 from tinyagent.core.shared import Shared, holding, keep_open
@@ -51,6 +52,28 @@ class Agent(Loop[Output]):
         self.continue_cut = options.get("continue_cut", False)
         self._open: WeakKeyDictionary[asyncio.AbstractEventLoop, Shared[None]] = WeakKeyDictionary()
         self._written = self._system_message(self.toolbox, self.prompt.fixed)
+
+    def __copy__(self) -> Self:
+        """Return an agent with the same model, tools and toolkits; what it keeps open is its own."""
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self))
+        twin._open = WeakKeyDictionary()
+        return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return what `copy.copy` does: connections and what toolkits hold cannot be copied."""
+        return self.__copy__()
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled.
+
+        Raises:
+            TypeError: An agent holds functions and connections.
+        """
+        raise TypeError(
+            f"The agent {self.name!r} cannot be pickled: it holds functions and connections. Make it in the process "
+            "that is to use it, in a function that is imported there."
+        )
 
     @property
     def tools(self) -> Mapping[str, AnyTool]:
@@ -251,7 +274,7 @@ class Agent(Loop[Output]):
 
     def _own(self) -> Shared[None]:
         """The model's connections and the toolkits, for all of this event loop who keep them open."""
-        return self._open.setdefault(asyncio.get_running_loop(), Shared(self._opened))
+        return self._open.setdefault(asyncio_loop(), Shared(self._opened))
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[None]:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tinyagent.agents.code_prompt import cut_middle, report
+from tinyagent.agents.code_prompt import cut_middle, quoted, report
 from tinyagent.agents.dispatch import Dispatch
 from tinyagent.agents.fences import FenceReader, Piece
 from tinyagent.agents.run import Run
@@ -80,7 +80,7 @@ class CodeTurn(Dispatch):
                 tool = self._tools.get(seen.call.name)
                 if tool is not None and tool.shown and seen.error is None:
                     last.pop(tool.name, None)  # the newest comes last
-                    last[tool.name] = cut_middle(seen.text, self._longest)
+                    last[tool.name] = quoted(seen.text, self._longest)
         return [f"{name} returned:\n{text}" for name, text in last.items()]
 
     @property
@@ -110,6 +110,10 @@ class CodeTurn(Dispatch):
         self._text += delta
         if self._eager:
             self._take(self._reader.feed(delta))
+
+    def doubt(self) -> None:
+        """Take no code before the reply is whole: its text may turn out to be thoughts, whose end has yet to come."""
+        self._eager = False
 
     def notice(self, event: Retry | Notice) -> None:
         """A retry or a notice; after a retry the text comes again."""

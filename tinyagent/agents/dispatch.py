@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import AsyncGeneratorType, BuiltinFunctionType, FrameType, FunctionType, MethodType
 from typing import Any
 
 from tinyagent.agents.run import Run
@@ -16,16 +17,18 @@ from tinyagent.core.context import Context
 from tinyagent.core.errors import ConfigurationError, FatalToolError, ToolArgumentsError
 from tinyagent.core.events import CallSealed, ReasoningDelta, Retry, TextDelta, ToolFinished, ToolProgress, ToolStarted
 from tinyagent.core.execution import Execution
-from tinyagent.core.jsonable import to_text, words
+from tinyagent.core.jsonable import error_text, to_text
 from tinyagent.core.messages import NOT_ANSWERED, Call, Reply
 from tinyagent.core.result import Observation
-from tinyagent.core.tool import Tool
+from tinyagent.core.tool import GOES_ON, Tool
 from tinyagent.models.retry import backoff
 from tinyagent.sandbox.base import Answer
 from tinyagent.sandbox.block import ENDED, WITHDRAWN
 
 #: Characters of a failing tool's error that the model is told.
 LONGEST_ERROR = 2_000
+#: What a tool returns by mistake, and nobody can read.
+_NO_VALUES = (FunctionType, MethodType, BuiltinFunctionType, AsyncGeneratorType)
 
 
 class Dispatch:
@@ -52,7 +55,6 @@ class Dispatch:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._started: list[Call] = []
         self._observations: dict[str, Observation] = {}
-        self._raised: dict[str, Exception] = {}
         self._stopping = False  # what still runs is being cancelled
         self._barrier: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
@@ -130,7 +132,7 @@ class Dispatch:
         """What the call raised."""
         if observation.error is None:
             return None
-        return self._raised.get(observation.call.id) or RuntimeError(observation.error)
+        return observation.exception or RuntimeError(observation.error)
 
     async def answer(self, calls: Iterable[Call]) -> list[tuple[Observation, str]]:
         """Run every call that has not started, and give each its observation and the text the model reads.
@@ -185,6 +187,9 @@ class Dispatch:
             if waits_for:
                 await asyncio.wait(waits_for)
                 began = time.perf_counter()
+            if tool is not None and not tool.is_async:
+                text = f"{NOT_ANSWERED} If it had begun, it {GOES_ON}."
+                observation = Observation(call, text, error=text)
             observation = await self._observe(call, tool, began, by_code=by_code)
         except FatalToolError as error:
             self._stopping = True
@@ -198,21 +203,22 @@ class Dispatch:
         """The tool's value, or its error: whatever a tool raises, the model is told and the run goes on."""
         if call.problem is not None or tool is None:
             problem = call.problem or self._unknown(call.name)
-            self._raised[call.id] = NameError(problem) if tool is None else TypeError(problem)
-            return Observation(call, problem, error=problem)
+            wrong = NameError(problem) if tool is None else TypeError(problem)
+            return Observation(call, problem, error=problem).raised(wrong)
         self._run.emit(ToolStarted(call))
         try:
             value = await self._value(call, tool)
+            if isinstance(value, _NO_VALUES) and not tool.returns_answer:
+                raise TypeError(
+                    f"the tool {tool.name!r} returned {value!r}: it should call it and return what it gives"
+                )
         except FatalToolError as error:
             if error.result is None:
                 raise
-            self._raised[call.id] = error
             return _failed(call, error, began)  # it has ended a run inside the tool, not this one
         except (Exception, SystemExit) as error:
             if self._stopping:  # it failed while it cleaned up
                 raise asyncio.CancelledError from error
-            if isinstance(error, Exception):
-                self._raised[call.id] = error
             return _failed(call, error, began)
         except asyncio.CancelledError as error:
             if self._stopping or (by_code and error.args[:1] in ((WITHDRAWN,), (ENDED,))):
@@ -299,14 +305,23 @@ def direct_call(name: object, arguments: object) -> Call:
 
 def _failed(call: Call, error: BaseException, began: float) -> Observation:
     text = _error_text(error)
-    return Observation(call, text, error=text, seconds=time.perf_counter() - began)
+    observation = Observation(call, text, error=text, seconds=time.perf_counter() - began)
+    return observation.raised(_from_the_tool(error)) if isinstance(error, Exception) else observation
+
+
+def _from_the_tool(error: Exception) -> Exception:
+    """The exception with a traceback that begins in the tool: not in what called it, which would be kept alive."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None and _is_ours(trace.tb_frame):
+        trace = trace.tb_next
+    return error.with_traceback(trace)
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).startswith(("tinyagent.agents.", "tinyagent.core."))
 
 
 def _error_text(error: BaseException) -> str:
     """What the model is told of an error."""
-    if isinstance(error, ToolArgumentsError):
-        text = str(error)
-    else:
-        said = words(error)
-        text = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    text = str(error) if isinstance(error, ToolArgumentsError) else error_text(error)
     return text if len(text) <= LONGEST_ERROR else text[:LONGEST_ERROR] + " ... (cut)"

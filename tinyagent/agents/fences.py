@@ -20,6 +20,10 @@ _ONE_LINE = re.compile(_LIST + r"(?P<fence>`{3,})(?!`)[ \t]*(?P<body>.*[^`])(?P=
 #: A fence after text on its line counts only with a label.
 _AFTER_TEXT = re.compile(r".*[^`](?P<fence>`{3,})[ \t]*(?P<info>python3?|py|tool_code)$", re.IGNORECASE)
 _TAG = re.compile(r"(?P<text>.*?)<(?P<tag>code|python|execute_python)>(?P<code>.*)", re.IGNORECASE)
+#: An unfinished line that opens a block, or may do so.
+_OPENING = re.compile(
+    _FENCE.pattern + r"|[ \t]*(?:`{1,2}|~{1,2})$|[ \t]*<(?:[a-z_]*$|(?:code|python|execute_python)>)", re.IGNORECASE
+)
 #: What follows a label is code if it looks like it, and not like `title="x"` or `main.py`.
 _CODE = re.compile(r"(?:import|from)[ \t]+\w|[\w\]]+[ \t]+[-+*/]?=[ \t]|.*\w\(")
 #: Parts of a line that are looked at before it is whole.
@@ -81,6 +85,14 @@ class FenceReader:
         self._block: CodeBlock | TextBlock | None = None
         self._fenced = self._labelled = False
         self._bare: list[str] = []
+
+    @property
+    def in_block(self) -> bool:
+        """Whether a block is open as the reply stands: with the fence that its unfinished line may begin or end."""
+        line = "".join(self._partial)
+        if self._block is None:
+            return _OPENING.match(line) is not None
+        return self._block.end_in(line) is None
 
     def feed(self, text: str) -> list[Piece]:
         """More of the reply; the pieces of code that are now complete."""

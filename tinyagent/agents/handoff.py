@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tinyagent.agents.options import tool_name
 from tinyagent.core.errors import ConfigurationError, ToolkitError
 from tinyagent.core.execution import Observation
+from tinyagent.core.jsonable import error_text
 from tinyagent.core.registry import check_list
 from tinyagent.core.tool import Tool
 from tinyagent.tools.toolkit import Toolkit
@@ -62,7 +63,7 @@ class LateHandoffs(Toolkit):
             try:
                 self._tools = tuple(handoffs_of(self._function()))
             except Exception as error:
-                raise ToolkitError(f"The function handoffs= failed: {type(error).__name__}: {error}") from error
+                raise ToolkitError(f"The function handoffs= failed: {error_text(error)}") from error
         return [handoff.agent for handoff in self._tools]
 
     @property

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from functools import partial
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from tinyagent.agents.dispatch import Dispatch
 from tinyagent.agents.handoff import Handoff, first_handoff
 from tinyagent.agents.run import Output, Run, is_cancelled
 from tinyagent.agents.toolbox import AnyTool, Toolbox
-from tinyagent.core.errors import EmptyReplyError, ModelError, StepLimitReached, TokenLimitReached
+from tinyagent.core.errors import ConfigurationError, EmptyReplyError, ModelError, StepLimitReached, TokenLimitReached
 from tinyagent.core.events import LimitReached, Notice, StepStarted
 from tinyagent.core.messages import Reply, User
 from tinyagent.core.result import Observation, State
@@ -90,7 +92,7 @@ class Loop(ABC, Generic[Output]):
         request = ModelRequest(run.conversation, self._offered(run), tool_choice, run.streamed, run.deadline)
         key, name = f"{run.run_id}/{len(run.steps) + 1}/model", model_name(self.model)
         try:
-            reply = await run.effects.step(key, partial(self.model, request, turn))
+            reply = await run.effects.step(key, partial(_awaitable, self.model, request, turn))
         except ModelError as error:
             if not (error.retryable and error.partial and (error.partial.calls or turn.committed)):
                 raise
@@ -214,6 +216,21 @@ class Loop(ABC, Generic[Output]):
     @abstractmethod
     async def _act(self, turn: Dispatch, reply: Reply) -> list[tuple[Observation, str]]:
         """Do what the reply asks: each observation, and what the model reads of it."""
+
+
+def _awaitable(model: Model, request: ModelRequest, turn: Dispatch) -> Awaitable[Reply]:
+    """The model's reply on its way.
+
+    Raises:
+        ConfigurationError: The model is no asynchronous function.
+    """
+    reply: object = model(request, turn)
+    if not isawaitable(reply):
+        raise ConfigurationError(
+            f"The model {model_name(model)!r} is a function that returned {type(reply).__name__} at once: make it "
+            "'async def model(request, sink)'."
+        )
+    return reply
 
 
 def _is_text(reply: Reply) -> bool:

@@ -16,6 +16,8 @@ from tinyagent.core.errors import ConfigurationError, RunError
 from tinyagent.core.events import Event, HandedOver, InnerEvent, RunFailed, RunFinished, StepFinished
 from tinyagent.core.execution import Execution
 from tinyagent.core.limits import Limits
+from tinyagent.core.log import LOGGED, log
+from tinyagent.core.loops import asyncio_loop
 from tinyagent.core.messages import NOT_ANSWERED, Assistant, Conversation, Message, Reply, ToolReply, User
 from tinyagent.core.result import Metadata, Observation, RunResult, State, Step
 from tinyagent.core.usage import Usage
@@ -131,6 +133,7 @@ class Run(Generic[Output]):
         )
 
     async def __aenter__(self) -> Run[Output]:
+        asyncio_loop()
         if self._task is not None:
             raise RuntimeError("This run was entered before. Call agent.stream(...) again for another run.")
         self._task = asyncio.create_task(self._drive(self), name=f"tinyagent run {self.run_id}")
@@ -187,7 +190,9 @@ class Run(Generic[Output]):
     # ---- for the loop
 
     def emit(self, event: Event) -> None:
-        """Hand an event to the reader, and to that of the run around this one."""
+        """Hand an event to the reader, to that of the run around this one, and to the log."""
+        if type(event) in LOGGED:
+            log(self.run_id, event)
         if self.parent is not None:
             inner = event if isinstance(event, InnerEvent) else InnerEvent((), event)
             self.parent.emit(InnerEvent((self._call, *inner.path), inner.event))

@@ -11,7 +11,7 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
-from tinyagent.core.introspection import innermost
+from tinyagent.core.introspection import innermost, parsed_docstring
 from tinyagent.core.tool import Tool
 
 #: Characters of a default value that a signature shows.
@@ -104,9 +104,7 @@ def _about(schema: Mapping[str, Any]) -> str:
 
 
 def _returned(tool: Tool[..., Any]) -> str:
-    from docstring_parser import parse
-
-    returns = parse(inspect.getdoc(innermost(tool.function)) or "").returns
+    returns = parsed_docstring(inspect.getdoc(innermost(tool.function)) or "").returns
     return " ".join((returns.description or "").split()) if returns is not None else ""
 
 

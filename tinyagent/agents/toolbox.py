@@ -9,7 +9,10 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias
 
+from tinyagent.agents.handoff import Handoff, LateHandoffs
+from tinyagent.agents.inner import AgentTool
 from tinyagent.core.errors import ConfigurationError, DuplicateToolError, RunError, TinyAgentError, ToolkitError
+from tinyagent.core.jsonable import error_text
 from tinyagent.core.registry import as_tool, check_list, collect
 from tinyagent.core.tool import Tool
 from tinyagent.tools.toolkit import ObjectToolkit, PrefixedToolkit, Toolkit, as_toolkit, entry_of
@@ -110,8 +113,8 @@ class Toolbox:
     def agents(self) -> list[Any]:
         """The agents among the tools: those that can be called, and those to hand over to."""
         tools = [*self._own.values(), *(tool for kit in self.kits for tool in _tools_of(kit))]
-        late = [agent for kit in self.kits for agent in getattr(kit, "agents", list)()]
-        return [agent for tool in tools if (agent := getattr(tool, "agent", None)) is not None] + late
+        late = [agent for kit in self.kits if isinstance(kit, LateHandoffs) for agent in kit.agents()]
+        return [tool.agent for tool in tools if isinstance(tool, AgentTool | Handoff)] + late
 
     # ---- opening the toolkits
 
@@ -198,7 +201,7 @@ async def _told(kit: Toolkit, what: str, work: Awaitable[Any]) -> None:
 
 
 def _failed(kit: Toolkit, what: str, error: Exception) -> ToolkitError:
-    return ToolkitError(f"The toolkit {_class_name(kit)} {what}: {type(error).__name__}: {error}")
+    return ToolkitError(f"The toolkit {_class_name(kit)} {what}: {error_text(error)}")
 
 
 def _class_name(kit: Toolkit) -> str:

@@ -10,6 +10,7 @@ from tinyagent.agents.code import TinyCodeAgent
 from tinyagent.agents.react import ReactAgent
 from tinyagent.cli.show import Terminal
 from tinyagent.core.messages import Reply
+from tinyagent.core.printable import printable
 from tinyagent.core.tool import Tool
 from tinyagent.models.loopback import ScriptedRequest
 from tinyagent.models.script import Item, call
@@ -94,7 +95,7 @@ async def demo(question: str | None, model: str, terminal: Terminal, *, code: bo
             print(f"It can only answer its own question, not {question!r}.")
             question = None
         question = question or QUESTION
-        print(f"\n{question}\n", flush=True)
+        print(f"\n{printable(question)}\n", flush=True)
         kind = TinyCodeAgent if code else ReactAgent
         agent = kind(tools, model=found, instructions=INSTRUCTIONS)
         return await terminal.show(agent.stream(question))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinyagent import __version__
 from tinyagent.core.errors import ConfigurationError, TinyAgentError
+from tinyagent.core.printable import printable
 
 if TYPE_CHECKING:
     pass
@@ -31,10 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\nInterrupted.", file=sys.stderr)
         return 130
     except ConfigurationError as error:
-        print(f"tinyagent: {error}", file=sys.stderr)
+        print(printable(f"tinyagent: {error}"), file=sys.stderr)
         return 2
     except TinyAgentError as error:
-        print(f"tinyagent: {type(error).__name__}: {error}", file=sys.stderr)
+        print(printable(f"tinyagent: {type(error).__name__}: {error}"), file=sys.stderr)
         return 1
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

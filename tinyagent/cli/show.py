@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
+from tinyagent.agents.fences import FenceReader
 from tinyagent.core.events import (
+    CallSealed,
     CodeFinished,
     CodeOutput,
     Event,
@@ -18,34 +21,43 @@ from tinyagent.core.events import (
     Retry,
     RunFailed,
     RunFinished,
+    StepFinished,
     StepStarted,
     TextDelta,
     ToolFinished,
     ToolProgress,
     ToolStarted,
 )
+from tinyagent.core.jsonable import to_data, words
+from tinyagent.core.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tinyagent.agents.run import Run
     from tinyagent.core.execution import Execution
     from tinyagent.core.messages import Call
     from tinyagent.core.result import RunResult
+    from tinyagent.core.tool import Tool
 
 #: Characters of arguments and results that a line shows.
 LINE = 100
-#: What happens while the model still writes its code.
-_OF_CODE = (CodeOutput, CodeFinished, ToolStarted, ToolProgress, ToolFinished)
+#: By which a code agent answers: what is passed to it is shown as the answer, not as a call.
+_ANSWERING = "final_answer"
 
 
 class Terminal:
     """Shows the events of a run.
 
+    What the model, its code and the tools write is hostile: characters that a terminal obeys, or does not show, are
+    written as escapes (see `printable`). A block of code that the model writes is never interrupted: what happens
+    meanwhile is shown after it.
+
     Args:
         out: Where the answer goes.
         trace: Where everything else goes.
-        live: Whether to show text while it streams; otherwise the answer is written once, at the end.
+        live: Whether to show text while it streams; otherwise the answer is written once, at the end, and as it is
+            where `out` is no terminal: into a file or a pipe.
     """
 
     def __init__(self, out: TextIO | None = None, trace: TextIO | None = None, *, live: bool = True) -> None:
@@ -53,9 +65,12 @@ class Terminal:
         self._trace = trace or self._out
         self._live = live
         self._style = _styles(self._trace)
-        self._said = ""  # the text of this step
+        self._tools: Mapping[str, Tool[..., Any]] = {}
+        self._held: list[Event] = []  # what happened while a block of code was being written
         self._open: str | None = None  # the kind of text in the unfinished line, if there is one
-        self._held: list[Event] = []  # what happened while a line of code was being written
+        self._last = ("", "")  # the kind and the text of what was written last, as it came
+        self._said = ""  # the text of this step
+        self._blocks = FenceReader()  # where the code in it is
 
     async def show(self, run: Run[Any]) -> RunResult[Any]:
         """Show the run to its end and return the result.
@@ -65,33 +80,30 @@ class Terminal:
         """
         async with run:
             async for event in run:
+                self._tools = run.toolbox.tools
                 self.event(event)
         return run.result
 
     def event(self, event: Event) -> None:
-        """Show one event. While a line of code is being written, what the code before it does is shown after it."""
+        """Show one event; while a block of code is being written, after the block."""
         if isinstance(event, TextDelta):
             self._text(event.text)
-        elif self._in_line_of_code() and isinstance(event, _OF_CODE):
+            return
+        if _ends_text(event):
+            self._blocks = FenceReader()
+        if self._blocks.in_block:
             self._held.append(event)
         else:
             self._show_held()
             self._event(event)
 
     def _text(self, text: str) -> None:
-        if self._held and "\n" in text:
-            line, _, text = text.partition("\n")
-            self._say(line + "\n")
-            self._show_held()
-        self._say(text)
-
-    def _say(self, text: str) -> None:
-        self._said += text
-        if self._live and text:
-            self._write("text", text)
-
-    def _in_line_of_code(self) -> bool:
-        return self._live and self._open == "text" and self._said.count("```") % 2 == 1
+        for part in re.findall(r"[^\n]*\n|[^\n]+", text) if self._live else ():
+            self._said += part
+            self._blocks.feed(part)
+            self._write("text", part)
+            if self._held and not self._blocks.in_block:
+                self._show_held()
 
     def _show_held(self) -> None:
         held, self._held = self._held, []
@@ -105,10 +117,9 @@ class Terminal:
             case ReasoningDelta(text):
                 self._write("reasoning", text)
             case ToolStarted() | ToolProgress() | ToolFinished():
-                self._line(*_step_of_call(event))
+                self._call(event, self._tools)
             case InnerEvent(path, (ToolStarted() | ToolProgress() | ToolFinished()) as inner):
-                text, style = _step_of_call(inner)
-                self._line("  " * len(path) + text, style)
+                self._call(inner, {}, "  " * len(path))
             case HandedOver(agent):
                 self._line(f"⇒ {agent} goes on", "cyan")
             case CodeOutput(text):
@@ -125,6 +136,8 @@ class Terminal:
             case RunFailed(_, _, result):
                 self._line(footer(result), "dim")
             case Retry(what, attempt, seconds, reason):
+                if what == "model":
+                    self._said = ""  # it comes again
                 self._line(f"↻ {what}, attempt {attempt} in {seconds:.1f} s: {_short(reason)}", "yellow")
             case Notice(text):
                 self._line(f"! {text}", "yellow")
@@ -133,11 +146,24 @@ class Terminal:
             case _:
                 pass
 
+    def _call(
+        self, event: ToolStarted | ToolProgress | ToolFinished, tools: Mapping[str, Any], indent: str = ""
+    ) -> None:
+        if isinstance(event, ToolFinished):
+            name, failed = event.observation.call.name, event.observation.error is not None
+        else:
+            name, failed = event.call.name, False
+        answers = name == _ANSWERING or (isinstance(event, ToolFinished) and _answers(tools.get(name)))
+        if failed or not answers:  # the answer itself is shown once, at the end
+            text, style = _step_of_call(event)
+            self._line(indent + text, style)
+
     def _finish(self, result: RunResult[Any]) -> None:
         self._end_line()
-        shown = self._live and self._said and str(result).endswith(self._said)
-        if not shown:
-            _put(self._out, f"{result}\n")
+        answer = words(result.output)
+        if not (self._live and self._said and answer.endswith(self._said)):
+            as_it_is = not self._live and not self._out.isatty()
+            _put(self._out, f"{answer if as_it_is else printable(answer)}\n")
         if result.state == "cut":
             self._line("! The answer was cut by the token limit.", "yellow")
         self._line(footer(result), "dim")
@@ -145,13 +171,16 @@ class Terminal:
     def _write(self, kind: str, text: str) -> None:
         if self._open != kind:
             self._end_line()
-        self._open = None if text.endswith("\n") and (kind == "output" or self._said.count("```") % 2) else kind
-        target = self._out if kind == "text" else self._trace
-        _put(target, text if kind == "text" else self._style(text, "dim"))
+        safe = printable(text, self._last[1] if self._last[0] == kind else "")
+        self._last = (kind, text)
+        if safe:
+            self._open = None if safe.endswith("\n") else kind
+            _put(self._out, safe) if kind == "text" else _put(self._trace, self._style(safe, "dim"))
 
     def _line(self, text: str, style: str) -> None:
         self._end_line()
-        _put(self._trace, self._style(text, style) + "\n")
+        self._last = ("", "")
+        _put(self._trace, self._style(" ".join(printable(text).split("\n")), style) + "\n")
 
     def _end_line(self) -> None:
         if self._open is not None:
@@ -168,8 +197,19 @@ def _put(stream: TextIO, text: str) -> None:
 
 def describe_call(call: Call) -> str:
     """A call as it would be written in Python, shortened."""
-    arguments = ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in call.arguments.items())
-    return f"{call.name}({_short(arguments)})"
+    values = ((name, json.dumps(to_data(value), ensure_ascii=False)) for name, value in call.arguments.items())
+    return f"{_short(call.name)}({_short(', '.join(f'{name}={text}' for name, text in values))})"
+
+
+def _ends_text(event: Event) -> bool:
+    """Whether the model's text of this step is over, or void, with this event."""
+    return isinstance(event, CallSealed | StepStarted | StepFinished | RunFinished | RunFailed) or (
+        isinstance(event, Retry) and event.what == "model"
+    )
+
+
+def _answers(tool: Tool[..., Any] | None) -> bool:
+    return tool is not None and tool.returns_answer
 
 
 def _step_of_call(event: ToolStarted | ToolProgress | ToolFinished) -> tuple[str, str]:
@@ -178,10 +218,13 @@ def _step_of_call(event: ToolStarted | ToolProgress | ToolFinished) -> tuple[str
         case ToolStarted(call):
             return f"→ {describe_call(call)}", "cyan"
         case ToolProgress(call, value):
-            return f"  {call.name}: {_short(str(value))}", "dim"
+            return f"  {_short(call.name)}: {_short(words(value))}", "dim"
         case ToolFinished(observation):
             mark, style = ("✗", "red") if observation.error else ("←", "green")
-            return f"{mark} {observation.call.name}: {_short(observation.text)} ({observation.seconds:.2f} s)", style
+            return (
+                f"{mark} {_short(observation.call.name)}: {_short(observation.text)} ({observation.seconds:.2f} s)",
+                style,
+            )
 
 
 def footer(result: RunResult[Any]) -> str:
@@ -200,7 +243,7 @@ def _outcome(execution: Execution) -> tuple[str, str]:
 
 
 def _short(text: str) -> str:
-    text = " ".join(text.split())
+    text = printable(" ".join(text.split())[: LINE + 1])
     return text if len(text) <= LINE else text[: LINE - 1] + "…"
 
 
@@ -218,7 +261,8 @@ def _styles(stream: TextIO) -> Callable[[str, str], str]:
 
     def styled(text: str, style: str) -> str:
         with console.capture() as capture:
-            console.print(Text(text, style=style), end="")
-        return capture.get()
+            console.print(Text("x", style=style), end="")
+        before, _, after = capture.get().partition("x")
+        return f"{before}{text}{after}"  # rich itself would turn tabs into spaces
 
     return styled

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.execution import Execution
-from tinyagent.core.jsonable import adapter, to_data
+from tinyagent.core.jsonable import adapter, fields_shown, to_data
 from tinyagent.core.messages import Call
 from tinyagent.core.result import Observation, RunResult, Step
 
@@ -82,6 +82,8 @@ class ToolProgress(Event):
     type: ClassVar[str] = "tool_progress"
     call: Call
     value: Any
+
+    __repr__ = fields_shown
 
 
 @dataclass(frozen=True, slots=True)

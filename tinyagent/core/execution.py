@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import builtins
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
+from tinyagent.core.jsonable import fields_shown
 from tinyagent.core.messages import Call
 from tinyagent.core.opaque import Opaque
 
 __all__ = ["CodeError", "Execution", "Observation", "Opaque"]
 
 
+class _Raised:
+    """Keeps an exception beside the fields of a record, so that it is in no JSON, comparison or pickle."""
+
+    __slots__ = ("_exception",)
+    _exception: Exception | None
+
+    @property
+    def exception(self) -> Exception | None:
+        """What the call raised, with its traceback; `None` where it did not, or after the result was loaded."""
+        return getattr(self, "_exception", None)
+
+    def raised(self, error: Exception | None) -> Self:
+        """Keep what the call raised; returns the record."""
+        object.__setattr__(self, "_exception", error)
+        return self
+
+
 @dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(_Raised):
     """What one call gave.
 
     Attributes:
@@ -21,6 +39,7 @@ class Observation:
         text: The whole text of the value or error; what the model read may be cut shorter.
         value: The object that the tool returned; `None` after an error.
         error: `Type: message` when the call failed, else `None`.
+        exception: What the call raised, with its traceback.
         seconds: How long the call took, waiting for a thread and retries included; 0 when it did not run.
     """
 
@@ -29,6 +48,8 @@ class Observation:
     value: Any = None
     error: str | None = None
     seconds: float = 0.0
+
+    __repr__ = fields_shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +75,8 @@ class CodeError:
     args: tuple[Any, ...] = ()
     names: tuple[str, ...] = ()
     lost: bool = False
+
+    __repr__ = fields_shown
 
     def __str__(self) -> str:
         return f"{self.type}: {self.message}" if self.message else self.type
@@ -95,3 +118,5 @@ class Execution:
     truncated: int = 0
     interrupted: bool = False
     seconds: float = 0.0
+
+    __repr__ = fields_shown

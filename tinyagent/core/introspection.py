@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import inspect
+import re
 import sys
+import textwrap
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tinyagent.core.context import Context
 from tinyagent.core.errors import ToolDefinitionError
+
+if TYPE_CHECKING:
+    from docstring_parser import Docstring
+
+#: How people head the arguments in a docstring of Google's style, which knows two of these.
+_ARGUMENTS = re.compile(r"^(args?|arguments?|params?|parameters?)[ \t]*:[ \t]*$", re.IGNORECASE | re.MULTILINE)
+_SECTION = re.compile(r"(args?|arguments?|params?|parameters?|returns?|raises|yields?|examples?):\s*\Z", re.IGNORECASE)
 
 
 def is_context(annotation: Any) -> bool:
@@ -104,7 +112,7 @@ def portable(annotation: Any) -> Any:
         return _portable_dict(annotation)
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
-        return Annotated[(portable(arguments[0]), *annotation.__metadata__)]
+        return Annotated[(portable(arguments[0]), *_with_description(annotation.__metadata__))]
     if origin is None or origin is typing.Literal or not arguments:
         return annotation
     if origin is Iterable:
@@ -116,6 +124,16 @@ def portable(annotation: Any) -> Any:
     if origin in (typing.Union, types.UnionType):
         return typing.Union[converted]  # noqa: UP007
     return origin[converted]
+
+
+def _with_description(metadata: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The metadata of an `Annotated`, in which plain text, or PEP 727's `Doc`, is a description."""
+    texts = [text for item in metadata if isinstance(text := getattr(item, "documentation", item), str)]
+    if not texts or any(getattr(item, "description", None) is not None for item in metadata):
+        return metadata
+    from pydantic import Field
+
+    return (*metadata, Field(description=texts[0]))
 
 
 def _portable_dict(annotation: Any) -> Any:
@@ -141,23 +159,38 @@ def _bare(hint: Any) -> Any:
 def documentation_of(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
     """The docstring's text, and its description of each parameter (Google, NumPy or reST style)."""
     inner = innermost(function)
-    text = inspect.getdoc(inner) or ""
-    described = _described(text)
+    described = _described(_class_doc(inner) if isinstance(inner, type) else inspect.getdoc(inner) or "")
     described_by: Any = without_partials(function)
-    if not inspect.isroutine(described_by) and not isinstance(described_by, type):  # an object that is called
-        kind = type(described_by)
-        own = inspect.getdoc(described_by) if kind.__doc__ else ""
-        if own and not (dataclasses.is_dataclass(kind) and own.startswith(f"{kind.__name__}(")):
-            described = _described(own)[0], {**_described(own)[1], **described[1]}
+    is_object = not inspect.isroutine(described_by) and not isinstance(described_by, type)  # one that is called
+    if is_object and (own := _class_doc(type(described_by))):
+        described = _described(own)[0], {**_described(own)[1], **described[1]}
     return described
 
 
-def _described(text: str) -> tuple[str, dict[str, str]]:
-    if not text:
-        return "", {}
+def _class_doc(kind: type) -> str:
+    """What a class says of itself, not what pydantic says of models, nor a generated signature."""
+    first = next((cls for cls in kind.__mro__ if vars(cls).get("__doc__")), object)
+    text = inspect.cleandoc(first.__doc__ or "")
+    generated = text.startswith(f"{first.__name__}(")
+    library = first.__module__.partition(".")[0] in ("builtins", "pydantic", "enum", "typing", "collections")
+    return "" if generated or (library and first is not kind) else text
+
+
+def parsed_docstring(text: str) -> Docstring:
+    """Return a docstring in its parts, whichever style it is written in."""
     from docstring_parser import parse
 
-    parsed = parse(text)
+    first, _, rest = text.partition("\n")
+    if _SECTION.match(first) and rest and not rest.startswith((" ", "\t")):
+        # `getdoc` takes the first line for a summary, and the indentation of all others away
+        text = f"{first}\n{textwrap.indent(rest, '    ')}"
+    return parse("\n" + _ARGUMENTS.sub("Args:", text))  # after a line break: the parser does the same
+
+
+def _described(text: str) -> tuple[str, dict[str, str]]:
+    if not text.strip():
+        return "", {}
+    parsed = parsed_docstring(text)
     parts = (parsed.short_description, parsed.long_description)
     described = {item.arg_name.lstrip("*"): item.description for item in parsed.params if item.description}
     return "\n\n".join(part for part in parts if part), described

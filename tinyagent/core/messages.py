@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
+import random
+import string
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
-from uuid import uuid4
 
 from tinyagent.core.errors import ConfigurationError
-from tinyagent.core.jsonable import to_data
+from tinyagent.core.jsonable import fields_shown, to_data
 from tinyagent.core.usage import Usage
 
 NOT_ANSWERED = "This call was not finished: the run ended before it returned."
 
 
+#: Letters and digits of a call's id. Nine of them are what the strictest servers take.
+ALPHANUMERIC = string.ascii_letters + string.digits
+ID_LENGTH = 9
+_random = random.SystemRandom()  # which no program seeds
+
+
 def new_call_id() -> str:
-    """An id for a call that came without one."""
-    return "call_" + uuid4().hex[:24]
+    """Return an id for a call that came without one."""
+    return "".join(_random.choices(ALPHANUMERIC, k=ID_LENGTH))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,8 @@ class Call:
         raw: The JSON text of the arguments as it is replayed to the server: always a JSON object.
         problem: Why the call cannot run (arguments that are not JSON, a reply cut by the token limit), in
             words for the model; `None` when it can.
+        extra: Keys that only the server knows that sent the call (a thought signature); sent back to it alone.
+            Those of its function are a dict under `function`.
     """
 
     name: str
@@ -38,6 +47,9 @@ class Call:
     id: str = field(default_factory=new_call_id)
     raw: str = ""
     problem: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    __repr__ = fields_shown
 
     def __post_init__(self) -> None:
         if not self.raw:
@@ -76,7 +88,8 @@ class Assistant:
         reasoning: The reasoning text, kept apart from the answer.
         reasoning_field: Where the server put it: `reasoning_content`, `reasoning`, or `think` for a `<think>`
             block in the text. It is replayed the same way.
-        origin: The server that sent it; reasoning is replayed to no other.
+        origin: The server that sent it; reasoning and `extra` are replayed to no other.
+        extra: Keys that only that server knows (`reasoning_details`); sent back to it.
     """
 
     text: str = ""
@@ -85,6 +98,7 @@ class Assistant:
     reasoning_field: str = ""
     origin: str = ""
     role: Literal["assistant"] = "assistant"
+    extra: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +127,7 @@ class Reply:
         finish_reason: As the server sent it: `stop`, `length`, `tool_calls`, ...; `None` where it sent none.
         usage: Tokens, where the server counted them.
         origin: The server that sent it.
+        extra: See `Assistant.extra`.
     """
 
     text: str = ""
@@ -122,10 +137,11 @@ class Reply:
     finish_reason: str | None = "stop"
     usage: Usage = field(default_factory=Usage)
     origin: str = ""
+    extra: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def message(self) -> Assistant:
         """This reply as a message of the history."""
-        return Assistant(self.text, self.calls, self.reasoning, self.reasoning_field, self.origin)
+        return Assistant(self.text, self.calls, self.reasoning, self.reasoning_field, self.origin, extra=self.extra)
 
     def with_own_ids(self) -> Reply:
         """This reply, with new ids for calls that share one."""

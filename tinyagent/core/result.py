@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from tinyagent.core.execution import Execution, Observation
-from tinyagent.core.jsonable import adapter, to_data
+from tinyagent.core.jsonable import adapter, fields_shown, to_data, words
 from tinyagent.core.messages import Assistant, Message
 from tinyagent.core.usage import Usage
 
@@ -63,6 +63,8 @@ class Metadata:
     seconds: float = 0.0
     extra: Mapping[str, Any] = field(default_factory=dict)
 
+    __repr__ = fields_shown
+
 
 @dataclass(frozen=True, slots=True)
 class RunResult(Generic[Output]):
@@ -86,8 +88,10 @@ class RunResult(Generic[Output]):
     metadata: Metadata
     finish_reason: str | None = None
 
+    __repr__ = fields_shown
+
     def __str__(self) -> str:
-        return str(self.output)
+        return words(self.output)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data; values without a JSON form become text."""

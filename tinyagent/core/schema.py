@@ -8,25 +8,24 @@ import functools
 import inspect
 import json
 import typing
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 from tinyagent.core.context import Context
+from tinyagent.core.dialect import accepted
 from tinyagent.core.errors import ToolArgumentsError, ToolDefinitionError
 from tinyagent.core.introspection import documentation_of, hints_of, is_context
-from tinyagent.core.jsonable import words
+from tinyagent.core.problems import MAX_PROBLEMS, check
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-#: Problems told to the model for one call; more would only crowd the conversation.
-MAX_PROBLEMS = 20
-#: Problems of one argument beyond which they are only counted.
-MAX_ERRORS = 1_000
 _MISSING: Any = inspect.Parameter.empty
 #: Stands for the values of `**kwargs` while the schemas are made; no parameter can have this name.
 _EXTRA = "**"
+#: How people call a parameter that is meant to be a `Context`.
+_CONTEXT_NAMES = ("context", "ctx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +45,13 @@ class Parameter:
     def required(self) -> bool:
         """Whether the model must give it."""
         return self.default is _MISSING
+
+    def not_given(self, value: Any) -> bool:
+        """Whether the value means that the default is wanted: its type refuses it, such as a `null`."""
+        refused: list[str] = []
+        if not self.required:
+            check(self.name, self.adapter, value, refused)
+        return bool(refused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,7 @@ class Signature:
             if name in self.parameters:
                 continue
             if self.open_ended and name != self.context:
-                values[name] = _check(name, self.extra, arguments[name], problems)
+                values[name] = check(name, self.extra, arguments[name], problems)
             elif len(problems) < MAX_PROBLEMS:
                 problems.append(self._unknown(name))
         if problems:
@@ -101,8 +107,8 @@ class Signature:
         """The values of the parameters that are given or must be passed."""
         values: dict[str, Any] = {}
         for name, parameter in self.parameters.items():
-            if name in arguments:
-                values[name] = _check(name, parameter.adapter, arguments[name], problems)
+            if name in arguments and not (arguments[name] is None and parameter.not_given(None)):
+                values[name] = check(name, parameter.adapter, arguments[name], problems)
             elif parameter.required:
                 problems.append(f"{name}: required, but missing")
             elif parameter.pass_default:
@@ -114,39 +120,6 @@ class Signature:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"the arguments are: {', '.join(known) or 'none'}"
         return f"{name}: unknown argument; {hint}"
-
-
-def _check(name: str, adapter: TypeAdapter[Any] | None, value: Any, problems: list[str]) -> Any:
-    if adapter is None:
-        return value
-    from pydantic import ValidationError
-
-    try:
-        return adapter.validate_python(value)
-    except ValidationError as error:
-        first = error
-    except Exception as error:  # noqa: BLE001 - a validator of the user's own type
-        problems.append(f"{name}: {type(error).__name__}: {error}")
-        return None
-    if isinstance(value, str) and value[:1] in ("[", "{"):  # a container that the model encoded twice
-        try:
-            return adapter.validate_python(json.loads(value))
-        except (ValueError, RecursionError):
-            pass
-    if first.error_count() > MAX_ERRORS:  # to write them all would take longer than the call
-        problems.append(f"{name}: {first.error_count():,} values in it do not fit; got a {type(value).__name__}")
-        return None
-    for item in first.errors(include_url=False)[:MAX_PROBLEMS]:
-        path = ".".join(map(str, (name, *item["loc"])))
-        problems.append(f"{path}: {item['msg']}; got {_shown(item['input'])} ({type(item['input']).__name__})")
-    return None
-
-
-def _shown(value: Any) -> str:
-    """A value in at most 80 characters."""
-    wide = isinstance(value, Sized) and not isinstance(value, str) and len(value) > MAX_PROBLEMS
-    text = f"{len(value)} items" if wide else repr(value) if isinstance(value, str) else words(value)
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def describe(function: Callable[..., Any], name: str, local_names: Mapping[str, Any] | None = None) -> Signature:
@@ -177,6 +150,11 @@ def describe(function: Callable[..., Any], name: str, local_names: Mapping[str, 
                 )
             context = item.name
             context_index = len(parameters) if item.kind is item.POSITIONAL_ONLY else None
+        elif item.name in _CONTEXT_NAMES and annotation is _MISSING and item.kind is not item.VAR_KEYWORD:
+            raise ToolDefinitionError(
+                f"Tool {name!r}: the parameter {item.name!r} has no annotation, so the model would have to fill it in. "
+                f"Write '{item.name}: Context' to have the run do it, or its type, such as '{item.name}: str'."
+            )
         elif item.kind is item.VAR_POSITIONAL:
             raise ToolDefinitionError(
                 f"Tool {name!r}: the parameter '*{item.name}' cannot be described to a model. "
@@ -220,7 +198,7 @@ def _parameter(tool: str, item: inspect.Parameter, annotation: Any) -> Parameter
     if isinstance(default, FieldInfo):  # `days: int = Field(1, ge=1)`
         annotation = Annotated[Any if annotation is _MISSING else annotation, default]
         factory = default.default_factory
-        default = default.get_default(call_default_factory=True)
+        default = default.default if factory is None else factory()
         default = _MISSING if default is PydanticUndefined else default
         pass_default = True
     adapter = _adapter(tool, item.name, annotation, nullable=default is None)
@@ -284,6 +262,10 @@ def _schema(
         if "$defs" in shared:
             schema["$defs"] = shared["$defs"]
     for name, part in properties.items():
+        match part:
+            case {"anyOf": [{"description": str() as own} as first, {"type": "null"}]} if "description" not in part:
+                del first["description"]  # `Annotated[int, "..."] = None`: it is the parameter's
+                part["description"] = own
         if name in documented:
             part.setdefault("description", documented[name])
         if name != _EXTRA and not parameters[name].required:
@@ -293,19 +275,4 @@ def _schema(
                 part.setdefault("default", default)
     if required := [name for name, parameter in parameters.items() if parameter.required]:
         schema["required"] = required
-    return _without_titles(schema)
-
-
-def _without_titles(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema without the titles pydantic makes of names: they cost tokens and say nothing."""
-    schema.pop("title", None)
-    for key in ("properties", "$defs", "patternProperties"):
-        for part in schema.get(key, {}).values():
-            _without_titles(part)
-    for key in ("items", "additionalProperties", "not"):
-        if isinstance(schema.get(key), dict):
-            _without_titles(schema[key])
-    for key in ("anyOf", "allOf", "oneOf", "prefixItems"):
-        for part in schema.get(key, ()):
-            _without_titles(part)
-    return schema
+    return accepted(schema)

@@ -7,6 +7,8 @@ import copy
 import functools
 import inspect
 import re
+import sys
+import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
@@ -22,6 +24,8 @@ R = TypeVar("R")
 
 #: What providers accept as a function name (OpenAI API reference, `tools[].function.name`).
 NAME_PATTERN = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
+#: What is said of a synchronous tool that is no longer waited for: a thread cannot be stopped.
+GOES_ON = "goes on in the background; its effects may still happen"
 
 
 class Tool(Generic[P, R]):
@@ -30,7 +34,7 @@ class Tool(Generic[P, R]):
     Args:
         function: The function, coroutine function, method, partial or callable object.
         name: The name the model sees (default: the function's).
-        description: What it does (default: the docstring).
+        description: What it does (default: the docstring). Without any there is a warning.
         timeout: Seconds a call may take, not counting its wait for a thread; the model is told when it took
             longer. A synchronous tool's thread is then abandoned: it runs to its end, its result goes nowhere.
         retries: How often a failing call is tried again before the model is told.
@@ -80,12 +84,18 @@ class Tool(Generic[P, R]):
         if not (isinstance(retries, int) and retries >= 0):
             raise ToolDefinitionError(f"Tool {self.name!r}: retries={retries!r} must be 0 or more.")
         self.function = function
+        made_by_hand = signature is not None
         if signature is None:
             from tinyagent.core.schema import describe
 
             signature = describe(function, self.name, local_names)
         self.signature = signature
         self.description = self.signature.description if description is None else description
+        if description is None and not self.description and not made_by_hand:
+            warn_user(
+                f"The tool {self.name!r} has no description: all that a model knows of it is its name. Write a "
+                "docstring, or pass @tool(description='...')."
+            )
         self.parameters = self.signature.schema
         self.is_async = is_async(function)
         self.timeout = timeout
@@ -166,7 +176,8 @@ class Tool(Generic[P, R]):
                 return await self._invoke(args, kwargs)
         except TimeoutError:
             if limit.expired():
-                raise TimeoutError(f"the tool took longer than {self.timeout:g} s and was stopped") from None
+                end = "and was stopped" if self.is_async else f"and {GOES_ON}"
+                raise TimeoutError(f"the tool took longer than {self.timeout:g} s {end}") from None
             raise
 
     async def _invoke(self, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -177,6 +188,14 @@ class Tool(Generic[P, R]):
 
             value = await run_in_thread(self.function, *args, **kwargs)
         return await value if inspect.isawaitable(value) else value
+
+
+def warn_user(text: str) -> None:
+    """Warn at the line outside this package that led here."""
+    level, frame = 2, sys._getframe(1)  # noqa: SLF001 - warnings can skip the files of a package only since 3.12
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith("tinyagent."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, UserWarning, stacklevel=level)
 
 
 def is_async(function: Callable[..., Any]) -> bool:
@@ -219,6 +238,11 @@ def _check_function(function: Any, name: str) -> None:
         raise ToolDefinitionError(
             f"{function!r} cannot be a tool: it is a {type(function).__name__}, not a function. "
             "Pass a function, a method, a partial or a callable object."
+        )
+    if isinstance(function, type) and any("__call__" in vars(kind) for kind in function.__mro__):
+        raise ToolDefinitionError(
+            f"Tool {name!r} is a class whose objects are to be called; as a tool it would only make one. Pass an "
+            f"object: Tool({function.__name__}(...)), or tools=[{function.__name__}(...)]."
         )
     if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
         raise ToolDefinitionError(

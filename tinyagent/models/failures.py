@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tinyagent.core.errors import (
@@ -19,7 +19,13 @@ from tinyagent.core.errors import (
     ServerError,
 )
 from tinyagent.models.retry import retry_after
-from tinyagent.models.transport import transport_errors
+from tinyagent.models.transport import (
+    aiohttp_errors,
+    broken_errors,
+    timeout_errors,
+    transport_errors,
+    unconnected_errors,
+)
 from tinyagent.models.wire import EXCERPT
 
 #: A key inside the text of an error.
@@ -29,33 +35,75 @@ _TOO_LONG = re.compile(
 )
 
 
-def translated(error: Exception, model: str, base_url: str) -> ModelError:
-    """What the SDK or the transport raised as an error of ours, with a remedy."""
+#: What the libraries say of a connection that failed, and plain words for it.
+_IN_WORDS = (
+    (re.compile(r"peer closed connection|Not enough data"), "the connection was closed in the middle of it"),
+    (re.compile(r"[Ss]erver disconnected|ResponseMessage|closing transport"), "the connection was closed"),
+    (re.compile(r"decompress|decode content-encoding"), "its compressed body cannot be read"),
+    (
+        re.compile(r"(status line|chunk header|chunk size).*?b(?P<quote>['\"])(?P<start>.*?)(?P=quote)"),
+        "it is not HTTP",
+    ),
+)
+
+
+def translated(error: Exception, model: str, base_url: str, through: str = "") -> ModelError:
+    """Return what the SDK or the transport raised as an error of ours, with a remedy.
+
+    Args:
+        error: What was raised.
+        model: The model's name.
+        base_url: The server.
+        through: The proxy between, in words.
+    """
     import openai
 
     if isinstance(error, openai.APIStatusError):
-        return _status_error(error, model, base_url)
-    if isinstance(error, openai.APIConnectionError):
-        reason = _root(error)
-        refused = isinstance(reason, OSError) and not isinstance(reason, TimeoutError)
-        if isinstance(error, openai.APITimeoutError) and not refused:  # aiohttp's transport calls both a timeout
-            return ModelTimeoutError(
-                f"{base_url} did not answer in time ({reason_of(error)}). Is the server overloaded? Raise timeout= if "
-                "it needs longer."
-            )
-        return ModelConnectionError(
-            f"Cannot reach {base_url} ({reason_of(error)}). Is the server running, and is the base URL right "
-            "(base_url= or OPENAI_BASE_URL)?"
+        return _status_error(error, model, base_url, through)
+    reason = reason_of(error)
+    if through and isinstance(error, (openai.APIConnectionError, *transport_errors())):
+        return (ModelTimeoutError if timed_out(error) else ModelConnectionError)(
+            f"Cannot reach {base_url} ({reason}). {through} stands between: is it running? Otherwise unset the "
+            "variable, or name the server's host in NO_PROXY."
         )
-    if isinstance(error, transport_errors()):  # while the body of an error was read
-        return ModelConnectionError(f"{base_url} dropped the connection ({reason_of(error)}).")
+    if timed_out(error):
+        return ModelTimeoutError(
+            f"{base_url} did not answer in time ({reason}). Is the server overloaded? Raise timeout= if it needs "
+            "longer."
+        )
+    if hung_up(error):
+        return ModelConnectionError(
+            f"{base_url} closed the connection before it answered. Has the server stopped, or is it being restarted?"
+        )
+    if isinstance(error, (openai.APIConnectionError, *transport_errors())):
+        return ModelConnectionError(
+            f"Cannot reach {base_url} ({reason}). Is the server running, and is the base URL right (base_url= or "
+            "OPENAI_BASE_URL)?"
+        )
     return ModelError(
-        f"The request to {base_url} could not be made ({reason_of(error)}). Check the base URL, the proxy of the "
-        "environment, and that an AsyncOpenAI of your own is used in one event loop only."
+        f"The request to {base_url} could not be made ({reason}). Check the base URL, the proxy of the environment, "
+        "and that an AsyncOpenAI of your own is used in one event loop only."
     )
 
 
-def _status_error(error: Any, model: str, base_url: str) -> ModelError:
+def timed_out(error: BaseException) -> bool:
+    """Return whether nothing came in time. aiohttp's transport calls its other failures time-outs too."""
+    causes = list(_causes(error))
+    inner = next((each for each in causes if isinstance(each, aiohttp_errors())), None)
+    if inner is not None:
+        return isinstance(inner, TimeoutError)
+    return any(isinstance(each, (TimeoutError, *timeout_errors())) for each in causes)
+
+
+def hung_up(error: BaseException) -> bool:
+    """Return whether a server closed an open connection without a byte of a reply."""
+    causes = list(_causes(error))
+    if any(isinstance(each, unconnected_errors()) for each in causes):
+        return False
+    return any(isinstance(each, broken_errors()) or "disconnected without" in str(each) for each in causes)
+
+
+def _status_error(error: Any, model: str, base_url: str, through: str) -> ModelError:
     status: int = error.status_code
     said = _words_of(error.response.text)
     wanted: Callable[..., ModelError] = BadRequestError
@@ -71,6 +119,8 @@ def _status_error(error: Any, model: str, base_url: str) -> ModelError:
     elif status == 404:
         wanted = ModelNotFoundError
         remedy = f"Check the model's name ({model!r}) and the base URL ({base_url})."
+    elif status == 407:
+        remedy = f"{through or 'A proxy'} stands between, and wants another name or password."
     elif error.code == "context_length_exceeded" or _TOO_LONG.search(said):
         wanted, remedy = ContextLengthError, "Shorten the conversation, or take a model with a larger context."
     return wanted(
@@ -114,13 +164,24 @@ def _should_retry(headers: Mapping[str, str]) -> bool | None:
 
 
 def reason_of(error: BaseException) -> str:
-    """The innermost reason of an error, in words."""
+    """Return the innermost reason of an error, in words, without a full stop."""
     error = _root(error)
-    said = _SECRET.sub(r"\1***", str(error))
+    said = re.sub(r"^\d{3}, message: ", "", " ".join(str(error).split())).rstrip(".")  # aiohttp's own, which none sent
+    for pattern, words in _IN_WORDS:
+        if found := pattern.search(said):
+            return f"{words}: {found['start']!r}" if "start" in found.groupdict() else words
+    if isinstance(error, broken_errors()) and not said:
+        return "the connection was reset"
+    said = _SECRET.sub(r"\1***", said)
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def _root(error: BaseException) -> BaseException:
-    while error.__cause__ is not None:
+    *_, root = _causes(error)
+    return root
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
         error = error.__cause__
-    return error

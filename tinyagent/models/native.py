@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from tinyagent.core.messages import Assistant, Message, ToolReply
+from tinyagent.core.messages import ALPHANUMERIC, ID_LENGTH, Assistant, Call, Message, ToolReply
 from tinyagent.core.tool import Tool
 from tinyagent.models.base import ModelRequest
+from tinyagent.models.quirks import NO_QUIRKS, Quirks
+from tinyagent.models.think import TAGS
 
 _dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 #: Where servers put reasoning, and where it goes back.
-REPLAYED = ("reasoning_content", "reasoning", "think")
+REPLAYED = ("reasoning_content", "reasoning")
 
 
 def to_bytes(data: object) -> bytes:
@@ -27,24 +30,58 @@ def to_bytes(data: object) -> bytes:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
-def message_data(message: Message, origin: str) -> dict[str, Any]:
-    """A message in the form of the Chat Completions API, reasoning included where `origin` sent it."""
+def message_data(message: Message, origin: str, quirks: Quirks = NO_QUIRKS) -> dict[str, Any]:
+    """Return a message in the form of the Chat Completions API.
+
+    What only its own server knows (reasoning, thought signatures) is in it where `origin` sent it.
+    """
+    id_of = nine_characters if quirks.ids else str
     if isinstance(message, ToolReply):
-        return {"role": "tool", "tool_call_id": message.call_id, "content": message.text}
+        return {"role": "tool", "tool_call_id": id_of(message.call_id), "content": message.text}
     if not isinstance(message, Assistant):
         return {"role": message.role, "content": message.text}
+    known = message.origin == origin
     data: dict[str, Any] = {"role": "assistant", "content": message.text or None}
-    if message.reasoning and message.origin == origin and message.reasoning_field in REPLAYED:
-        if message.reasoning_field == "think":
-            data["content"] = f"<think>{message.reasoning}</think>{message.text}"
-        else:
+    if message.reasoning and known:
+        if tags := TAGS.get(message.reasoning_field):
+            data["content"] = f"{tags[0]}{message.reasoning}{tags[1]}{message.text}"
+        elif message.reasoning_field in REPLAYED:
             data[message.reasoning_field] = message.reasoning
     if message.calls:
-        data["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": _accepted(call.name), "arguments": call.raw}}
-            for call in message.calls
+        data["tool_calls"] = [_call_data(call, id_of(call.id), call.extra if known else {}) for call in message.calls]
+    if known:
+        data |= message.extra
+    return _without(data, quirks.keys) if quirks.keys else data
+
+
+def _call_data(call: Call, call_id: str, extra: Mapping[str, Any]) -> dict[str, Any]:
+    function = {"name": _accepted(call.name), "arguments": call.raw}
+    if not extra:
+        return {"id": call_id, "type": "function", "function": function}
+    return {"id": call_id, "type": "function", **extra, "function": function | extra.get("function", {})}
+
+
+def _without(data: dict[str, Any], keys: frozenset[str]) -> dict[str, Any]:
+    """An assistant message without these keys, nor those of its calls and their functions."""
+    kept = {key: value for key, value in data.items() if key not in keys}
+    if "tool_calls" in kept:
+        kept["tool_calls"] = [
+            {key: value for key, value in call.items() if key not in keys}
+            | {"function": {key: value for key, value in call["function"].items() if key not in keys}}
+            for call in kept["tool_calls"]
         ]
-    return data
+    return kept
+
+
+def nine_characters(call_id: str) -> str:
+    """Return the id as nine letters and digits, always the same for one id; one that is so already stays."""
+    if len(call_id) == ID_LENGTH and call_id.isascii() and call_id.isalnum():
+        return call_id
+    number, letters = int.from_bytes(hashlib.blake2b(call_id.encode(errors="replace"), digest_size=8).digest()), ""
+    for _ in range(ID_LENGTH):
+        number, place = divmod(number, len(ALPHANUMERIC))
+        letters += ALPHANUMERIC[place]
+    return letters
 
 
 def _accepted(name: str) -> str:
@@ -55,8 +92,8 @@ def _accepted(name: str) -> str:
 class NativeTools:
     """Requests whose tools are native tool calls."""
 
-    def __init__(self, origin: str) -> None:
-        self.encode: Callable[[Message], bytes] = lambda message: to_bytes(message_data(message, origin))
+    def __init__(self, origin: str, quirks: Quirks = NO_QUIRKS) -> None:
+        self.encode: Callable[[Message], bytes] = lambda message: to_bytes(message_data(message, origin, quirks))
 
     def body(self, request: ModelRequest) -> bytes:
         """`"tools": ..., "messages": [...]`, without braces."""

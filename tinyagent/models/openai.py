@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import importlib
+import json
 import os
-import re
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from tinyagent.core.errors import (
@@ -24,16 +22,21 @@ from tinyagent.core.errors import (
     ModelError,
 )
 from tinyagent.core.events import Notice
+from tinyagent.core.loops import asyncio_loop
 from tinyagent.core.messages import Reply
-from tinyagent.core.threads import run_in_thread
+from tinyagent.models import borrowed
 from tinyagent.models.base import ModelRequest, Sink
+from tinyagent.models.connection import Connection
 from tinyagent.models.failures import translated
-from tinyagent.models.native import NativeTools, to_bytes
+from tinyagent.models.native import to_bytes
+from tinyagent.models.proxies import proxy_of
+from tinyagent.models.quirks import NO_QUIRKS, Quirks
 from tinyagent.models.response import read_response
 from tinyagent.models.retry import with_retries
 from tinyagent.models.text_protocol import TextProtocolSink, TextTools, read_reply
-from tinyagent.models.transport import Admission, Http, check_http, http_client, sdk_httpx
-from tinyagent.models.wire import ReplyAssembler
+from tinyagent.models.think import Habit
+from tinyagent.models.transport import Http, check_http, http_client, warm_up
+from tinyagent.models.wire import ReplyAssembler, failed_generation
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -43,6 +46,7 @@ ToolCalling: TypeAlias = Literal["auto", "native", "json"]
 #: Seconds without a byte from the server; the SDK's default.
 READ_TIMEOUT = 600.0
 DEFAULT_RETRIES = 2
+OPENAI_URL = "https://api.openai.com/v1"
 LOCAL_SERVERS = """\
   Ollama      http://localhost:11434/v1
   llama.cpp   http://localhost:8080/v1
@@ -84,16 +88,6 @@ class Settings(TypedDict, total=False):
 
 
 _NOT_IN_BODY = ("extra_body", "extra_headers", "extra_query")
-
-
-@dataclass(slots=True)
-class _Connection:
-    """A client and how many are using it; ours is closed when nobody does."""
-
-    client: AsyncOpenAI
-    native: NativeTools
-    admission: Admission = field(default_factory=Admission)
-    users: int = 0
 
 
 class OpenAIModel:
@@ -159,9 +153,9 @@ class OpenAIModel:
         self._settings = settings
         self._head, self._stream_head = self._heads()
         self._text = TextTools()
-        self._refuses_tools = False
-        self._refuses_stream_options = False
-        self._connections: WeakKeyDictionary[asyncio.AbstractEventLoop, _Connection] = WeakKeyDictionary()
+        self._quirks = Quirks(tools=True) if tool_calling == "json" else NO_QUIRKS
+        self._habit = Habit()
+        self._connections: WeakKeyDictionary[asyncio.AbstractEventLoop, Connection] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
         return f"OpenAIModel({self.name!r})"
@@ -169,9 +163,14 @@ class OpenAIModel:
     # ---- connections
 
     async def __aenter__(self) -> OpenAIModel:
-        """Keep the connections of this event loop open until left."""
-        if "openai" not in sys.modules:  # half a second of imports must not hold up the loop
-            await run_in_thread(importlib.import_module, "openai")
+        """Keep the connections of this event loop open until left.
+
+        Raises:
+            ConfigurationError: The running event loop is not asyncio's, or the server or proxy is named wrongly.
+            MissingCredentialsError: There is neither a key nor a base URL.
+        """
+        asyncio_loop()
+        await warm_up()
         self._connect().users += 1
         return self
 
@@ -183,16 +182,14 @@ class OpenAIModel:
         connection.users -= 1
         if not connection.users:
             del self._connections[loop]
-            if self._given is None:
-                await connection.client.close()
+            await connection.close()
 
-    def _connect(self) -> _Connection:
+    def _connect(self) -> Connection:
         loop = asyncio.get_running_loop()
         connection = self._connections.get(loop)
         if connection is None:
-            client = self._given or self._new_client()
-            connection = _Connection(client, NativeTools(str(client.base_url)))
-            self._connections[loop] = connection
+            client = self._new_client() if self._given is None else borrowed.for_this_loop(self._given)
+            connection = self._connections[loop] = Connection(client, self._given)
         return connection
 
     def _new_client(self) -> AsyncOpenAI:
@@ -206,10 +203,14 @@ class OpenAIModel:
                 f"a local server, which needs no key:\n{LOCAL_SERVERS}\nTo see tinyagent work without either, run: "
                 "make demo (or: tinyagent demo)"
             )
+        if base_url and not _is_address(base_url):
+            raise ConfigurationError(
+                f"{base_url!r} is no base URL (base_url= or OPENAI_BASE_URL): one begins with http:// or https://, and "
+                "usually ends in /v1, such as http://localhost:11434/v1."
+            )
         timeout = READ_TIMEOUT if self._timeout is None else self._timeout
-        return AsyncOpenAI(
-            api_key=api_key or "none", base_url=base_url or None, http_client=http_client(self._http, timeout)
-        )
+        http = http_client(self._http, timeout, base_url or OPENAI_URL)
+        return AsyncOpenAI(api_key=api_key or "none", base_url=base_url or None, http_client=http)
 
     # ---- one request
 
@@ -223,55 +224,63 @@ class OpenAIModel:
         async with self:
             connection = self._connect()
             retries = connection.client.max_retries if self._given else DEFAULT_RETRIES
-            return await with_retries(
-                functools.partial(self._attempt, connection, request, sink),
-                sink,
-                max_retries=retries if self._max_retries is None else self._max_retries,
-                deadline=request.deadline,
-            )
+            with connection.call():
+                return await with_retries(
+                    functools.partial(self._attempt, connection, request, sink),
+                    sink,
+                    max_retries=retries if self._max_retries is None else self._max_retries,
+                    deadline=request.deadline,
+                )
 
-    async def _attempt(
-        self, connection: _Connection, request: ModelRequest, sink: Sink, *, refused: bool = False
-    ) -> Reply:
-        """One attempt; a server that refuses tools or stream options is asked again without them."""
-        as_text = refused or self._refuses_tools or self.tool_calling == "json"
-        with_options = request.stream and not self._refuses_stream_options
-        try:
-            reply = await self._ask(connection, request, sink, as_text=as_text, with_options=with_options)
-        except ModelError as error:
-            if with_options and "stream_options" in str(error):
-                self._refuses_stream_options = True
-            elif request.tools and not as_text and self.tool_calling == "auto" and _refuses_tools(error):
-                refused = True
-                sink.notice(Notice(f"{self.name} does not take native tools; using the JSON text protocol instead."))
+    async def _attempt(self, connection: Connection, request: ModelRequest, sink: Sink) -> Reply:
+        """One attempt; a server that refuses the form of the request is asked again in another."""
+        quirks = self._quirks
+        while True:
+            try:
+                reply = await self._ask(connection, request, sink, quirks)
+            except ModelError as error:
+                learned = quirks.learned(error, request, connection.origin)
+                if learned == quirks or (learned.tools and self.tool_calling == "native"):
+                    raise
+                if learned.tools and not quirks.tools:
+                    sink.notice(
+                        Notice(f"{self.name} does not take native tools; using the JSON text protocol instead.")
+                    )
+                quirks = learned
             else:
-                raise
-            return await self._attempt(connection, request, sink, refused=refused)
-        self._refuses_tools = self._refuses_tools or refused  # remembered now that it has helped
-        return reply
+                if quirks is not self._quirks:
+                    self._quirks |= quirks  # remembered now that it has helped
+                return reply
 
-    async def _ask(
-        self, connection: _Connection, request: ModelRequest, sink: Sink, *, as_text: bool, with_options: bool
-    ) -> Reply:
-        client: Any = connection.client  # the SDK types a raw streamed response as a stream of events
-        origin = str(client.base_url)
-        dialect = self._text if as_text else connection.native
-        head = self._stream_head if with_options else self._head + (b'"stream":true,' if request.stream else b"")
+    async def _ask(self, connection: Connection, request: ModelRequest, sink: Sink, quirks: Quirks) -> Reply:
+        as_text = quirks.tools or (quirks.calls and not request.tools)
+        dialect = self._text if as_text else connection.native(quirks)
+        if request.stream:
+            head = self._head + b'"stream":true,' if quirks.stream_options else self._stream_head
+        else:
+            head = self._head
+        by_protocol = as_text and bool(request.tools)
+        tools = () if by_protocol else request.tools
+        heard = TextProtocolSink(sink) if by_protocol else sink
+        assembler = ReplyAssembler(heard, connection.origin, tools, self._habit)
         await connection.admission.admit()
         try:
-            response = await client.post(
-                self._path(client),
-                cast_to=sdk_httpx().Response,
-                content=head + dialect.body(request) + b"}",
-                options=self._options(),
-                stream=request.stream,
+            response = await connection.post(
+                self._path(connection.client), head + dialect.body(request) + b"}", self._options()
             )
         except Exception as error:
-            raise translated(error, self.name, origin) from error
-        by_protocol = as_text and bool(request.tools)
-        assembler = ReplyAssembler(TextProtocolSink(sink) if by_protocol else sink, origin)
-        reply = await read_response(response, assembler)
-        return read_reply(reply, sink) if by_protocol else reply
+            if (failed := _failed_generation(error)) is None:
+                raise translated(error, self.name, connection.origin, self._through(connection)) from error
+            assembler.unread(*failed)
+            reply = assembler.finish()
+        else:
+            reply = await read_response(response, assembler)
+        return read_reply(reply, sink, request.tools) if by_protocol else reply
+
+    def _through(self, connection: Connection) -> str:
+        """The proxy between, in words."""
+        http = getattr(connection.client, "_client", None)
+        return proxy_of(connection.origin) if getattr(http, "trust_env", True) else ""
 
     def _heads(self) -> tuple[bytes, bytes]:
         """The part of the body that every request shares, plain and streamed."""
@@ -300,25 +309,13 @@ class OpenAIModel:
         return "/chat/completions"
 
 
-#: How servers say that a model takes no tools: Ollama "does not support tools", vLLM '"auto" tool choice requires
-#: --enable-auto-tool-choice', llama.cpp "tools param requires --jinja flag", OpenRouter "No endpoints found that
-#: support tool use", strict servers "Unrecognized request argument supplied: tools".
-_REFUSES_TOOLS = re.compile(
-    r"(n[o']t|no endpoints\b.*) support\w*\b.{0,40}\b(tool|function)"
-    r"|\btools? .{0,40}\brequires? --"
-    r"|\b(tools?|function[ _-]?calling|tool[ _-]?(calling|use))\b['\"`]?:?[^.]{0,40}"
-    r"\b(not (be )?(supported|allowed|permitted|available)|unsupported)"
-    r"|(unrecognized|unknown|unexpected|unsupported|extra)\b[^.]{0,60}\btools?\b(?!\[|\.\w)",
-    re.IGNORECASE | re.DOTALL,
-)
-#: Refusals of something in a request with tools, not of tools.
-_OTHER_REFUSAL = re.compile(r"schema|arguments|message|tool_choice '?none|parallel", re.IGNORECASE)
-
-
-def _refuses_tools(error: ModelError) -> bool:
-    said = str(error)
-    refused = error.status in (400, 404, 422, 500, 501) and _REFUSES_TOOLS.search(said) is not None
-    return refused and _OTHER_REFUSAL.search(said) is None
+def _failed_generation(error: Exception) -> tuple[str, str] | None:
+    """What the model wrote, and what the server says, where it refuses a call that it could not read."""
+    response = getattr(error, "response", None)
+    try:
+        return failed_generation(json.loads(response.text)) if response is not None else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def _check_settings(settings: Mapping[str, Any]) -> None:
@@ -330,6 +327,13 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
     for extra in _NOT_IN_BODY:
         if not isinstance(settings.get(extra, {}), Mapping):
             raise ConfigurationError(f"{extra}={settings.get(extra)!r}: pass a dict.")
+
+
+def _is_address(url: str) -> bool:
+    try:
+        return urlsplit(url).scheme in ("http", "https") and bool(urlsplit(url).hostname)
+    except ValueError:
+        return False
 
 
 def _checked_key(key: str) -> str:

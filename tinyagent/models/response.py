@@ -9,9 +9,9 @@ from typing import Any
 
 from tinyagent.core.errors import MalformedReplyError, ModelTimeoutError
 from tinyagent.core.messages import Reply
-from tinyagent.models.failures import reason_of
+from tinyagent.models.failures import reason_of, timed_out
 from tinyagent.models.sse import EventParser
-from tinyagent.models.transport import timeout_errors, transport_errors
+from tinyagent.models.transport import transport_errors
 from tinyagent.models.wire import ReplyAssembler
 
 #: How an event stream begins; and the length of the longest, which tells it from JSON.
@@ -37,7 +37,7 @@ async def read_response(response: Any, assembler: ReplyAssembler) -> Reply:
     except transport_errors() as error:
         if assembler.finished:  # nothing is missing but the end of the stream
             return assembler.end(done=True)
-        if isinstance(error, timeout_errors()):
+        if timed_out(error):
             raise ModelTimeoutError(
                 "The server went silent in the middle of its reply. Raise timeout= if it needs longer.",
                 partial=assembler.partial(),

@@ -7,17 +7,20 @@ several objects are several calls. Fences, prose and `<think>` blocks around the
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from tinyagent.core.jsonable import to_text
 from tinyagent.core.messages import Assistant, Call, Message, Reply, ToolReply
 from tinyagent.core.tool import Tool
 from tinyagent.models.base import ModelRequest, Sink
+from tinyagent.models.calls import CUT_CALL, own_name
+from tinyagent.models.marks import offered_by_name, read_calls
 from tinyagent.models.native import to_bytes
-from tinyagent.models.wire import CUT_CALL
+from tinyagent.models.objects import Offered, arguments_in, call_of, calls_in, is_scratchpad, named_at, read_value
 
 INSTRUCTIONS = """\
 You can use tools. To call one, write a JSON object:
@@ -35,7 +38,7 @@ BROKEN = "The JSON object could not be read ({problem}), so nothing ran. Write i
 PROTOCOL = "protocol"
 #: Braces that begin no JSON; with more, the text is no protocol, and looking on would take ever longer.
 MOST_FAILURES = 200
-_KEYS = ("tool", "answer")
+_BEGINNING = re.compile(r"""\{\s*["'](?:scratchpad|tool|arguments|answer)["']""")
 
 
 class TextTools:
@@ -102,71 +105,73 @@ class TextProtocolSink:
         """Ignored: `read_reply` tells the sink of the answer."""
 
 
-def read_reply(reply: Reply, sink: Sink) -> Reply:
-    """The calls, or the answer, in the text of a reply.
+def read_reply(reply: Reply, sink: Sink, tools: tuple[Tool[..., object], ...]) -> Reply:
+    """Return the reply with the calls, or the answer, that stand in its text.
 
-    Text without a JSON object of the protocol is the answer itself. An object that cannot be read becomes a
-    call with a problem, so that the model is told.
+    Text without a JSON object of the protocol, or one that calls a tool in another form, is the answer itself. An
+    object that cannot be read becomes a call with a problem, so that the model is told.
     """
     if reply.calls:  # native ones all the same
         sink.text(reply.text)
         return reply
-    items = list(_objects(reply.text, BROKEN if reply.finish_reason != "length" else CUT_CALL))
-    called = (item for item in items if isinstance(item, Call) or item.get("tool"))
-    calls = tuple(item if isinstance(item, Call) else _call(item) for item in called)
-    scratchpads = [item["scratchpad"] for item in items if isinstance(item, dict) and _is_text(item.get("scratchpad"))]
-    text = reply.text  # with calls, the history keeps what the model wrote, and an answer beside them is none
-    if not calls:
-        said = [item.get("answer") for item in items if isinstance(item, dict)]
-        text = "\n".join(to_text(answer) for answer in said if answer is not None) if items else reply.text
+    cut = reply.finish_reason == "length"
+    items = list(_items(reply.text, offered_by_name(tools), CUT_CALL if cut else BROKEN))
+    calls = tuple(call for item in items for call in item.calls)
+    if not items:
+        calls = read_calls(reply.text, tools, cut=cut).calls
+    scratchpads = [item.scratchpad for item in items if item.scratchpad]
+    answers = [to_text(item.answer) for item in items if item.answer is not None]
+    text, finish_reason = reply.text, reply.finish_reason
+    if items and not calls and not answers:  # thoughts alone: the model goes on from them
+        finish_reason = "tool_calls"
+    elif not calls:  # with calls, the history keeps what the model wrote, and an answer beside them is none
+        text = "\n".join(answers) if items else reply.text
         sink.text(text)
     for scratchpad in scratchpads:
         sink.reasoning(scratchpad)
     for call in calls:
         sink.call(call)
     reasoning = "\n".join(part for part in (reply.reasoning, *scratchpads) if part)
-    return replace(reply, text=text, calls=calls, reasoning=reasoning, reasoning_field=PROTOCOL)
+    return replace(
+        reply, text=text, calls=calls, reasoning=reasoning, reasoning_field=PROTOCOL, finish_reason=finish_reason
+    )
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value)
+class _Item(NamedTuple):
+    """What one object says."""
+
+    calls: tuple[Call, ...] = ()
+    scratchpad: str = ""
+    answer: object = None
 
 
-def _call(item: dict[str, Any]) -> Call:
-    arguments = item.get("arguments")
-    if isinstance(arguments, str):
-        try:
-            arguments = json.loads(arguments)
-        except (ValueError, RecursionError):
-            return Call(str(item["tool"]), problem="The arguments are not valid JSON.")
-    if arguments is None:
-        arguments = {}
-    if not isinstance(arguments, dict):
-        return Call(str(item["tool"]), problem=f"'arguments' must be a JSON object, not {type(arguments).__name__}.")
-    return Call(str(item["tool"]), arguments)
-
-
-def _objects(text: str, broken: str) -> Iterator[dict[str, Any] | Call]:
+def _items(text: str, offered: Offered, broken: str) -> Iterator[_Item]:
     """The protocol's objects in a text; a call with a problem for one that begins like it but cannot be read."""
-    decoder = json.JSONDecoder(strict=False)
     position = failures = 0
     while (start := text.find("{", position)) >= 0 and failures < MOST_FAILURES:
         try:
-            value, position = decoder.raw_decode(text, start)
-        except (json.JSONDecodeError, RecursionError) as error:
+            value, position = read_value(text, start)
+        except ValueError as error:
             position = start + 1
             failures += 1
-            if _begins_like_protocol(text[start : start + 40]):
-                yield Call("reply", problem=broken.format(problem=error))
+            if _BEGINNING.match(text, start) or named_at(text, start, offered):
+                yield _Item((Call("reply", problem=broken.format(problem=error)),))
                 return
             continue
-        if isinstance(value, dict) and any(key in value for key in _KEYS):
-            yield value
+        if isinstance(value, dict) and (item := _item(value, offered)):
+            yield item
 
 
-def _begins_like_protocol(head: str) -> bool:
-    key = head[1:].lstrip()
-    return key.startswith(('"scratchpad"', '"tool"', '"arguments"', '"answer"'))
+def _item(value: dict[str, Any], offered: Offered) -> _Item | None:
+    scratchpad = value.get("scratchpad")
+    scratchpad = scratchpad if isinstance(scratchpad, str) else ""
+    if name := value.get("tool"):
+        return _Item((call_of(own_name(str(name)), arguments_in(value)),), scratchpad)
+    if "answer" in value or "tool" in value:
+        return _Item((), scratchpad, value.get("answer"))
+    if calls := calls_in(value, offered):
+        return _Item(tuple(calls), scratchpad)
+    return _Item((), "\n".join(map(str, value.values()))) if is_scratchpad(value) else None
 
 
 _descriptions: WeakKeyDictionary[Tool[..., object], str] = WeakKeyDictionary()

@@ -1,32 +1,109 @@
-"""Reasoning that a model writes into its text, as a `<think>` block."""
+"""Reasoning that a model writes into its text: as a block at its start, in channels, or up to an orphaned end."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+
+from tinyagent.models.channels import STARTS, ChannelSplitter
+
+#: The tags of a block of thoughts, by what `Reply.reasoning_field` says of it.
+TAGS = {
+    "think": ("<think>", "</think>"),
+    "<thinking>": ("<thinking>", "</thinking>"),
+    "[THINK]": ("[THINK]", "[/THINK]"),
+    "<reasoning>": ("<reasoning>", "</reasoning>"),
+    "<thought>": ("<thought>", "</thought>"),
+    "<seed:think>": ("<seed:think>", "</seed:think>"),
+}
+_OPENINGS = (*(opening for opening, _ in TAGS.values()), *STARTS)
+_END = "</think>"
+#: The end of a block that the chat template opened itself: at the end of its line, or right behind what it ends. Not
+#: one in a quotation, or in a sentence about it.
+_ORPHANED_END = re.compile(r"(?<![`'\"])</think>(?:[ \t]*(?=\n|\Z)|(?<=[^ \t`'\"]</think>)(?![`'\"]))")
+
+
+@dataclass(slots=True)
+class Habit:
+    """What the replies of one model on one server have shown.
+
+    Attributes:
+        opened: Whether the chat template opens a block of thoughts, so that replies hold only its end; `None` while
+            no reply has told.
+    """
+
+    opened: bool | None = None
+
+    def learn(self, *, opened: bool) -> None:
+        """Remember what a complete reply has shown; an orphaned end outweighs any reply without one."""
+        self.opened = self.opened or opened
+
+
+def orphaned_end(text: str) -> re.Match[str] | None:
+    """Return the end of a block that the text does not open."""
+    if _END not in text:
+        return None
+    end = _ORPHANED_END.search(text)
+    return None if end is None or "<think>" in text[: end.start()] else end
+
 
 class ThinkSplitter:
-    """Parts a `<think>` block at the start of the text from the rest, however it is cut."""
+    """Parts thoughts at the start of the text from the rest, however it is cut.
 
-    __slots__ = ("_held", "_state")
+    Args:
+        opened: The chat template has opened a block: the text begins in it.
 
-    def __init__(self) -> None:
+    Attributes:
+        field: Where the thoughts were: a key of `TAGS`, or `channel`.
+        opened: The text is taken for the inside of a block until it has opened or closed one.
+        parted: A block, or channels, were in the text: an end that comes later is no orphan.
+    """
+
+    __slots__ = ("_channels", "_close", "_held", "_state", "field", "opened", "parted")
+
+    def __init__(self, *, opened: bool = False) -> None:
+        self.field = "think"
+        self.opened = opened
+        self.parted = False
         self._state = "start"
         self._held = ""
+        self._close = _END
+        self._channels: ChannelSplitter | None = None
 
     def split(self, text: str) -> tuple[str, str]:
-        """The reasoning and the answer text that `text` completes."""
+        """Return the reasoning and the answer text that `text` completes."""
         if self._state == "answer":
             return "", text
+        if self._channels is not None:
+            return self._channels.split(text)
         text = self._held + text
         self._held = ""
         if self._state == "start":
             head = text.lstrip()
-            if not head.startswith("<think>"):
-                if "<think>".startswith(head):  # it may still become the tag
+            if not head.startswith(_OPENINGS):
+                if any(opening.startswith(head) for opening in _OPENINGS):  # it may still become one
                     self._held = text
                     return "", ""
-                self._state = "answer"
-                return "", text
-            self._state, text = "opened", head[7:]
+                self._state = "think" if self.opened else "answer"
+            else:
+                self.opened, self.parted = False, True
+                if head.startswith(STARTS):
+                    self.field, self._channels = "channel", ChannelSplitter()
+                    return self._channels.split(head)
+                text = self._open(head)
+        if self._state == "answer":
+            return "", text
+        return self._inside(text)
+
+    def _open(self, head: str) -> str:
+        """The text behind the tag that it begins with."""
+        for self.field, (opening, self._close) in TAGS.items():
+            if head.startswith(opening):
+                self._state = "opened"
+                return head[len(opening) :]
+        raise AssertionError(head)
+
+    def _inside(self, text: str) -> tuple[str, str]:
         if self._state == "opened":  # line breaks after the tag are no reasoning
             text = text.lstrip("\n")
             if not text:
@@ -34,17 +111,21 @@ class ThinkSplitter:
             self._state = "think"
         reasoning = ""
         if self._state != "closed":
-            reasoning, tag, text = text.partition("</think>")
+            reasoning, tag, text = text.partition(self._close)
             if not tag:
-                held = next((size for size in range(7, 0, -1) if reasoning.endswith("</think>"[:size])), 0)
+                longest = len(self._close) - 1
+                held = next((size for size in range(longest, 0, -1) if reasoning.endswith(self._close[:size])), 0)
                 self._held = reasoning[len(reasoning) - held :]
                 return reasoning[: len(reasoning) - held], ""
+            self.opened, self.parted = False, True
         self._state, text = "closed", text.lstrip()  # nor is white space between the block and the answer
         if text:
             self._state = "answer"
         return reasoning, text
 
     def rest(self) -> tuple[str, str]:
-        """What was held back when the reply ended."""
+        """Return what was held back when the reply ended."""
+        if self._channels is not None:
+            return self._channels.rest()
         held, self._held = self._held, ""
         return (held, "") if self._state == "think" else ("", held)

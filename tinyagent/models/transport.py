@@ -15,9 +15,11 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
-from urllib.request import getproxies
+from weakref import WeakKeyDictionary
 
 from tinyagent.core.errors import ConfigurationError, MissingExtraError
+from tinyagent.core.threads import run_in_thread
+from tinyagent.models.proxies import bad_proxy, needs_httpx, proxies, proxy_of
 
 if TYPE_CHECKING:
     import ssl
@@ -46,12 +48,28 @@ def sdk_httpx() -> Any:
 
 def transport_errors() -> tuple[type[Exception], ...]:
     """What a connection that fails may raise, whichever transport is in use."""
-    return _loaded("RequestError", "httpx", "httpx2") + _loaded("ClientError", "aiohttp")
+    return _loaded("RequestError", "httpx", "httpx2") + aiohttp_errors()
+
+
+def aiohttp_errors() -> tuple[type[Exception], ...]:
+    """The part of `transport_errors` that aiohttp raises itself."""
+    return _loaded("ClientError", "aiohttp")
 
 
 def timeout_errors() -> tuple[type[Exception], ...]:
     """The part of `transport_errors` that means: nothing came in time."""
     return _loaded("TimeoutException", "httpx", "httpx2")
+
+
+def broken_errors() -> tuple[type[Exception], ...]:
+    """What is raised for an open connection that broke, or that the other side has closed."""
+    found = ("ServerDisconnectedError", "ClientOSError", "ClientConnectionResetError")
+    return sum((_loaded(name, "aiohttp") for name in found), ()) + _loaded("NetworkError", "httpx", "httpx2")
+
+
+def unconnected_errors() -> tuple[type[Exception], ...]:
+    """The part of `broken_errors` that means: there never was a connection."""
+    return _loaded("ClientConnectorError", "aiohttp") + _loaded("ConnectError", "httpx", "httpx2")
 
 
 def _loaded(error: str, *modules: str) -> tuple[type[Exception], ...]:
@@ -70,16 +88,54 @@ def check_http(kind: str) -> None:
         raise ConfigurationError(f"http={kind!r}: pass 'auto', 'httpx' or 'aiohttp'.")
 
 
-def http_client(kind: Http, timeout: float | None) -> Any:
-    """A client without connection limits for `AsyncOpenAI(http_client=...)`.
+_warm = False
+_warming: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+
+
+async def warm_up() -> None:
+    """Do in a thread, once for the process, what a first request would hold the event loop up with."""
+    if _warm:
+        return
+    async with _warming.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+        if not _warm:
+            await run_in_thread(_warm_up)
+
+
+def _warm_up() -> None:
+    global _warm  # noqa: PLW0603 - modules are imported once for the process
+    for name in ("openai", "anyio._backends._asyncio", "concurrent.futures.thread"):  # the SDK would, on the way
+        importlib.import_module(name)
+    _has_aiohttp()
+    sdk_httpx().AsyncHTTPTransport(verify=_certificates())
+    _warm = True
+
+
+def http_client(kind: Http, timeout: float | None, url: str = "") -> Any:
+    """Make a client without connection limits for `AsyncOpenAI(http_client=...)`.
+
+    Args:
+        kind: The transport.
+        timeout: Seconds without a byte from the server.
+        url: The server; the environment's proxies are set up only if one is for it.
 
     Raises:
-        MissingExtraError: `kind` is `aiohttp` and it is not installed.
-        ConfigurationError: `kind` is unknown.
+        MissingExtraError: `kind` is `aiohttp`, or a proxy of the environment is one of SOCKS, and the package for it
+            is not installed.
+        ConfigurationError: `kind` is unknown, or a proxy of the environment cannot be used.
     """
+    check_http(kind)
+    through = proxies() if not url or proxy_of(url) else {}
+    try:
+        return _http_client(kind, timeout, proxied=bool(through))
+    except (ImportError, ValueError, sdk_httpx().InvalidURL) as error:
+        if isinstance(error, ConfigurationError) or not through:
+            raise
+        raise bad_proxy(error, sdk_httpx().__name__) from error
+
+
+def _http_client(kind: Http, timeout: float | None, *, proxied: bool) -> Any:
     import openai
 
-    check_http(kind)
     httpx = sdk_httpx()
     options = {
         "timeout": httpx.Timeout(timeout, connect=CONNECT_TIMEOUT),
@@ -87,12 +143,15 @@ def http_client(kind: Http, timeout: float | None) -> Any:
             max_connections=UNLIMITED, max_keepalive_connections=UNLIMITED, keepalive_expiry=KEEP_ALIVE
         ),
     }
-    if kind == "aiohttp" or (kind == "auto" and _has_aiohttp()):
+    socks = proxied and needs_httpx()
+    if kind == "aiohttp" and socks:
+        raise ConfigurationError("http='aiohttp' takes no SOCKS proxy, and the environment names one: pass 'httpx'.")
+    if kind == "aiohttp" or (kind == "auto" and _has_aiohttp() and not socks):
         try:
-            return openai.DefaultAioHttpClient(verify=_certificates(), **options)
+            return openai.DefaultAioHttpClient(verify=_certificates(), trust_env=proxied, **options)
         except RuntimeError as error:
             raise MissingExtraError("aiohttp is not installed. Run: pip install 'tinyagent[fast]'") from error
-    if {"http", "https", "all"} & getproxies().keys():  # the environment's proxies: httpx sets them up itself
+    if proxied:  # httpx sets the environment's proxies up itself
         return openai.DefaultAsyncHttpxClient(verify=_certificates(), **options)
     pools: Any = PooledTransport(
         functools.partial(httpx.AsyncHTTPTransport, verify=_certificates(), limits=options["limits"])

@@ -7,7 +7,6 @@ Servers differ from it in many small ways; what is done about each is told where
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,21 +20,23 @@ from tinyagent.core.errors import (
     StreamInterruptedError,
     TruncatedReplyError,
 )
+from tinyagent.core.events import Notice
 from tinyagent.core.messages import Call, Reply
+from tinyagent.core.tool import Tool
 from tinyagent.core.usage import Usage
 from tinyagent.models.base import Sink
-from tinyagent.models.calls import OpenCall, parse_arguments
-from tinyagent.models.think import ThinkSplitter
+from tinyagent.models.calls import CUT_CALL, OpenCall, own_name, parse_arguments, without_surplus
+from tinyagent.models.extras import KNOWN_IN_CALL, KNOWN_IN_FUNCTION, KNOWN_IN_MESSAGE, keep
+from tinyagent.models.marks import Found, MarkSplitter, read_calls
+from tinyagent.models.think import TAGS, Habit, ThinkSplitter, orphaned_end
 
 #: Characters of a server's body that an error quotes.
 EXCERPT = 500
-CUT_CALL = (
-    "This call did not run: the reply was cut by the token limit (finish_reason 'length') in the middle of its "
-    "arguments. Call again with shorter arguments, or split the work into several calls."
+SURPLUS = (
+    "The server sent one bracket too many, or the object once more, after the arguments of a call of {name!r}; "
+    "the call stands."
 )
-
-#: The end of a block that the chat template opened itself: alone at the end of its line, and not in a quotation.
-_ORPHANED_END = re.compile(r"(?<!`)</think>[ \t]*(?=\n|\Z)")
+UNREADABLE = "The server could not read your call, so nothing ran: {said} Make the call again, in the usual form."
 
 
 class ReplyAssembler:
@@ -44,16 +45,25 @@ class ReplyAssembler:
     Args:
         sink: Who listens.
         origin: The server's name, kept with the reply.
+        tools: The tools on offer: calls of them that stand in the text are read.
+        habit: What earlier replies of the model have shown; this one adds to it.
     """
 
-    def __init__(self, sink: Sink, origin: str = "") -> None:
+    def __init__(
+        self, sink: Sink, origin: str = "", tools: tuple[Tool[..., object], ...] = (), habit: Habit | None = None
+    ) -> None:
         self._sink = sink
         self._origin = origin
+        self._tools = tools
+        self._habit = habit or Habit()
+        self._marks = MarkSplitter(tools) if tools else None
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._reasoning_field = ""
+        self._extra: dict[str, Any] = {}  # of the message: what only the server knows
+        self._unread: str | None = None  # what a server says that could not read the model's call
         self._refusal: list[str] = []
-        self._think = ThinkSplitter()
+        self._think = ThinkSplitter(opened=bool(self._habit.opened))
         self._calls: list[OpenCall] = []
         self._by_index: dict[int, OpenCall] = {}
         self._usage = Usage(requests=1)
@@ -104,6 +114,9 @@ class ReplyAssembler:
         except (ValueError, RecursionError):
             chunk = None
         if name == "error" or (isinstance(chunk, dict) and chunk.get("error")):
+            if (failed := failed_generation(chunk)) is not None:
+                self.unread(*failed)
+                return True
             raise StreamError(
                 f"The server reported an error in the middle of its reply: {_error_text(chunk, data)}",
                 body=data[:EXCERPT],
@@ -141,6 +154,16 @@ class ReplyAssembler:
             raise self.interrupted("the stream ended before the reply was finished")
         return self.finish()
 
+    def unread(self, generation: str, said: str) -> None:
+        """Read what the model wrote where the server could not; what has no call in it is told to the model.
+
+        Args:
+            generation: The model's text.
+            said: What the server says of it.
+        """
+        self._heard, self._finish_reason, self._unread = True, "tool_calls", said
+        self._message({"content": generation.removeprefix("".join(self._text))}, separate=True)
+
     def interrupted(self, reason: str) -> StreamInterruptedError:
         """The error of a stream that broke off, with what had arrived."""
         return StreamInterruptedError(f"The reply was cut off: {reason}.", partial=self.partial())
@@ -160,7 +183,8 @@ class ReplyAssembler:
             RefusalError: The model refused.
             TruncatedReplyError: The token limit cut the reply before anything was written.
         """
-        self._say(*self._think.rest())
+        cut = self._finish_reason == "length"
+        self._finish_text(cut=cut)
         if self._finish_reason == "content_filter":
             text = "".join(self._text)
             raise ContentFilterError(
@@ -171,7 +195,6 @@ class ReplyAssembler:
         if self._refusal and not self._text and not self._calls:
             refusal = "".join(self._refusal)
             raise RefusalError(f"The model refused: {refusal}", partial=self.partial())
-        cut = self._finish_reason == "length"
         if cut and not self._calls and not "".join(self._text).strip():
             raise TruncatedReplyError(
                 "The reply was cut by the token limit before anything was written"
@@ -185,13 +208,49 @@ class ReplyAssembler:
             if call.sealed is None:
                 self._seal(call, CUT_CALL if cut and last and not call.complete else None, taken)
             taken.add(call.id)
+        if self._unread is not None and not self._calls:
+            self._calls.append(told := OpenCall(""))
+            told.add_name("unreadable_call")
+            self._seal(told, UNREADABLE.format(said=self._unread), taken)
         return self._reply(tuple(call.sealed for call in self._calls if call.sealed))
+
+    def _finish_text(self, *, cut: bool) -> None:
+        self._say(*self._think.rest())
+        if self._think.opened and not cut:  # for once, the template has not opened a block: it is all text
+            said, self._reasoning = "".join(self._reasoning), []
+            self._say("", said)
+        if self._marks and (held := self._marks.rest()):
+            self._read_held(held, cut=cut)
+        text = "".join(self._text)
+        if not cut and text.strip() and not self._think.parted:
+            self._habit.learn(opened=orphaned_end(text) is not None)
+
+    def _read_held(self, held: str, *, cut: bool) -> None:
+        """Tell the sink of the calls in the text that was held back, or of the text, if it holds none."""
+        if end := orphaned_end(held):
+            self._show(held[: end.end()])
+            held = held[end.end() :]
+        found = Found(held) if self._calls else read_calls(held, self._tools, cut=cut)
+        if found.thoughts:
+            self._reasoning_field = self._reasoning_field or "scratchpad"
+            self._say(found.thoughts, "")
+        if found.thoughts and not found.calls:
+            self._text.append(held)  # for the model to go on from; it announces a call that did not come
+            self._finish_reason = "tool_calls"
+        elif found.text.strip() or not found.calls:
+            self._show(found.text)
+        for call in found.calls:
+            written = OpenCall(call.id)
+            written.name, written.sealed = call.name, call
+            self._calls.append(written)
+            self._sink.call(call)
 
     def _reply(self, calls: tuple[Call, ...]) -> Reply:
         text, reasoning, field = "".join(self._text), "".join(self._reasoning), self._reasoning_field
-        if not reasoning and (end := _ORPHANED_END.search(text)):
-            text, reasoning, field = text[end.end() :].lstrip(), text[: end.start()].strip(), "think"
-        return Reply(text, calls, reasoning, field, self._finish_reason, self._usage, self._origin)
+        if field not in TAGS and (end := orphaned_end(text)):
+            reasoning += text[: end.start()].strip()
+            text, field = text[end.end() :].lstrip(), field or "think"
+        return Reply(text, calls, reasoning, field, self._finish_reason, self._usage, self._origin, self._extra)
 
     def _count(self, data: Mapping[str, Any]) -> None:
         if isinstance(usage := data.get("usage"), dict):  # servers that repeat it send a running total
@@ -199,13 +258,20 @@ class ReplyAssembler:
 
     def _message(self, message: Mapping[str, Any], *, separate: bool) -> None:
         """A message, or the delta of one. `separate`: each item of `tool_calls` is a call of its own."""
+        keep(self._extra, message, KNOWN_IN_MESSAGE)
         for field in ("reasoning_content", "reasoning"):
             if isinstance(reasoning := message.get(field), str) and reasoning:
                 self._reasoning_field = field
+                self._think.opened = False
                 self._say(reasoning, "")
                 break
         if content := message.get("content"):
-            self._say(*self._think.split(content if isinstance(content, str) else _joined(content)))
+            for thought, text in [("", content)] if isinstance(content, str) else _parts(content):
+                if thought:
+                    self._reasoning_field = self._reasoning_field or "parts"
+                    self._think.opened = False
+                    self._say(thought, "")
+                self._say(*self._think.split(text))
         if isinstance(refusal := message.get("refusal"), str) and refusal:
             self._refusal.append(refusal)
         if isinstance(items := message.get("tool_calls"), list):
@@ -217,12 +283,19 @@ class ReplyAssembler:
 
     def _say(self, reasoning: str, text: str) -> None:
         if reasoning:
-            self._reasoning_field = self._reasoning_field or "think"
+            self._reasoning_field = self._reasoning_field or self._think.field
             self._reasoning.append(reasoning)
             self._sink.reasoning(reasoning)
+        if text and self._marks:
+            text = self._marks.split(text)
         if text:
-            self._text.append(text)
-            self._sink.text(text)
+            self._show(text)
+
+    def _show(self, text: str) -> None:
+        if not self._text and self._habit.opened is not False and not self._think.parted:
+            getattr(self._sink, "doubt", _nothing)()
+        self._text.append(text)
+        self._sink.text(text)
 
     def _call(self, item: Mapping[str, Any], *, separate: bool) -> None:
         function = item.get("function")
@@ -240,8 +313,16 @@ class ReplyAssembler:
                 self._by_index[index] = call
         call.id = call.id or call_id
         call.add_name(str(name))
+        keep(call.extra, item, KNOWN_IN_CALL)
+        if function.keys() - KNOWN_IN_FUNCTION:
+            keep(call.extra.setdefault("function", {}), function, KNOWN_IN_FUNCTION)
         if arguments and call.add_arguments(arguments):
             if call.sealed is not None:
+                first = not call.surplus
+                if call.repeats(arguments):
+                    if first:
+                        self._sink.notice(Notice(SURPLUS.format(name=call.sealed.name)))
+                    return
                 raise ProtocolError(
                     f"The server sent more arguments for the call {call.name!r} after its JSON object was complete: "
                     f"{arguments[:EXCERPT]!r}",
@@ -267,9 +348,13 @@ class ReplyAssembler:
         return call
 
     def _seal(self, call: OpenCall, problem: str | None, taken: set[str]) -> None:
-        arguments, raw, fault = parse_arguments(call.arguments)
+        name, text = own_name(call.name), call.arguments
+        arguments, raw, fault = parse_arguments(text)
+        if fault and (object_alone := without_surplus(text)):
+            arguments, raw, fault = parse_arguments(object_alone)
+            self._sink.notice(Notice(SURPLUS.format(name=name)))
         fresh = {} if not call.id or call.id in taken else {"id": call.id}
-        call.sealed = Call(call.name, arguments, raw=raw, problem=problem or fault, **fresh)
+        call.sealed = Call(name, arguments, raw=raw, problem=problem or fault, extra=call.extra, **fresh)
         call.id = call.sealed.id
         self._sink.call(call.sealed)
 
@@ -296,22 +381,39 @@ def _first(choices: object) -> dict[str, Any] | None:
     return next((choice for choice in found if not choice.get("index")), found[0] if found else None)
 
 
-def _joined(content: object) -> str:
-    """The text of a content that is a list of parts."""
-    return "".join(_part_texts(content))
+def _nothing() -> None:
+    """What a sink does that has no code to hold back."""
 
 
-def _part_texts(content: object) -> Iterator[str]:
+def _parts(content: object) -> Iterator[tuple[str, str]]:
+    """The parts of a content that is a list: each a thought or a text."""
     for part in content if isinstance(content, list) else ():
-        text = part.get("text") if isinstance(part, dict) else None
-        if isinstance(text, str):
-            yield text
+        if not isinstance(part, dict):
+            continue
+        kind, text = part.get("type"), part.get("text")
+        if kind in ("thinking", "reasoning", "thought"):
+            inner = part.get(kind) or text
+            texts = (
+                [item.get("text") for item in inner if isinstance(item, dict)] if isinstance(inner, list) else [inner]
+            )
+            yield "".join(text for text in texts if isinstance(text, str)), ""
+        elif isinstance(text, str):
+            yield "", text
 
 
 def _error_text(data: object, otherwise: str) -> str:
     error = data.get("error", data) if isinstance(data, dict) else data
     message = error.get("message") if isinstance(error, dict) else error
     return str(message or otherwise)[:EXCERPT]
+
+
+def failed_generation(data: object) -> tuple[str, str] | None:
+    """Return what a model wrote that its server could not read as a call, and what the server says (Groq does so)."""
+    error = data.get("error", data) if isinstance(data, dict) else None
+    if not isinstance(error, dict) or not (error.get("code") == "tool_use_failed" or "failed_generation" in error):
+        return None
+    generation = error.get("failed_generation")
+    return generation if isinstance(generation, str) else "", _error_text(data, "no reason given.")
 
 
 def _no_choices(data: Mapping[str, Any]) -> NoChoicesError:

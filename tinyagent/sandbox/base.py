@@ -6,13 +6,14 @@ import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from keyword import iskeyword
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from tinyagent.core.errors import ConfigurationError, ToolArgumentsError
+from tinyagent.core.errors import ConfigurationError, SandboxError, ToolArgumentsError
 from tinyagent.core.execution import CodeError, Execution, Observation, Opaque
-from tinyagent.core.jsonable import to_text, words
+from tinyagent.core.jsonable import error_text, to_text
 from tinyagent.core.messages import Call
 from tinyagent.core.registry import collect
 from tinyagent.core.tool import Tool
@@ -29,7 +30,9 @@ __all__ = [
     "Session",
     "bind",
     "caller_of",
+    "check_not_waited_for",
     "checked_limits",
+    "context_of_calls",
     "is_name",
     "tools_by_name",
 ]
@@ -40,7 +43,7 @@ class SandboxLimits:
     """What the code of one session may use. `None` is no limit where it is allowed.
 
     Attributes:
-        seconds: Wall time of one block, not counting the time its tool calls take.
+        seconds: Wall time of one block. While tool calls are in flight only what the code computes counts.
         cpu_seconds: CPU time of the whole session.
         memory: Bytes the session may allocate.
         output: Characters of output kept of one block.
@@ -48,6 +51,8 @@ class SandboxLimits:
         calls_at_once: Tool calls in flight at once.
         threads: Threads the code may have besides its own.
         grace: Seconds that an interrupted block has to stop before it is killed.
+        host_seconds: Seconds of this process's own time that one block may take: reading what it sends, and packing
+            the values that its calls get. Then its calls are refused; at twice as much the session is ended.
     """
 
     seconds: float | None = 30.0
@@ -58,6 +63,7 @@ class SandboxLimits:
     calls_at_once: int = 64
     threads: int = 16
     grace: float = 1.0
+    host_seconds: float = 2.0
 
     def __post_init__(self) -> None:
         for name, lowest in (("memory", 16 * 1024 * 1024), ("output", 1), ("calls", 0), ("calls_at_once", 1)):
@@ -71,7 +77,7 @@ class SandboxLimits:
             raise ConfigurationError(
                 f"SandboxLimits(cpu_seconds={self.cpu_seconds!r}): pass whole seconds above 0, or None."
             )
-        for name in ("seconds", "grace"):
+        for name in ("seconds", "grace", "host_seconds"):
             value = getattr(self, name)
             if value is None and name == "seconds":
                 continue
@@ -154,7 +160,7 @@ class Session(ABC):
             on_output: Hears the output as it comes.
 
         Raises:
-            SandboxError: The session is closed, or could not be started again.
+            SandboxError: The session is closed, could not be started again, or waits for the tool that uses it.
         """
 
     @abstractmethod
@@ -230,9 +236,9 @@ def caller_of(tools: Mapping[str, Tool[..., Any]]) -> Caller:
         try:
             value = await tool.run(call.arguments)
         except Exception as failure:  # noqa: BLE001 - it belongs to the code that called
-            text = f"{type(failure).__name__}: {words(failure)}"
+            text = error_text(failure)
             seconds = time.perf_counter() - began
-            return Answer(Observation(call, text, error=text, seconds=seconds), failure)
+            return Answer(Observation(call, text, error=text, seconds=seconds).raised(failure), failure)
         seconds = time.perf_counter() - began
         return Answer(Observation(call, to_text(value), value, seconds=seconds), None, tool.returns_answer)
 
@@ -256,6 +262,30 @@ def bind(tool: Tool[..., Any], args: list[Any], kwargs: dict[str, Any], call_id:
     arguments.update(kwargs)
     raw = to_text(arguments) if size <= LONGEST_RAW else json.dumps({"...": f"{size:,} bytes"})
     return Call(tool.name, arguments, call_id, raw=raw, problem=problem)
+
+
+#: The blocks whose calls the current task answers.
+_answering: ContextVar[tuple[object, ...]] = ContextVar("answering", default=())
+
+
+def context_of_calls(block: object, context: Context) -> Context:
+    """Return a copy of the context for the tasks that answer the calls of a block."""
+    copy = context.copy()
+    copy.run(_answering.set, (*context.get(_answering, ()), block))
+    return copy
+
+
+def check_not_waited_for(block: object | None) -> None:
+    """Refuse a tool that uses the session whose block waits for it: neither would ever end.
+
+    Raises:
+        SandboxError: The current task answers a call of the block.
+    """
+    if block is not None and any(block is each for each in _answering.get()):
+        raise SandboxError(
+            "A tool cannot use the session that called it: its block waits for the tool. Open another session, or "
+            "return the value."
+        )
 
 
 def is_name(name: object) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from contextvars import copy_context
 from typing import Any
 
@@ -15,10 +15,14 @@ from tinyagent.core.jsonable import words
 from tinyagent.core.messages import NOT_ANSWERED, Call
 from tinyagent.core.tool import Tool
 from tinyagent.core.waiting import wait_to_the_end
-from tinyagent.sandbox.base import Answer, Caller, SandboxLimits, bind
+from tinyagent.sandbox.base import Answer, Caller, SandboxLimits, bind, context_of_calls
 
 #: Bytes of arguments that a block may pass to tools; they are kept with its calls.
 MOST_ARGUMENTS = 64 << 20
+#: Seconds between two looks at a block whose clock is paused, or that may be kept stopped when its time is over.
+_SHORTEST_LOOK = 0.05
+#: Seconds that the clocks of event loops are coarse.
+_TOLERANCE = 0.005
 #: How the tasks of calls are cancelled: by the code, and at the end of the block.
 WITHDRAWN = "cancelled: the code did not wait for it any longer"
 ENDED = "cancelled: the block has ended"
@@ -97,14 +101,24 @@ class Block:
         """Whether a call of this number is in flight."""
         return number in self._tasks
 
-    def refusal(self, size: int) -> str | None:
-        """Why the block may not make a call with so many bytes of arguments."""
+    def refusal(self, size: int, host_seconds: float = 0.0) -> str | None:
+        """Why the block may not make a call.
+
+        Args:
+            size: Bytes of its arguments.
+            host_seconds: Seconds of the host's time that the block has taken.
+        """
         text = None
         if len(self._observations) >= self._limits.calls:
             text = f"this block has made {self._limits.calls} tool calls, which is the limit; go on in another block"
         elif self._argument_bytes + size > MOST_ARGUMENTS:
             text = (
                 f"this block has handed {MOST_ARGUMENTS:,} bytes to tools, which is the limit; go on in another block"
+            )
+        elif host_seconds > self._limits.host_seconds:
+            text = (
+                f"this block has taken {self._limits.host_seconds:g} s of the host's time with what it sends and asks "
+                "for, which is the limit; go on in another block"
             )
         self.refused += text is not None
         return text
@@ -116,7 +130,7 @@ class Block:
         args: list[Any],
         kwargs: dict[str, Any],
         written: bytes,
-        answer: Callable[[Answer], None],
+        answer: Callable[[Answer], Awaitable[None] | None],
     ) -> None:
         """Start a call.
 
@@ -126,7 +140,7 @@ class Block:
             args: Positional arguments.
             kwargs: Keyword arguments.
             written: Tool and arguments as they were written, the same for the same call.
-            answer: Hears what it gave, unless it is withdrawn.
+            answer: Hears what it gave, unless it is withdrawn. The call is over when it has been told.
         """
         self.tell_output()
         self._argument_bytes += len(written)
@@ -134,12 +148,12 @@ class Block:
         place = self._places[number] = len(self._observations)
         self._observations.append(Observation(call, NOT_ANSWERED, error=NOT_ANSWERED))
         self.clock.pause()
-        context = self._context.copy()  # of whoever runs the block, not of the connection
+        context = context_of_calls(self, self._context)  # of whoever runs the block, not of the connection
         task = asyncio.get_running_loop().create_task(self._run(call, place, answer), context=context)
         self._tasks[number] = task
         task.add_done_callback(lambda _: self._ended(number))
 
-    async def _run(self, call: Call, place: int, answer: Callable[[Answer], None]) -> None:
+    async def _run(self, call: Call, place: int, answer: Callable[[Answer], Awaitable[None] | None]) -> None:
         async with self._slots:
             try:
                 given = await self._call(call)
@@ -152,9 +166,10 @@ class Block:
                 text = f"{type(error).__name__}: {words(error)}"
                 self._observations[place] = Observation(call, text, error=text)
                 raise
-        self._observations[place] = given.observation
-        self.ended = self.ended or given.ends_block
-        answer(given)
+            self._observations[place] = given.observation
+            self.ended = self.ended or given.ends_block
+            if (told := answer(given)) is not None:
+                await told
 
     def _ended(self, number: int) -> None:
         task = self._tasks.pop(number)
@@ -235,39 +250,82 @@ async def pieces_of(code: str | AsyncIterable[str]) -> AsyncGenerator[tuple[str,
 class Stopwatch:
     """Time that runs unless it is paused, and calls somebody when it is over.
 
+    While it is paused, what the code computes counts all the same.
+
     Args:
         seconds: When it is over; `None` is never.
+
+    Attributes:
+        expired: Called when it is over.
+        computed: Returns the seconds that the code has computed so far; `None` where nobody knows.
+        held: Returns the seconds so far in which the code was kept from running; they do not count.
     """
 
     def __init__(self, seconds: float | None) -> None:
         self._left = seconds
         self._pauses = 1  # until it is started
-        self._since = 0.0
+        self._since = 0.0  # it was started, or paused
+        self._had: float | None = None  # computed, when it was paused
         self._timer: asyncio.TimerHandle | None = None
         self.expired: Callable[[], None] = lambda: None
+        self.computed: Callable[[], float | None] = lambda: None
+        self.held: Callable[[], float] = lambda: 0.0
+        self._held_before = 0.0  # when it was started
 
     def pause(self) -> None:
         """Stop the time; as many resumes start it again."""
         self._pauses += 1
         if self._pauses == 1 and self._timer is not None and self._left is not None:
-            self._timer.cancel()
-            self._timer = None
-            self._left -= asyncio.get_running_loop().time() - self._since
+            self._left -= self._ran()
+            self._since = asyncio.get_running_loop().time()
+            self._had = self.computed()
+            self._ring_after(self._left if self._had is not None else None, self._look)
 
     def resume(self) -> None:
         """Start the time, when nobody else has paused it."""
         self._pauses -= 1
         if self._pauses == 0 and self._left is not None:
-            loop = asyncio.get_running_loop()
-            self._since = loop.time()
-            self._timer = loop.call_later(max(0.0, self._left), self._over)
+            self._left -= self._computed_in_pause()
+            self._had = None
+            self._start(self._left)
+
+    def _computed_in_pause(self) -> float:
+        """Seconds that count: several threads compute no faster than time goes by."""
+        if self._had is None or (now := self.computed()) is None:
+            return 0.0
+        return min(now - self._had, asyncio.get_running_loop().time() - self._since)
+
+    def _look(self) -> None:
+        """Whether what was computed in a pause is too much; it cannot be before the time that was left has gone by."""
+        left = (self._left or 0.0) - self._computed_in_pause()
+        if left <= 0:
+            self.expired()
+        else:
+            self._ring_after(max(left, _SHORTEST_LOOK), self._look)
+
+    def _ring_after(self, seconds: float | None, bell: Callable[[], None]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if seconds is not None:
+            self._timer = asyncio.get_running_loop().call_later(max(0.0, seconds), bell)
+
+    def _start(self, left: float) -> None:
+        self._since, self._held_before = asyncio.get_running_loop().time(), self.held()
+        self._ring_after(left, self._over)
+
+    def _ran(self) -> float:
+        """Seconds since it was started in which the code could run."""
+        return asyncio.get_running_loop().time() - self._since - (self.held() - self._held_before)
 
     def _over(self) -> None:
-        self.expired()
+        self._left = (self._left or 0.0) - self._ran()
+        if self._left < _TOLERANCE:
+            self.expired()
+        else:  # the code was kept from running meanwhile
+            self._start(max(self._left, _SHORTEST_LOOK))
 
     def stop(self) -> None:
         """Stop it for good."""
         self._left = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._ring_after(None, self._over)

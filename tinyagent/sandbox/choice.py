@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import warnings
 from collections.abc import Iterable
-from functools import cache
 from typing import Any
 
 from tinyagent.core.errors import ConfigurationError
@@ -15,7 +14,7 @@ from tinyagent.sandbox.process import ProcessSandbox, unavailable
 
 
 def default_sandbox() -> Sandbox:
-    """Return a `ProcessSandbox`; where it cannot run, a `MontySandbox`, and warn of that once.
+    """`ProcessSandbox`; where it cannot run, `MontySandbox`, with a warning that says why.
 
     Raises:
         SandboxUnavailableError: Neither can run here; the text says why, and what to install.
@@ -27,18 +26,12 @@ def default_sandbox() -> Sandbox:
         raise unavailable(reason)
     from tinyagent.sandbox.monty import MontySandbox
 
-    _warn(reason)
-    return MontySandbox()
-
-
-@cache
-def _warn(reason: str) -> None:
     warnings.warn(
-        f"TinyCodeAgent uses MontySandbox, since ProcessSandbox cannot lock a process here: {reason}. MontySandbox "
-        "runs a part of Python, without packages and without files. To choose it, and not be warned, pass "
-        "sandbox=MontySandbox().",
-        stacklevel=4,  # where the agent is made
+        f"Code runs in MontySandbox, which knows a part of Python, since ProcessSandbox cannot run here: {reason}. To "
+        "choose it without this warning, pass sandbox=MontySandbox().",
+        stacklevel=3,
     )
+    return MontySandbox()
 
 
 def check_tools(sandbox: Sandbox, tools: Iterable[Tool[..., Any]]) -> None:

@@ -8,20 +8,25 @@ import socket
 from abc import abstractmethod
 from collections.abc import AsyncIterable, Callable, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import Any, Protocol
 
 from tinyagent.core.errors import ConfigurationError, SandboxError, ToolArgumentsError
 from tinyagent.core.execution import CodeError, Execution
 from tinyagent.core.tool import Tool
-from tinyagent.sandbox.base import Answer, Caller, SandboxLimits, Session
+from tinyagent.sandbox.base import Answer, Caller, SandboxLimits, Session, check_not_waited_for
 from tinyagent.sandbox.block import Block, pieces_of
-from tinyagent.sandbox.protocol import ENDED_ITSELF, LARGE, Connection, exception_data, turns_of_loop
-from tinyagent.sandbox.values import TooLargeError, pack
+from tinyagent.sandbox.computing import Turn
+from tinyagent.sandbox.cpu import LOOKS, Patience, seconds_used
+from tinyagent.sandbox.protocol import ENDED_ITSELF, Connection, exception_data, packed_in_turn
+from tinyagent.sandbox.values import TooLargeError
 
 #: Seconds for what takes a process milliseconds, before it is taken for dead.
 PATIENCE = 20.0
 #: Output and calls beyond the limit, in multiples of it, at which a block is stopped.
 _FLOOD = 32
+#: Characters of what a process says of itself.
+_LONGEST_WORD = 1_000
 
 
 class Process(Protocol):
@@ -36,6 +41,11 @@ class Process(Protocol):
     fd: int
     status: int | None
     ended: asyncio.Event
+
+    @property
+    def pid(self) -> int | None:
+        """Its number; `None` where it is not known."""
+        ...
 
     def signal(self, number: int) -> None:
         """Send a signal; nothing happens when it has ended."""
@@ -75,7 +85,7 @@ class FramedSession(Session):
         self._frames = 0
         self._blocks = 0
         self._block: Block | None = None
-        self._frozen = False
+        self._turn: Turn | None = None
         self._closed = False
         self._values: dict[str, Any] = {}
         self._names: tuple[str, ...] = ()
@@ -106,6 +116,7 @@ class FramedSession(Session):
     async def _begin(self) -> bool:
         """Start a process; whether it lives."""
         self._child = child = await self._spawn()
+        self._turn = Turn(child)
         try:
             lives = not self._closed and await self._greet(child)
         except BaseException:
@@ -138,7 +149,8 @@ class FramedSession(Session):
         self._expected = "ready"
         try:
             sock.setblocking(False)
-            self._connection = connection = Connection(self._hear, self._on_loss)  # uvloop reads before it returns
+            connection = Connection(self._hear, self._on_loss, 2 * self._limits.host_seconds)
+            self._connection = connection  # uvloop reads before it returns
             await loop.create_unix_connection(lambda: connection, sock=sock)
         except BaseException:
             sock.close()
@@ -159,14 +171,14 @@ class FramedSession(Session):
         """The frame that is expected, or why it will not come."""
         assert self._reply is not None  # noqa: S101 - whoever expects an answer has made it
         reply, cancelled = self._reply, None
-        until = asyncio.get_running_loop().time() + patience
+        has = Patience(self._child.pid if self._child is not None else None, patience, self._held)
         while self._loss is None and not reply.done():
             try:  # a cancellation waits: an answer that nobody expects would be taken for a lie
-                done, _ = await asyncio.wait([reply], timeout=until - asyncio.get_running_loop().time())
+                done, _ = await asyncio.wait([reply], timeout=patience / LOOKS)
             except asyncio.CancelledError as error:
                 cancelled = error
             else:
-                if not done:
+                if not done and has.is_over():
                     self._fail(f"it did not answer within {patience:g} s")
         self._reply = None
         if cancelled is not None:
@@ -203,16 +215,19 @@ class FramedSession(Session):
                 if self._block is not None:
                     self._block.withdraw(frame["id"])
             case "fatal":
-                self._fail(frame["e"])
+                said = _text(frame["e"], _LONGEST_WORD)  # by the code's own process, once it is ready
+                self._fail(said if self._is_due("ready") else f"its last word was {said[:200]!r}")
             case kind:
                 self._hear_reply(kind, frame)
 
     def _hear_reply(self, kind: str, frame: dict[str, Any]) -> None:
-        due = self._reply is not None and not self._reply.done() and kind == self._expected
-        if self._reply is None or not due or (kind == "done" and frame["id"] != self._frames):
+        if self._reply is None or not self._is_due(kind) or (kind == "done" and frame["id"] != self._frames):
             self._fail(f"it sent a {kind} frame that nobody expects")
         else:
             self._reply.set_result(frame)
+
+    def _is_due(self, kind: str) -> bool:
+        return self._reply is not None and not self._reply.done() and kind == self._expected
 
     def _fail(self, reason: str) -> None:
         if self._connection is not None:
@@ -227,9 +242,10 @@ class FramedSession(Session):
 
     async def _drop(self) -> int | None:
         """End the process and forget it; how it ended, if that is known."""
-        child, connection = self._child, self._connection
-        self._child = self._connection = self._loss = None
-        self._frozen = False
+        child, connection, turn = self._child, self._connection, self._turn
+        self._child = self._connection = self._loss = self._turn = None
+        if turn is not None:
+            turn.leave()
         if connection is not None:
             connection.close()
         if child is None:
@@ -250,52 +266,64 @@ class FramedSession(Session):
 
     def _freeze(self) -> None:
         """Between blocks nothing of the code runs, threads included."""
-        if self._child is not None and not self._frozen:
-            self._child.signal(signal.SIGSTOP)
-            self._frozen = True
+        if self._turn is not None:
+            self._turn.end()
 
     def _thaw(self) -> None:
-        if self._child is not None and self._frozen:
-            self._child.signal(signal.SIGCONT)
-            self._frozen = False
+        """From now on it runs, when its turn comes."""
+        if self._turn is not None:
+            self._turn.begin()
+
+    def _held(self) -> float:
+        """Seconds for which it has waited for its turns since it was thawed."""
+        return self._turn.held if self._turn is not None else 0.0
 
     # ---- tool calls
 
     def _hear_call(self, frame: dict[str, Any], body: bytes) -> None:
-        number, name, block, size = frame["id"], frame["n"], self._block, len(body)
-        tool = self._tools.get(name)
-        problem: Exception | None = None
-        if block is None:
-            problem = RuntimeError("tools can be called only while a block runs")
-        elif block.is_open(number):
-            self._fail("it used the number of a call twice")
-            return
-        elif tool is None:
-            problem = NameError(f"there is no tool named {name[:80]!r}")
-        elif refusal := block.refusal(size):
-            if block.refused > _FLOOD * self._limits.calls:
-                self._fail("it called tools without end")
-                return
-            problem = RuntimeError(refusal)
-        if problem is not None or block is None or tool is None:
-            _send_answer(self._connection, number, exception=problem)
-            return
-
+        number, block = frame["id"], self._block
         connection = self._connection  # of the process that asked, not of one that may follow it
+        if connection is None:
+            return
+        tool = self._tools.get(frame["n"])
+        problem = self._problem_of(frame, len(body), connection.spent)
+        if block is not None and block.is_open(number):
+            self._fail("it used the number of a call twice")
+        elif block is not None and block.refused > _FLOOD * self._limits.calls:
+            self._fail("it called tools without end")
+        elif problem is not None or block is None or tool is None:
+            connection.send(_failed_call(number, problem))
+        else:
+            written = body[: body.rfind(b',"id":')]  # which the child writes last
+            answer = partial(self._answer_call, block, connection, number)
+            block.start(number, tool, frame["a"], frame["k"], written, answer)
+            if self._turn is not None:
+                self._turn.rest()
 
-        def answer(given: Answer) -> None:
-            def send() -> None:
-                if self._block is block:  # nobody waits for it any more once the block is over
-                    value, exception = given.observation.value, given.exception
-                    _send_answer(connection, number, value, exception, ends=given.ends_block)
+    def _problem_of(self, frame: dict[str, Any], size: int, spent: float) -> Exception | None:
+        """Why a call is not made."""
+        block, name = self._block, frame["n"]
+        if block is None:
+            return RuntimeError("tools can be called only while a block runs")
+        if refusal := block.refusal(size, spent):
+            return RuntimeError(refusal)
+        if name in self._tools:
+            return None
+        block.refused += 1
+        return NameError(f"there is no tool named {name[:80]!r}")
 
-            if len(given.observation.text) > LARGE:  # many such answers take turns
-                turns_of_loop().add(send)
-            else:
-                send()
-
-        written = body[: body.rfind(b',"id":')]  # which the child writes last
-        block.start(number, tool, frame["a"], frame["k"], written, answer)
+    async def _answer_call(self, block: Block, connection: Connection, number: int, given: Answer) -> None:
+        if self._block is not block:  # nobody waits for it any more once the block is over
+            return
+        if self._turn is not None:
+            self._turn.resume()
+        if given.exception is not None:
+            connection.send(_failed_call(number, given.exception))
+        elif given.ends_block:
+            connection.send({"t": "ret", "id": number, "end": True})
+        else:
+            frame = {"t": "ret", "id": number}
+            await connection.send_value(frame, given.observation.value, lambda: self._block is block)
 
     # ---- blocks
 
@@ -303,6 +331,7 @@ class FramedSession(Session):
         self, code: str | AsyncIterable[str], *, on_output: Callable[[str], None] | None = None
     ) -> Execution:
         """See `Session.execute`."""
+        check_not_waited_for(self._block)
         async with self._lock:
             await self._ensure()
             self._blocks += 1
@@ -310,7 +339,11 @@ class FramedSession(Session):
             block.clock.expired = lambda: self._stop(
                 f"the block ran longer than {self._limits.seconds:g} s", "TimeoutError"
             )
+            block.clock.computed = lambda: seconds_used(self._child.pid if self._child is not None else None)
+            block.clock.held = self._held
             block.on_fatal = lambda: self._fail("a tool ended the run")
+            if self._connection is not None:
+                self._connection.spent = 0.0
             self._thaw()
             self.last = None
             try:
@@ -385,16 +418,18 @@ class FramedSession(Session):
             return
         block.stop(reason, kind)
         loop, reply = asyncio.get_running_loop(), self._reply
-        until = loop.time() + self._limits.grace
+        has = Patience(self._child.pid, self._limits.grace, self._held)
+        if self._turn is not None:
+            self._turn.hurry()
 
         def interrupt() -> None:
             if reply is None or self._reply is not reply or reply.done() or self._child is None:
                 return
-            if loop.time() >= until:
+            if has.is_over():
                 self._fail(f"{reason}, and did not stop when it was interrupted")
             else:  # again and again: one that comes just before a system call is not seen
                 self._child.signal(signal.SIGINT)
-                loop.call_later(self._limits.grace / 5, interrupt)
+                loop.call_later(self._limits.grace / LOOKS, interrupt)
 
         interrupt()
 
@@ -440,13 +475,14 @@ class FramedSession(Session):
         """See `Session.set`."""
         if wrong := [name for name in values if not (isinstance(name, str) and name.isidentifier())]:
             raise ConfigurationError(f"set({wrong[0]!r}): a name in Python is letters, digits and '_'.")
+        check_not_waited_for(self._block)
         async with self._lock:
             await self._ensure()
             self._thaw()
             try:
                 for name, value in values.items():
                     try:
-                        packed = pack(value, records=True)
+                        packed = await packed_in_turn(value)
                         await self._ask("set", v={name: packed})
                     except TooLargeError as error:
                         raise ConfigurationError(f"set({name!r}): {error}.") from error
@@ -456,6 +492,7 @@ class FramedSession(Session):
 
     async def get(self, *names: str) -> dict[str, Any]:
         """See `Session.get`."""
+        check_not_waited_for(self._block)
         async with self._lock:
             await self._ensure()
             self._thaw()
@@ -476,26 +513,12 @@ class FramedSession(Session):
             await self._drop()
 
 
-def _send_answer(
-    connection: Connection | None,
-    number: int,
-    value: object = None,
-    exception: Exception | None = None,
-    *,
-    ends: bool = False,
-) -> None:
-    """Send what a tool call gave to the process that made it."""
-    if connection is None:
-        return
-    if exception is not None:
-        data = exception_data(exception)
-        if isinstance(exception, ToolArgumentsError):  # what Python says of wrong arguments
-            data["bases"].insert(0, "TypeError")
-        connection.send({"t": "ret", "id": number, "e": data})
-    elif ends:
-        connection.send({"t": "ret", "id": number, "end": True})
-    else:
-        connection.send_value({"t": "ret", "id": number}, value)
+def _failed_call(number: int, exception: Exception | None) -> dict[str, Any]:
+    """The answer to a call that gave an exception."""
+    data = exception_data(exception or RuntimeError("there is no answer"))
+    if isinstance(exception, ToolArgumentsError):  # what Python says of wrong arguments
+        data["bases"].insert(0, "TypeError")
+    return {"t": "ret", "id": number, "e": data}
 
 
 def _how_it_ended(status: int | None, limits: SandboxLimits) -> str:

@@ -8,12 +8,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from tinyagent.core.jsonable import words
-from tinyagent.sandbox.values import FrameBuffer, FrameError, decode_frame, encode_frame, pack
+from tinyagent.core.threads import run_in_thread
+from tinyagent.sandbox.values import (
+    FEW_PARTS,
+    FrameBuffer,
+    FrameError,
+    ManyPartsError,
+    decode_frame,
+    encode_frame,
+    pack,
+)
 
 #: Bytes of answers that a process may leave unread before it is taken for dead.
 MOST_UNREAD = 32 << 20
@@ -45,9 +55,20 @@ class Connection(asyncio.Protocol):
     Args:
         hear: Hears each well-formed frame, and its bytes.
         lost: Hears, once, why there will be no more of them.
+        allowance: Seconds of this process's time after which it is lost.
+
+    Attributes:
+        spent: Seconds of this process's time that its frames have taken; whoever uses it begins anew with each block.
     """
 
-    def __init__(self, hear: Callable[[dict[str, Any], bytes], None], lost: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        hear: Callable[[dict[str, Any], bytes], None],
+        lost: Callable[[str], None],
+        allowance: float = float("inf"),
+    ) -> None:
+        self.spent = self._last = 0.0
+        self._allowance = allowance
         self._hear = hear
         self._lost: Callable[[str], None] | None = lost
         self._buffer = FrameBuffer()
@@ -67,8 +88,9 @@ class Connection(asyncio.Protocol):
             self._take_frames()
 
     def _take_frames(self) -> None:
+        """Take what is there, until it takes long."""
         until = time.monotonic() + _BUDGET
-        try:
+        with self._at_its_expense():
             while self._lost is not None and (body := self._buffer.next()) is not None:
                 if len(body) > LARGE:
                     self._large = body
@@ -78,28 +100,44 @@ class Connection(asyncio.Protocol):
                 if time.monotonic() > until:
                     self._postpone()
                     return
+
+    @contextmanager
+    def _at_its_expense(self) -> Iterator[None]:
+        """Pay for what is done here, in this thread's own time: a busy machine is no fault."""
+        began = time.thread_time()
+        try:
+            yield
         except FrameError as error:
             self.fail(f"it sent {error}")
+        finally:
+            self.pay(time.thread_time() - began)
+
+    def pay(self, seconds: float) -> None:
+        """Seconds of this process's time that were taken."""
+        self.spent += seconds
+        self._last = seconds
+        if self.spent > self._allowance:
+            self.fail(f"it took more than {self._allowance:g} s of its host's time")
 
     def _postpone(self) -> None:
         """Go on in turn, and read no more until then."""
         if self._lost is not None and self._transport is not None:
             self._waits = True
             self._transport.pause_reading()
-            self._turns.add(self._go_on)
+            if self.spent < self._allowance / 20:
+                self._turns.add(self._go_on)
+            else:  # one that takes much gets no more than half of the loop's time
+                asyncio.get_running_loop().call_later(self._last, self._turns.add, self._go_on)
 
     def _go_on(self) -> None:
         if self._lost is None or self._transport is None:
             return
         self._waits = False
         body, self._large = self._large, None
-        try:
-            if body is not None:
+        if body is not None:
+            with self._at_its_expense():
                 self._take(body)
-        except FrameError as error:
-            self.fail(f"it sent {error}")
-        else:
-            self._take_frames()
+        self._take_frames()
         if self._lost is not None and not self._waits:
             self._transport.resume_reading()
 
@@ -119,12 +157,22 @@ class Connection(asyncio.Protocol):
         if self._transport.get_write_buffer_size() > MOST_UNREAD:
             self.fail("it does not read its answers")
 
-    def send_value(self, frame: dict[str, Any], value: object) -> None:
-        """Send a frame with a value, or with the error that it does not fit."""
+    async def send_value(self, frame: dict[str, Any], value: object, wanted: Callable[[], bool] = lambda: True) -> None:
+        """Send a frame with a value, or with the error that it does not fit.
+
+        Args:
+            frame: The rest of it.
+            value: Any object.
+            wanted: Whether it is to be sent when it has been packed; that of a large value takes a while.
+        """
         try:
-            self.send({**frame, "v": pack(value, records=True)})
+            packed = await packed_in_turn(value, self.pay)
+            if wanted():
+                with self._at_its_expense():
+                    self.send({**frame, "v": packed})
         except Exception as error:  # noqa: BLE001 - a value that is too large, or fails to be looked into
-            self.send({**frame, "e": exception_data(error)})
+            if wanted():
+                self.send({**frame, "e": exception_data(error)})
 
     def fail(self, reason: str) -> None:
         """There will be no more frames."""
@@ -154,9 +202,14 @@ class Connection(asyncio.Protocol):
 
 
 class _Turns:
-    """Calls one function on each turn of the loop."""
+    """Calls one function on each turn of the loop.
+
+    Attributes:
+        packing: Held by whoever packs a large value in a thread: many threads would keep the loop from its turn.
+    """
 
     def __init__(self) -> None:
+        self.packing = asyncio.Lock()
         self._functions: deque[Callable[[], None]] = deque()
         self._scheduled = False
 
@@ -185,6 +238,34 @@ def turns_of_loop() -> _Turns:
     if turns is None:
         turns = _turns[loop] = _Turns()
     return turns
+
+
+async def packed_in_turn(value: object, pay: Callable[[float], None] = lambda _: None) -> Any:
+    """Return a value as JSON for a sandbox. One of many parts is packed in a thread, one such value after the other.
+
+    Args:
+        value: Any object.
+        pay: Told how many seconds of this process's time it took.
+
+    Raises:
+        TooLargeError: It has more parts than a frame may have.
+    """
+    taken: list[float] = []
+    try:
+        return _timed_pack(value, FEW_PARTS, taken)
+    except ManyPartsError:
+        async with turns_of_loop().packing:
+            return await run_in_thread(_timed_pack, value, None, taken)
+    finally:
+        pay(sum(taken))
+
+
+def _timed_pack(value: object, few: int | None, taken: list[float]) -> Any:
+    began = time.thread_time()
+    try:
+        return pack(value, records=True, few=few)
+    finally:
+        taken.append(time.thread_time() - began)
 
 
 def exception_data(error: BaseException) -> dict[str, Any]:

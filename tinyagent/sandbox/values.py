@@ -2,7 +2,8 @@
 
 Both sides use this module, so it needs the standard library alone. JSON carries what it can; everything else is
 `{"!": tag, "v": ...}`. What comes from a sandbox is hostile: decoding builds nothing that is larger than its text,
-takes time in proportion to it, and refuses everything it does not know.
+takes time in proportion to it, refuses everything it does not know, and makes nothing but the types of Python that are
+listed here, none of whose attributes is answered by what was sent.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import re
 import threading
 from base64 import b64decode, b64encode
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -32,10 +33,14 @@ MAX_FRAME = 1 << 20
 MAX_CONTAINERS = 50_000
 #: Values of one frame that JSON has no form for.
 MAX_TAGGED = 20_000
-#: Nesting beyond which a value is sent as its text.
-DEEPEST = 100
-#: Hexadecimal digits of the largest whole number.
-LONGEST_INT = 20_000
+#: Half characters (lone surrogates) of one frame: each takes as long as a hundred others.
+MAX_HALVES = 20_000
+#: Levels of JSON that a value may have; what lies deeper is sent as its text. `repr`, `copy` and `json` can follow.
+DEEPEST = 150
+#: Levels of JSON that a frame may have: those of its values, those around them, and those of a tag.
+_LEVELS = DEEPEST + 8
+#: Hexadecimal digits of the largest whole number: of 4,300 decimal ones, which is what `repr` writes.
+LONGEST_INT = 3_500
 #: The same for each half of a fraction, whose common divisors must be found.
 LONGEST_FRACTION = 1_000
 LONGEST_BOUND = 1_000
@@ -44,9 +49,11 @@ LONGEST_RANGE = 100_000
 LONGEST_DECIMAL = 5_000
 #: Characters of the text that stands for a value.
 LONGEST_TEXT = 2_000
-#: Seconds of processor time that the keys of dicts and sets in a frame may take: honest ones take a tenth of it, ones
+#: Seconds of processor time that the keys of dicts and sets in a frame may take: honest ones take a fifth of it, ones
 #: that were chosen to collide in the tables would take minutes.
-KEY_TIME = 0.12
+KEY_TIME = 0.06
+#: Parts (elements, or two bytes of text) up to which a value is packed where it is; see `pack`.
+FEW_PARTS = 8_192
 #: Keys that take no time, whatever they are.
 _FEW = 100
 #: Characters of the name of a type.
@@ -64,15 +71,32 @@ class TooLargeError(ValueError):
     """A value that does not fit into a frame."""
 
 
+class ManyPartsError(TooLargeError):
+    """A value that takes a while to pack."""
+
+
 class Record(dict[str, Any]):
-    """The fields of a dataclass, a named tuple or a model of the host: `r["city"]`, or `r.city`."""
+    """The fields of a dataclass, a named tuple or a model of the host, in the sandbox: `r["city"]`, or `r.city`.
+
+    Names that begin with an underscore are no fields: numpy, copy and others ask for those, and believe the answer.
+
+    Args:
+        fields: The fields.
+        hidden: Those that its text leaves out, as the host's does: `field(repr=False)` of a dataclass.
+    """
+
+    def __init__(self, fields: Mapping[str, Any] = {}, hidden: Collection[str] = ()) -> None:
+        super().__init__(fields)
+        self._hidden = frozenset(hidden)
+
+    def __repr__(self) -> str:
+        return repr({name: ... if name in self._hidden else part for name, part in self.items()})
 
     def __getattr__(self, name: str) -> Any:
-        try:
+        if name in self and not name.startswith("_"):
             return self[name]
-        except KeyError:
-            fields = ", ".join(list(self)[:20])
-            raise AttributeError(f"this record has no field {name!r}; it has: {fields}") from None
+        fields = ", ".join(list(self)[:20])
+        raise AttributeError(f"this record has no field {name!r}; it has: {fields}")
 
 
 # ---- frames
@@ -86,14 +110,18 @@ def encode_frame(frame: dict[str, Any]) -> bytes:
     """
     body = _dumps(frame).encode("utf-8", "surrogatepass")
     if len(body) + _HEADER > MAX_FRAME:
-        raise TooLargeError(f"the value is too large to cross the sandbox: {len(body):,} of {MAX_FRAME:,} bytes")
+        raise TooLargeError(_too_large(f"{len(body):,} of {MAX_FRAME:,} bytes"))
     if (excess := _excess(body)) is not None:
-        raise TooLargeError(f"the value is too large to cross the sandbox: over {excess}")
+        raise TooLargeError(_too_large(f"over {excess}"))
     return len(body).to_bytes(_HEADER, "big") + body
 
 
-def decode_frame(body: bytes) -> dict[str, Any]:
+def decode_frame(body: bytes, *, records: bool = False) -> dict[str, Any]:
     """The frame that `encode_frame` wrote, without its length.
+
+    Args:
+        body: Its JSON.
+        records: Accept a `Record`. The host never does: its attributes would be whatever a sandbox has sent.
 
     Raises:
         FrameError: It is malformed, or tries to be more than it says.
@@ -102,7 +130,7 @@ def decode_frame(body: bytes) -> dict[str, Any]:
         raise FrameError(f"over {excess}")
     try:
         _clock.start()
-        frame = _decoder.decode(body.decode("utf-8", "surrogatepass"))
+        frame = (_decoder_of_records if records else _decoder).decode(body.decode("utf-8", "surrogatepass"))
     except FrameError:
         raise
     except (ValueError, TypeError, ArithmeticError, RecursionError, MemoryError, AttributeError, KeyError) as error:
@@ -112,23 +140,37 @@ def decode_frame(body: bytes) -> dict[str, Any]:
     return frame
 
 
-_STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+#: More digits than any number has that the encoder writes as one of JSON.
+_LONG_NUMBER = re.compile(rb"(?<![0-9])[0-9]{26}")
+_HALF = re.compile(rb"\xed[\xa0-\xbf]")
+_ONE_KIND_OF_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def _excess(body: bytes) -> str | None:
-    """Of what there is more in a frame than may be read in one go."""
-    if len(body) <= MAX_TAGGED:
-        return None
+    """Of what there is more in a frame than may be read in one go. Takes time in proportion to it, whatever it is."""
     if body.count(b'"!":') > MAX_TAGGED:
         return f"{MAX_TAGGED:,} values that are neither numbers nor text"
-    if _containers(body) > MAX_CONTAINERS and _containers(_STRINGS.sub(b"", body)) > MAX_CONTAINERS:
+    if body.count(b"\xed") > MAX_HALVES and len(_HALF.findall(body)) > MAX_HALVES:
+        return f"{MAX_HALVES:,} half characters"
+    if body.count(b"[") + body.count(b"{") <= _LEVELS and _LONG_NUMBER.search(body) is None:
+        return None
+    bare = _without_text(body)
+    if _LONG_NUMBER.search(bare) is not None:
+        return "25 digits of a number"
+    brackets = bare.translate(_ONE_KIND_OF_BRACKETS, _NO_BRACKETS)
+    if len(brackets) > 2 * MAX_CONTAINERS:
         return f"{MAX_CONTAINERS:,} lists and dicts"
-    return None
+    for _ in range(_LEVELS):  # each time the innermost pairs go
+        if not brackets:
+            return None
+        brackets = brackets.replace(b"[]", b"")
+    return f"{_LEVELS} levels of lists and dicts" if brackets else None
 
 
-def _containers(body: bytes) -> int:
-    """How many lists and objects begin in it; those in text count unless it is taken out."""
-    return body.count(b"[") + body.count(b"{")
+def _without_text(body: bytes) -> bytes:
+    """JSON without what stands in quotes."""
+    return b"".join(body.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')[::2])
 
 
 class FrameBuffer:
@@ -163,7 +205,14 @@ class FrameBuffer:
 # ---- values to JSON
 
 
-def pack(value: object, *, records: bool = False, opaque: list[str] | None = None, text: str | None = None) -> Any:
+def pack(
+    value: object,
+    *,
+    records: bool = False,
+    opaque: list[str] | None = None,
+    text: str | None = None,
+    few: int | None = None,
+) -> Any:
     """`value` as data that JSON can carry; what cannot cross becomes its text, with its type.
 
     Args:
@@ -171,25 +220,29 @@ def pack(value: object, *, records: bool = False, opaque: list[str] | None = Non
         records: Write the fields of dataclasses and the like as a `Record`, not as a plain dict.
         opaque: Where the types of those parts are noted that cross as their text.
         text: The text of the value, where it is known already.
+        few: Give up when it has more parts than this.
 
     Raises:
+        ManyPartsError: It has more than a few.
         TooLargeError: It has more parts than a frame may have.
     """
-    return _Packer(records, [] if opaque is None else opaque, value, text).pack(value, 0)
+    return _Packer(records, [] if opaque is None else opaque, value, text, few).pack(value, 0)
 
 
 class _Packer:
     """Packs one value; counts its parts, and knows those it is inside of."""
 
-    def __init__(self, records: bool, opaque: list[str], root: object, text: str | None) -> None:
+    def __init__(self, records: bool, opaque: list[str], root: object, text: str | None, few: int | None) -> None:
         self._records = records
         self._root = root
         self._root_text = text
         self._opaque = opaque
-        self._parts = self._in_ranges = 0
+        self._few = few
+        self._parts = self._containers = self._tagged = self._in_ranges = 0
         self._inside: set[int] = set()
 
     def pack(self, value: Any, depth: int) -> Any:
+        """`value` as JSON inside of `depth` levels."""
         kind = type(value)
         if value is None or kind is bool:
             return value
@@ -199,6 +252,7 @@ class _Packer:
         if kind is int and -(2**63) <= value < 2**63:
             return value
         if kind is float and math.isfinite(value):
+            self._count(len(repr(value)) // 2)
             return value
         if kind in _WRITERS:
             return self._exact(value)
@@ -226,10 +280,7 @@ class _Packer:
             raise
         except Exception:  # noqa: BLE001 - a time in a zone that fails to tell its offset
             written = None
-        if written is None:
-            return self._text(value)
-        self._count(len(written["v"]) // 2)
-        return written
+        return self._text(value) if written is None else self._counted(written)
 
     def _container(self, value: Any, depth: int) -> Any:
         kind = type(value)
@@ -238,24 +289,28 @@ class _Packer:
         if kind is dict or kind is Record:
             return self._dict(value, depth)
         if kind is tuple:
-            return {TAG: "tuple", "v": self._list(value, depth)}
+            return self._counted({TAG: "tuple", "v": self._list(value, depth + 1)})
         if kind is set or kind is frozenset:
             self._count(len(value))
-            return {TAG: kind.__name__, "v": [self._key(part, depth) for part in value]}
+            return self._counted({TAG: kind.__name__, "v": [self._key(part, depth + 1) for part in value]})
         return self._relative(value, depth)
 
     def _relative(self, value: Any, depth: int) -> Any:
         """A value that is only related to what can cross."""
-        plain = _scientific(value)
-        if plain is not _NOTHING:
-            return self.pack(plain, depth)
+        if type(value).__module__.partition(".")[0] in ("numpy", "pandas"):
+            self._check(_parts_of_table(value))  # before it is taken apart
+            plain = _scientific(value)
+            if plain is not _NOTHING:
+                return self.pack(plain, depth)
         for family, make in _SIMPLE:
             if isinstance(value, family):
                 return self.pack(make(value), depth)
         fields = _fields_of(value)
         if fields is not None:
-            packed = self._dict(fields, depth)
-            return {TAG: "record", "v": packed, "type": type(value).__name__} if self._records else packed
+            if not self._records:
+                return self._dict(fields, depth)
+            record = {TAG: "record", "v": self._dict(fields, depth + 1), "type": type(value).__name__}
+            return self._counted({**record, "hidden": hidden} if (hidden := _hidden_of(value)) else record)
         for family, make in _CONTAINERS:
             if isinstance(value, family):
                 return self.pack(make(value), depth)
@@ -263,28 +318,48 @@ class _Packer:
 
     def _text(self, value: Any) -> dict[str, str]:
         self._opaque.append(type(value).__name__)
-        return opaque(value, self._root_text if value is self._root else None)
+        return self._counted(opaque(value, self._root_text if value is self._root else None))
 
     def _list(self, value: Collection[Any], depth: int) -> list[Any]:
         self._count(len(value))
+        self._contain()
         return [self.pack(part, depth) for part in value]
 
     def _dict(self, value: dict[Any, Any], depth: int) -> Any:
         self._count(2 * len(value))
+        self._contain()
         if TAG not in value and all(type(key) is str for key in value):
             self._count(sum(map(len, value)) // 2)
             return {key: self.pack(part, depth) for key, part in value.items()}
-        return {TAG: "dict", "v": [[self._key(key, depth), self.pack(part, depth)] for key, part in value.items()]}
+        pairs = [[self._key(key, depth + 2), self.pack(part, depth + 2)] for key, part in value.items()]
+        return self._counted({TAG: "dict", "v": pairs})
 
     def _key(self, value: Any, depth: int) -> Any:
         """A key of a dict or a member of a set; one that would lose its hash on the way crosses as its text."""
         packed = self.pack(value, depth)
         return packed if _is_hashable(packed) else self._text(value)
 
+    def _counted(self, tagged: dict[str, Any]) -> dict[str, Any]:
+        self._tagged += 1
+        if self._tagged > MAX_TAGGED:
+            raise TooLargeError(_too_large(f"over {MAX_TAGGED:,} values that are neither numbers nor text"))
+        self._count(8 + (len(tagged["v"]) // 2 if type(tagged["v"]) is str else 0))
+        return tagged
+
+    def _contain(self) -> None:
+        self._containers += 1
+        if self._containers > MAX_CONTAINERS:
+            raise TooLargeError(_too_large(f"over {MAX_CONTAINERS:,} lists and dicts"))
+
     def _count(self, parts: int) -> None:
         """A part takes two bytes at least."""
         self._parts += parts
-        _check_size(2 * self._parts)
+        self._check(self._parts)
+
+    def _check(self, parts: int) -> None:
+        _check_size(2 * parts)
+        if self._few is not None and parts > self._few:
+            raise ManyPartsError(_too_large("it has many parts"))
 
 
 def _is_hashable(packed: Any) -> bool:
@@ -301,7 +376,11 @@ def _is_hashable(packed: Any) -> bool:
 
 def _check_size(size: int) -> None:
     if size > MAX_FRAME:
-        raise TooLargeError(f"the value is too large to cross the sandbox: over {MAX_FRAME:,} bytes")
+        raise TooLargeError(_too_large(f"over {MAX_FRAME:,} bytes"))
+
+
+def _too_large(why: str) -> str:
+    return f"the value is too large to cross the sandbox: {why}"
 
 
 def opaque(value: object, text: str | None = None) -> dict[str, str]:
@@ -322,10 +401,9 @@ def _write_int(value: int) -> Any:
 
 
 def _write_decimal(value: Decimal) -> Any:
-    if abs(value.adjusted()) > LONGEST_DECIMAL:  # a few characters, and as a whole number millions of digits
-        return None
-    text = str(value)
-    return {TAG: "Decimal", "v": text} if len(text) <= LONGEST_DECIMAL else None
+    text = str(value)  # with a large exponent it is short, and as a whole number has millions of digits
+    fits = len(text) <= LONGEST_DECIMAL and abs(value.adjusted()) <= LONGEST_DECIMAL
+    return {TAG: "Decimal", "v": text} if fits and _DECIMAL.fullmatch(text) else None
 
 
 def _write_fraction(value: Fraction) -> Any:
@@ -409,11 +487,28 @@ def _fields_of(value: Any) -> dict[str, Any] | None:
     return None
 
 
+def _hidden_of(value: Any) -> list[str]:
+    """The fields of a dataclass that its `repr` leaves out."""
+    return (
+        [field.name for field in dataclasses.fields(value) if not field.repr] if dataclasses.is_dataclass(value) else []
+    )
+
+
+#: Parts that a number of an array takes at least, by the kind of its type: one byte and a comma where nothing is said.
+_PARTS = {"b": 2, "f": 2, "c": 15, "m": 15, "M": 15}
+
+
+def _parts_of_table(value: Any) -> int:
+    """Parts that a value of numpy or pandas takes at least."""
+    if type(value).__name__ == "DataFrame":  # each row repeats the names of the columns
+        return len(value) * sum(3 + len(str(name)) // 2 for name in value.columns)
+    size = getattr(value, "size", 0)
+    return size * _PARTS.get(getattr(getattr(value, "dtype", None), "kind", ""), 1) if isinstance(size, int) else 0
+
+
 def _scientific(value: Any) -> Any:
-    """What is sent of a value of numpy or pandas; `_NOTHING` for anything else."""
+    """What is sent of a value of numpy or pandas; `_NOTHING` for a type that has no plain form."""
     package = type(value).__module__.partition(".")[0]
-    if package in ("numpy", "pandas"):
-        _check_size(2 * getattr(value, "size", 0))  # before it is taken apart
     if package == "numpy" and hasattr(value, "tolist"):
         if value.dtype.kind in "mM":  # finer than a microsecond it gives bare numbers
             value = value.astype(f"{value.dtype.kind}8[us]")
@@ -439,10 +534,21 @@ def _scientific(value: Any) -> Any:
 # ---- JSON to values
 
 
+#: Numbers as the encoder writes them. Python itself reads others as well: `1_0`, digits of other scripts, `sNaN`.
+_HEX = re.compile(r"-?0x[0-9a-f]+")
+_FLOAT = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[+-][0-9]+)?|-?inf|nan")
+_DECIMAL = re.compile(r"-?([0-9]+(\.[0-9]+)?(E[+-][0-9]+)?|NaN[0-9]*|Infinity)")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def _written(text: str, form: re.Pattern[str], longest: int) -> str:
+    if len(text) > longest or form.fullmatch(text) is None:
+        raise FrameError("a number that is too long, or not written as agreed")
+    return text
+
+
 def _read_int(text: str, longest: int = LONGEST_INT) -> int:
-    if len(text) > longest + 3:
-        raise FrameError("a whole number too large")
-    return int(text, 16)
+    return int(_written(text, _HEX, longest + 3), 16)
 
 
 def _read_range(value: list[str]) -> range:
@@ -455,9 +561,7 @@ def _read_range(value: list[str]) -> range:
 
 
 def _read_decimal(text: str) -> Decimal:
-    if len(text) > LONGEST_DECIMAL:
-        raise FrameError("a decimal number too long")
-    value = Decimal(text)
+    value = Decimal(_written(text, _DECIMAL, LONGEST_DECIMAL))
     if abs(value.adjusted()) > LONGEST_DECIMAL:
         raise FrameError("a decimal number too large")
     return value
@@ -474,9 +578,7 @@ def _read_complex(value: list[str]) -> complex:
 
 
 def _read_float(text: str) -> float:
-    if len(text) > 40:
-        raise FrameError("a float too long")
-    return float(text)
+    return float(_written(text, _FLOAT, 40))
 
 
 def _read_timedelta(value: list[int]) -> timedelta:
@@ -533,10 +635,10 @@ class _Clock(threading.local):
 _clock = _Clock()
 
 
-def _read_record(fields: Any) -> Record:
+def _read_record(fields: Any, hidden: Any) -> Record:
     if type(fields) is not dict:
         raise FrameError("a record has fields")
-    return Record(fields)
+    return Record(fields, hidden)
 
 
 _READERS: dict[str, tuple[type, Callable[[Any], Any]]] = {
@@ -554,10 +656,14 @@ _READERS: dict[str, tuple[type, Callable[[Any], Any]]] = {
     "timedelta": (list, _read_timedelta),
     "Decimal": (str, _read_decimal),
     "Fraction": (list, _read_fraction),
-    "UUID": (str, UUID),
+    "UUID": (str, lambda text: UUID(_written(text, _UUID, 36))),
     "Path": (str, PurePosixPath),
-    "record": (dict, _read_record),
 }
+
+
+def _read_with_records(data: dict[str, Any]) -> Any:
+    """An object of JSON in the sandbox, where the host is believed."""
+    return _read_record(data.get("v"), data.get("hidden", ())) if data.get(TAG) == "record" else _read(data)
 
 
 def _read(data: dict[str, Any]) -> Any:
@@ -583,3 +689,4 @@ def _refuse(constant: str) -> Any:
 
 _dumps = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode
 _decoder = json.JSONDecoder(object_hook=_read, parse_constant=_refuse)
+_decoder_of_records = json.JSONDecoder(object_hook=_read_with_records, parse_constant=_refuse)

@@ -142,9 +142,9 @@ class Zygote:
         async with self._starting:
             if self._ready:
                 return
-            if self._control is None:
-                self._spawn()
             try:
+                if self._control is None:
+                    self._spawn()
                 async with asyncio.timeout(START_TIMEOUT):
                     await self._hear_ready()
             except TimeoutError:
@@ -162,7 +162,7 @@ class Zygote:
             config = json.dumps({"path": [path for path in sys.path if path], "preload": self.preload})
             ours.send(config.encode())
             arguments = [_ROOT, str(theirs.fileno())]
-            self._process = subprocess.Popen(
+            self._process = _started(
                 [sys.executable, "-P", "-s", "-S", "-B", "-X", "utf8", "-c", _START, *arguments],
                 pass_fds=(theirs.fileno(),),
                 env=_ENVIRONMENT,
@@ -358,6 +358,16 @@ class Zygote:
             Child(pid, pidfd, -1).close()
         else:
             reply.set_result((pid, pidfd))
+
+
+def _started(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(command, **options)
+    except OSError as error:
+        raise SandboxUnavailableError(
+            f"The sandbox cannot start this process's interpreter, {command[0]!r}: {error.strerror}. Let this user "
+            "read and execute it, and the folders above it."
+        ) from error
 
 
 _zygotes: list[Zygote] = []

@@ -33,6 +33,7 @@ from tinyagent.tools.web.client import guarded_client
 from tinyagent.tools.web.errors import AddressRefusedError, FetchError, FetchTimeoutError, TooManyRedirectsError
 from tinyagent.tools.web.exchange import Exchange
 from tinyagent.tools.web.transport import place
+from tinyagent.tools.web.urls import unwrapped
 
 if TYPE_CHECKING:
     import httpx
@@ -128,7 +129,7 @@ async def fetch(
     are in use at once.
 
     Args:
-        url: The URL, http or https.
+        url: The URL, http or https; spaces, quotes and markdown around it are left out.
         method: The HTTP method.
         params: Query parameters, added to those of the URL.
         headers: Further headers.
@@ -200,7 +201,7 @@ def _request(
             # without the value, which may be a key
             raise ConfigurationError(f"headers={{{name!r}: ...}}: names and values are ASCII text.") from None
     try:
-        target = httpx.URL(url)
+        target = httpx.URL(unwrapped(url) if isinstance(url, str) else url)
         if params:
             target = target.copy_merge_params(params)  # given to httpx 0.28, they would replace those of the URL
     except (httpx.InvalidURL, UnicodeError) as error:
@@ -273,7 +274,7 @@ def check_url(url: str, *, allow: Collection[str] = ()) -> None:
 
     allowed = Allowed(allow)
     try:
-        parsed = httpx.URL(url)
+        parsed = httpx.URL(unwrapped(url))
     except (httpx.InvalidURL, UnicodeError) as error:
         raise _invalid(url, error) from None
     guard.check_url(parsed, allowed)

@@ -72,6 +72,13 @@ async def test_a_scheme_is_added(server):
     assert server.last.path == "/https://example.org/x"
 
 
+@pytest.mark.parametrize("written", ["<{}>", '"{}"', "[Oslo]({})", "`{}`"])
+@pytest.mark.parametrize("url", ["https://example.org/x", "example.org/x"])
+async def test_what_stands_around_a_url_is_left_out(server, written, url):
+    await jina_reader(written.format(url))
+    assert server.last.path == "/https://example.org/x"
+
+
 async def test_other_alphabets_are_encoded(server):
     await jina_reader("https://example.org/søk ord")
     assert server.last.path == "/https://example.org/s%C3%B8k%20ord"

@@ -191,8 +191,8 @@ async def test_the_plan_is_shown_to_the_model_and_is_an_object_for_the_caller(ki
     async with run:
         events = [event async for event in run]
     first, second = kind.reports(run.result.messages)[:2]
-    assert "Plan: Bake\n1. [ ] Mix\n2. [ ] Bake\n2 of 2 steps left." in first
-    assert "Plan: Bake\n1. [x] Mix\n2. [ ] Bake\n1 of 2 steps left." in second
+    assert kind.as_read("Plan: Bake\n1. [ ] Mix\n2. [ ] Bake\n2 of 2 steps left.") in first
+    assert kind.as_read("Plan: Bake\n1. [x] Mix\n2. [ ] Bake\n1 of 2 steps left.") in second
     plans = [event.observation.value for event in events if isinstance(event, ToolFinished)][:2]
     assert [type(plan) for plan in plans] == [Plan, Plan]
     assert plans[1].steps[0] == PlanStep("Mix", "done")
@@ -211,8 +211,10 @@ async def test_code_that_prints_nothing_is_shown_the_plan_all_the_same():
     result = await agent.run("Go.")
     assert result.output == 2
     first, second = WRITTEN.reports(result.messages)[:2]
-    assert first.endswith("create_plan returned:\nPlan: Bake\n1. [ ] Mix\n2. [ ] Bake\n2 of 2 steps left.")
-    assert second.endswith("update_plan returned:\nPlan: Bake\n1. [x] Mix (fine)\n2. [ ] Bake\n1 of 2 steps left.")
+    plan = WRITTEN.as_read("Plan: Bake\n1. [ ] Mix\n2. [ ] Bake\n2 of 2 steps left.")
+    assert first.endswith(f"create_plan returned:\n{plan}")
+    plan = WRITTEN.as_read("Plan: Bake\n1. [x] Mix (fine)\n2. [ ] Bake\n1 of 2 steps left.")
+    assert second.endswith(f"update_plan returned:\n{plan}")
     await no_session_left()
 
 

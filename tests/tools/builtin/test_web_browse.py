@@ -134,6 +134,13 @@ def test_a_page_is_frozen():
 # -- addresses
 
 
+@pytest.mark.parametrize("written", ["<{}>", '"{}"', "[a page]({})", "`{}`", "**{}**"])
+async def test_what_stands_around_a_url_is_left_out(site, written):
+    url = site.page("<p>text")
+    page = await browser()(written.format(url))
+    assert (page.url, page.text) == (url, "text")
+
+
 @pytest.mark.parametrize("written", ["{}", " {} ", "//{}", "https://{}"])
 async def test_https_is_assumed(written):
     beginnings = []

@@ -125,7 +125,7 @@ class Channel:
             os._exit(0)  # the host has gone
         self._buffer.add(data)
         while (body := self._buffer.next()) is not None:
-            self._deliver(decode_frame(body))
+            self._deliver(decode_frame(body, records=True))
 
     def _deliver(self, frame: dict[str, Any]) -> None:
         if frame["t"] != "ret":

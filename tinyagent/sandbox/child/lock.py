@@ -36,7 +36,7 @@ LINUX_CAPABILITY_VERSION_3 = 0x20080522
 M_ARENA_MAX = -8
 DESCRIPTORS = 64
 STACK = 8 * 1024 * 1024
-NICE = 5
+NICE = 19  # the least there is: whatever the processors are shared with goes first
 
 
 class LockError(RuntimeError):
@@ -67,14 +67,27 @@ def reason_against() -> str | None:
         return f"it knows 64-bit {' and '.join(MACHINES)}, and this is a {bits}-bit Python on {machine}"
     if (problem := problem_here()) is not None:
         return f"the kernel has no seccomp filters, or they are forbidden here ({problem})"
+    if (problem := _reason_against_signals()) is not None:
+        return problem
+    return None if os.path.exists("/proc/self/statm") else "/proc is not mounted"
+
+
+def _reason_against_signals() -> str | None:
+    """Why a process cannot be signalled by its descriptor, or None."""
     try:
-        os.close(os.pidfd_open(os.getpid()))
+        descriptor = os.pidfd_open(os.getpid())
     except OSError as error:
         return f"the kernel is older than 5.3, or pidfd_open is forbidden here ({error.strerror})"
     except AttributeError:
         return "this Python was built without os.pidfd_open"
-    if not os.path.exists("/proc/self/statm"):
-        return "/proc is not mounted"
+    try:
+        signal.pidfd_send_signal(descriptor, 0)
+    except OSError as error:
+        return f"pidfd_send_signal is missing or forbidden here ({error.strerror})"
+    except AttributeError:
+        return "this Python was built without signal.pidfd_send_signal"
+    finally:
+        os.close(descriptor)
     return None
 
 
@@ -148,7 +161,7 @@ def _leave_host(keep: set[int]) -> None:
         descriptor = posix.open("/proc/self/oom_score_adj", os.O_WRONLY)
         posix.write(descriptor, b"1000")
         posix.close(descriptor)
-    os.nice(NICE)
+    os.setpriority(os.PRIO_PROCESS, 0, NICE)  # whatever it has inherited
     posix.umask(0o077)
     with _must("leave its directory"):
         posix.chdir("/")

@@ -92,6 +92,7 @@ MSG_PEEK, MSG_DONTWAIT, MSG_WAITALL, MSG_NOSIGNAL = 0x2, 0x40, 0x100, 0x4000
 FUTEX_PRIVATE, FUTEX_CLOCK_REALTIME = 0x80, 0x100
 # WAIT, WAKE, REQUEUE, CMP_REQUEUE, WAKE_OP, WAIT_BITSET, WAKE_BITSET
 FUTEX_PLAIN = (0, 1, 3, 4, 5, 9, 10)
+FUTEX_WAITS = (0, 9)  # WAIT, WAIT_BITSET
 # NORMAL, RANDOM, SEQUENTIAL, WILLNEED, DONTNEED, FREE, HUGEPAGE, NOHUGEPAGE, DONTDUMP, GUARD_INSTALL, GUARD_REMOVE
 MADVISE_OWN = (0, 1, 2, 3, 4, 8, 14, 15, 16, 102, 103)
 MAP_HUGETLB = 0x40000
@@ -188,10 +189,16 @@ RULES: dict[str, Block] = {
     "mmap": _low(3) + _branch(ANY_BIT, MAP_HUGETLB, DENY, ALLOW),
     # What allocators ask for. MERGEABLE would tell, by its timing, what other processes hold.
     "madvise": _low(2) + _if_one_of(MADVISE_OWN, ALLOW, _fail(errno.EINVAL)),
-    # Waiting and waking; not the priority-inheriting kind, a part of the kernel with a history.
+    # Waiting and waking in this process; not the priority-inheriting kind, a part of the kernel with a history. On what
+    # processes share, such as the code of the C library, two of them could signal to each other. glibc waits so for the
+    # end of a thread: on EAGAIN it looks again.
     "futex": _low(1)
-    + _without(FUTEX_PRIVATE | FUTEX_CLOCK_REALTIME)
-    + _if_one_of(FUTEX_PLAIN, ALLOW, _fail(errno.ENOSYS)),
+    + _without(FUTEX_CLOCK_REALTIME)
+    + _if_one_of(
+        [FUTEX_PRIVATE | operation for operation in FUTEX_PLAIN],
+        ALLOW,
+        _if_one_of(FUTEX_WAITS, _fail(errno.EAGAIN), _if_one_of(FUTEX_PLAIN, _fail(errno.EINVAL), _fail(errno.ENOSYS))),
+    ),
     # The clock of another process tells that it exists and what it uses.
     "clock_gettime": _OF_CLOCK,
     "clock_getres": _OF_CLOCK,

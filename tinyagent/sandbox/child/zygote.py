@@ -8,6 +8,7 @@ when that ends. No code, no tool and no secret goes through it. When its host en
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import json
 import os
@@ -15,10 +16,12 @@ import posix
 import select
 import signal
 import socket
+import struct
 import sys
 from typing import Any
 
 from tinyagent.sandbox.child import files, lock, preload, session
+from tinyagent.sandbox.child.seccomp import libc
 from tinyagent.sandbox.values import encode_frame
 
 _CONTROL = 1 << 16
@@ -26,6 +29,8 @@ _CONTROL = 1 << 16
 _FIRST_USER = 1_879_048_192
 #: The descriptor of a session's socket.
 _SESSION = 3
+#: Where `struct sigaction` has its flags: behind the handler and 1024 bits of signals.
+_SA_FLAGS, _SA_NOCLDSTOP = 8 + 128, 1
 
 
 def main(control_fd: int) -> None:
@@ -85,6 +90,7 @@ class _Zygote:
         os.set_blocking(wake, False)
         signal.set_wakeup_fd(wake)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        _hear_of_ends_only()
         watched = [self._control.fileno(), self._host, woken]
         while True:
             ready, _, _ = select.select(watched, [], [])
@@ -128,6 +134,15 @@ class _Zygote:
         _tell(self._control, {"t": "forked", "id": request, "pid": pid}, (pidfd,))
         os.close(pidfd)
         return None
+
+
+def _hear_of_ends_only() -> None:
+    """Have SIGCHLD come when a child ends, not whenever one is stopped or continued, which is done all the time."""
+    action = ctypes.create_string_buffer(256)
+    libc().sigaction(signal.SIGCHLD, None, action)
+    flags = struct.unpack_from("i", action, _SA_FLAGS)[0]
+    struct.pack_into("i", action, _SA_FLAGS, flags | _SA_NOCLDSTOP)
+    libc().sigaction(signal.SIGCHLD, action, None)
 
 
 def _become_session(fd: int, limits: dict[str, Any]) -> None:

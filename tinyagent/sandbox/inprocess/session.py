@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterable, Callable, Mapping
+from contextvars import copy_context
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,16 @@ from tinyagent.core.execution import Execution, Observation
 from tinyagent.core.messages import NOT_ANSWERED
 from tinyagent.core.threads import run_in_thread, thread_slot
 from tinyagent.core.tool import Tool
-from tinyagent.sandbox.base import Answer, Caller, SandboxLimits, Session, caller_of, is_name
+from tinyagent.sandbox.base import (
+    Answer,
+    Caller,
+    SandboxLimits,
+    Session,
+    caller_of,
+    check_not_waited_for,
+    context_of_calls,
+    is_name,
+)
 from tinyagent.sandbox.block import pieces_of
 from tinyagent.sandbox.inprocess.block import Request, ThreadBlock
 from tinyagent.sandbox.inprocess.namespace import Namespace, Outcome
@@ -45,6 +55,7 @@ class ThreadSession(Session):
     ) -> Execution:
         """Run a block: see `Session.execute`."""
         began = time.perf_counter()
+        check_not_waited_for(self._block)
         async with self._lock:
             self._check_open()
             self._blocks += 1
@@ -129,7 +140,7 @@ class ThreadSession(Session):
         """Have a call answered, in a task of its own; when this one is cancelled, that is cancelled and waited for."""
         call, position = request.call, len(block.calls)
         block.calls.append(Observation(call, NOT_ANSWERED, error=NOT_ANSWERED))
-        task = asyncio.ensure_future(self._call(call))
+        task = context_of_calls(block, copy_context()).run(asyncio.ensure_future, self._call(call))
         try:
             await asyncio.wait([task])
         finally:

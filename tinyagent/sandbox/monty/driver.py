@@ -81,7 +81,7 @@ class Driver:
         self._awaited: dict[str, Collection[tuple[int, int]]] = {}
         self._turn: asyncio.Future[AsyncSnapshot] | None = None
         self._killed: str | None = None
-        self._seconds = 0.0
+        self._seconds = self._began = 0.0
         self._wake: asyncio.Future[None] | None = None
         self._asked: set[int] = set()
         self._answers: dict[int, ExternalSettledResult] = {}
@@ -91,6 +91,11 @@ class Driver:
     def is_busy(self) -> bool:
         """Whether code is running."""
         return self._turn is not None
+
+    def seconds(self) -> float:
+        """Return the seconds that code has run so far, all turns together."""
+        runs = self._turn is not None and not self._turn.done()
+        return self._seconds + (asyncio.get_running_loop().time() - self._began if runs else 0.0)
 
     @property
     def next_feed(self) -> str:
@@ -139,7 +144,7 @@ class Driver:
         from pydantic_monty import MontyCrashedError
 
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        self._began = loop.time()
         if self._killed is not None:
             turn.cancel()
         while not turn.done():
@@ -147,7 +152,7 @@ class Driver:
                 await asyncio.wait([turn])
             except asyncio.CancelledError as error:
                 self._cancel(error)
-        self._seconds += loop.time() - began
+        self._seconds += loop.time() - self._began
         if turn.cancelled() or self._killed is not None:
             raise Lost(self._killed or "it was killed")
         try:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from tinyagent.core.errors import ConfigurationError, SandboxError
 from tinyagent.core.execution import CodeError, Execution
 from tinyagent.core.tool import Tool
-from tinyagent.sandbox.base import Caller, SandboxLimits, Session, is_name
+from tinyagent.sandbox.base import Caller, SandboxLimits, Session, check_not_waited_for, is_name
 from tinyagent.sandbox.block import Block
 from tinyagent.sandbox.monty.driver import Driver, Lost
 from tinyagent.sandbox.monty.namespace import Namespace
@@ -124,6 +124,7 @@ class MontySession(Session):
         self, code: str | AsyncIterable[str], *, on_output: Callable[[str], None] | None = None
     ) -> Execution:
         """See `Session.execute`."""
+        check_not_waited_for(self._block)
         async with self._lock:
             space = await self._ready()
             self._blocks += 1
@@ -131,6 +132,7 @@ class MontySession(Session):
             block.clock.expired = lambda: self._stop(
                 f"the block ran longer than {self._limits.seconds:g} s", "TimeoutError"
             )
+            block.clock.computed = space.driver.seconds
             block.on_fatal = space.driver.stop
             untold, self._untold = self._untold, None
             self.last = None
@@ -200,6 +202,7 @@ class MontySession(Session):
         """See `Session.set`."""
         if wrong := [name for name in values if not is_name(name)]:
             raise ConfigurationError(f"set({wrong[0]!r}): a name in Python is letters, digits and '_', and no keyword.")
+        check_not_waited_for(self._block)
         async with self._lock:
             space = await self._ready()
             for name, value in values.items():
@@ -212,6 +215,7 @@ class MontySession(Session):
 
     async def get(self, *names: str) -> dict[str, Any]:
         """See `Session.get`."""
+        check_not_waited_for(self._block)
         async with self._lock:
             space = await self._ready()
             return await self._between_blocks(space, space.get(names))

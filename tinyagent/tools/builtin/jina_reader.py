@@ -12,6 +12,7 @@ from tinyagent.tools.services.settings import check_base_url, check_key, check_s
 from tinyagent.tools.toolkit import Toolkit
 from tinyagent.tools.web.allowed import Allowed
 from tinyagent.tools.web.page import Page, check_window, window
+from tinyagent.tools.web.urls import unwrapped
 
 __all__ = ["JinaReader", "jina_reader"]
 
@@ -86,7 +87,8 @@ class JinaReader(Toolkit):
         from tinyagent.tools.http import check_url
 
         check_window(start, max_chars)
-        page = url.strip() if "://" in url else f"https://{url.strip()}"
+        page = unwrapped(url)
+        page = page if "://" in page else f"https://{page}"
         check_url(page, allow=self._allow)
         service = self._service()
         headers = {"Authorization": f"Bearer {service.key}"} if service.key else None

@@ -21,6 +21,7 @@ from tinyagent.tools.web.charset import decode
 from tinyagent.tools.web.markdown import title_of, to_markdown
 from tinyagent.tools.web.page import Page, PageError, check_window, window
 from tinyagent.tools.web.reading import Body, Kind, kind_of, read
+from tinyagent.tools.web.urls import unwrapped
 
 if TYPE_CHECKING:
     from tinyagent.tools.http import Fetched
@@ -216,7 +217,7 @@ def _decoded(body: Body) -> tuple[str, str]:
 
 def _address(url: str) -> str:
     """A URL as people write it."""
-    text = url.strip() if isinstance(url, str) else ""
+    text = unwrapped(url) if isinstance(url, str) else ""
     if not text:
         raise ValueError(f"url={url!r}: pass the address of a page, such as 'https://example.org/'.")
     if text.startswith("//"):

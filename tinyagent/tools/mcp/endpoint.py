@@ -7,7 +7,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TextIO
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 LONGEST_TAIL = 1_200
 #: Seconds to wait for the rest of it when the server has ended.
 LAST_WORDS = 0.5
+#: Characters of an HTTP error's body that are kept, bytes of the longest that is read, and seconds for that.
+LONGEST_BODY = 300
+MOST_BODY = 1 << 16
+BODY_PATIENCE = 5.0
 
 
 class Watch:
@@ -36,6 +40,7 @@ class Watch:
     def __init__(self, ended: Callable[[], None]) -> None:
         self.ended = ended
         self.status: int | None = None
+        self.body = ""
         self.garbage = 0
         self._tail: deque[bytes] = deque()
 
@@ -45,13 +50,24 @@ class Watch:
         while len(self._tail) > 1 and sum(map(len, self._tail)) - len(self._tail[0]) >= LONGEST_TAIL:
             self._tail.popleft()
 
+    def answered(self, status: int | None, body: str = "") -> None:
+        """Note the HTTP status of a refusal and what came with it; `None` for an answer that is none."""
+        self.status, self.body = status, " ".join(body.split())[:LONGEST_BODY]
+
+    @property
+    def answer(self) -> str:
+        """The last HTTP answer, where it was a refusal: a sentence for an error text, with a space before it."""
+        if self.status is None:
+            return ""
+        return f" It answered with HTTP status {self.status}{f': {self.body}' if self.body else '.'}"
+
     @property
     def details(self) -> str:
         """Sentences for an error text, with a space before them."""
         text = b"".join(self._tail)[-LONGEST_TAIL:].decode(errors="replace").strip()
         return "".join(
             [
-                f" It answered with HTTP status {self.status}." if self.status is not None else "",
+                self.answer,
                 " Some of what it wrote to standard output is no MCP message." if self.garbage else "",
                 f" The end of its standard error:\n{text}" if text else "",
             ]
@@ -90,9 +106,10 @@ class Command:
                 try:
                     streams = await stack.enter_async_context(stdio_client(server, errors))
                 except OSError as error:
-                    what = "" if error.filename else f": {program!r}"  # which uvloop leaves out
-                    where = f" in {cwd!r}" if what and cwd else ""
-                    raise ConfigurationError(f"The MCP server cannot be started: {error}{what}{where}.") from error
+                    at = (
+                        "" if error.filename else f": {program!r}" + (f" in {cwd!r}" if cwd else "")
+                    )  # as uvloop says it
+                    raise ConfigurationError(f"The MCP server cannot be started: {error}{at}.") from error
             yield streams
 
 
@@ -115,8 +132,18 @@ class Address:
         from mcp.client.streamable_http import streamable_http_client
 
         async def note(response: httpx2.Response) -> None:
-            if response.request.method == "POST":
-                watch.status = response.status_code if response.status_code >= 400 else None
+            if response.request.method != "POST":
+                return
+            if response.status_code < 400:
+                watch.answered(None)
+                return
+            body = ""
+            if int(response.headers.get("content-length", "0") or 0) <= MOST_BODY:
+                with suppress(httpx2.HTTPError, TimeoutError):  # then there is no more to tell
+                    async with asyncio.timeout(BODY_PATIENCE):
+                        await response.aread()
+                        body = response.text
+            watch.answered(response.status_code, body)
 
         # Calls have time-outs of their own, and what a server may want to say can take any time.
         timeout = httpx2.Timeout(30.0, read=None, pool=None)

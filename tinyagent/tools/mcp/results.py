@@ -6,8 +6,9 @@ https://modelcontextprotocol.io/specification/2025-11-25/server/tools#tool-resul
 from __future__ import annotations
 
 import binascii
-from base64 import b64decode
-from collections.abc import Mapping
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -65,10 +66,97 @@ class MCPResult:
         return tuple(part for part in self.parts if isinstance(part, MCPMedia))
 
     def for_model(self) -> str:
-        """What the model reads: the data, or else the text, and a note for each of the media."""
-        if self.structured is None:
-            return "\n".join(part if isinstance(part, str) else part.for_model() for part in self.parts)
-        return "\n".join([to_text(self.structured), *(part.for_model() for part in self.media)])
+        """Return what the model reads: the text, a note for each of the media, and the data if it says more."""
+        return _for_model(self.parts, self.structured)
+
+
+class MCPData(dict[str, Any]):
+    """Structured data beside which the server wrote a text of its own, for the model.
+
+    Attributes:
+        parts: That text, in its parts.
+    """
+
+    __slots__ = ("parts",)
+
+    def __init__(self, data: Mapping[str, Any], parts: tuple[str, ...] = ()) -> None:
+        super().__init__(data)
+        self.parts = parts
+
+    def for_model(self) -> str:
+        """Return what the model reads: the text, and the data if it says more."""
+        return _for_model(self.parts, dict(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return MCPData, (dict(self), self.parts)
+
+
+def _for_model(parts: Sequence[str | MCPMedia], data: Any) -> str:
+    told = [part if isinstance(part, str) else part.for_model() for part in parts]
+    texts = [part for part in parts if isinstance(part, str)]
+    media = [part for part in parts if isinstance(part, MCPMedia)]
+    if data is None:
+        return "\n".join(told)
+    if texts and _is_data_of(texts, data):
+        told = [part.for_model() for part in media]
+    elif all(_is_told(leaf, texts, media) for leaf in _leaves(data)):
+        return "\n".join(told)
+    return "\n".join(
+        [*told, to_text(_without(data, media))] if texts and told else [to_text(_without(data, media)), *told]
+    )
+
+
+def _is_data_of(texts: Sequence[str], data: Any) -> bool:
+    """Whether texts are nothing but the JSON of the data, whole or item by item, as it is written for old clients."""
+    joined = "\n".join(texts)
+    if data == joined or _loaded(joined) == data:
+        return True
+    each = isinstance(data, list) and len(data) == len(texts)
+    return each and all(item in (text, _loaded(text)) for item, text in zip(data, texts, strict=True))
+
+
+def _loaded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return _loaded  # which nothing equals
+
+
+def _leaves(data: Any) -> Iterator[Any]:
+    """What data says, without its keys and the names of its kinds."""
+    if isinstance(data, Mapping):
+        for key, part in data.items():
+            if key != "type":
+                yield from _leaves(part)
+    elif isinstance(data, list):
+        for part in data:
+            yield from _leaves(part)
+    else:
+        yield data
+
+
+def _is_told(leaf: Any, texts: Sequence[str], media: Sequence[MCPMedia]) -> bool:
+    """Whether a part of the data stands in the text, or is about media."""
+    if isinstance(leaf, str):
+        return any(leaf in text for text in texts) or any(
+            leaf in (one.mime_type, one.uri) or _holds(leaf, one) for one in media
+        )
+    return any(json.dumps(leaf) in text for text in texts)
+
+
+def _holds(text: str, media: MCPMedia) -> bool:
+    return len(text) >= len(media.data) > 0 and b64encode(media.data).decode().rstrip("=") in text
+
+
+def _without(data: Any, media: Sequence[MCPMedia]) -> Any:
+    """Data with notes in place of what repeats media."""
+    if isinstance(data, Mapping):
+        return {key: _without(part, media) for key, part in data.items()}
+    if isinstance(data, list):
+        return [_without(part, media) for part in data]
+    if isinstance(data, str):
+        return next((one.for_model() for one in media if _holds(data, one)), data)
+    return data
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +181,8 @@ class MCPProgress:
 def value_of(result: CallToolResult, schema: Mapping[str, Any] | None) -> Any:
     """What a result is for whoever called: data, text, or an `MCPResult` where there are media.
 
+    Data with a text of its own is an `MCPData`, or an `MCPResult` where it is no object.
+
     Args:
         result: The server's answer.
         schema: The tool's `outputSchema`, if it has one.
@@ -109,7 +199,12 @@ def value_of(result: CallToolResult, schema: Mapping[str, Any] | None) -> Any:
     has_data = "structured_content" in result.model_fields_set and (structured is not None or schema is not None)
     if any(isinstance(part, MCPMedia) for part in parts):
         return MCPResult(parts, structured)
-    return structured if has_data else "\n".join(part for part in parts if isinstance(part, str))
+    texts = tuple(part for part in parts if isinstance(part, str))
+    if not has_data:
+        return "\n".join(texts)
+    if not texts or structured is None or _is_data_of(texts, structured):
+        return structured
+    return MCPData(structured, texts) if isinstance(structured, dict) else MCPResult(parts, structured)
 
 
 def _part(block: ContentBlock) -> str | MCPMedia:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Union, get_args
 
+from tinyagent.core.dialect import accepted
 from tinyagent.core.schema import Parameter, Signature
 from tinyagent.tools.mcp.names import valid_names
 from tinyagent.tools.mcp.types import Types, class_name, required_of
@@ -22,8 +24,8 @@ class Arguments:
     """The arguments of a tool of a server.
 
     Attributes:
-        signature: What is checked, and what code agents read. Its `schema` is the server's own, with names of
-            arguments that Python code cannot use replaced.
+        signature: What is checked, and what code agents read. Its `schema` says what the server's
+            does, with names of arguments that Python code cannot use replaced.
         names: The server's name of each argument whose name was replaced.
         not_null: Arguments that are left out where they are `None`: the server does not take a null for them.
     """
@@ -117,7 +119,9 @@ def _open_ended(schema: Mapping[str, Any]) -> bool:
 
 
 def _renamed(schema: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """The schema with the arguments' names replaced; the dialect it is written in says nothing to a model."""
+    """The schema as every provider takes it, with the arguments' names replaced."""
+    with contextlib.suppress(RecursionError, TypeError, ValueError):  # a server may write what it likes
+        schema = accepted(schema)
     renamed = {"type": "object", "properties": {}, **schema}
     renamed.pop("$schema", None)
     if isinstance(properties := schema.get("properties"), Mapping):

@@ -50,6 +50,7 @@ class Session:
         over: Set when it has ended.
         client: The SDK's client while it is connected.
         error: Why it is not connected any more.
+        seconds_connected: How long it was connected, once it is over; `None` when it never was.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Session:
         self._listed = listed
         self._watch = Watch(self._end)
         self._ended = False
-        self._connected = False
+        self.seconds_connected: float | None = None
         self._changed = False
         self._news = asyncio.Event()  # it has ended, or its tools have changed
         self._fresh = asyncio.Event()  # the list of its tools is the last it has told of
@@ -88,6 +89,8 @@ class Session:
             self.error = self._explained(error)
         finally:
             self.client = None
+            if self.seconds_connected is not None:
+                self.seconds_connected += asyncio.get_running_loop().time()
             for event in (self.settled, self.over, self._fresh):
                 event.set()
 
@@ -104,10 +107,11 @@ class Session:
         try:
             result = await client.call_tool(tool, arguments, progress_callback=progress)
         except MCPError as error:
+            answer = self._watch.answer
             if await self._is_gone(client, error):
                 await self.over.wait()
                 raise ServerGone(str(self.error)) from None
-            raise MCPToolError(str(error)) from error
+            raise MCPToolError(f"{error}.{answer}" if answer else str(error)) from error
         except ValidationError as error:
             raise MCPToolError(f"The server's answer is no result of a tool: {error}") from error
         with suppress(TimeoutError):
@@ -116,11 +120,16 @@ class Session:
         return result
 
     async def _is_gone(self, client: Client, error: MCPError) -> bool:
-        """Whether the server has ended: over HTTP nothing says so but the next request."""
+        """Whether the server has ended, or has lost the session: over HTTP nothing says so but the next request.
+
+        Servers tell of a lost session by 404, as the specification wants, or by 400, or in words of their own; and
+        what stands before them by 502 and the like. So whatever came with an HTTP status is doubted.
+        """
         from mcp import MCPError
         from mcp_types import CONNECTION_CLOSED, INVALID_REQUEST
 
-        if not self._ended and error.code in (CONNECTION_CLOSED, INVALID_REQUEST):
+        doubtful = error.code in (CONNECTION_CLOSED, INVALID_REQUEST) or self._watch.status is not None
+        if not self._ended and doubtful:
             try:
                 async with asyncio.timeout(PROBE_PATIENCE):
                     await client.list_tools()
@@ -147,7 +156,8 @@ class Session:
                     await group.start(self._subscribe, client)
                 await self._list(client)
                 start.deadline = math.inf
-                self.client, self._connected = client, True
+                self.client = client
+                self.seconds_connected = -asyncio.get_running_loop().time()
                 self.settled.set()
                 await self._follow(client)
                 group.cancel_scope.cancel()
@@ -237,7 +247,7 @@ class Session:
             return TimeoutError(str(self._lost(text)))
         if isinstance(error, MCPError):
             return self._lost("has ended." if self._ended else f"refuses: {error}.")
-        what = "is gone" if self._connected else "cannot be reached"
+        what = "is gone" if self.seconds_connected is not None else "cannot be reached"
         reason = str(error).rstrip(".")
         return self._lost(f"{what}: {type(error).__name__}: {reason}.")
 

@@ -30,13 +30,14 @@ class MCPTools(Toolkit):
 
     Like every toolkit it is opened by its first user, a run or `async with`, and closed after the last; all share
     one connection. A server that is a command is started then, and has ended, with all its children, when it is
-    closed, by force if it will not. A server that dies is started once more, for the next call; the call that was
-    under way fails, and the model is told. (One whose tool is read-only or idempotent is made again.) After a second
-    death calls fail at once, until all users have left and it is opened anew.
+    closed, by force if it will not. A server that dies, or has lost the session, is tried again at the next call; the
+    call that was under way fails, and the model is told. (One whose tool is read-only or idempotent is made again,
+    once.) While a server cannot be had there are growing pauses between the tries, in which calls fail at once.
 
     Names that Python code cannot use are replaced, in tools and their arguments: `get-user.v2` becomes
     `get_user_v2`. A tool gives plain data where the server gives structured content, else text, or an `MCPResult`
-    where there are images, sounds or files. Reports of progress become `ToolProgress` events with an `MCPProgress`.
+    where there are images, sounds or files; the model reads the server's text, and notes in place of media. Tools
+    that work only as tasks are left out. Reports of progress become `ToolProgress` events with an `MCPProgress`.
     A tool that the server calls read-only has `read_only` set; that is the server's word, not a fact. The tools
     change when the server says that they have. Roots, sampling and elicitation are not offered to the server, and
     its log messages are ignored. Its standard error is not shown; the end of it is part of error texts.
@@ -127,7 +128,9 @@ class MCPTools(Toolkit):
         wanted = [
             tool
             for tool in known.values()
-            if (self._include is None or tool.name in self._include) and tool.name not in self._exclude
+            if not (tool.execution and tool.execution.task_support == "required")
+            and (self._include is None or tool.name in self._include)
+            and tool.name not in self._exclude
         ]
         if wanted != self._listed:
             self._tools = await _in_thread(self._made, wanted)

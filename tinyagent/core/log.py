@@ -1,0 +1,88 @@
+"""The logger `tinyagent`: what whoever debugs a run wants to see. Silent unless logging is set up for it.
+
+    logging.basicConfig(level="DEBUG")                 # or only: logging.getLogger("tinyagent").setLevel("DEBUG")
+
+Warnings are tools that failed, with their traceback, retries, notices and limits; all else is `DEBUG`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from tinyagent.core.errors import ToolArgumentsError
+from tinyagent.core.events import (
+    CodeFinished,
+    Event,
+    HandedOver,
+    LimitReached,
+    Notice,
+    Retry,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    StepStarted,
+    ToolFinished,
+    ToolStarted,
+)
+
+logger = logging.getLogger("tinyagent")
+logger.addHandler(logging.NullHandler())  # otherwise Python prints warnings of loggers that nobody has set up
+
+#: Characters of arguments, values and code that a record holds.
+LONGEST = 500
+
+
+def _short(text: str) -> str:
+    """Text on one line, without what a terminal would obey."""
+    shown = repr(text[:LONGEST])
+    return shown if len(text) <= LONGEST else f"{shown} ({len(text):,} characters)"
+
+
+def _step(event: StepFinished) -> str:
+    step = event.step
+    tokens, reason = step.usage.total_tokens, step.finish_reason
+    return f"step {step.number}: {step.seconds:.3f} s, {tokens:,} tokens, {reason!r}: {_short(step.reply.text)}"
+
+
+def _call(event: ToolFinished) -> str:
+    seen = event.observation
+    how = "gave" if seen.error is None else "failed"
+    return f"call {seen.call.id}: {seen.call.name} {how} after {seen.seconds:.3f} s: {_short(seen.text)}"
+
+
+def _code(event: CodeFinished) -> str:
+    ran = event.execution
+    return f"code {event.number}: {_short(ran.code)}" + (f" failed: {_short(str(ran.error))}" if ran.error else "")
+
+
+_SAID: dict[type[Event], Callable[[Any], str]] = {
+    RunStarted: lambda event: f"{event.agent} begins with {event.model}: {_short(event.task)}",
+    StepStarted: lambda event: f"step {event.number}: asking the model",
+    ToolStarted: lambda event: f"call {event.call.id}: {event.call.name}({_short(event.call.raw)})",
+    ToolFinished: _call,
+    CodeFinished: _code,
+    StepFinished: _step,
+    Retry: lambda event: f"{event.what}: attempt {event.attempt} in {event.seconds:.1f} s after {_short(event.reason)}",
+    Notice: lambda event: _short(event.text),
+    LimitReached: lambda event: f"the limit of {event.limit} is reached: {event.value:g}",
+    HandedOver: lambda event: f"handed over to {event.agent} with {event.model}",
+    RunFinished: lambda event: f"ended with {event.result.state!r}: {_short(str(event.result.output))}",
+    RunFailed: lambda event: f"failed with {event.error}: {_short(event.message)}",
+}
+#: The events that are logged; the pieces of a stream are not.
+LOGGED = frozenset(_SAID)
+_WARNINGS = frozenset({Retry, Notice, LimitReached})
+
+
+def log(run_id: str, event: Event) -> None:
+    """Record an event, one of `LOGGED`."""
+    seen = event.observation if isinstance(event, ToolFinished) else None
+    warning = type(event) in _WARNINGS or (seen is not None and seen.error is not None)
+    level = logging.WARNING if warning else logging.DEBUG
+    if logger.isEnabledFor(level):
+        error = seen.exception if seen is not None else None
+        has_trace = error is not None and error.__traceback__ is not None and not isinstance(error, ToolArgumentsError)
+        logger.log(level, "run %s: %s", run_id, _SAID[type(event)](event), exc_info=error if has_trace else None)

@@ -1,0 +1,233 @@
+"""One argument checked against its type: what a model meant is taken, what does not fit is told in words."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tinyagent.core.dialect import accepted
+from tinyagent.core.jsonable import words
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter, ValidationError
+
+#: Problems told to the model for one call; more would only crowd the conversation.
+MAX_PROBLEMS = 20
+#: Problems of one argument beyond which they are only counted.
+MAX_ERRORS = 1_000
+#: How deep text within text is read as JSON.
+MAX_ENCODED = 8
+#: What pydantic's errors are called where the value should have been no object and no list.
+_SCALARS = re.compile(r"(int|float|bool|string|bytes|date|datetime|time|decimal|uuid|url|enum|literal|none|path)(_|\Z)")
+_SHOULD = "Input should be "
+_WHY = re.compile(r", (unable|got) ")
+
+_Path = tuple[Any, ...]
+
+
+class _Problem(NamedTuple):
+    """What pydantic says of one place in an argument, and of which type in a union it says so."""
+
+    path: _Path
+    of: tuple[_Path, str] | None
+    error: Mapping[str, Any]
+
+
+def check(name: str, adapter: TypeAdapter[Any] | None, value: Any, problems: list[str]) -> Any:
+    """Return the value as its type; what does not fit is added to `problems`, one line for each place.
+
+    Where the type refuses them, objects and lists that the model encoded as text are read, at any depth, and a `null`
+    for a field that may be left out is left out.
+    """
+    if adapter is None:
+        return value
+    from pydantic import ValidationError
+
+    for _ in range(MAX_ENCODED + 1):
+        try:
+            return adapter.validate_python(value)
+        except ValidationError as error:
+            failure = error
+        except Exception as error:  # noqa: BLE001 - a validator of the user's own type
+            problems.append(f"{name}: {type(error).__name__}: {error}")
+            return None
+        if failure.error_count() > MAX_ERRORS:  # to write them all would take longer than the call
+            problems.append(f"{name}: {failure.error_count():,} values in it do not fit; got a {type(value).__name__}")
+            return None
+        found = _found(value, failure)
+        decoded = _changed(value, {item.path for item in found if not _SCALARS.match(item.error["type"])}, _decode)
+        if decoded is None:
+            break
+        value = decoded
+    with contextlib.suppress(Exception):  # otherwise what was wrong before is told
+        if (without := _without_nulls(adapter, value, found)) is not None:
+            return adapter.validate_python(without)
+    problems.extend(_lines(name, found))
+    return None
+
+
+def _found(value: Any, failure: ValidationError) -> list[_Problem]:
+    """The errors with their places in the value, without the names of types that pydantic puts between."""
+    found = []
+    for error in failure.errors(include_url=False):
+        here: Any = value
+        path: list[Any] = []
+        label: tuple[_Path, str] | None = None
+        for number, part in enumerate(error["loc"], 1):
+            absent = number == len(error["loc"]) and error["type"].startswith("missing")
+            if isinstance(part, int) or absent or (isinstance(here, Mapping) and part in here):
+                path.append(part)
+                here = _at(here, part)
+            elif label is None and part != "[key]":
+                label = (tuple(path), part)
+        found.append(_Problem(tuple(path), label, error))
+    return found
+
+
+def _at(holder: Any, key: Any) -> Any:
+    try:
+        return holder[key]
+    except Exception:  # noqa: BLE001 - it is not there, or its own `__getitem__` fails
+        return None
+
+
+# ---- what a model meant
+
+
+def _decode(holder: Any, key: Any) -> bool:
+    """Read text that should be an object or a list."""
+    text = holder[key]
+    if not (isinstance(text, str) and text.lstrip()[:1] in ("[", "{")):
+        return False
+    try:
+        read = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    holder[key] = read
+    return True
+
+
+def _changed(value: Any, paths: set[_Path], change: Callable[[Any, Any], bool]) -> Any:
+    """The value with some places changed, in a copy; `None` if nothing was."""
+    root = [value]
+    copies: set[int] = set()
+    done = False
+    for path in paths:
+        holder: Any = root
+        key: Any = 0
+        for step in path:
+            inner = _at(holder, key)
+            if id(inner) not in copies:
+                if not isinstance(inner, Mapping | list | tuple):
+                    break
+                holder[key] = inner = dict(inner) if isinstance(inner, Mapping) else list(inner)
+                copies.add(id(inner))
+            holder, key = inner, step
+        else:
+            with contextlib.suppress(LookupError):  # what is missing cannot be changed
+                done = change(holder, key) or done
+    return root[0] if done else None
+
+
+def _without_nulls(adapter: TypeAdapter[Any], value: Any, found: list[_Problem]) -> Any:
+    nulls = {item.path for item in found if item.path and item.error["input"] is None}
+    if not nulls:
+        return None
+    schema = accepted(adapter.json_schema())
+    return _changed(value, {path for path in nulls if _may_be_absent(schema, path)}, _leave_out)
+
+
+def _leave_out(holder: Any, key: Any) -> bool:
+    if not (isinstance(holder, dict) and holder[key] is None):
+        return False
+    del holder[key]
+    return True
+
+
+def _may_be_absent(schema: Mapping[str, Any], path: _Path) -> bool:
+    """Whether the place is a field that need not be given."""
+    parts = list(_branches(schema, schema))
+    for step in path[:-1]:
+        inner = [
+            part.get("items")
+            if isinstance(step, int)
+            else part.get("properties", {}).get(step) or part.get("additionalProperties")
+            for part in parts
+        ]
+        parts = [branch for part in inner for branch in _branches(part, schema)]
+    last = path[-1]
+    return any(last in part.get("properties", {}) and last not in part.get("required", ()) for part in parts)
+
+
+def _branches(part: Any, root: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A schema, or those of which it is a choice."""
+    if not isinstance(part, Mapping):
+        return
+    if isinstance(ref := part.get("$ref"), str):
+        part = root.get("$defs", {}).get(ref.removeprefix("#/$defs/"), {})
+    yield part
+    for other in part.get("anyOf", ()):
+        yield from _branches(other, root)
+
+
+# ---- what does not fit, in words
+
+
+def _lines(name: str, found: Sequence[_Problem]) -> list[str]:
+    """One line for each place; of a union, for the type that was meant, as far as that can be told."""
+    unions: dict[_Path, dict[str, list[_Problem]]] = {}
+    for item in found:
+        if item.of is not None:
+            site, label = item.of
+            unions.setdefault(site, {}).setdefault(label, []).append(item)
+    meant = {site: _taken_apart(site, types) for site, types in unions.items()}
+    places: dict[_Path, list[_Problem]] = {}
+    lines: dict[_Path, str] = {}
+    for item in found:
+        site, label = item.of or ((), "")
+        types = meant[site] if item.of is not None else {}
+        if len(types) > 1:
+            lines[site] = f"{_dotted(name, site)}: fits none of {_alternatives(site, types)}"
+        elif label in types or not types:
+            places.setdefault(item.path, []).append(item)
+            lines[item.path] = f"{_dotted(name, item.path)}: {_said(places[item.path])}"
+    return list(lines.values())[:MAX_PROBLEMS]
+
+
+def _taken_apart(site: _Path, types: Mapping[str, list[_Problem]]) -> dict[str, list[_Problem]]:
+    """The types of a union that took the value at the site and refused a part of it."""
+    return {label: items for label, items in types.items() if any(item.path != site for item in items)}
+
+
+def _alternatives(site: _Path, types: Mapping[str, list[_Problem]]) -> str:
+    told = []
+    for label, items in types.items():
+        parts = [f"{_dotted('', item.path[len(site) :])}: {item.error['msg']}" for item in items[:3]]
+        told.append(f"{label} ({'; '.join(parts)})")
+    return ", ".join(told)
+
+
+def _said(items: Sequence[_Problem]) -> str:
+    """What is said of one place: by each type of a union that it could have been."""
+    messages = list(dict.fromkeys(item.error["msg"] for item in items))
+    if len(messages) > 1 and all(message.startswith(_SHOULD) for message in messages):
+        kinds = list(dict.fromkeys(_WHY.split(message.removeprefix(_SHOULD))[0] for message in messages))
+        if "a valid number" in kinds and "a valid integer" in kinds:
+            kinds.remove("a valid integer")
+        messages = [_SHOULD + " or ".join(kinds)]
+    value = items[0].error["input"]
+    return f"{'; '.join(messages)}; got {shown(value)} ({type(value).__name__})"
+
+
+def _dotted(name: str, path: _Path) -> str:
+    return ".".join(map(str, (name, *path) if name else path))
+
+
+def shown(value: Any) -> str:
+    """A value in at most 80 characters."""
+    wide = isinstance(value, Sized) and not isinstance(value, str) and len(value) > MAX_PROBLEMS
+    text = f"{len(value)} items" if wide else repr(value) if isinstance(value, str) else words(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,348 @@
+"""How many blocks of this process compute at once: the others wait, stopped, and all of them take turns.
+
+While there are fewer blocks than places, a block costs no more than an entry in a table. From then on the processes are
+looked at `1 / SLICE` times a second. One that uses no processor time, because it waits for a tool or sleeps, takes no
+place. Where blocks wait, one that has had its slice is stopped for the next. Every other time it is the one that has
+computed least, so that a small block does not wait behind many endless ones, and none of these for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+import time
+from collections.abc import Iterable
+from typing import Protocol
+from weakref import WeakSet
+
+from tinyagent.core.forks import in_forked_copy
+from tinyagent.sandbox.cpu import cores, running_threads, seconds_used, state_of
+
+#: Seconds for which a block computes before another one does, if one waits; and between two looks.
+SLICE = 0.025
+#: Blocks that may compute at once, for each processor.
+PER_CORE = 4
+#: Processor seconds that make a difference between those who wait.
+LITTLE = 0.005
+#: Processor seconds in a slice below which a process is idle.
+_IDLE = 0.0005
+#: The same from a call on, until it waits for its answer.
+_AFTER_CALL = 0.005
+#: Threads that compute in one place.
+_THREADS = 4
+#: Blocks that are stopped in one turn of the loop, at most.
+_SWAPS = 16
+#: Seconds between two searches for an idle process on behalf of one that begins.
+_SEARCH = 0.005
+
+
+class Stoppable(Protocol):
+    """A process that can be stopped and continued."""
+
+    @property
+    def pid(self) -> int | None:
+        """Its number; `None` where it is not known."""
+        ...
+
+    def signal(self, number: int) -> None:
+        """Send a signal; nothing happens when it has ended."""
+        ...
+
+
+class Turn:
+    """The times at which one process may compute. Between `begin` and `end` it gets them; else it is stopped.
+
+    Args:
+        process: The process, which runs.
+        among: Those with whom it takes turns; default: all of this process.
+    """
+
+    def __init__(self, process: Stoppable, among: Computing | None = None) -> None:
+        self.process = process
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.since = 0.0  # when it was last continued or stopped by its place
+        self.used: float | None = None  # its processor time at the last look
+        self.computed = 0.0  # since it began, as far as it was looked at
+        self.weight = 1  # places that it takes
+        self.waits = self.rests = self.has_lied = False
+        self._held = 0.0
+        self._stopped = False
+        self._among = among or computing
+
+    def begin(self) -> None:
+        """Let it compute: now, or when its turn comes."""
+        self._among.enter(self)
+
+    def end(self) -> None:
+        """Stop it until the next `begin`."""
+        self._among.leave(self)
+        self.stop()
+
+    def leave(self) -> None:
+        """Forget it, before it is closed: nobody signals it any more."""
+        self._among.leave(self)
+
+    def hurry(self) -> None:
+        """Have its next turn come soon, since it has to hear something."""
+        self._among.hurry(self)
+
+    def rest(self) -> None:
+        """It has called a tool, and is believed to wait for it: meanwhile another one may compute."""
+        if self._among.is_crowded and not self.has_lied:
+            self._among.rest(self)
+
+    def resume(self) -> None:
+        """It is about to get an answer, and computes from then on."""
+        if self.rests:
+            self._among.resume(self)
+
+    @property
+    def held(self) -> float:
+        """Seconds for which it has waited for its turns since it began."""
+        with self._among.lock:  # the loop of another thread may continue it
+            return self._held + (time.monotonic() - self.since if self.waits else 0.0)
+
+    # ---- for those among whom it is, who keep others from it meanwhile
+
+    def reset(self) -> None:
+        """It begins."""
+        self.loop = asyncio.get_running_loop()
+        self.used, self.computed, self._held, self.has_lied = None, 0.0, 0.0, False
+
+    def wait(self, now: float) -> None:
+        """Its turn is over, or has not come."""
+        self.waits, self.since = True, now
+        self.stop()
+
+    def go_on(self, now: float) -> None:
+        """Its turn comes."""
+        if self.waits:
+            self._held += now - self.since
+        self.waits, self.since = False, now
+        if self._stopped:
+            self.process.signal(signal.SIGCONT)
+            self._stopped = False
+
+    def stop(self) -> None:
+        """Stop it."""
+        if not self._stopped:
+            self.process.signal(signal.SIGSTOP)
+            self._stopped = True
+
+    def look(self) -> float:
+        """Processor seconds since the last look; those of an unknown process are a whole slice."""
+        before, self.used = self.used, seconds_used(self.process.pid)
+        if self.used is None:
+            return SLICE
+        took = 0.0 if before is None else self.used - before
+        self.computed += took
+        return took
+
+    def weigh(self) -> int:
+        """Places that its threads take which run at this moment, or would."""
+        return -(-running_threads(self.process.pid) // _THREADS)
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether it neither runs nor would, if there were a processor for it."""
+        return state_of(self.process.pid) not in ("R", "")
+
+
+class Computing:
+    """Those who take turns. Blocks of several event loops, in threads of their own, may be among them.
+
+    Attributes:
+        limit: How many compute at once; default: four for each processor.
+        lock: Held by whoever looks at them or moves them.
+    """
+
+    def __init__(self, limit: int | None = None) -> None:
+        self.limit = limit
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, as in a forked copy of the process."""
+        self.lock = threading.Lock()
+        self._placed: dict[Turn, None] = {}  # compute, or are thought to: those first that have for longest
+        self._resting: dict[Turn, None] = {}  # run, but were idle when they were looked at
+        self._waiting: dict[Turn, None] = {}  # are stopped: those first that have waited for longest
+        self._stopping: dict[Turn, None] = {}  # were told to; threads that get no processor still have to
+        self._late = 0  # places that such take which should have stopped by now
+        self._turns = 0
+        self._looked = self._searched = 0.0
+        self._watching: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
+
+    def enter(self, turn: Turn) -> None:
+        """Let it compute, at once or in turn."""
+        turn.reset()
+        with self.lock:
+            self.limit = self.limit or PER_CORE * cores()
+            self._begin(turn, time.monotonic())
+            if self._waiting or self._resting:
+                self._watch(asyncio.get_running_loop())
+
+    def leave(self, turn: Turn) -> None:
+        """It does not compute any more; another one may."""
+        with self.lock:
+            self._remove(turn)
+            turn.waits = False
+            if self._waiting:
+                self._stopping[turn] = None
+                self._fill(time.monotonic())
+
+    def hurry(self, turn: Turn) -> None:
+        """Treat it as one that has computed next to nothing."""
+        with self.lock:
+            turn.computed = min(turn.computed, LITTLE)
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether any have to wait."""
+        return bool(self._waiting)
+
+    def rest(self, turn: Turn) -> None:
+        """It does not compute until it resumes, or is found to compute."""
+        with self.lock:
+            if turn in self._placed:
+                self._rest(turn)
+                turn.rests = True
+                self._fill(time.monotonic())
+
+    def resume(self, turn: Turn) -> None:
+        """It computes again, at once or in turn."""
+        with self.lock:
+            if turn in self._resting:
+                self._remove(turn)
+                self._begin(turn, time.monotonic())
+
+    # ---- with the lock held
+
+    def _begin(self, turn: Turn, now: float) -> None:
+        if not self._waiting and len(self._placed) < (self.limit or 1):
+            self._place(turn, now)
+        else:
+            self._hold(turn, now)
+            self._search(now)
+            self._fill(now)
+
+    def _place(self, turn: Turn, now: float) -> None:
+        self._stopping.pop(turn, None)
+        turn.go_on(now)
+        self._placed[turn] = None
+
+    def _hold(self, turn: Turn, now: float) -> None:
+        turn.wait(now)
+        self._waiting[turn] = self._stopping[turn] = None
+
+    def _remove(self, turn: Turn) -> None:
+        for turns in (self._placed, self._resting, self._waiting):
+            turns.pop(turn, None)
+        turn.rests = False
+
+    @property
+    def _free(self) -> int:
+        return (self.limit or 1) - self._late - sum(map(_weight, self._placed))
+
+    def _fill(self, now: float) -> None:
+        """Give free places to those who wait."""
+        while self._waiting and (free := self._free) > 0:
+            turn = next(iter(self._waiting)) if self._turns % 2 else min(self._waiting, key=_computed)
+            if turn.weight > free and self._placed:  # what takes all places waits for all of them
+                return
+            self._turns += 1
+            del self._waiting[turn]
+            self._place(turn, now)
+
+    def _search(self, now: float) -> None:
+        """Find one that has a place and does not need it, so that whoever begins need not wait for the next look."""
+        if now - self._searched < _SEARCH:
+            return
+        for turn in list(self._placed):
+            if _is_left(turn):
+                self._remove(turn)
+                return
+            if turn.is_asleep and (turn.used is None or turn.look() < _IDLE):
+                self._rest(turn)
+                return
+        self._searched = now
+
+    def _rest(self, turn: Turn) -> None:
+        self._placed.pop(turn)
+        self._resting[turn] = None
+        turn.look()
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look at all of them from now on."""
+        if loop not in self._watching:
+            self._watching.add(loop)
+            loop.call_later(SLICE, self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self.lock:
+            now = time.monotonic()
+            if now - self._looked > SLICE / 2:  # the loop of another thread may just have done it
+                self._looked = now
+                self._sort(now)
+                self._rotate(now)
+                self._fill(now)
+            self._watching.discard(loop)
+            if (self._waiting or self._resting) and any(turn.loop is loop for turn in self._all()):
+                self._watch(loop)
+
+    def _all(self) -> Iterable[Turn]:
+        return [*self._placed, *self._resting, *self._waiting]
+
+    def _sort(self, now: float) -> None:
+        """Tell those who compute from those who do not."""
+        for turn in self._all():
+            if _is_left(turn):
+                self._remove(turn)
+        late = {turn: places for turn in self._stopping if (places := turn.weigh())}
+        self._stopping, self._late = dict.fromkeys(late), sum(late.values())
+        for turn in list(self._placed):
+            if turn.look() < _IDLE and turn.is_asleep:
+                self._rest(turn)
+            else:
+                turn.weight = max(1, turn.weigh())
+        for turn in list(self._resting):
+            if (took := turn.look()) >= _IDLE:
+                turn.has_lied = turn.rests and took > _AFTER_CALL
+                turn.since = now
+                self._remove(turn)
+                self._placed[turn] = None
+        if not self._waiting and len(self._placed) + len(self._resting) <= (self.limit or 1):
+            self._placed |= self._resting  # there is room: no need to look
+            self._resting.clear()
+
+    def _rotate(self, now: float) -> None:
+        """Stop those who have had their slice, as many as there are others for; and those beyond the limit."""
+        free, most = self._free + self._late, min(_SWAPS, (self.limit or 1) - self._late)
+        wanted = min(self.limit or 1, sum(map(_weight, self._waiting)))
+        for turn in sorted(self._placed, key=_weight, reverse=True):
+            if free >= 0 and (free >= wanted or most <= 0):
+                break
+            if free < 0 < len(self._placed) - 1 or now - turn.since >= 0.9 * SLICE:
+                del self._placed[turn]
+                self._hold(turn, now)
+                free += turn.weight
+                most -= 1
+
+
+def _weight(turn: Turn) -> int:
+    return turn.weight
+
+
+def _computed(turn: Turn) -> int:
+    return int(turn.computed / LITTLE)
+
+
+def _is_left(turn: Turn) -> bool:
+    """Whether its event loop was closed while it computed."""
+    return turn.loop is not None and turn.loop.is_closed()
+
+
+#: Whose blocks take turns: all of this process.
+computing = Computing()
+
+in_forked_copy(computing.forget)

@@ -1,0 +1,26 @@
+"""URLs as models write them."""
+
+from __future__ import annotations
+
+#: What stands around a URL in text.
+_AROUND = {"<": ">", '"': '"', "'": "'", "`": "`", "(": ")", "[": "]", "“": "”", "‘": "’", "«": "»", "*": "*"}
+#: How often one is wrapped.
+_LAYERS = 6
+
+
+def unwrapped(url: str) -> str:
+    """Return the URL without what models put around it: spaces, `<>`, quotes, markdown."""
+    text = url.strip()
+    for _ in range(_LAYERS):
+        if text.startswith(("[", "![")) and text.endswith(")") and "](" in text:
+            text = _target(text[text.index("](") + 2 : -1].strip())
+        elif len(text) > 1 and _AROUND.get(text[0]) == text[-1]:
+            text = text[1:-1].strip()
+    return text
+
+
+def _target(text: str) -> str:
+    """Where a link of markdown leads, without its title."""
+    if text.startswith("<") and ">" in text:
+        return text[1 : text.index(">")]
+    return text.split(maxsplit=1)[0] if text else ""
