@@ -66,6 +66,14 @@ def _no_key(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture
+def own_home(monkeypatch, tmp_path):
+    """A home for programs that write to it, such as Jupyter: the user's own may be missing, and is not ours."""
+    for name in ("HOME", "USERPROFILE", "IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+    return tmp_path
+
+
 @pytest.fixture(autouse=True)
 def _same_registry():
     """What a test adds to the global registry, or its freezing, ends with the test."""

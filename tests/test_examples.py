@@ -287,6 +287,7 @@ def test_the_service_without_its_packages(package: str, monkeypatch: pytest.Monk
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.usefixtures("own_home")
 async def test_the_notebook() -> None:
     notebook = await executed()
     printed = ["".join(out["text"] for out in outputs if out["output_type"] == "stream") for outputs in notebook]
@@ -303,6 +304,7 @@ async def test_the_notebook() -> None:
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.usefixtures("own_home")
 async def test_the_notebook_with_a_server_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     def reply(request: ScriptedRequest):
         if "tools" in request.body:
