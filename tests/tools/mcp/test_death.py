@@ -207,6 +207,7 @@ async def test_a_server_that_does_not_come_up(mode, text):
         await raw(mode, name="mine").__aenter__()
 
 
+@pytest.mark.each_loop
 async def test_a_command_that_cannot_be_started(tmp_path):
     with pytest.raises(ConfigurationError, match=r"cannot be started: .*no-such-command"):
         await MCPTools("no-such-command").__aenter__()
