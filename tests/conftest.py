@@ -60,6 +60,15 @@ def _ctrl_c_works():
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.fixture
+def untraced():
+    """For tests of how long something takes: measuring coverage takes several times as long as what it measures."""
+    trace = sys.gettrace()
+    sys.settrace(None)
+    yield
+    sys.settrace(trace)
+
+
 @pytest.fixture(autouse=True)
 def _no_key(monkeypatch):
     for name in KEYS:

@@ -49,9 +49,9 @@ LONGEST_RANGE = 100_000
 LONGEST_DECIMAL = 5_000
 #: Characters of the text that stands for a value.
 LONGEST_TEXT = 2_000
-#: Seconds of processor time that the keys of dicts and sets in a frame may take: honest ones take a fifth of it, ones
+#: Seconds of processor time that the keys of dicts and sets in a frame may take: honest ones take an eighth of it, ones
 #: that were chosen to collide in the tables would take minutes.
-KEY_TIME = 0.06
+KEY_TIME = 0.1
 #: Parts (elements, or two bytes of text) up to which a value is packed where it is; see `pack`.
 FEW_PARTS = 8_192
 #: Keys that take no time, whatever they are.
