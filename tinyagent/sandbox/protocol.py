@@ -224,8 +224,11 @@ class _Turns:
             self._functions.popleft()()
         finally:
             self._scheduled = bool(self._functions)
-            if self._scheduled:
-                asyncio.get_running_loop().call_later(0, self._run)
+            if self._scheduled:  # a turn later: what a timer wakes in the next one runs before it
+                asyncio.get_running_loop().call_soon(self._run_later)
+
+    def _run_later(self) -> None:
+        asyncio.get_running_loop().call_later(0, self._run)
 
 
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, _Turns] = WeakKeyDictionary()
