@@ -1397,6 +1397,12 @@ def test_a_value_is_refused_as_soon_as_it_cannot_fit(value):
         pack(value)
 
 
+def test_packing_pauses_on_its_way():
+    pauses = []
+    assert pack([[0] * 100] * 100, pause=lambda: pauses.append(1))
+    assert len(pauses) == 10
+
+
 def test_a_value_of_many_parts_is_not_packed_on_the_way():
     few = list(range(values.FEW_PARTS))
     assert pack(few, few=values.FEW_PARTS) == few
