@@ -43,6 +43,17 @@ demo: $(STAMP) ## run the demo
 test: $(STAMP) ## run the tests; under 95 % branch coverage they fail
 	@COVERAGE_FILE=$(VENV)/.coverage $(BIN)/python -m pytest --no-header --cov --cov-report=term $(ARGS)
 
+# Not part of `make test`: a server of another project, in an environment of its own.
+LLAMACPP := .venvs/llamacpp
+$(LLAMACPP)/.installed: $(STAMP)
+	@$(BIN)/python -m venv --clear $(LLAMACPP)
+	@$(LLAMACPP)/bin/python $(PIP) xllamacpp gguf numpy
+	@touch $@
+
+.PHONY: llamacpp
+llamacpp: $(LLAMACPP)/.installed ## stream 40 steps of tool calls from a real llama.cpp server
+	@LLAMACPP_PYTHON=$(CURDIR)/$(LLAMACPP)/bin/python $(BIN)/python -m pytest --no-header -s tests/real $(ARGS)
+
 .PHONY: check
 check: lint types imports ## lint, format, types and import layers
 

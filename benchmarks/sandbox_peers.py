@@ -479,6 +479,76 @@ async def measure_live(executor: Executor, *, sessions: int) -> dict:
     return told
 
 
+#: What computes without end: plainly, deaf to interrupts, and in threads that hold no lock of the interpreter.
+SPINNING = [
+    "while True: pass",
+    "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])\nwhile True: pass",
+    "import hashlib, threading\nfor _ in range(15):\n    threading.Thread(target=hashlib.pbkdf2_hmac, "
+    "args=('md5', b'', b'', 10**9), daemon=True).start()\nwhile True: pass",
+]
+
+
+@contextlib.contextmanager
+def one_cpu_group():
+    """This process and what it starts share one cpu control group, as in a container: no session has a part of its own."""
+    root = next((root for root in map(Path, ("/sys/fs/cgroup/cpu", "/sys/fs/cgroup")) if (root / "tasks").exists()), None)
+    root = root or Path("/sys/fs/cgroup")
+    group, entry = root / f"tinyagent-{os.getpid()}", "cgroup.procs"
+    before = (root / entry, group / entry)
+    group.mkdir()
+    try:
+        before[1].write_text(str(os.getpid()))
+        yield
+    finally:
+        for _ in range(100):
+            with contextlib.suppress(OSError):
+                for pid in before[1].read_text().split():
+                    before[0].write_text(pid)
+                group.rmdir()
+                break
+            time.sleep(0.05)
+
+
+async def measure_spinning(executor: Executor, *, sessions: int, seconds: float) -> dict:
+    """That many sessions that compute without end, in one control group with the host, and one that does small things."""
+    from tinyagent.sandbox.base import SandboxLimits
+    from tinyagent.sandbox.process import ProcessSandbox
+
+    box, over = ProcessSandbox(limits=SandboxLimits(grace=1.0)), asyncio.Event()
+    small, killed = [], 0
+
+    async def spin(session, code):
+        await session.execute(code)
+
+    async def innocent(session):
+        nonlocal killed
+        while not over.is_set():
+            began = time.perf_counter()
+            execution = await session.execute("nap(1) + 1")
+            small.append(ms_since(began) - 200)
+            killed += execution.value != 2
+
+    with one_cpu_group():
+        all_sessions = [box.open([nap]) for _ in range(sessions + 1)]
+        await asyncio.gather(*[session.start() for session in all_sessions])
+        *spinners, quiet = all_sessions
+        spinning = [
+            asyncio.create_task(spin(session, SPINNING[number % 10 % 3 if number % 10 < 3 else 0]))
+            for number, session in enumerate(spinners)
+        ]
+        async with Lag() as lag:
+            doing = asyncio.create_task(innocent(quiet))
+            await asyncio.sleep(seconds)
+            over.set()
+            await doing
+        await asyncio.gather(*[session.close() for session in all_sessions])
+        await asyncio.gather(*spinning)
+        from tinyagent.sandbox.zygote import close_zygotes
+
+        close_zygotes()
+    return {"spin_lag": [lag.greatest * 1e3], "spin_small": small, "spin_killed": [killed]}
+
+
 #: Pure Python by name: the code, its size, and its size for slow executors. Long enough that starting it is nothing.
 KERNELS = {
     "loop": ("t = 0\nfor i in range({n}):\n    t += i * i % 7\nt", 1_000_000, 50_000),
@@ -688,6 +758,7 @@ MEASURES = {
     "calls": measure_calls,
     "memory": measure_memory,
     "live": measure_live,
+    "spinning": measure_spinning,
     "cpu": measure_cpu,
     "tools": measure_tools,
     "agents": measure_agents,

@@ -8,7 +8,7 @@ Runs offline against a scripted server; with OPENAI_API_KEY or OPENAI_BASE_URL s
 import asyncio
 from dataclasses import dataclass
 
-from tinyagent import CodeFinished, CodeOutput, TextDelta, TinyCodeAgent, ToolFinished, tool
+from tinyagent import StepFinished, TextDelta, TinyCodeAgent, printable, tool
 from tinyagent.testing import ScriptedRequest, model_or_script
 
 SALES = {
@@ -83,22 +83,22 @@ async def main() -> None:
             async for event in run:
                 match event:
                     case TextDelta(text):
-                        print(text, end="", flush=True)
-                    case ToolFinished(seen) if seen.call.name == "sales":
-                        print(f"\n  ← {seen.call.name}({seen.call.arguments['region']}): {seen.seconds:.2f} s", end="")
-                    case CodeOutput(text):
-                        print("\n" + text, end="")
-                    case CodeFinished(_, execution):
-                        print(
-                            f"\n  ✗ {execution.error}\n"
-                            if execution.error
-                            else f"\n  ran in {execution.seconds:.2f} s\n"
-                        )
+                        print(printable(text), end="", flush=True)
+                    case StepFinished(step):  # the code is whole; what it did while it was written goes below it
+                        print()
+                        for ran in step.executions:
+                            for seen in ran.calls:
+                                if seen.call.name == "sales":
+                                    print(f"  ← sales({seen.call.arguments['region']}): {seen.seconds:.2f} s")
+                            print(printable(ran.stdout), end="")
+                            print(
+                                f"  ✗ {printable(str(ran.error))}\n" if ran.error else f"  ran in {ran.seconds:.2f} s\n"
+                            )
     answer = run.result.output
     if isinstance(answer, dict):  # the very object the code handed over; a model of your own may answer otherwise
         print(f"Best: {answer['best']}, {answer['totals'][answer['best']]:.2f} in all")
     else:
-        print(answer)
+        print(printable(str(answer)))
 
 
 asyncio.run(main())

@@ -12,7 +12,7 @@ import re
 
 from local_pages import local_pages
 
-from tinyagent import JinaReader, ReactAgent, ToolFinished, jina_reader
+from tinyagent import JinaReader, ReactAgent, ToolFinished, jina_reader, printable
 from tinyagent.testing import ScriptedRequest, call, model_or_script, online
 
 URL = "https://www.rfc-editor.org/rfc/rfc2324.txt"
@@ -55,7 +55,7 @@ async def reader():
 async def main() -> None:
     async with model_or_script(offline) as model, reader() as read:
         page = await read(URL, max_chars=60)  # a tool is still a function
-        print(f"{page.title or page.url}, {page.total} characters: {page.text.strip()}")
+        print(printable(f"{page.title or page.url}, {page.total} characters: {page.text.strip()}"))
 
         agent = ReactAgent(tools=[read], model=model)
         async with agent.stream(f"Which status does a teapot answer with, according to {URL}?") as run:
@@ -63,7 +63,7 @@ async def main() -> None:
                 if isinstance(event, ToolFinished):
                     seen = event.observation
                     print(seen.error or f"read {seen.value.start} to {seen.value.end} of {seen.value.total} characters")
-    print(run.result)
+    print(printable(str(run.result)))
 
 
 asyncio.run(main())

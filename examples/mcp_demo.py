@@ -8,7 +8,7 @@ Runs offline against a scripted server; with OPENAI_API_KEY or OPENAI_BASE_URL s
 import asyncio
 import sys
 
-from tinyagent import MCPTools, ReactAgent, ToolFinished, ToolProgress, ToolStarted
+from tinyagent import MCPTools, ReactAgent, ToolFinished, ToolProgress, ToolStarted, printable
 from tinyagent.testing import ScriptedRequest, call, model_or_script
 
 
@@ -60,9 +60,9 @@ async def main() -> None:
                     case ToolStarted(started):
                         print(f"→ {started.name}({started.arguments})")
                     case ToolProgress(_, value):
-                        print(f"  … {value}")
+                        print(printable(f"  … {value}"))
                     case ToolFinished(seen):
-                        print(f"← {seen.call.name}: {seen.text}")
+                        print(printable(f"← {seen.call.name}: {seen.text}"))  # a terminal obeys some texts
         print(run.result.output)
 
 

@@ -13,7 +13,17 @@ import re
 
 from local_pages import local_pages
 
-from tinyagent import ReactAgent, TextDelta, ToolFinished, ToolStarted, WebBrowser, WebSearch, web_browse, web_search
+from tinyagent import (
+    ReactAgent,
+    TextDelta,
+    ToolFinished,
+    ToolStarted,
+    WebBrowser,
+    WebSearch,
+    printable,
+    web_browse,
+    web_search,
+)
 from tinyagent.testing import ScriptedRequest, call, model_or_script, online
 
 QUESTION = "How do honey bees keep warm in winter?"
@@ -78,20 +88,21 @@ async def main() -> None:
             async for event in run:
                 match event:
                     case TextDelta(text):
-                        print(text, end="", flush=True)
+                        print(printable(text), end="", flush=True)  # what a page wrote must not steer the terminal
                     case ToolStarted(started):
                         print(f"→ {started.name}({', '.join(map(repr, started.arguments.values()))})")
                     case ToolFinished(seen) if seen.error:
-                        print(f"← {seen.call.name}: {seen.error}")
+                        print(printable(f"← {seen.call.name}: {seen.error}"))
                     case ToolFinished(seen) if seen.call.name == "web_search":
-                        print(f"← {len(seen.value)} results: {', '.join(result.title for result in seen.value)}")
+                        titles = ", ".join(result.title for result in seen.value)
+                        print(printable(f"← {len(seen.value)} results: {titles}"))
                     case ToolFinished(seen):
-                        print(f"← {seen.value.title} ({seen.value.total} characters)")
+                        print(printable(f"← {seen.value.title} ({seen.value.total} characters)"))
     observations = [seen for step in run.result.steps for seen in step.observations]
     pages = [seen.value for seen in observations if seen.call.name == "web_browse" and not seen.error]
     print()
     for number, page in enumerate(pages, 1):
-        print(f"[{number}] {page.title}: {page.url}")
+        print(printable(f"[{number}] {page.title}: {page.url}"))
 
 
 asyncio.run(main())

@@ -60,10 +60,27 @@ def _ctrl_c_works():
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.fixture
+def untraced():
+    """For tests of how long something takes: measuring coverage takes several times as long as what it measures."""
+    trace = sys.gettrace()
+    sys.settrace(None)
+    yield
+    sys.settrace(trace)
+
+
 @pytest.fixture(autouse=True)
 def _no_key(monkeypatch):
     for name in KEYS:
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def own_home(monkeypatch, tmp_path):
+    """A home for programs that write to it, such as Jupyter: the user's own may be missing, and is not ours."""
+    for name in ("HOME", "USERPROFILE", "IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+    return tmp_path
 
 
 @pytest.fixture(autouse=True)

@@ -26,7 +26,9 @@ EXPECTED = {
     "simple_demo.py": ["12 × 7 ÷ 4 is 21.", "step 1: multiply", "step 2: divide", "= 21.0"],
     "react_demo.py": ["→ population", "… asking for Italy", "← area: 385207", "195 people per km²", "2 steps, "],
     "code_demo.py": [
-        "← sales(north)",
+        "        income.setdefault(sale.fruit, {})[region] = sale.pieces * sale.price\n```\n  ← sales(north)",
+        "for fruit, by_region in income.items():\n    cells = ",  # nothing is printed into the code
+        'sum(by_region.values()):9.2f}")\n```\n            north    south',
         "✗ TypeError: unsupported operand type(s) for *: 'NoneType' and 'float'",
         "            north    south     west    total",
         "apples      60.00   100.00    45.00   205.00",
@@ -287,6 +289,7 @@ def test_the_service_without_its_packages(package: str, monkeypatch: pytest.Monk
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.usefixtures("own_home")
 async def test_the_notebook() -> None:
     notebook = await executed()
     printed = ["".join(out["text"] for out in outputs if out["output_type"] == "stream") for outputs in notebook]
@@ -303,6 +306,7 @@ async def test_the_notebook() -> None:
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.usefixtures("own_home")
 async def test_the_notebook_with_a_server_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     def reply(request: ScriptedRequest):
         if "tools" in request.body:

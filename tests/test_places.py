@@ -22,6 +22,7 @@ QUESTION = re.search(r"await (agent\.run\(.*?\))\)", SNIPPETS[0]).group(1)
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.usefixtures("own_home")
 async def test_in_jupyter(monkeypatch: pytest.MonkeyPatch) -> None:
     async with ScriptedServer(reply) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)

@@ -133,6 +133,7 @@ NAMES = [
     "freeze_registry",
     "get_registry",
     "jina_reader",
+    "printable",
     "run_sync",
     "set_thread_limit",
     "tool",

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from tinyagent.core.limits import Limits
     from tinyagent.core.messages import Assistant, Call, Conversation, Message, Reply, System, ToolReply, User
     from tinyagent.core.opaque import Opaque
+    from tinyagent.core.printable import printable
     from tinyagent.core.registry import Tool, ToolRegistry, freeze_registry, get_registry, tool
     from tinyagent.core.result import Metadata, Observation, RunResult, State, Step
     from tinyagent.core.threads import set_thread_limit
@@ -84,6 +85,7 @@ _NAMES = {
     "core.limits": "Limits",
     "core.messages": "Assistant Call Conversation Message Reply System ToolReply User",
     "core.opaque": "Opaque",
+    "core.printable": "printable",
     "core.registry": "Tool ToolRegistry freeze_registry get_registry tool",
     "core.result": "Metadata Observation RunResult State Step",
     "core.threads": "set_thread_limit",
@@ -120,8 +122,8 @@ __all__ = [
     "TimeLimitReached", "TinyAgentError", "TinyCodeAgent", "TokenLimitReached", "Tool", "ToolArgumentsError",
     "ToolDefinitionError", "ToolFinished", "ToolProgress", "ToolRegistry", "ToolReply", "ToolStarted", "Toolkit",
     "ToolkitError", "TruncatedReplyError", "UnknownToolError", "Usage", "User", "WebBrowser", "WebSearch",
-    "event_from_dict", "freeze_registry", "get_registry", "jina_reader", "run_sync", "set_thread_limit", "tool",
-    "web_browse", "web_search",
+    "event_from_dict", "freeze_registry", "get_registry", "jina_reader", "printable", "run_sync",
+    "set_thread_limit", "tool", "web_browse", "web_search",
 ]
 # fmt: on
 

@@ -12,6 +12,8 @@ import pytest
 
 from tinyagent import Call, ReactAgent, Reply, ToolReply, User
 from tinyagent.agents.code import TinyCodeAgent
+from tinyagent.core.messages import Conversation
+from tinyagent.models.base import ModelRequest, NullSink
 from tinyagent.sandbox import zygote
 from tinyagent.sandbox.process import ProcessSandbox
 from tinyagent.testing import RawStream
@@ -248,6 +250,12 @@ async def no_session_left():
     async with asyncio.timeout(10):
         while any(each._coming for each in here) or len(children()) > spares() + elsewhere:
             await asyncio.sleep(0.001)
+
+
+async def known(model):
+    """The model, having answered once: until then its code waits for the whole reply, which may be thoughts."""
+    await model(ModelRequest(Conversation([User("Hi.")])), NullSink())
+    return model
 
 
 def descriptors():

@@ -7,7 +7,7 @@ import inspect
 
 import pytest
 
-from tests.agents.kinds import block, needs_sandbox, no_session_left
+from tests.agents.kinds import block, known, needs_sandbox, no_session_left
 from tinyagent import FatalToolError, ModelError, Notice, Reply, StreamError, TextDelta, Tool, ToolFinished, Usage, User
 from tinyagent.agents.code import TinyCodeAgent
 from tinyagent.core.events import CodeFinished, CodeOutput, CodeStarted
@@ -413,12 +413,6 @@ async def test_words_that_are_cut_when_words_were_asked_about_are_a_cut_answer_o
 # ---- a stream that breaks
 
 
-def known(model):
-    """A model that has replied before; until then none of its code runs early, since it may be part of a thought."""
-    model._habit.learn(opened=False)
-    return model
-
-
 def broken_stream(*texts, end=(CUT,)):
     return RawStream([*(chunk({"content": text}) for text in texts), *end])
 
@@ -432,9 +426,9 @@ async def test_a_stream_that_breaks_after_code_has_run_is_not_asked_for_again(ma
             yield 0.005
         yield CUT
 
-    async with scripted_server([RawStream(parts()), block("final_answer('done')")]) as server:
-        events, result, _ = await streamed(TinyCodeAgent([marks.mark], model=known(server.model())))
-    assert (marks.made, result.output, len(server.requests)) == (["a"], "done", 2)
+    async with scripted_server(["Hello.", RawStream(parts()), block("final_answer('done')")]) as server:
+        events, result, _ = await streamed(TinyCodeAgent([marks.mark], model=await known(server.model())))
+    assert (marks.made, result.output, len(server.requests)) == (["a"], "done", 3)
     assert [event.type for event in events].count("retry") == 0
     (notice,) = [event for event in events if isinstance(event, Notice)]
     assert notice.text.endswith("Going on after the code that has run.")
@@ -470,8 +464,8 @@ async def test_what_ran_before_a_failure_that_is_final_is_kept(marks, scripted_s
             yield 0.005
         yield {"error": {"message": "overloaded"}}
 
-    async with scripted_server([RawStream(parts())]) as server:
-        _, result, error = await streamed(TinyCodeAgent([marks.mark], model=known(server.model())))
+    async with scripted_server(["Hello.", RawStream(parts())]) as server:
+        _, result, error = await streamed(TinyCodeAgent([marks.mark], model=await known(server.model())))
     assert isinstance(error, StreamError)
     assert result.messages[2].text == "Go:\n```python\nprint(await mark('a'))\nx = "
     assert "mark(name='a') returned a" in told(result.messages)[0]

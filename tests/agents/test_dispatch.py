@@ -673,6 +673,27 @@ async def test_a_synchronous_tool_that_takes_too_long_is_abandoned(kind):
     assert "too late" not in str(result.messages)
 
 
+@pytest.mark.parametrize("read_only", [False, True])
+async def test_a_synchronous_tool_that_is_still_at_work_is_not_begun_again(kind, quick_retries, read_only):
+    gate = threading.Event()
+
+    def book() -> str:
+        gate.wait(10)
+        return "booked"
+
+    async def model(request, sink):
+        return kind.says("done") if kind.told(request) else kind.says([call("book")])
+
+    tools = [Tool(book, timeout=0.05, retries=1, read_only=read_only)]
+    try:
+        async with kind.agent(tools, model=model).stream("Go.") as run:
+            tries = [event.attempt async for event in run if event.type == "retry"]
+    finally:
+        gate.set()
+    assert tries == [2] * read_only
+    assert observations(run.result)[0].error.endswith(GOES_ON)
+
+
 async def test_a_synchronous_tool_that_a_cancelled_run_leaves_behind_is_not_called_stopped():
     gate, started = threading.Event(), threading.Event()
 

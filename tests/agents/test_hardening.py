@@ -16,6 +16,7 @@ from tinyagent import (
     FatalToolError,
     LimitReached,
     Limits,
+    ModelError,
     Notice,
     OpenAIModel,
     RateLimitError,
@@ -377,3 +378,29 @@ async def test_contexts_know_their_run(kind):
     agent = kind.agent([who], model=ScriptedModel(kind.script([call("who"), "ok"])), name="helper")
     result = await agent.run("Go.", run_id="r1", metadata={"user": "u1"})
     assert result.steps[0].observations[0].text == "r1 helper scripted who 1 u1 1"
+
+
+class Mute(Exception):
+    """An exception that cannot be printed."""
+
+    def __str__(self):
+        raise ValueError("no text")
+
+    __repr__ = __str__
+
+
+async def test_an_exception_that_cannot_be_printed_is_told_of_by_its_class():
+    async def model(request, sink):
+        raise Mute
+
+    with pytest.raises(ModelError, match="<Mute>") as raised:
+        await ReactAgent(model=model).run("Go.")
+    assert raised.value.result.state == "failed"
+
+
+async def test_instructions_whose_error_cannot_be_printed_say_its_class():
+    def instructions():
+        raise Mute
+
+    with pytest.raises(ConfigurationError, match="<Mute>"):
+        await ReactAgent(model=ScriptedModel([]), instructions=instructions).run("Go.")

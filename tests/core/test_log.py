@@ -11,7 +11,7 @@ from tinyagent.agents.react import ReactAgent
 from tinyagent.core.limits import Limits
 from tinyagent.core.log import LONGEST, logger
 from tinyagent.core.messages import Call
-from tinyagent.core.registry import tool
+from tinyagent.core.registry import Tool, tool
 from tinyagent.models import retry
 from tinyagent.models.openai import OpenAIModel
 from tinyagent.testing import RawReply, ScriptedModel, ScriptedServer, call
@@ -126,3 +126,27 @@ def test_silent_unless_logging_is_set_up(level):
     assert ran.stdout == "ok\n"
     assert ("KeyError: 'k'" in ran.stderr) == (level == "DEBUG")
     assert bool(ran.stderr) == (level == "DEBUG")
+
+
+async def test_nothing_that_is_logged_is_obeyed_by_a_terminal(caplog):
+    hostile = "a\x1b]52;c;ZXZpbA==\x07\u202e\r\nINFO other: forged"
+
+    @tool
+    def fail(text: str) -> str:
+        """Fail."""
+        raise ValueError(text)
+
+    caplog.set_level(logging.DEBUG, "tinyagent")
+    model = ScriptedModel([[Call("fail", {"text": hostile}), Call(hostile, {hostile: 1}, id=hostile)], hostile])
+    await ReactAgent([fail], model=model).run(hostile)
+    assert not [letter for letter in caplog.text if not letter.isprintable() and letter != "\n"]
+    assert "ValueError: a\\x1b]52;c;ZXZpbA==\\x07\\u202e" in caplog.text  # of the traceback
+    assert all("\n" not in record.getMessage() for record in records(caplog, logging.WARNING))
+
+
+async def test_an_answer_that_cannot_be_printed_is_logged(caplog):
+    caplog.set_level(logging.DEBUG, "tinyagent")
+    submit = Tool(lambda: 2**20_000, name="submit", returns_answer=True)
+    result = await ReactAgent([submit], model=ScriptedModel([call("submit")])).run("Go.")
+    assert result.output == 2**20_000
+    assert "ended with 'success': '<int>'" in caplog.text

@@ -5,19 +5,24 @@ import time
 
 import pytest
 
-from tests.models.test_wire import DONE, TOOLS, Wire, calls, delta, until
+from tests.models.test_wire import DONE, TOOLS, Wire, calls, delta, piece, until
 from tinyagent import (
     CallSealed,
     EmptyReplyError,
+    Limits,
     Notice,
     ProtocolError,
     ReasoningDelta,
+    StepLimitReached,
     StreamInterruptedError,
     TextDelta,
     Tool,
     ToolStarted,
 )
+from tinyagent.models.base import NullSink
 from tinyagent.models.marks import MarkSplitter, read_calls
+from tinyagent.models.said import Said
+from tinyagent.models.text_protocol import read_reply
 from tinyagent.testing import CUT, RawStream, Reply, call
 
 ADD = ("add", {"a": 2, "b": 3})
@@ -85,9 +90,8 @@ MARKED = {
     "GLM": (
         (
             "<tool_call>note\n<arg_key>text</arg_key>\n<arg_value>two\nlines <b>&</b> 5</arg_value>\n"
-            "<arg_key>tags</arg_key>\n"
-            '<arg_value>["a", "b"]</arg_value>\n<arg_key>count</arg_key>\n<arg_value>2</arg_value>\n'
-            "<arg_key>loud</arg_key>\n<arg_value>true</arg_value>\n</tool_call>"
+            '<arg_key>tags</arg_key>\n<arg_value>["a", "b"]</arg_value>\n'
+            "<arg_key>count</arg_key>\n<arg_value>2</arg_value>\n<arg_key>loud</arg_key>\n<arg_value>true</arg_value>\n</tool_call>"
         ),
         [LONG],
     ),
@@ -172,6 +176,7 @@ ALONE = {
     "white space": f"\n\n  {JSON}  \n",
     "one bracket too many": JSON + "}",
     "a Python list": "[add(a=2, b=3)]",
+    "the form of the API in a fence": f"```\n{JSON}\n```",
 }
 #: Texts that hold no call, however much they look like one.
 TEXTS = [
@@ -319,8 +324,6 @@ async def test_an_unknown_tool_beside_a_known_one_is_told(wire):
 
 
 async def test_a_marked_call_where_none_is_allowed_is_no_answer(wire):
-    from tinyagent import Limits, StepLimitReached
-
     text = f"<tool_call>{JSON}</tool_call>"
     with pytest.raises(StepLimitReached):
         await wire.ask(wire.say(text), wire.say(text), limits=Limits(steps=1))
@@ -493,7 +496,7 @@ async def test_scratchpads_for_ever_are_an_error(wire):
 
 @pytest.mark.parametrize(
     "name",
-    ["add<|channel|>commentary", "add<|channel|>json", "add<|constrain|>json", "functions.add", "functions.add:0",
+    ["add<|channel|>commentary", "add<|channel|>json", "add<|constrain|>json", "add:0",
      "add</tool_call>", "add[ARGS]", "add <|message|>"],
 )  # fmt: skip
 async def test_what_stands_behind_a_tools_name_is_cut_off(wire, name):
@@ -518,8 +521,6 @@ async def test_a_bracket_too_many_or_the_object_once_more_leaves_the_call_alone(
 
 @pytest.mark.parametrize("more", ["}", '{"a": 2, "b": 3}', '{"a":2,\n"b":3}'])
 async def test_more_for_a_call_that_has_started_is_a_notice(stream, more):
-    from tests.models.test_wire import piece
-
     def parts():
         yield piece(0, "c1", "add", '{"a": 2, "b": 3}')
         yield from until(lambda: stream.of(ToolStarted))
@@ -534,8 +535,6 @@ async def test_more_for_a_call_that_has_started_is_a_notice(stream, more):
 
 @pytest.mark.parametrize("more", ["}}", '}{"a": 2, "b": 3}', '{"a": 2, "b": 4}', '{"a": 2, "b": 3}{', "]", ', "c": 1}'])
 async def test_anything_else_after_a_sealed_call_is_the_servers_fault(stream, more):
-    from tests.models.test_wire import piece
-
     parts = [piece(0, "c1", "add", '{"a": 2, "b": 3}'), *(piece(0, None, None, letter) for letter in more)]
     with pytest.raises(ProtocolError):
         await stream.ask(RawStream([*parts, delta(finish="tool_calls")]))
@@ -590,17 +589,24 @@ HOSTILE = [
     "<|python_tag|>add(", "<|python_tag|>[add(a='", "[TOOL_CALLS]add[ARGS]", "{'a': ", '{"tool": ', "[{'a", " ", "a",
     "```", "``` ```", "<｜DSML｜invoke name=\"add\">", "<tool_call>{'a': [1, 2, 3, 4, 5, 6, 7, 8, 9], 'b': 'x",
     "<tool_call>function", "\\", '"', "<tool_call>[[1,2],", '<tool_call>{"a":"\\', "<think>", "<tool_call>a:1",
+    "{'a':1,}", "[{'a':1}, x", "{'tool':'now'}", "{'thought':''}", '{"a":[1,2,3],', "`</think>`", "a </think> b ",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_text_is_read_in_time_that_its_length_allows(text):
+def test_hostile_text_is_read_in_time_that_its_length_allows(text, untraced):
     text = (text * (SIZE // len(text)))[:SIZE]
     began = time.process_time()
     splitter = MarkSplitter(NAMED)
     splitter.split(text)
     read_calls(splitter.rest(), NAMED)
     read_calls(text, NAMED, cut=True)
+    read_reply(Reply(text), NullSink(), tuple(NAMED))
+    said = Said(NullSink(), tuple(NAMED), None)
+    for at in range(0, SIZE // 5, 4):
+        said.content(text[at : at + 4])
+    said.finish(cut=False, read=True)
+    said.whole()
     assert time.process_time() - began < 6  # quadratic: minutes
 
 
@@ -613,3 +619,10 @@ def test_text_with_no_mark_is_passed_on_at_once():
 async def test_a_scripted_text_is_the_same(wire):
     result = await wire.ask(Reply(f"See: <tool_call>{JSON}</tool_call>"), call("now"), "Done.")
     assert called(result) == [ADD]
+
+
+async def test_fences_in_arguments_stay(wire):
+    text = "```python\nx\n```"
+    wanted = json.dumps({"name": "note", "arguments": {"text": text}})
+    result = await wire.call(f"```json\n{wanted}\n```")
+    assert called(result) == [("note", {"text": text})]

@@ -393,6 +393,22 @@ async def test_a_model_whose_call_the_server_could_not_read_is_told(wire, how, g
 
 
 @pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize(
+    "generation",
+    [
+        '<tool_call>{"name": "add", "arguments": {"a": 2, "b": 3}}</tool_call>',
+        '<function=add>{"a": 2, "b": 3}</function>',
+        '{"name": "add", "parameters": {"a": 2, "b": 3}}',
+        '[{"name": "add", "arguments": {"a": 2, "b": 3}}]',
+    ],
+)
+async def test_a_call_that_we_can_read_runs_although_the_server_could_not(wire, how, generation):
+    result = await wire.ask(failing(how, generation), wire.reply({"content": "5"}))
+    assert (result.output, [*wire.told().values()]) == ("5", ["5"])
+    assert not wire.of(Retry)
+
+
+@pytest.mark.parametrize("how", HOW)
 async def test_that_happens_within_the_steps_of_the_run(wire, how):
     replies = [failing(how, "<function") for _ in range(4)]
     with pytest.raises(StepLimitReached):

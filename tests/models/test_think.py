@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from tinyagent.models.think import ThinkSplitter
+from tinyagent.models.think import Habit, ThinkSplitter, orphaned_end
 
 #: Text, and the reasoning and the answer in it.
 TEXTS = [
@@ -27,6 +27,38 @@ TEXTS = [
     ("  ", "", "  "),
     ("", "", ""),
     ("5 < 6", "", "5 < 6"),
+    ("[THINK]hm[/THINK]\n5", "hm", "5"),
+    ("[THINK]hm[/THI", "hm[/THI", ""),
+    ("[T]5", "", "[T]5"),
+    ("<thinking>\nhm </think></thinking>5", "hm </think>", "5"),
+    ("<reasoning>hm</reasoning>5", "hm", "5"),
+    ("<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>5", "hm", "5"),
+]
+
+#: Text with the end of a block that it does not open, and what stands before it.
+ORPHANED = [
+    ("hm</think>5", "hm"),
+    ("hm\n</think>\n\n5", "hm\n"),
+    ("The tag `</think>` ends it.</think>5", "The tag `</think>` ends it."),
+    ("```\nx\n```</think>```python\ny\n```", "```\nx\n```"),
+    ("<think>a</think>b</think>5", "<think>a</think>b"),
+    ("a </think> b </think> 5", "a </think> b "),
+    ("so it is. </think> 5", "so it is. "),
+    ("```\nx\n```\nor so </think> then", "```\nx\n```\nor so "),
+    ("say('hm</think>5", "say('hm"),
+]
+#: Text without one.
+CLOSED = [
+    "",
+    "5",
+    "<think>hm</think>5",
+    "a <think> b </think> 5",
+    "`</think>`",
+    "''</think>''",
+    "<think>",
+    'x("</think>")',
+    "Write </think> at its end.",
+    "It ends with </think>.",
 ]
 
 
@@ -71,3 +103,39 @@ def test_the_rest_is_given_once():
     splitter.split("<think>hm</")
     assert splitter.rest() == ("</", "")
     assert splitter.rest() == ("", "")
+
+
+@pytest.mark.parametrize(("text", "before"), ORPHANED)
+def test_the_end_of_a_block_that_the_text_does_not_open_is_found(text, before):
+    start, end = orphaned_end(text)
+    assert (text[:start], text[start:end]) == (before, "</think>")
+
+
+@pytest.mark.parametrize("text", CLOSED)
+def test_an_end_that_is_quoted_or_has_its_beginning_is_none(text):
+    assert orphaned_end(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "reasoning", "answer", "opened"),
+    [
+        ("hm</think>5", "hm", "5", False),
+        ("hm", "hm", "", True),
+        ("<think>hm</think>5", "hm", "5", False),
+    ],
+)
+def test_a_text_may_begin_in_a_block(text, reasoning, answer, opened):
+    for pieces in ([text], [*text]):
+        splitter = ThinkSplitter(opened=True)
+        found = [*map(splitter.split, pieces), splitter.rest()]
+        assert ("".join(part for part, _ in found), "".join(part for _, part in found)) == (reasoning, answer)
+        assert splitter.opened is opened
+
+
+def test_an_orphaned_end_outweighs_any_reply_without_one():
+    habit = Habit()
+    habit.learn(opened=False)
+    assert habit.opened is False
+    habit.learn(opened=True)
+    habit.learn(opened=False)
+    assert habit.opened is True

@@ -32,6 +32,7 @@ from tests.sandbox import (
     hostile_processes,
     hostile_python,
     hostile_sockets,
+    hostile_spinning,
     hostile_syscalls,
     hostile_values,
 )
@@ -48,6 +49,7 @@ THEMES = {
     "python": hostile_python.ATTEMPTS,
     "values": hostile_values.ATTEMPTS,
     "errors": hostile_errors.ATTEMPTS,
+    "spinning": hostile_spinning.ATTEMPTS,
 }
 
 #: Runs as a block of its own before each attempt. The names in capitals come from `hostile_world`.

@@ -23,6 +23,8 @@ from tinyagent.sandbox.base import SandboxLimits
 from tinyagent.sandbox.block import WITHDRAWN
 from tinyagent.sandbox.values import MAX_FRAME, Record
 
+pytestmark = pytest.mark.each_loop
+
 READY = {"t": "ready"}
 
 

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 RUNNER = Path(__file__).with_name("hostile_runner.py")
 NOBODY = 65534
 #: Seconds after which a run is taken to hang.
-PATIENCE = 200
+PATIENCE = 300
 
 pytestmark = pytest.mark.skipif(
     ProcessSandbox.reason_against() is not None, reason=f"no ProcessSandbox here: {ProcessSandbox.reason_against()}"

@@ -18,6 +18,8 @@ from tinyagent.sandbox import protocol
 from tinyagent.sandbox.protocol import MOST_UNREAD, Connection, exception_data
 from tinyagent.sandbox.values import MAX_FRAME, FrameBuffer, Record, TooLargeError, decode_frame, encode_frame
 
+pytestmark = pytest.mark.each_loop
+
 #: What makes a frame wait its turn, and what does not.
 LARGE = protocol.LARGE
 OUT = len(json.dumps({"t": "out", "s": ""}, separators=(",", ":")))

@@ -22,6 +22,7 @@ from tinyagent.agents.toolbox import AnyTool, Toolbox, ToolLike
 from tinyagent.core.context import Context
 from tinyagent.core.errors import ModelError, TimeLimitReached, TinyAgentError, UnknownToolError
 from tinyagent.core.events import LimitReached, RunStarted
+from tinyagent.core.jsonable import error_text
 from tinyagent.core.limits import Limits
 from tinyagent.core.loops import asyncio_loop
 from tinyagent.core.messages import Call
@@ -212,7 +213,7 @@ class Agent(Loop[Output]):
         except TinyAgentError as failure:
             error = failure
         except Exception as failure:  # noqa: BLE001 - raised to whoever reads the run
-            error = ModelError(f"The model {run.about.model!r} failed: {type(failure).__name__}: {failure}")
+            error = ModelError(f"The model {run.about.model!r} failed: {error_text(failure)}")
             error.__cause__ = failure
         except BaseException as stop:  # cancelled, or stopped by more than an error
             run.finish("cancelled" if isinstance(stop, asyncio.CancelledError) else "failed", error=stop)

@@ -40,8 +40,9 @@ class TinyCodeAgent(Agent[Any]):
         **options: See `AgentOptions`: `client`, `instructions`, `prompt_file`, `limits`, `name`, `description`,
             `handoffs`, `eager`, `max_observation`, `continue_cut`. `instructions` come after how to work. `eager`
             runs each statement as soon as the next one begins; not in a run with a journal, whose code waits until
-            the reply is recorded. `max_observation` is of a block's output and of its value: the beginning and the
-            end are shown.
+            the reply is recorded, nor in the first reply of an `OpenAIModel`: it may turn out to be thoughts whose
+            beginning the chat template wrote. `max_observation` is of a block's output and of its value: the
+            beginning and the end are shown.
 
     Raises:
         ConfigurationError: An argument is wrong, or the sandbox cannot call one of the tools.

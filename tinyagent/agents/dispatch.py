@@ -17,7 +17,7 @@ from tinyagent.core.context import Context
 from tinyagent.core.errors import ConfigurationError, FatalToolError, ToolArgumentsError
 from tinyagent.core.events import CallSealed, ReasoningDelta, Retry, TextDelta, ToolFinished, ToolProgress, ToolStarted
 from tinyagent.core.execution import Execution
-from tinyagent.core.jsonable import error_text, to_text
+from tinyagent.core.jsonable import error_text, to_text, words
 from tinyagent.core.messages import NOT_ANSWERED, Call, Reply
 from tinyagent.core.result import Observation
 from tinyagent.core.tool import GOES_ON, Tool
@@ -252,6 +252,7 @@ class Dispatch:
                 return await tool.run(call.arguments, context)
             except (Exception, SystemExit) as error:
                 final = isinstance(error, FatalToolError | ToolArgumentsError) or self._stopping
+                final = final or (words(error).endswith(GOES_ON) and not tool.read_only)  # it would act twice
                 if final or attempt > tool.retries:
                     raise
                 wait = backoff(attempt)

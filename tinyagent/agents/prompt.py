@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from tinyagent.core.context import Context
 from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.jsonable import error_text
 
 #: Text; a function of the run's `Context` (or of nothing) that gives it, also async; or a `string.Template`.
 Instructions: TypeAlias = "str | Template | Callable[..., str | Awaitable[str]]"
@@ -71,7 +72,7 @@ class Prompt:
                     f"metadata={{{missing.args[0]!r}: ...}}, or deps= with a key or attribute of that name."
                 ) from None
             except Exception as error:
-                text = f"The instructions could not be filled in: {type(error).__name__}: {error}"
+                text = f"The instructions could not be filled in: {error_text(error)}"
                 raise ConfigurationError(text) from error
         return await _asked(instructions, context)
 
@@ -82,7 +83,7 @@ async def _asked(function: Callable[..., str | Awaitable[str]], context: Context
         said: object = function(context) if _takes_context(function) else function()
         text = await said if inspect.isawaitable(said) else said
     except Exception as error:
-        raise ConfigurationError(f"instructions={name} failed: {type(error).__name__}: {error}") from error
+        raise ConfigurationError(f"instructions={name} failed: {error_text(error)}") from error
     if not isinstance(text, str):
         raise ConfigurationError(f"instructions={name} returned {type(text).__name__}; it must return text.")
     return text

@@ -15,6 +15,7 @@ from tinyagent.core.effects import DirectEffects, Effects
 from tinyagent.core.errors import ConfigurationError, RunError
 from tinyagent.core.events import Event, HandedOver, InnerEvent, RunFailed, RunFinished, StepFinished
 from tinyagent.core.execution import Execution
+from tinyagent.core.jsonable import words
 from tinyagent.core.limits import Limits
 from tinyagent.core.log import LOGGED, log
 from tinyagent.core.loops import asyncio_loop
@@ -271,7 +272,7 @@ class Run(Generic[Output]):
         else:
             if isinstance(error, RunError):
                 error.result = result
-            self.emit(RunFailed(type(error).__name__, str(error), result))
+            self.emit(RunFailed(type(error).__name__, words(error), result))
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():

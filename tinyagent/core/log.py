@@ -27,9 +27,20 @@ from tinyagent.core.events import (
     ToolFinished,
     ToolStarted,
 )
+from tinyagent.core.jsonable import words
+from tinyagent.core.printable import printable
+
+
+def _safe_traceback(record: logging.LogRecord) -> bool:
+    """Write the traceback of a record before its handler does: a terminal could obey what an exception says."""
+    if record.exc_info and not record.exc_text:
+        record.exc_text = printable(logging.Formatter().formatException(record.exc_info))
+    return True
+
 
 logger = logging.getLogger("tinyagent")
 logger.addHandler(logging.NullHandler())  # otherwise Python prints warnings of loggers that nobody has set up
+logger.addFilter(_safe_traceback)
 
 #: Characters of arguments, values and code that a record holds.
 LONGEST = 500
@@ -69,7 +80,7 @@ _SAID: dict[type[Event], Callable[[Any], str]] = {
     Notice: lambda event: _short(event.text),
     LimitReached: lambda event: f"the limit of {event.limit} is reached: {event.value:g}",
     HandedOver: lambda event: f"handed over to {event.agent} with {event.model}",
-    RunFinished: lambda event: f"ended with {event.result.state!r}: {_short(str(event.result.output))}",
+    RunFinished: lambda event: f"ended with {event.result.state!r}: {_short(words(event.result.output))}",
     RunFailed: lambda event: f"failed with {event.error}: {_short(event.message)}",
 }
 #: The events that are logged; the pieces of a stream are not.
@@ -85,4 +96,5 @@ def log(run_id: str, event: Event) -> None:
     if logger.isEnabledFor(level):
         error = seen.exception if seen is not None else None
         has_trace = error is not None and error.__traceback__ is not None and not isinstance(error, ToolArgumentsError)
-        logger.log(level, "run %s: %s", run_id, _SAID[type(event)](event), exc_info=error if has_trace else None)
+        text = " ".join(printable(f"run {run_id}: {_SAID[type(event)](event)}").split("\n"))
+        logger.log(level, "%s", text, exc_info=error if has_trace else None)

@@ -86,8 +86,8 @@ class Assistant:
         text: The text, without reasoning.
         calls: The tool calls, in the model's order.
         reasoning: The reasoning text, kept apart from the answer.
-        reasoning_field: Where the server put it: `reasoning_content`, `reasoning`, or `think` for a `<think>`
-            block in the text. It is replayed the same way.
+        reasoning_field: Where the server put it: `reasoning_content`, `reasoning`, or the tag of a block in the text
+            (`think` for `<think>`, `[THINK]`, ...), and it is replayed the same way; or a place from which it is not.
         origin: The server that sent it; reasoning and `extra` are replayed to no other.
         extra: Keys that only that server knows (`reasoning_details`); sent back to it.
     """

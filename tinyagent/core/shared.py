@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from tinyagent.core.errors import TinyAgentError, ToolkitError
 from tinyagent.core.forks import in_forked_copy
+from tinyagent.core.jsonable import error_text
 from tinyagent.core.waiting import wait_to_the_end
 
 T = TypeVar("T")
@@ -160,7 +161,7 @@ class Holds:
         except TinyAgentError:
             raise
         except Exception as error:
-            text = f"What the run's tools had opened could not be closed: {type(error).__name__}: {error}"
+            text = f"What the run's tools had opened could not be closed: {error_text(error)}"
             raise ToolkitError(text) from error
 
     async def keep(self, shared: Shared[Any]) -> None:

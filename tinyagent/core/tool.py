@@ -37,7 +37,8 @@ class Tool(Generic[P, R]):
         description: What it does (default: the docstring). Without any there is a warning.
         timeout: Seconds a call may take, not counting its wait for a thread; the model is told when it took
             longer. A synchronous tool's thread is then abandoned: it runs to its end, its result goes nowhere.
-        retries: How often a failing call is tried again before the model is told.
+        retries: How often a failing call is tried again before the model is told. A synchronous tool that took too
+            long is still at work, and is tried again only if it is `read_only`.
         exclusive: No other call of the same turn runs at the same time.
         read_only: The tool changes nothing; for policies and interfaces.
         returns_answer: The tool's value is the run's output.

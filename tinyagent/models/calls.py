@@ -20,8 +20,8 @@ _BEHIND_NAME = re.compile(r"[<\[].*|:\d+\Z", re.DOTALL)
 
 
 def own_name(name: str) -> str:
-    """Return the name of the tool in what a server calls its name: `functions.add<|channel|>json` is `add`."""
-    return _BEHIND_NAME.sub("", name).strip().removeprefix("functions.") or name
+    """Return the name of the tool in what a server calls its name: `add<|channel|>commentary` is `add`."""
+    return _BEHIND_NAME.sub("", name).strip() or name
 
 
 class OpenCall:
@@ -56,6 +56,13 @@ class OpenCall:
         self._depth = 0
         self._in_string = False
         self._escaped = False
+
+    @classmethod
+    def sealed_as(cls, call: Call) -> OpenCall:
+        """Return a call that was complete at once."""
+        whole = cls(call.id)
+        whole.name, whole.sealed = call.name, call
+        return whole
 
     @property
     def arguments(self) -> str:

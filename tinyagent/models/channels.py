@@ -52,9 +52,12 @@ class ChannelSplitter:
         """Read the head of the next message, if all of it is there."""
         at = self._held.find(_MESSAGE, self._position, self._position + _LONGEST_HEAD)
         if at < 0:
-            if len(self._held) - self._position > _LONGEST_HEAD:
-                self._body = "text"
-            return bool(self._body)
+            if len(self._held) - self._position <= _LONGEST_HEAD:
+                return False
+            self._body = "text"
+            texts.append(self._held[self._position])  # so that what it begins with ends nothing
+            self._position += 1
+            return True
         head = self._held[self._position : at]
         self._position = at + len(_MESSAGE)
         if _RECIPIENT.search(head):

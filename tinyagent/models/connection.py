@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tinyagent.models import borrowed
-from tinyagent.models.failures import hung_up
+from tinyagent.models.failures import hung_up, met_another_loop
 from tinyagent.models.native import NativeTools
 from tinyagent.models.quirks import Quirks
 from tinyagent.models.transport import Admission, sdk_httpx
@@ -75,12 +75,11 @@ class Connection:
                 response = await client.post(
                     path, cast_to=sdk_httpx().Response, content=content, options=options, stream=True
                 )
-            except RuntimeError:  # the user's client has met a connection of another event loop
-                if client is not self._given:
-                    raise
-                if self.client is client:
-                    self.client = borrowed.afresh(client)
             except Exception as error:
+                if client is self._given and met_another_loop(error):
+                    if self.client is client:
+                        self.client = borrowed.afresh(client)
+                    continue
                 if not (self._kept and resends < MOST_RESENDS and hung_up(error)):
                     self._keep(getattr(error, "response", None))
                     raise

@@ -163,6 +163,11 @@ def _should_retry(headers: Mapping[str, str]) -> bool | None:
     return {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
 
 
+def met_another_loop(error: BaseException) -> bool:
+    """Return whether a connection could not be used because it belongs to another event loop."""
+    return any(isinstance(each, RuntimeError) and "loop" in str(each).lower() for each in _causes(error))
+
+
 def reason_of(error: BaseException) -> str:
     """Return the innermost reason of an error, in words, without a full stop."""
     error = _root(error)

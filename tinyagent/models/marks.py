@@ -45,9 +45,9 @@ _BEGUN = re.compile(r"`?[<\[][^<>\[\]\n`]{0,40}\Z|`\Z")
 _OBJECT = re.compile(r"(?:```\w{0,12}\s*|`{1,2}\Z)?(\[\s*)?(?:\{\s*(?:[\"'](\w*)([\"'])?)?)?")
 _BEGINS = re.compile(r"(?:\[\s*)?\{|\[\s*[\w.]+\(")
 _PYTHON = re.compile(r"([\w.]*)(\(?)")
-_FENCE = re.compile(r"```\w*\s*|\s*```\s*\Z")
+_FENCE = re.compile(r"```\w*\s*")
 _JOINTS = re.compile(r"(?:[\s;,}\]]|```\w*)*+")
-#: Characters after which a beginning must have told what it is.
+#: Characters after which a beginning must have told what it is, or with which the token limit has cut a name.
 _LONGEST_BEGINNING = 200
 #: Marks behind which nothing can be read; with more, the text is no call, and looking on would take ever longer.
 _MOST_FAILURES = 20
@@ -167,11 +167,13 @@ def read_calls(text: str, tools: Iterable[Tool[..., object]], *, cut: bool = Fal
 
 def _read_objects(text: str, offered: Offered, *, cut: bool) -> Found | None:
     """What is in a text of objects and nothing else."""
-    body = _FENCE.sub("", text.strip()) if text.lstrip().startswith("```") else text.strip()
+    body = text.strip()
+    if fence := _FENCE.match(body):
+        body = body[fence.end() :].removesuffix("```").rstrip()
     calls: list[Call] = []
     thoughts: list[str] = []
     position = 0
-    while position < len(body):
+    while position < len(body) and len(calls) + len(thoughts) < _MOST_CALLS:
         if _BEGINS.match(body, position) is None:
             return None
         spelled = spelled_at(body, position, offered, fresh=False, cut=cut)
@@ -239,7 +241,7 @@ def _told(text: str, start: int, offered: Offered, *, cut: bool) -> Call | None:
     first = _FIRST_WORD.match(text, start)
     if first and first[1] in offered and text[start - 1 : start] != " ":
         return unreadable(first[1], "it does not go on in a form that is known", cut=cut)
-    if cut and _HALF.match(text, start):
+    if cut and len(text) - start < _LONGEST_BEGINNING and _HALF.match(text, start):
         return unreadable(next(iter(offered)), "", cut=True)
     closing = _CLOSING.search(text, start, start + _LONGEST_CALL)
     words = _WORD.finditer(text, start, closing.start()) if closing else ()

@@ -39,7 +39,7 @@ _PYTHON_WORDS = {"True": True, "False": False, "None": None}
 #: Brackets, and strings to step over; one that never ends goes on to the end of the text.
 _BRACKETS = re.compile(r'[\[\](){}]|"(?:\\.|[^"\\])*+(?:"|\Z)|\'(?:\\.|[^\'\\])*+(?:\'|\Z)', re.DOTALL)
 #: How a dict, or a list of dicts, begins.
-_QUOTED = re.compile(r"[\[{\s]*[\"']")
+_QUOTED = re.compile(r"[\[{\s]{1,100}+[\"']")
 _NAMED = re.compile(rf"""["'](?:{"|".join(NAMES)})["']\s*:\s*["']([^"']{{1,100}})["']""")
 UNREADABLE = "This call could not be read ({problem}), so it did not run. Write it again, with valid JSON."
 
@@ -51,17 +51,36 @@ def read_value(text: str, start: int) -> tuple[Any, int]:
         ValueError: It is neither, or nested too deeply; the text says where.
     """
     try:
+        return read_json(text, start)
+    except ValueError as error:
+        try:
+            return read_python(text, start)
+        except ValueError:
+            raise error from None
+
+
+def read_json(text: str, start: int) -> tuple[Any, int]:
+    """Read the JSON that begins at `start`; its value and its end.
+
+    Raises:
+        ValueError: It is none, or nested too deeply.
+    """
+    try:
         return _JSON.raw_decode(text, start)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    except ValueError as error:
-        end = extent(text, start) if _QUOTED.match(text, start) else None
-        if end is None:
-            raise
-        try:
-            return literal(parse_python(text[start:end])), end
-        except ValueError:
-            raise error from None
+
+
+def read_python(text: str, start: int) -> tuple[Any, int]:
+    """Read the Python dict, or list of dicts, that begins at `start`; its value and its end.
+
+    Raises:
+        ValueError: It is none, or too long.
+    """
+    end = extent(text, start) if _QUOTED.match(text, start) else None
+    if end is None:
+        raise ValueError("it has no end")
+    return literal(parse_python(text[start:end])), end
 
 
 def extent(text: str, start: int) -> int | None:
@@ -136,7 +155,7 @@ def _pairs(value: object, offered: Offered, depth: int) -> Iterator[tuple[str, o
     else:
         names = [value[key] for key in NAMES if isinstance(value.get(key), str) and value[key]]
         if names:
-            yield _pair(next((name for name in names if own_name(name) in offered), names[0]), value)
+            yield _pair(next((name for name in names if written_name(name) in offered), names[0]), value)
             return
         inner = next((value[key] for key in WRAPPERS if isinstance(value.get(key), dict | list)), None)
         yield from _pairs(inner, offered, depth + 1)
@@ -145,7 +164,7 @@ def _pairs(value: object, offered: Offered, depth: int) -> Iterator[tuple[str, o
 def _pair(name: str, value: dict[str, Any]) -> tuple[str, object] | None:
     arguments = arguments_in(value)
     is_data = arguments is ... and value.get("name") == name  # which has a name and more, as much has
-    return None if is_data else (own_name(name), arguments)
+    return None if is_data else (written_name(name), arguments)
 
 
 def arguments_in(value: dict[str, Any]) -> object:
@@ -207,14 +226,20 @@ def unreadable(name: str, problem: object, *, cut: bool = False) -> Call:
 def named_in(text: str, start: int, offered: Offered) -> str | None:
     """Return the tool on offer that the object at `start`, which cannot be read, names."""
     return next(
-        (name for found in _NAMED.finditer(text, start, start + _HEAD) if (name := own_name(found[1])) in offered), None
+        (name for found in _NAMED.finditer(text, start, start + _HEAD) if (name := written_name(found[1])) in offered),
+        None,
     )
 
 
 def named_at(text: str, start: int, offered: Offered) -> bool:
     """Return whether the object at `start`, which cannot be read, begins with the name of a tool on offer."""
     found = _NAMED.search(text, start + 1, start + _HEAD)
-    return found is not None and not text[start + 1 : found.start()].strip() and own_name(found[1]) in offered
+    return found is not None and not text[start + 1 : found.start()].strip() and written_name(found[1]) in offered
+
+
+def written_name(name: str) -> str:
+    """Return the name of the tool in what a model writes for it: `functions.add:0` is `add`."""
+    return own_name(name).removeprefix("functions.") or name
 
 
 def is_scratchpad(value: object) -> bool:

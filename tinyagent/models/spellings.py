@@ -18,7 +18,6 @@ import re
 from typing import Any, NamedTuple
 
 from tinyagent.core.messages import Call
-from tinyagent.models.calls import own_name
 from tinyagent.models.objects import (
     Offered,
     any_calls_in,
@@ -30,6 +29,7 @@ from tinyagent.models.objects import (
     read_value,
     typed,
     unreadable,
+    written_name,
 )
 
 _DSML = r"(?:[|\uff5c]+DSML[|\uff5c]+\s?|\w{1,20}:)?"
@@ -88,16 +88,16 @@ def spelled_at(text: str, start: int, offered: Offered, *, fresh: bool, cut: boo
 
 def _tag_at(text: str, start: int, offered: Offered, *, cut: bool) -> Spelled | Broken | None:
     if function := _FUNCTION.match(text, start):
-        return _function_at(text, function.end(), own_name(function[1]), offered, cut=cut)
+        return _function_at(text, function.end(), written_name(function[1]), offered, cut=cut)
     if (head := _HARMONY.match(text, start)) and (recipient := _RECIPIENT.search(head[0])):
-        return _arguments_at(text, head.end(), own_name(recipient[1]))
+        return _arguments_at(text, head.end(), written_name(recipient[1]))
     return None
 
 
 def _name_at(text: str, start: int, offered: Offered, *, fresh: bool, cut: bool) -> Spelled | Broken | None:
     if (named := _NAME.match(text, start)) is None:
         return None
-    name = own_name(named[1].removesuffix(".call"))
+    name = written_name(named[1].removesuffix(".call"))
     if name not in offered and not fresh:
         return None
     if text.startswith("(", named.end()):

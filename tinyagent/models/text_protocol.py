@@ -20,7 +20,16 @@ from tinyagent.models.base import ModelRequest, Sink
 from tinyagent.models.calls import CUT_CALL, own_name
 from tinyagent.models.marks import offered_by_name, read_calls
 from tinyagent.models.native import to_bytes
-from tinyagent.models.objects import Offered, arguments_in, call_of, calls_in, is_scratchpad, named_at, read_value
+from tinyagent.models.objects import (
+    Offered,
+    arguments_in,
+    call_of,
+    calls_in,
+    is_scratchpad,
+    named_at,
+    read_json,
+    read_python,
+)
 
 INSTRUCTIONS = """\
 You can use tools. To call one, write a JSON object:
@@ -150,14 +159,16 @@ def _items(text: str, offered: Offered, broken: str) -> Iterator[_Item]:
     position = failures = 0
     while (start := text.find("{", position)) >= 0 and failures < MOST_FAILURES:
         try:
-            value, position = read_value(text, start)
+            value, position = read_json(text, start)
         except ValueError as error:
-            position = start + 1
             failures += 1
-            if _BEGINNING.match(text, start) or named_at(text, start, offered):
-                yield _Item((Call("reply", problem=broken.format(problem=error)),))
-                return
-            continue
+            try:
+                value, position = read_python(text, start)
+            except ValueError:
+                value, position = None, start + 1
+                if _BEGINNING.match(text, start) or named_at(text, start, offered):
+                    yield _Item((Call("reply", problem=broken.format(problem=error)),))
+                    return
         if isinstance(value, dict) and (item := _item(value, offered)):
             yield item
 

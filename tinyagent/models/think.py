@@ -17,10 +17,16 @@ TAGS = {
     "<seed:think>": ("<seed:think>", "</seed:think>"),
 }
 _OPENINGS = (*(opening for opening, _ in TAGS.values()), *STARTS)
+#: Characters, white space mostly, after which a text has begun without any of these.
+_LONGEST_START = 400
 _END = "</think>"
-#: The end of a block that the chat template opened itself: at the end of its line, or right behind what it ends. Not
-#: one in a quotation, or in a sentence about it.
-_ORPHANED_END = re.compile(r"(?<![`'\"])</think>(?:[ \t]*(?=\n|\Z)|(?<=[^ \t`'\"]</think>)(?![`'\"]))")
+#: The tags of a block, and what may quote them: a fence does not.
+_TAG = re.compile(r"(?P<before>`{1,9}|['\"])?<(?P<end>/?)think>(?P<after>`{1,9}|['\"])?")
+
+
+#: A tag within a sentence; but where code stands before it, which thoughts may be, it is no mention.
+_MENTION = re.compile(r"[\w,] </think>(?: [a-z]|[.,;:?!)])")
+_CODE = re.compile(r"```|~~~|<(?:code|python|execute_python)>", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -39,12 +45,22 @@ class Habit:
         self.opened = self.opened or opened
 
 
-def orphaned_end(text: str) -> re.Match[str] | None:
-    """Return the end of a block that the text does not open."""
+def orphaned_end(text: str) -> tuple[int, int] | None:
+    """Return where the end of a block stands that the text does not open: the chat template has."""
     if _END not in text:
         return None
-    end = _ORPHANED_END.search(text)
-    return None if end is None or "<think>" in text[: end.start()] else end
+    opened, first_code = 0, _CODE.search(text)
+    code = first_code.start() if first_code else len(text)
+    for tag in _TAG.finditer(text):
+        if tag["before"] and tag["before"] == tag["after"] and "```" not in tag["before"]:
+            continue
+        if tag["end"] and tag.start() < code and _MENTION.match(text, max(0, tag.start() - 2)):
+            continue
+        if tag["end"] and not opened:
+            start = tag.start() + len(tag["before"] or "")
+            return start, start + len(_END)
+        opened += -1 if tag["end"] else 1
+    return None
 
 
 class ThinkSplitter:
@@ -81,7 +97,7 @@ class ThinkSplitter:
         if self._state == "start":
             head = text.lstrip()
             if not head.startswith(_OPENINGS):
-                if any(opening.startswith(head) for opening in _OPENINGS):  # it may still become one
+                if len(text) < _LONGEST_START and any(opening.startswith(head) for opening in _OPENINGS):
                     self._held = text
                     return "", ""
                 self._state = "think" if self.opened else "answer"

@@ -7,7 +7,7 @@ Servers differ from it in many small ways; what is done about each is told where
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from tinyagent.core.errors import (
@@ -27,8 +27,8 @@ from tinyagent.core.usage import Usage
 from tinyagent.models.base import Sink
 from tinyagent.models.calls import CUT_CALL, OpenCall, own_name, parse_arguments, without_surplus
 from tinyagent.models.extras import KNOWN_IN_CALL, KNOWN_IN_FUNCTION, KNOWN_IN_MESSAGE, keep
-from tinyagent.models.marks import Found, MarkSplitter, read_calls
-from tinyagent.models.think import TAGS, Habit, ThinkSplitter, orphaned_end
+from tinyagent.models.said import Said
+from tinyagent.models.think import Habit
 
 #: Characters of a server's body that an error quotes.
 EXCERPT = 500
@@ -54,16 +54,10 @@ class ReplyAssembler:
     ) -> None:
         self._sink = sink
         self._origin = origin
-        self._tools = tools
-        self._habit = habit or Habit()
-        self._marks = MarkSplitter(tools) if tools else None
-        self._text: list[str] = []
-        self._reasoning: list[str] = []
-        self._reasoning_field = ""
+        self._said = Said(sink, tools, habit)
         self._extra: dict[str, Any] = {}  # of the message: what only the server knows
         self._unread: str | None = None  # what a server says that could not read the model's call
         self._refusal: list[str] = []
-        self._think = ThinkSplitter(opened=bool(self._habit.opened))
         self._calls: list[OpenCall] = []
         self._by_index: dict[int, OpenCall] = {}
         self._usage = Usage(requests=1)
@@ -162,7 +156,7 @@ class ReplyAssembler:
             said: What the server says of it.
         """
         self._heard, self._finish_reason, self._unread = True, "tool_calls", said
-        self._message({"content": generation.removeprefix("".join(self._text))}, separate=True)
+        self._message({"content": generation.removeprefix(self._said.text)}, separate=True)
 
     def interrupted(self, reason: str) -> StreamInterruptedError:
         """The error of a stream that broke off, with what had arrived."""
@@ -184,21 +178,26 @@ class ReplyAssembler:
             TruncatedReplyError: The token limit cut the reply before anything was written.
         """
         cut = self._finish_reason == "length"
-        self._finish_text(cut=cut)
-        if self._finish_reason == "content_filter":
-            text = "".join(self._text)
+        withheld = self._finish_reason == "content_filter"
+        for written in self._said.finish(cut=cut, read=not (self._calls or withheld)):
+            self._calls.append(OpenCall.sealed_as(written))
+            self._sink.call(written)
+        if self._said.goes_on:  # it only announces calls
+            self._finish_reason = "tool_calls"
+        if withheld:
+            text = self._said.text
             raise ContentFilterError(
                 f"The provider's content filter withheld the reply{f' after: {text[:EXCERPT]!r}' if text else ''}. "
                 "Change the task or the instructions.",
                 partial=self.partial(),
             )
-        if self._refusal and not self._text and not self._calls:
+        if self._refusal and not self._said.text and not self._calls:
             refusal = "".join(self._refusal)
             raise RefusalError(f"The model refused: {refusal}", partial=self.partial())
-        if cut and not self._calls and not "".join(self._text).strip():
+        if cut and not self._calls and not self._said.text.strip():
             raise TruncatedReplyError(
                 "The reply was cut by the token limit before anything was written"
-                f"{' but reasoning' if self._reasoning else ''} (finish_reason 'length'). Raise max_tokens or "
+                f"{' but reasoning' if self._said.reasoning else ''} (finish_reason 'length'). Raise max_tokens or "
                 "max_completion_tokens, or shorten the conversation.",
                 partial=self.partial(),
             )
@@ -214,43 +213,11 @@ class ReplyAssembler:
             self._seal(told, UNREADABLE.format(said=self._unread), taken)
         return self._reply(tuple(call.sealed for call in self._calls if call.sealed))
 
-    def _finish_text(self, *, cut: bool) -> None:
-        self._say(*self._think.rest())
-        if self._think.opened and not cut:  # for once, the template has not opened a block: it is all text
-            said, self._reasoning = "".join(self._reasoning), []
-            self._say("", said)
-        if self._marks and (held := self._marks.rest()):
-            self._read_held(held, cut=cut)
-        text = "".join(self._text)
-        if not cut and text.strip() and not self._think.parted:
-            self._habit.learn(opened=orphaned_end(text) is not None)
-
-    def _read_held(self, held: str, *, cut: bool) -> None:
-        """Tell the sink of the calls in the text that was held back, or of the text, if it holds none."""
-        if end := orphaned_end(held):
-            self._show(held[: end.end()])
-            held = held[end.end() :]
-        found = Found(held) if self._calls else read_calls(held, self._tools, cut=cut)
-        if found.thoughts:
-            self._reasoning_field = self._reasoning_field or "scratchpad"
-            self._say(found.thoughts, "")
-        if found.thoughts and not found.calls:
-            self._text.append(held)  # for the model to go on from; it announces a call that did not come
-            self._finish_reason = "tool_calls"
-        elif found.text.strip() or not found.calls:
-            self._show(found.text)
-        for call in found.calls:
-            written = OpenCall(call.id)
-            written.name, written.sealed = call.name, call
-            self._calls.append(written)
-            self._sink.call(call)
-
     def _reply(self, calls: tuple[Call, ...]) -> Reply:
-        text, reasoning, field = "".join(self._text), "".join(self._reasoning), self._reasoning_field
-        if field not in TAGS and (end := orphaned_end(text)):
-            reasoning += text[: end.start()].strip()
-            text, field = text[end.end() :].lstrip(), field or "think"
-        return Reply(text, calls, reasoning, field, self._finish_reason, self._usage, self._origin, self._extra)
+        said = self._said.whole()
+        return Reply(
+            said.text, calls, said.reasoning, said.field, self._finish_reason, self._usage, self._origin, self._extra
+        )
 
     def _count(self, data: Mapping[str, Any]) -> None:
         if isinstance(usage := data.get("usage"), dict):  # servers that repeat it send a running total
@@ -261,17 +228,10 @@ class ReplyAssembler:
         keep(self._extra, message, KNOWN_IN_MESSAGE)
         for field in ("reasoning_content", "reasoning"):
             if isinstance(reasoning := message.get(field), str) and reasoning:
-                self._reasoning_field = field
-                self._think.opened = False
-                self._say(reasoning, "")
+                self._said.thought(reasoning, field)
                 break
         if content := message.get("content"):
-            for thought, text in [("", content)] if isinstance(content, str) else _parts(content):
-                if thought:
-                    self._reasoning_field = self._reasoning_field or "parts"
-                    self._think.opened = False
-                    self._say(thought, "")
-                self._say(*self._think.split(text))
+            self._said.content(content)
         if isinstance(refusal := message.get("refusal"), str) and refusal:
             self._refusal.append(refusal)
         if isinstance(items := message.get("tool_calls"), list):
@@ -280,22 +240,6 @@ class ReplyAssembler:
                     self._call(item, separate=separate)
         if isinstance(legacy := message.get("function_call"), dict) and not message.get("tool_calls"):
             self._call({"index": 0, "function": legacy}, separate=separate)
-
-    def _say(self, reasoning: str, text: str) -> None:
-        if reasoning:
-            self._reasoning_field = self._reasoning_field or self._think.field
-            self._reasoning.append(reasoning)
-            self._sink.reasoning(reasoning)
-        if text and self._marks:
-            text = self._marks.split(text)
-        if text:
-            self._show(text)
-
-    def _show(self, text: str) -> None:
-        if not self._text and self._habit.opened is not False and not self._think.parted:
-            getattr(self._sink, "doubt", _nothing)()
-        self._text.append(text)
-        self._sink.text(text)
 
     def _call(self, item: Mapping[str, Any], *, separate: bool) -> None:
         function = item.get("function")
@@ -350,7 +294,7 @@ class ReplyAssembler:
     def _seal(self, call: OpenCall, problem: str | None, taken: set[str]) -> None:
         name, text = own_name(call.name), call.arguments
         arguments, raw, fault = parse_arguments(text)
-        if fault and (object_alone := without_surplus(text)):
+        if fault and problem is None and (object_alone := without_surplus(text)):
             arguments, raw, fault = parse_arguments(object_alone)
             self._sink.notice(Notice(SURPLUS.format(name=name)))
         fresh = {} if not call.id or call.id in taken else {"id": call.id}
@@ -379,26 +323,6 @@ def _first(choices: object) -> dict[str, Any] | None:
         return None
     found = [choice for choice in choices if isinstance(choice, dict)]
     return next((choice for choice in found if not choice.get("index")), found[0] if found else None)
-
-
-def _nothing() -> None:
-    """What a sink does that has no code to hold back."""
-
-
-def _parts(content: object) -> Iterator[tuple[str, str]]:
-    """The parts of a content that is a list: each a thought or a text."""
-    for part in content if isinstance(content, list) else ():
-        if not isinstance(part, dict):
-            continue
-        kind, text = part.get("type"), part.get("text")
-        if kind in ("thinking", "reasoning", "thought"):
-            inner = part.get(kind) or text
-            texts = (
-                [item.get("text") for item in inner if isinstance(item, dict)] if isinstance(inner, list) else [inner]
-            )
-            yield "".join(text for text in texts if isinstance(text, str)), ""
-        elif isinstance(text, str):
-            yield "", text
 
 
 def _error_text(data: object, otherwise: str) -> str:

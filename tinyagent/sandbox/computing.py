@@ -23,7 +23,7 @@ from tinyagent.sandbox.cpu import cores, running_threads, seconds_used, state_of
 SLICE = 0.025
 #: Blocks that may compute at once, for each processor.
 PER_CORE = 4
-#: Processor seconds that make a difference between those who wait.
+#: Processor seconds that one who is interrupted is taken to have had at most.
 LITTLE = 0.005
 #: Processor seconds in a slice below which a process is idle.
 _IDLE = 0.0005
@@ -100,6 +100,8 @@ class Turn:
     @property
     def held(self) -> float:
         """Seconds for which it has waited for its turns since it began."""
+        if not self.waits and not self._held:
+            return 0.0
         with self._among.lock:  # the loop of another thread may continue it
             return self._held + (time.monotonic() - self.since if self.waits else 0.0)
 
@@ -236,13 +238,15 @@ class Computing:
         self._waiting[turn] = self._stopping[turn] = None
 
     def _remove(self, turn: Turn) -> None:
-        for turns in (self._placed, self._resting, self._waiting):
-            turns.pop(turn, None)
         turn.rests = False
+        for turns in (self._placed, self._resting, self._waiting):
+            if turn in turns:
+                del turns[turn]
+                return
 
     @property
     def _free(self) -> int:
-        return (self.limit or 1) - self._late - sum(map(_weight, self._placed))
+        return (self.limit or 1) - sum(map(_weight, self._placed))
 
     def _fill(self, now: float) -> None:
         """Give free places to those who wait."""
@@ -317,7 +321,7 @@ class Computing:
 
     def _rotate(self, now: float) -> None:
         """Stop those who have had their slice, as many as there are others for; and those beyond the limit."""
-        free, most = self._free + self._late, min(_SWAPS, (self.limit or 1) - self._late)
+        free, most = self._free, min(_SWAPS, (self.limit or 1) - self._late)
         wanted = min(self.limit or 1, sum(map(_weight, self._waiting)))
         for turn in sorted(self._placed, key=_weight, reverse=True):
             if free >= 0 and (free >= wanted or most <= 0):
@@ -333,8 +337,8 @@ def _weight(turn: Turn) -> int:
     return turn.weight
 
 
-def _computed(turn: Turn) -> int:
-    return int(turn.computed / LITTLE)
+def _computed(turn: Turn) -> float:
+    return turn.computed
 
 
 def _is_left(turn: Turn) -> bool:

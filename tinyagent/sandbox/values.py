@@ -49,11 +49,13 @@ LONGEST_RANGE = 100_000
 LONGEST_DECIMAL = 5_000
 #: Characters of the text that stands for a value.
 LONGEST_TEXT = 2_000
-#: Seconds of processor time that the keys of dicts and sets in a frame may take: honest ones take a fifth of it, ones
+#: Seconds of processor time that the keys of dicts and sets in a frame may take: honest ones take a seventh of it, ones
 #: that were chosen to collide in the tables would take minutes.
-KEY_TIME = 0.06
+KEY_TIME = 0.08
 #: Parts (elements, or two bytes of text) up to which a value is packed where it is; see `pack`.
 FEW_PARTS = 8_192
+#: Parts between two pauses.
+_STEPS = 1_000
 #: Keys that take no time, whatever they are.
 _FEW = 100
 #: Characters of the name of a type.
@@ -212,6 +214,7 @@ def pack(
     opaque: list[str] | None = None,
     text: str | None = None,
     few: int | None = None,
+    pause: Callable[[], None] | None = None,
 ) -> Any:
     """`value` as data that JSON can carry; what cannot cross becomes its text, with its type.
 
@@ -221,28 +224,43 @@ def pack(
         opaque: Where the types of those parts are noted that cross as their text.
         text: The text of the value, where it is known already.
         few: Give up when it has more parts than this.
+        pause: Called every thousand parts; in a thread it lets others have the interpreter.
 
     Raises:
         ManyPartsError: It has more than a few.
         TooLargeError: It has more parts than a frame may have.
     """
-    return _Packer(records, [] if opaque is None else opaque, value, text, few).pack(value, 0)
+    return _Packer(records, [] if opaque is None else opaque, value, text, few, pause).pack(value, 0)
 
 
 class _Packer:
     """Packs one value; counts its parts, and knows those it is inside of."""
 
-    def __init__(self, records: bool, opaque: list[str], root: object, text: str | None, few: int | None) -> None:
+    def __init__(
+        self,
+        records: bool,
+        opaque: list[str],
+        root: object,
+        text: str | None,
+        few: int | None,
+        pause: Callable[[], None] | None,
+    ) -> None:
         self._records = records
         self._root = root
         self._root_text = text
         self._opaque = opaque
         self._few = few
+        self._pause = pause
+        self._steps = 0
         self._parts = self._containers = self._tagged = self._in_ranges = 0
         self._inside: set[int] = set()
 
     def pack(self, value: Any, depth: int) -> Any:
         """`value` as JSON inside of `depth` levels."""
+        if self._pause is not None:
+            self._steps += 1
+            if self._steps % _STEPS == 0:
+                self._pause()
         kind = type(value)
         if value is None or kind is bool:
             return value

@@ -40,6 +40,7 @@ async def test_in_a_run(kind):
     ]
     told = "\n".join(kind.told(model.requests[-1]))
     assert "[image/png, 1,008 bytes]" in told or kind is WRITTEN  # whose code printed the record
+    assert r"\x00" not in told
     assert "Error executing tool fail: this is why" in told
     assert "How many." in kind.offered(model.requests[0])
 
@@ -102,6 +103,15 @@ async def test_a_run_that_is_cancelled(kind):
 async def test_a_server_that_does_not_come_up(kind):
     with pytest.raises(ToolkitError, match=r"MCPTools could not be opened: ConnectionError: .*'mine' has ended"):
         await kind.agent([raw("quits", name="mine")], model=ScriptedModel(["never asked"])).run("Go.")
+
+
+async def test_media_that_data_repeat(kind):
+    model = ScriptedModel(kind.script([call("photo"), "done"]))
+    await kind.agent([MCPTools(EVERYTHING)], model=model).run("Go.")
+    told = "\n".join(kind.told(model.requests[-1]))
+    assert "[image/png, 1,008 bytes]" in told
+    assert "AAAAAAAA" not in told
+    assert r"\x00" not in told
 
 
 @needs_sandbox

@@ -7,7 +7,8 @@ from base64 import b64encode
 import pytest
 from mcp_types import CallToolResult
 
-from tinyagent.core.jsonable import to_text
+from tinyagent.core.jsonable import to_data, to_text
+from tinyagent.sandbox.values import pack
 from tinyagent.tools.mcp import MCPData, MCPMedia, MCPProgress, MCPResult, MCPToolError
 from tinyagent.tools.mcp.results import value_of
 
@@ -50,33 +51,83 @@ def test_media():
     assert "\\0" not in repr(png)
 
 
-def test_media_that_the_data_repeats_are_a_note():
-    """As the filesystem server answers."""
-    data = b64encode(bytes(range(256)) * 100).decode()
-    image = {"type": "image", "mimeType": "image/png", "data": data}
-    result = value(OBJECT, content=[image], structuredContent={"content": [image]})
-    assert to_text(result) == "[image/png, 25,600 bytes]"
-    assert result.structured["content"][0]["data"] == data
-    beside = value(OBJECT, content=[image], structuredContent={"png": f"data:image/png;base64,{data}", "width": 7})
-    assert to_text(beside) == '{"png":"[image/png, 25,600 bytes]","width":7}\n[image/png, 25,600 bytes]'
+def text_block(text):
+    return {"type": "text", "text": text}
+
+
+LONG = b64encode(bytes(range(256)) * 100).decode()
+PNG = {"type": "image", "mimeType": "image/png", "data": LONG}
+BLOB = {"uri": "file:///a", "mimeType": "a/b", "blob": LONG}
+NOTE = "[image/png, 25,600 bytes]"
 
 
 @pytest.mark.parametrize(
-    ("texts", "data", "read"),
+    ("content", "data", "read"),
     [
-        (['def f():\n\treturn "a\\n"'], {"content": 'def f():\n\treturn "a\\n"'}, 'def f():\n\treturn "a\\n"'),
-        (['{"a": 1}'], {"a": 1}, '{"a":1}'),
-        (['{\n  "a": [1, 2]\n}'], {"a": [1, 2]}, '{"a":[1,2]}'),
-        (["21 degrees."], {"celsius": 21, "humidity": 0.31}, '21 degrees.\n{"celsius":21,"humidity":0.31}'),
-        (["21 degrees, sunny: true"], {"celsius": 21, "sunny": True}, "21 degrees, sunny: true"),
-        (["Done."], {"id": "x7"}, 'Done.\n{"id":"x7"}'),
-        (["a", "b"], {"names": ["a", "b"]}, "a\nb"),
+        # the text is the JSON of the data, written in any way
+        (['{"b": 1,\n "a": [true, null]}'], {"a": [True, None], "b": 1}, '{"a":[true,null],"b":1}'),
+        (['{"a": "\\u00e9"}'], {"a": "é"}, '{"a":"é"}'),
+        (["1", "2.5", "x", '{"a": 1}'], [1, 2.5, [["x"], None, {"a": 1}]], '[1,2.5,[["x"],null,{"a":1}]]'),
+        ([], {"a": 1}, '{"a":1}'),
+        ([], {}, "{}"),
+        ([""], {"content": ""}, '{"content":""}'),
+        # the data are only the text
+        (['def f():\n\treturn "\\n"\n'], {"content": 'def f():\n\treturn "\\n"\n'}, 'def f():\n\treturn "\\n"\n'),
+        (["a", "b"], {"lines": ["a", "b"]}, "a\nb"),
+        (["a", "b"], {"content": "a\nb"}, "a\nb"),
+        (["a"], {"content": [{"type": "text", "text": "a"}]}, "a"),
+        (["5"], {"result": 5}, "5"),
+        (["Here you are:", '{"a": 1}'], {"a": 1}, 'Here you are:\n{"a": 1}'),
+        (["some"], {}, "some"),
+        # they differ
+        (["some"], {"a": 1}, 'some\n{"a":1}'),
+        (["some"], ["some", "more"], 'some\n["some","more"]'),
+        (["1"], {"a": True}, '1\n{"a":true}'),
+        (["Found 10 files."], {"errors": 1}, 'Found 10 files.\n{"errors":1}'),
+        (["All is well."], {"state": "a"}, 'All is well.\n{"state":"a"}'),
+        (["a"], {"kind": "text", "text": "a"}, 'a\n{"kind":"text","text":"a"}'),
+        (["[" * 100_000], {"a": 1}, "[" * 100_000 + '\n{"a":1}'),
+        (["9" * 10_000], {"a": 1}, "9" * 10_000 + '\n{"a":1}'),
+        # media are notes
+        ([PNG], {"content": [PNG]}, NOTE),
+        ([PNG], {"image": LONG}, NOTE),
+        (
+            [PNG],
+            {"image": f"data:image/png;base64,{LONG}", "width": 3},
+            f'{NOTE}\n{{"image":"data:image/png;base64,{NOTE}","width":3}}',
+        ),
+        (
+            [PNG],
+            {"content": [{**PNG, "width": 3}]},
+            f'{NOTE}\n{{"content":[{{"type":"image","mimeType":"image/png","data":"{NOTE}","width":3}}]}}',
+        ),
+        (
+            [{"type": "resource", "resource": BLOB}],
+            {"content": [{"type": "resource", "resource": BLOB}]},
+            "[file:///a, a/b, 25,600 bytes]",
+        ),
+        ([PNG, f'{{"image": "{LONG}"}}'], {"image": LONG}, f'{NOTE}\n{{"image": "{NOTE}"}}'),
+        (["A picture"], {"picture": PNG}, f'A picture\n{{"picture":"{NOTE}"}}'),
+        ([], {"file": {**BLOB, "mimeType": None}}, '{"file":"[file:///a, application/octet-stream, 25,600 bytes]"}'),
+        ([IMAGE], {"a": "AAAA", "b": "xAAAA"}, '[image/png, 3 bytes]\n{"a":"[image/png, 3 bytes]","b":"xAAAA"}'),
+        (
+            ["a"],
+            {"type": "image", "mimeType": "a/b", "data": "no base64!A"},
+            'a\n{"type":"image","mimeType":"a/b","data":"no base64!A"}',
+        ),
     ],
-)  # fmt: skip
-def test_the_model_reads_the_servers_text_and_the_data_if_it_says_more(texts, data, read):
-    result = value(OBJECT, content=[{"type": "text", "text": text} for text in texts], structuredContent=data)
-    assert result == data  # whoever called gets the data
-    assert to_text(result) == read
+)
+def test_what_the_model_reads(content, data, read):
+    blocks = [text_block(block) if isinstance(block, str) else block for block in content]
+    found = value(OBJECT, content=blocks, structuredContent=data)
+    assert to_text(found) == read
+    if isinstance(found, MCPResult):
+        assert LONG not in repr(found.structured)
+    else:
+        assert found == data
+    with pytest.raises(MCPToolError) as caught:
+        value(OBJECT, content=blocks, structuredContent=data, isError=True)
+    assert str(caught.value) == read
 
 
 def test_lists_that_are_told_item_by_item():
@@ -95,6 +146,14 @@ def test_data_with_a_text_can_be_copied_and_kept():
         assert again == {"a": 1}
         assert to_text(again) == to_text(result) == 'some\n{"a":1}'
     assert MCPData({"a": 1}).for_model() == '{"a":1}'
+
+
+def test_data_with_a_text_are_plain_data():
+    found = value(OBJECT, content=[TEXT], structuredContent={"a": [1]})
+    assert (to_data(found), to_data([found]), repr(found)) == ({"a": [1]}, [{"a": [1]}], "{'a': [1]}")
+    packed = pack(found, records=True)
+    assert packed == {"a": [1]}
+    assert type(packed) is dict
 
 
 def test_files():

@@ -182,6 +182,13 @@ async def test_some_of_the_tools():
         await raw(include=["nothing"]).__aenter__()
 
 
+async def test_tools_that_need_tasks_are_not_offered():
+    async with raw("tasks") as kit:
+        assert [tool.name for tool in kit.tools][-2:] == ["repeat", "no_tasks"]
+    with pytest.raises(ConfigurationError, match=r"These need MCP tasks, which are not supported: tasks\.$"):
+        await raw("tasks", include=["tasks"]).__aenter__()
+
+
 async def test_prefixed():
     kit = raw(include=["find_things_v2"]).prefixed("their")
     async with kit:

@@ -1,4 +1,4 @@
-"""The connection to a server, which is made again when it is lost."""
+"""The connection to a server, made anew when it was lost."""
 
 from __future__ import annotations
 
@@ -15,21 +15,24 @@ if TYPE_CHECKING:
     from mcp.shared.dispatcher import ProgressFnT
     from mcp_types import CallToolResult, Tool
 
-#: Seconds that a server which was started must have lived for its death to be no fault of its start.
+#: Seconds that a command has to live for its end to be no failure. (A URL only has to list its tools.)
 LONG_LIFE = 60.0
-#: Seconds until the third try in a row; each pause after that is twice as long, up to the longest.
+#: Seconds between the first failures; each time it is doubled.
 FIRST_PAUSE = 1.0
+#: Seconds between failures at most.
 LONGEST_PAUSE = 60.0
+#: Seconds of a pause that a call waits; in a longer one it fails at once.
+PATIENCE = 5.0
 
 
 class Connection:
-    """A server from its first user to its last. One that is lost is tried again at the next call.
+    """A server from its first user to its last: when it is lost, the next call connects to it, or starts it, again.
 
-    After two failures in a row there are pauses, in which calls fail at once. Where the server is a URL, a connection
-    that came about ends the row; where it is a command, only one that has lived a while does.
+    That is never given up. Between attempts that fail there are pauses, longer and longer; after the first there is
+    none, so that a call that comes when the server is back finds it.
 
     The SDK's context managers must be left by the task that entered them, while any task may call a tool, or be
-    cancelled in it. So the server's sessions live in a task of the connection's own.
+    cancelled in it. So the server's sessions live in tasks of the connection's own.
 
     Args:
         endpoint: Where the server is.
@@ -48,14 +51,13 @@ class Connection:
         from anyio import CancelScope
 
         self._name = name
-        self._long_life = 0.0 if isinstance(endpoint, Address) else LONG_LIFE
         self._new_session = partial(Session, endpoint, name, start_timeout, listed)
+        self._long_life = LONG_LIFE if isinstance(endpoint, Command) else 0.0
         self._session = self._new_session()
+        self._wanted = asyncio.Event()  # another one
         self._failures = 0  # in a row
-        self._counted: Session | None = None  # the last of them
-        self._not_before = 0.0
-        self._wanted = asyncio.Event()  # another session
-        self._closed = False
+        self._not_before = 0.0  # the loop's time at which the next attempt may be made
+        self._open = True
         self._scope = CancelScope()
         self._task: asyncio.Task[None]
 
@@ -68,7 +70,7 @@ class Connection:
             ConnectionError: It ends, cannot be reached or refuses.
         """
         first = self._session
-        self._task = asyncio.create_task(self._live(), name=f"MCP server {self._name}")
+        self._task = asyncio.create_task(self._run(), name=f"MCP server {self._name}")
         try:
             await first.settled.wait()
             if first.client is None:
@@ -79,7 +81,7 @@ class Connection:
 
     async def close(self) -> None:
         """Let the server go. A process that was started for it has ended then, by force if need be."""
-        self._closed = True
+        self._open = False
         self._scope.cancel()
         await wait_to_the_end([self._task])
 
@@ -92,34 +94,31 @@ class Connection:
             tool: The server's name for it.
             arguments: Its arguments.
             timeout: Seconds that the server may take; it is told to stop then.
-            repeatable: The call may be made again when the server has died during it.
+            repeatable: The call may be made again, once, when the server has died during it.
             progress: Awaited with each report of progress.
 
         Raises:
             TimeoutError: It took too long.
-            ConnectionError: The server has died.
+            ConnectionError: The server has died, or cannot be reached.
             MCPToolError: The server refuses the call, or its answer is none.
         """
         try:
             return await self._call(tool, arguments, timeout, progress)
         except ServerGone as gone:
-            self._count()
-            if not repeatable or self._closed:
-                raise self._lost_in(tool, gone) from None
+            if not (self._open and (repeatable or gone.refused)):
+                raise self._told(gone, tool) from None
         try:
             return await self._call(tool, arguments, timeout, progress)
         except ServerGone as gone:
-            self._count()
-            raise self._lost_in(tool, gone) from None
+            raise self._told(gone, tool) from None
 
     async def _call(
         self, tool: str, arguments: dict[str, Any], timeout: float | None, progress: ProgressFnT
     ) -> CallToolResult:
         session = await self._connected()
-        assert session.client is not None  # noqa: S101 - it is connected
         try:
             async with asyncio.timeout(timeout) as limit:
-                return await session.call(session.client, tool, arguments, progress)
+                return await session.call(tool, arguments, progress)
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -128,53 +127,63 @@ class Connection:
                 "for less at once; whoever runs it can allow more with MCPTools(timeout=...)."
             ) from None
 
-    async def _connected(self) -> Session:
-        """The session that calls go to; another one, where the last has ended.
+    def _told(self, gone: ServerGone, tool: str) -> ConnectionError:
+        what = "has not been carried out" if gone.refused else "may have been carried out or not"
+        return ConnectionError(f"{gone}\nThis was during the call of {tool!r}, which {what}. {self._next()}".rstrip())
 
-        Raises:
-            ConnectionError: There is none now; the text says why.
-        """
-        if self._session.ending:
-            await self._session.over.wait()
-        if self._session.over.is_set():
-            self._count()
-            if self._closed or asyncio.get_running_loop().time() < self._not_before:
-                raise ConnectionError(f"{self._session.error}{self._then()}")
-            self._session = self._new_session()
-            self._wanted.set()
+    async def _connected(self) -> Session:
+        """The session that calls go to: a new one, from now on, where the last is of no more use."""
+        last = self._session
+        if last.ending:
+            if not last.left:
+                await last.over.wait()
+            if last is self._session:  # otherwise another call has been faster
+                self._renew()
         session = self._session
         await session.settled.wait()
         if session.client is None:
-            self._count()
-            raise ConnectionError(f"{session.error}{self._then()}")
+            raise ConnectionError(f"{session.error}\n{self._next()}".rstrip())
         return session
 
-    def _count(self) -> None:
-        """Note, once, that the session has ended."""
-        session = self._session
-        if session.over.is_set() and session is not self._counted:
-            self._counted = session
-            lived = session.seconds_connected
-            self._failures = 1 if lived is not None and lived >= self._long_life else self._failures + 1
-            pause = 0.0 if self._failures < 2 else min(FIRST_PAUSE * 2.0 ** (self._failures - 2), LONGEST_PAUSE)
-            self._not_before = asyncio.get_running_loop().time() + pause
+    def _renew(self) -> None:
+        wait = self._not_before - asyncio.get_running_loop().time()
+        if not self._open or wait > PATIENCE:
+            raise ConnectionError(f"{self._session.error}\n{self._next()}".rstrip())
+        if self._session.left:
+            self._failures = 0  # it was connected
+        self._session = self._new_session()
+        self._wanted.set()
 
-    def _lost_in(self, tool: str, gone: ServerGone) -> ConnectionError:
-        return ConnectionError(
-            f"{gone}\nThis was during the call of {tool!r}, which may have been carried out or not.{self._then()}"
-        )
+    def _next(self) -> str:
+        wait = self._not_before - asyncio.get_running_loop().time()
+        when = f"A call after {wait:.0f} s" if wait > PATIENCE else "The next call"
+        return f"{when} tries the server again." if self._open else ""
 
-    def _then(self) -> str:
-        """What comes next, as a sentence."""
-        if self._closed:
-            return ""
-        left = self._not_before - asyncio.get_running_loop().time()
-        when = f" from {max(left, 0.1):.1f} s from now on" if left > 0 else ""
-        return f"\nThe next call{when} tries the server again."
+    # ---- in the connection's own tasks
 
-    async def _live(self) -> None:
-        with self._scope:
-            while True:
-                await self._session.live()
-                await self._wanted.wait()
-                self._wanted.clear()
+    async def _run(self) -> None:
+        from anyio import create_task_group
+
+        try:
+            with self._scope:
+                async with create_task_group() as group:
+                    while True:
+                        group.start_soon(self._live, self._session)
+                        await self._wanted.wait()
+                        self._wanted.clear()
+        finally:
+            self._open = False
+            self._session.close()  # it may not have begun
+
+    async def _live(self, session: Session) -> None:
+        """Live a session after the pause that is due."""
+        clock = asyncio.get_running_loop().time
+        await asyncio.sleep(self._not_before - clock())
+        await session.live()
+        if session is not self._session:  # there is another already
+            return
+        good = session.since is not None and clock() - session.since >= self._long_life
+        self._failures = 0 if good else self._failures + 1
+        # none, none, 1 s, 2 s, ...
+        pause = min(FIRST_PAUSE * 2 ** min(self._failures - 2, 30), LONGEST_PAUSE) if self._failures > 1 else 0.0
+        self._not_before = clock() + pause

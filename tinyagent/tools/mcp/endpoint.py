@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TextIO
@@ -24,10 +26,33 @@ if TYPE_CHECKING:
 LONGEST_TAIL = 1_200
 #: Seconds to wait for the rest of it when the server has ended.
 LAST_WORDS = 0.5
-#: Characters of an HTTP error's body that are kept, bytes of the longest that is read, and seconds for that.
-LONGEST_BODY = 300
+#: Characters of the body of an HTTP error that are kept.
+LONGEST_BODY = 500
+#: Bytes of the longest that is read.
 MOST_BODY = 1 << 16
+#: Seconds to wait for it.
 BODY_PATIENCE = 5.0
+
+
+@dataclass
+class Answer:
+    """The HTTP status of an answer that is an error, `None` otherwise, and what its body says."""
+
+    status: int | None = None
+    body: str = ""
+
+    def __str__(self) -> str:
+        return f"HTTP status {self.status}" + (f": {self.body}" if self.body else "")
+
+
+_asked: ContextVar[Answer | None] = ContextVar("_asked", default=None)
+
+
+def asked() -> Answer:
+    """Return where the answer to the next requests of this task is noted; the SDK sends them in the task's context."""
+    answer = Answer()
+    _asked.set(answer)
+    return answer
 
 
 class Watch:
@@ -39,8 +64,7 @@ class Watch:
 
     def __init__(self, ended: Callable[[], None]) -> None:
         self.ended = ended
-        self.status: int | None = None
-        self.body = ""
+        self.answer = Answer()
         self.garbage = 0
         self._tail: deque[bytes] = deque()
 
@@ -50,16 +74,14 @@ class Watch:
         while len(self._tail) > 1 and sum(map(len, self._tail)) - len(self._tail[0]) >= LONGEST_TAIL:
             self._tail.popleft()
 
-    def answered(self, status: int | None, body: str = "") -> None:
-        """Note the HTTP status of a refusal and what came with it; `None` for an answer that is none."""
-        self.status, self.body = status, " ".join(body.split())[:LONGEST_BODY]
-
-    @property
-    def answer(self) -> str:
-        """The last HTTP answer, where it was a refusal: a sentence for an error text, with a space before it."""
-        if self.status is None:
-            return ""
-        return f" It answered with HTTP status {self.status}{f': {self.body}' if self.body else '.'}"
+    async def answered(self, response: httpx2.Response) -> None:
+        """It answered a request over HTTP."""
+        if response.request.method != "POST":
+            return
+        bad = response.status_code >= 400
+        self.answer = Answer(response.status_code, await _said(response)) if bad else Answer()
+        if (asked := _asked.get()) is not None:
+            asked.status, asked.body = self.answer.status, self.answer.body
 
     @property
     def details(self) -> str:
@@ -67,7 +89,7 @@ class Watch:
         text = b"".join(self._tail)[-LONGEST_TAIL:].decode(errors="replace").strip()
         return "".join(
             [
-                self.answer,
+                f" It answered with {self.answer}." if self.answer.status is not None else "",
                 " Some of what it wrote to standard output is no MCP message." if self.garbage else "",
                 f" The end of its standard error:\n{text}" if text else "",
             ]
@@ -106,10 +128,9 @@ class Command:
                 try:
                     streams = await stack.enter_async_context(stdio_client(server, errors))
                 except OSError as error:
-                    at = (
-                        "" if error.filename else f": {program!r}" + (f" in {cwd!r}" if cwd else "")
-                    )  # as uvloop says it
-                    raise ConfigurationError(f"The MCP server cannot be started: {error}{at}.") from error
+                    where = "" if cwd is None else f" in {cwd!r}"
+                    what = f": {program!r}{where}" if error.filename is None else ""  # uvloop names no file
+                    raise ConfigurationError(f"The MCP server cannot be started: {error}{what}.") from error
             yield streams
 
 
@@ -131,25 +152,33 @@ class Address:
         import httpx2
         from mcp.client.streamable_http import streamable_http_client
 
-        async def note(response: httpx2.Response) -> None:
-            if response.request.method != "POST":
-                return
-            if response.status_code < 400:
-                watch.answered(None)
-                return
-            body = ""
-            if int(response.headers.get("content-length", "0") or 0) <= MOST_BODY:
-                with suppress(httpx2.HTTPError, TimeoutError):  # then there is no more to tell
-                    async with asyncio.timeout(BODY_PATIENCE):
-                        await response.aread()
-                        body = response.text
-            watch.answered(response.status_code, body)
-
         # Calls have time-outs of their own, and what a server may want to say can take any time.
         timeout = httpx2.Timeout(30.0, read=None, pool=None)
-        client = httpx2.AsyncClient(headers=dict(self.headers), timeout=timeout, event_hooks={"response": [note]})
-        async with client, streamable_http_client(self.url, http_client=client) as streams:
+        hooks = {"response": [watch.answered]}
+        client = httpx2.AsyncClient(headers=dict(self.headers), timeout=timeout, event_hooks=hooks)
+        # A server that has lost the session may never answer a farewell.
+        async with client, streamable_http_client(self.url, http_client=client, terminate_on_close=False) as streams:
             yield streams
+
+
+async def _said(response: httpx2.Response) -> str:
+    """Return the message of a JSON-RPC error, or else the beginning of whatever the body is, in one line."""
+    import httpx2
+
+    if int(response.headers.get("content-length", "0") or 0) > MOST_BODY:
+        return ""
+    with suppress(TimeoutError, httpx2.HTTPError):
+        async with asyncio.timeout(BODY_PATIENCE):
+            await response.aread()
+    try:
+        body = response.text
+    except httpx2.StreamError:  # it did not come to an end
+        return ""
+    with suppress(ValueError, TypeError, LookupError, RecursionError):
+        message = json.loads(body)["error"]["message"]
+        body = message if isinstance(message, str) else body
+    line = " ".join(body.split())
+    return line.rstrip(".") if len(line) <= LONGEST_BODY else f"{line[:LONGEST_BODY]} [...]"
 
 
 @asynccontextmanager

@@ -6,14 +6,14 @@ https://modelcontextprotocol.io/specification/2025-11-25/server/tools#tool-resul
 from __future__ import annotations
 
 import binascii
-import json
 from base64 import b64decode, b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tinyagent.core.jsonable import to_text
 from tinyagent.tools.mcp.schema import unwrapped
+from tinyagent.tools.mcp.words import note_for, noted, told
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult, ContentBlock
@@ -39,8 +39,7 @@ class MCPMedia:
 
     def for_model(self) -> str:
         """The note that the model reads."""
-        where = "" if self.uri is None else f"{self.uri}, "
-        return f"[{where}{self.mime_type}, {len(self.data):,} bytes]"
+        return note_for(self.mime_type, len(self.data), self.uri)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,8 @@ class MCPResult:
 
     Attributes:
         parts: Text and media, in the server's order.
-        structured: The data that the server gave beside them; `None` without.
+        structured: The data that the server gave beside them, where a note stands for the base64 of the media among
+            the parts; `None` without.
     """
 
     parts: tuple[str | MCPMedia, ...]
@@ -66,8 +66,9 @@ class MCPResult:
         return tuple(part for part in self.parts if isinstance(part, MCPMedia))
 
     def for_model(self) -> str:
-        """Return what the model reads: the text, a note for each of the media, and the data if it says more."""
-        return _for_model(self.parts, self.structured)
+        """Return what the model reads: the text, a note for each of the media, and the data if they say more."""
+        parts = [part if isinstance(part, str) else part.for_model() for part in self.parts]
+        return told(parts, self.structured, _notes(self.media))
 
 
 class MCPData(dict[str, Any]):
@@ -84,79 +85,11 @@ class MCPData(dict[str, Any]):
         self.parts = parts
 
     def for_model(self) -> str:
-        """Return what the model reads: the text, and the data if it says more."""
-        return _for_model(self.parts, dict(self))
+        """Return what the model reads: the text, and the data if they say more."""
+        return told(self.parts, dict(self), {})
 
     def __reduce__(self) -> tuple[Any, ...]:
         return MCPData, (dict(self), self.parts)
-
-
-def _for_model(parts: Sequence[str | MCPMedia], data: Any) -> str:
-    told = [part if isinstance(part, str) else part.for_model() for part in parts]
-    texts = [part for part in parts if isinstance(part, str)]
-    media = [part for part in parts if isinstance(part, MCPMedia)]
-    if data is None:
-        return "\n".join(told)
-    if texts and _is_data_of(texts, data):
-        told = [part.for_model() for part in media]
-    elif all(_is_told(leaf, texts, media) for leaf in _leaves(data)):
-        return "\n".join(told)
-    return "\n".join(
-        [*told, to_text(_without(data, media))] if texts and told else [to_text(_without(data, media)), *told]
-    )
-
-
-def _is_data_of(texts: Sequence[str], data: Any) -> bool:
-    """Whether texts are nothing but the JSON of the data, whole or item by item, as it is written for old clients."""
-    joined = "\n".join(texts)
-    if data == joined or _loaded(joined) == data:
-        return True
-    each = isinstance(data, list) and len(data) == len(texts)
-    return each and all(item in (text, _loaded(text)) for item, text in zip(data, texts, strict=True))
-
-
-def _loaded(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return _loaded  # which nothing equals
-
-
-def _leaves(data: Any) -> Iterator[Any]:
-    """What data says, without its keys and the names of its kinds."""
-    if isinstance(data, Mapping):
-        for key, part in data.items():
-            if key != "type":
-                yield from _leaves(part)
-    elif isinstance(data, list):
-        for part in data:
-            yield from _leaves(part)
-    else:
-        yield data
-
-
-def _is_told(leaf: Any, texts: Sequence[str], media: Sequence[MCPMedia]) -> bool:
-    """Whether a part of the data stands in the text, or is about media."""
-    if isinstance(leaf, str):
-        return any(leaf in text for text in texts) or any(
-            leaf in (one.mime_type, one.uri) or _holds(leaf, one) for one in media
-        )
-    return any(json.dumps(leaf) in text for text in texts)
-
-
-def _holds(text: str, media: MCPMedia) -> bool:
-    return len(text) >= len(media.data) > 0 and b64encode(media.data).decode().rstrip("=") in text
-
-
-def _without(data: Any, media: Sequence[MCPMedia]) -> Any:
-    """Data with notes in place of what repeats media."""
-    if isinstance(data, Mapping):
-        return {key: _without(part, media) for key, part in data.items()}
-    if isinstance(data, list):
-        return [_without(part, media) for part in data]
-    if isinstance(data, str):
-        return next((one.for_model() for one in media if _holds(data, one)), data)
-    return data
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +112,7 @@ class MCPProgress:
 
 
 def value_of(result: CallToolResult, schema: Mapping[str, Any] | None) -> Any:
-    """What a result is for whoever called: data, text, or an `MCPResult` where there are media.
+    """Return what a result is for whoever called: data, text, or an `MCPResult` where there are media.
 
     Data with a text of its own is an `MCPData`, or an `MCPResult` where it is no object.
 
@@ -191,20 +124,25 @@ def value_of(result: CallToolResult, schema: Mapping[str, Any] | None) -> Any:
         MCPToolError: The result is an error.
     """
     parts = tuple(_part(block) for block in result.content)
-    if result.is_error:
-        raise MCPToolError(MCPResult(parts).for_model() or "The tool failed and did not say why.")
     structured = result.structured_content
+    if result.is_error:
+        raise MCPToolError(MCPResult(parts, structured).for_model() or "The tool failed and did not say why.")
     if schema is not None and unwrapped(schema) is not schema and isinstance(structured, dict):
         structured = structured.get("result", structured)
     has_data = "structured_content" in result.model_fields_set and (structured is not None or schema is not None)
-    if any(isinstance(part, MCPMedia) for part in parts):
-        return MCPResult(parts, structured)
-    texts = tuple(part for part in parts if isinstance(part, str))
+    whole = MCPResult(parts, structured)
+    if whole.media:
+        return MCPResult(parts, noted(structured, _notes(whole.media)))
     if not has_data:
-        return "\n".join(texts)
-    if not texts or structured is None or _is_data_of(texts, structured):
+        return whole.text
+    if structured is None or whole.for_model() == to_text(structured):
         return structured
-    return MCPData(structured, texts) if isinstance(structured, dict) else MCPResult(parts, structured)
+    return MCPData(structured, tuple(map(str, parts))) if isinstance(structured, dict) else whole
+
+
+def _notes(media: Iterable[MCPMedia]) -> dict[str, str]:
+    """The note for the base64 of each of the media."""
+    return {b64encode(one.data).decode(): one.for_model() for one in media if one.data}
 
 
 def _part(block: ContentBlock) -> str | MCPMedia:

@@ -120,7 +120,7 @@ def _open_ended(schema: Mapping[str, Any]) -> bool:
 
 def _renamed(schema: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     """The schema as every provider takes it, with the arguments' names replaced."""
-    with contextlib.suppress(RecursionError, TypeError, ValueError):  # a server may write what it likes
+    with contextlib.suppress(Exception):  # a server may write what it likes
         schema = accepted(schema)
     renamed = {"type": "object", "properties": {}, **schema}
     renamed.pop("$schema", None)

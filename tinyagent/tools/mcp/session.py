@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tinyagent.core.errors import ConfigurationError
-from tinyagent.tools.mcp.endpoint import Address, Command, Watch, watched
+from tinyagent.tools.mcp.endpoint import Address, Answer, Command, Watch, asked, watched
 from tinyagent.tools.mcp.results import MCPToolError
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ MAX_PAGES = 1_000
 LIST_PATIENCE = 5.0
 #: Seconds that a server has to show that it is still there, when a call ended in a way that makes one doubt it.
 PROBE_PATIENCE = 5.0
+#: The HTTP status that says nothing of a session. (A gateway may answer 502 for ever to one whose server is gone.)
+TOO_MANY = 429
 #: Seconds between a subscription that broke off and the next.
 SUBSCRIBE_AGAIN = 1.0
 #: The same after many that broke off at once: each time it is doubled.
@@ -33,7 +35,16 @@ LONGEST_WAIT = 60.0
 
 
 class ServerGone(Exception):
-    """The server ended during a call."""
+    """The server ended during a call.
+
+    Args:
+        text: What happened.
+        refused: The call was not carried out: the server does not know the session that it came in.
+    """
+
+    def __init__(self, text: str, *, refused: bool = False) -> None:
+        super().__init__(text)
+        self.refused = refused
 
 
 class Session:
@@ -48,9 +59,10 @@ class Session:
     Attributes:
         settled: Set when it is connected, or has failed to be.
         over: Set when it has ended.
+        left: The server knows nothing of it any more, but calls that it took before may still end.
+        since: The loop's time at which it was connected; `None` if it never was.
         client: The SDK's client while it is connected.
         error: Why it is not connected any more.
-        seconds_connected: How long it was connected, once it is over; `None` when it never was.
     """
 
     def __init__(
@@ -62,6 +74,8 @@ class Session:
     ) -> None:
         self.settled = asyncio.Event()
         self.over = asyncio.Event()
+        self.left = False
+        self.since: float | None = None
         self.client: Client | None = None
         self.error: Exception = ConnectionError(f"The connection to the MCP server {name!r} was closed.")
         self._endpoint = endpoint
@@ -70,9 +84,10 @@ class Session:
         self._listed = listed
         self._watch = Watch(self._end)
         self._ended = False
-        self.seconds_connected: float | None = None
         self._changed = False
-        self._news = asyncio.Event()  # it has ended, or its tools have changed
+        self._calls = 0
+        self._probing = asyncio.Lock()
+        self._news = asyncio.Event()  # it has ended, its tools have changed, or a call has ended
         self._fresh = asyncio.Event()  # the list of its tools is the last it has told of
 
     @property
@@ -84,17 +99,20 @@ class Session:
         """Connect, and stay so until the server ends or this is cancelled."""
         try:
             await self._live()
-            self.error = self._lost("has ended.")
+            if not self.left:
+                self.error = self._lost("has ended.")
         except Exception as error:  # noqa: BLE001 - it is kept, for all who ask
             self.error = self._explained(error)
         finally:
-            self.client = None
-            if self.seconds_connected is not None:
-                self.seconds_connected += asyncio.get_running_loop().time()
-            for event in (self.settled, self.over, self._fresh):
-                event.set()
+            self.close()
 
-    async def call(self, client: Client, tool: str, arguments: dict[str, Any], progress: ProgressFnT) -> CallToolResult:
+    def close(self) -> None:
+        """Let nobody wait for it any more."""
+        self.client = None
+        for event in (self.settled, self.over, self._fresh):
+            event.set()
+
+    async def call(self, tool: str, arguments: dict[str, Any], progress: ProgressFnT) -> CallToolResult:
         """Call a tool; the tools are listed anew before this returns where the call has changed them.
 
         Raises:
@@ -104,38 +122,59 @@ class Session:
         from mcp import MCPError
         from pydantic import ValidationError
 
+        if (client := self.client) is None:
+            raise ServerGone(str(self.error))
+        answer = asked()
+        self._calls += 1
         try:
             result = await client.call_tool(tool, arguments, progress_callback=progress)
         except MCPError as error:
-            answer = self._watch.answer
-            if await self._is_gone(client, error):
-                await self.over.wait()
-                raise ServerGone(str(self.error)) from None
-            raise MCPToolError(f"{error}.{answer}" if answer else str(error)) from error
+            raise await self._failure(client, error, answer) from error
         except ValidationError as error:
             raise MCPToolError(f"The server's answer is no result of a tool: {error}") from error
+        finally:
+            self._calls -= 1
+            self._news.set()
         with suppress(TimeoutError):
             async with asyncio.timeout(LIST_PATIENCE):
                 await self._fresh.wait()
         return result
 
-    async def _is_gone(self, client: Client, error: MCPError) -> bool:
-        """Whether the server has ended, or has lost the session: over HTTP nothing says so but the next request.
-
-        Servers tell of a lost session by 404, as the specification wants, or by 400, or in words of their own; and
-        what stands before them by 502 and the like. So whatever came with an HTTP status is doubted.
-        """
-        from mcp import MCPError
+    async def _failure(self, client: Client, error: MCPError, answer: Answer) -> ServerGone | MCPToolError:
+        """What an error of a call means: over HTTP nothing says that a server has ended but the next request."""
         from mcp_types import CONNECTION_CLOSED, INVALID_REQUEST
 
-        doubtful = error.code in (CONNECTION_CLOSED, INVALID_REQUEST) or self._watch.status is not None
-        if not self._ended and doubtful:
-            try:
-                async with asyncio.timeout(PROBE_PATIENCE):
-                    await client.list_tools()
-            except (MCPError, TimeoutError):
+        if answer.status is not None or error.code in (CONNECTION_CLOSED, INVALID_REQUEST):
+            async with self._probing:  # one probe for all whose calls fail at once
+                if not self._ended and answer.status != TOO_MANY:
+                    await self._probe(client)
+        if self._ended:
+            if not self.left:
+                await self.over.wait()
+            return ServerGone(str(self.error), refused=answer.status is not None and answer.status < 500)
+        if answer.status is not None:
+            return MCPToolError(f"The server answered with {answer}.")
+        if error.code == CONNECTION_CLOSED and str(error).startswith("SSE stream"):  # the SDK's own words
+            return ServerGone(str(self._lost(f"broke off its answer: {error}.")))
+        return MCPToolError(str(error))
+
+    async def _probe(self, client: Client) -> None:
+        """Find out whether the server still knows this session, which ends if not."""
+        from mcp import MCPError
+
+        answer = asked()
+        try:
+            async with asyncio.timeout(PROBE_PATIENCE):
+                await client.list_tools()
+        except TimeoutError:
+            self._leave("does not answer any more.")
+        except MCPError:
+            if answer.status is None:
                 self._end()
-        return self._ended
+            elif answer.status != TOO_MANY:
+                self._leave("has lost this session.")
+        except ValueError:  # it is there, whatever it says
+            pass
 
     # ---- in the task that lives it
 
@@ -156,8 +195,7 @@ class Session:
                     await group.start(self._subscribe, client)
                 await self._list(client)
                 start.deadline = math.inf
-                self.client = client
-                self.seconds_connected = -asyncio.get_running_loop().time()
+                self.client, self.since = client, current_time()
                 self.settled.set()
                 await self._follow(client)
                 group.cancel_scope.cancel()
@@ -166,7 +204,7 @@ class Session:
 
     async def _follow(self, client: Client) -> None:
         """Keep the list of tools fresh until the server ends."""
-        while not self._ended:
+        while not self._ended or (self.left and self._calls):
             await self._news.wait()
             self._news.clear()
             if self._changed and not self._ended:
@@ -229,6 +267,12 @@ class Session:
         self._fresh.clear()
         self._news.set()
 
+    def _leave(self, why: str) -> None:
+        """The server is there, or may be, but this session is of no more use."""
+        self.left = isinstance(self._endpoint, Address)  # a process must have ended before there is another
+        self.error = self._lost(why)
+        self._end()
+
     def _end(self) -> None:
         self._ended = True
         self._news.set()
@@ -247,7 +291,7 @@ class Session:
             return TimeoutError(str(self._lost(text)))
         if isinstance(error, MCPError):
             return self._lost("has ended." if self._ended else f"refuses: {error}.")
-        what = "is gone" if self.seconds_connected is not None else "cannot be reached"
+        what = "is gone" if self.since is not None else "cannot be reached"
         reason = str(error).rstrip(".")
         return self._lost(f"{what}: {type(error).__name__}: {reason}.")
 

@@ -30,17 +30,18 @@ class MCPTools(Toolkit):
 
     Like every toolkit it is opened by its first user, a run or `async with`, and closed after the last; all share
     one connection. A server that is a command is started then, and has ended, with all its children, when it is
-    closed, by force if it will not. A server that dies, or has lost the session, is tried again at the next call; the
-    call that was under way fails, and the model is told. (One whose tool is read-only or idempotent is made again,
-    once.) While a server cannot be had there are growing pauses between the tries, in which calls fail at once.
+    closed, by force if it will not. A server that dies, is redeployed or has forgotten the session is started, or
+    connected to, again by the next call, with growing pauses between attempts that fail; the call that was under way
+    fails, and the model is told. (One whose tool is read-only or idempotent, or that the server has refused together
+    with the session, is made again, once.)
 
     Names that Python code cannot use are replaced, in tools and their arguments: `get-user.v2` becomes
     `get_user_v2`. A tool gives plain data where the server gives structured content, else text, or an `MCPResult`
-    where there are images, sounds or files; the model reads the server's text, and notes in place of media. Tools
-    that work only as tasks are left out. Reports of progress become `ToolProgress` events with an `MCPProgress`.
-    A tool that the server calls read-only has `read_only` set; that is the server's word, not a fact. The tools
-    change when the server says that they have. Roots, sampling and elicitation are not offered to the server, and
-    its log messages are ignored. Its standard error is not shown; the end of it is part of error texts.
+    where there are images, sounds or files; the model reads the server's text, and the data where they say more.
+    Tools that can only be called as MCP tasks are left out. Reports of progress become `ToolProgress` events with an
+    `MCPProgress`. A tool that the server calls read-only has `read_only` set; that is the server's word, not a fact.
+    The tools change when the server says that they have. Roots, sampling and elicitation are not offered to the
+    server, and its log messages are ignored. Its standard error is not shown; the end of it is part of error texts.
 
     Args:
         command: How to start the server: a command line, quoted as in a shell (no shell is used); the program
@@ -120,17 +121,19 @@ class MCPTools(Toolkit):
 
     async def _list(self, listed: list[mcp_types.Tool]) -> None:
         """Take over the server's list of tools."""
-        known = {tool.name: tool for tool in listed}
+        known = {tool.name: tool for tool in listed if not _needs_task(tool)}
         missing = [name for name in self._include or () if name not in known]
         if missing and self._connection is None:
             has = ", ".join(known) or "none"
-            raise ConfigurationError(f"MCPTools(include={missing}): {self.name!r} has no such tools; it has: {has}.")
+            tasks = ", ".join(tool.name for tool in listed if _needs_task(tool))
+            left = f" These need MCP tasks, which are not supported: {tasks}." if tasks else ""
+            raise ConfigurationError(
+                f"MCPTools(include={missing}): {self.name!r} has no such tools; it has: {has}.{left}"
+            )
         wanted = [
             tool
             for tool in known.values()
-            if not (tool.execution and tool.execution.task_support == "required")
-            and (self._include is None or tool.name in self._include)
-            and tool.name not in self._exclude
+            if (self._include is None or tool.name in self._include) and tool.name not in self._exclude
         ]
         if wanted != self._listed:
             self._tools = await _in_thread(self._made, wanted)
@@ -170,6 +173,11 @@ class MCPTools(Toolkit):
 
         call.__module__, call.__qualname__ = f"MCP server {self.name}", listed.name
         return Tool(call, name=name, description=description, read_only=read_only, signature=arguments.signature)
+
+
+def _needs_task(tool: mcp_types.Tool) -> bool:
+    """Whether a tool can only be called as a task, which is never done here."""
+    return tool.execution is not None and tool.execution.task_support == "required"
 
 
 async def _in_thread(function: Callable[..., Any], *args: Any) -> Any:

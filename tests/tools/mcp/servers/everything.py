@@ -84,6 +84,11 @@ def make(**options) -> MCPServer:  # noqa: C901 - a tool of every kind
         text = TextContent(text="two")
         return CallToolResult(content=[text, image], structured_content={"names": ["x"], "total": 2})
 
+    @server.tool(structured_output=False)
+    def photo() -> CallToolResult:
+        image = Image(data=PNG, format="png").to_image_content()
+        return CallToolResult(content=[image], structured_content={"content": [image.model_dump(by_alias=True)]})
+
     @server.tool()
     def fail(text: str) -> str:
         raise ToolError(text)

@@ -36,6 +36,10 @@ TOOLS = [
         "annotations": {"title": "May be repeated", "idempotentHint": True},
     },
 ]
+TASKS = [
+    {"name": "tasks", "inputSchema": {"type": "object"}, "execution": {"taskSupport": "required"}},
+    {"name": "no_tasks", "inputSchema": {"type": "object"}, "execution": {"taskSupport": "optional"}},
+]
 EXTRA = {"name": "late", "inputSchema": {"type": "object"}}
 
 
@@ -66,7 +70,7 @@ MESSAGES = {
 class Server:
     def __init__(self, mode: str) -> None:
         self.mode = mode
-        self.tools = list(TOOLS)
+        self.tools = [*TOOLS, *TASKS] if mode == "tasks" else list(TOOLS)
         self.notes: list[str] = []
 
     def hear(self, message: dict) -> None:

@@ -1,0 +1,149 @@
+"""What a reply says: its thoughts, its text, and the calls that stand in its text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tinyagent.core.messages import Call
+from tinyagent.core.tool import Tool
+from tinyagent.models.base import Sink
+from tinyagent.models.marks import Found, MarkSplitter, read_calls
+from tinyagent.models.think import TAGS, Habit, ThinkSplitter, orphaned_end
+
+#: The types of parts of a content that are thoughts.
+_THOUGHTS = ("thinking", "reasoning", "thought")
+
+
+class Whole(NamedTuple):
+    """The text of a reply, its reasoning, and `Reply.reasoning_field`."""
+
+    text: str
+    reasoning: str
+    field: str
+
+
+class Said:
+    """Parts thoughts, text and calls, and tells the sink of thoughts and text as they arrive.
+
+    Args:
+        sink: Who listens.
+        tools: The tools on offer: calls of them that stand in the text are read.
+        habit: What earlier replies of the model have shown; this one adds to it.
+
+    Attributes:
+        goes_on: The text holds thoughts alone, from which the model is to go on.
+    """
+
+    def __init__(self, sink: Sink, tools: tuple[Tool[..., object], ...], habit: Habit | None) -> None:
+        self.goes_on = False
+        self._sink = sink
+        self._tools = tools
+        self._habit = habit or Habit()
+        self._marks = MarkSplitter(tools) if tools else None
+        self._think = ThinkSplitter(opened=bool(self._habit.opened))
+        self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self._field = ""
+
+    @property
+    def text(self) -> str:
+        """The text so far."""
+        return "".join(self._text)
+
+    @property
+    def reasoning(self) -> str:
+        """The reasoning so far."""
+        return "".join(self._reasoning)
+
+    def whole(self) -> Whole:
+        """Return the text and the reasoning; before an end of a block that has no beginning, all is reasoning."""
+        text, reasoning, field = self.text, self.reasoning, self._field
+        if field not in TAGS and (end := orphaned_end(text)):
+            reasoning += text[: end[0]].strip()
+            text, field = text[end[1] :].lstrip(), field or "think"
+        return Whole(text, reasoning, field)
+
+    def thought(self, text: str, field: str) -> None:
+        """Add a thought that the server tells apart from text itself."""
+        self._field = field
+        self._think.opened = False
+        self._say(text, "")
+
+    def content(self, content: object) -> None:
+        """Add the content of a message: text, or a list of parts."""
+        if isinstance(content, str):
+            self._say(*self._think.split(content))
+            return
+        for thought, text in _parts(content):
+            if thought:
+                self.thought(thought, "parts")
+            self._say(*self._think.split(text))
+
+    def finish(self, *, cut: bool, read: bool) -> tuple[Call, ...]:
+        """Tell the sink of text that was held back; return the calls that stand in it.
+
+        Args:
+            cut: The token limit has cut the reply.
+            read: The text may hold calls: there are no proper ones.
+        """
+        self._say(*self._think.rest())
+        if self._think.opened and not cut:  # for once, the template has not opened a block: it is all text
+            said, self._reasoning = self.reasoning, []
+            self._say("", said)
+        held = self._marks.rest() if self._marks else ""
+        calls = self._read(held, cut=cut, read=read) if held else ()
+        text = self.text
+        if not cut and text.strip() and not self._think.parted:
+            self._habit.learn(opened=orphaned_end(text) is not None)
+        return calls
+
+    def _read(self, held: str, *, cut: bool, read: bool) -> tuple[Call, ...]:
+        if end := orphaned_end(held):
+            self._show(held[: end[1]])
+            held = held[end[1] :]
+        found = read_calls(held, self._tools, cut=cut) if read else Found(held)
+        if found.thoughts:
+            self._field = self._field or "scratchpad"
+            self._say(found.thoughts, "")
+        if found.thoughts and not found.calls:
+            self.goes_on = True
+            self._text.append(held)  # for the model alone
+        elif found.text.strip() or not found.calls:
+            self._show(found.text)
+        return found.calls
+
+    def _say(self, reasoning: str, text: str) -> None:
+        if reasoning:
+            self._field = self._field or self._think.field
+            self._reasoning.append(reasoning)
+            self._sink.reasoning(reasoning)
+        if text and self._marks:
+            text = self._marks.split(text)
+        if text:
+            self._show(text)
+
+    def _show(self, text: str) -> None:
+        if not self._text and self._habit.opened is not False and not self._think.parted:
+            getattr(self._sink, "doubt", _nothing)()
+        self._text.append(text)
+        self._sink.text(text)
+
+
+def _nothing() -> None:
+    """What a sink does that does not act on text."""
+
+
+def _parts(content: object) -> Iterator[tuple[str, str]]:
+    """The parts of a content that is a list: each a thought or a text."""
+    for part in content if isinstance(content, list) else ():
+        if not isinstance(part, dict):
+            continue
+        kind, text = part.get("type"), part.get("text")
+        if kind in _THOUGHTS:
+            inner = part.get(kind) or text
+            items = inner if isinstance(inner, list) else [{"text": inner}]
+            texts = (item.get("text") for item in items if isinstance(item, dict))
+            yield "".join(text for text in texts if isinstance(text, str)), ""
+        elif isinstance(text, str):
+            yield "", text
