@@ -109,6 +109,7 @@ NAMES = [
     "StreamInterruptedError",
     "System",
     "TextDelta",
+    "TextVoided",
     "TimeLimitReached",
     "TinyAgentError",
     "TinyCodeAgent",

@@ -13,7 +13,7 @@ from tinyagent.agents.dispatch import Dispatch
 from tinyagent.agents.fences import FenceReader, Piece
 from tinyagent.agents.run import Run
 from tinyagent.agents.workspace import Workspace
-from tinyagent.core.events import CodeFinished, CodeOutput, CodeStarted, Notice, Retry
+from tinyagent.core.events import CodeFinished, CodeOutput, CodeStarted
 from tinyagent.core.execution import Execution
 from tinyagent.core.messages import Reply
 from tinyagent.core.tool import Tool
@@ -115,16 +115,16 @@ class CodeTurn(Dispatch):
         """Take no code before the reply is whole: its text may turn out to be thoughts, whose end has yet to come."""
         self._eager = False
 
-    def notice(self, event: Retry | Notice) -> None:
-        """A retry or a notice; after a retry the text comes again."""
-        super().notice(event)
-        if not (isinstance(event, Retry) and event.what == "model"):
-            return
+    def _void(self, text: str) -> None:
+        """Take back text: what is left is read anew."""
+        super()._void(text)
         if self._runner is not None:  # a model that asks again although its code has run: the rest is not heard
             self._deaf = True
-        else:
-            self._reader, self._text = FenceReader(self._tools), ""
-            self._held.clear()
+            return
+        self._reader, self._text = FenceReader(self._tools), "".join(self._shown_text)
+        self._held.clear()
+        if self._eager and self._text:
+            self._take(self._reader.feed(self._text))
 
     # ---- running the code
 
