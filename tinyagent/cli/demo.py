@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from tinyagent.agents.code import TinyCodeAgent
 from tinyagent.agents.react import ReactAgent
+from tinyagent.cli.local import llamacpp_server, smollm2
 from tinyagent.cli.show import Terminal
+from tinyagent.core.limits import Limits
 from tinyagent.core.messages import Reply
 from tinyagent.core.printable import printable
 from tinyagent.core.tool import Tool
 from tinyagent.models.loopback import ScriptedRequest
+from tinyagent.models.openai import OpenAIModel
 from tinyagent.models.script import Item, call
 from tinyagent.testing.offline import model_or_script, online
 
@@ -87,15 +92,43 @@ final_answer(f"Rome is {difference} Fahrenheit degrees warmer than Oslo today ({
 ```"""
 
 
-async def demo(question: str | None, model: str, terminal: Terminal, *, code: bool = False) -> RunResult[Any]:
-    """Run the demo: against the model of the environment, or offline against the scripted server."""
+LOCAL = """\
+Local: SmolLM2 runs in a process on this machine. With 135 million parameters it is far too small to reason, but every
+reply is held to the form of a call or an answer, so it does call the tools."""
+#: A tiny model repeats itself: what bounds one reply, and its run.
+LOCAL_TOKENS, LOCAL_STEPS = 400, 4
+
+
+async def demo(
+    question: str | None, model: str, terminal: Terminal, *, code: bool = False, local: bool = False
+) -> RunResult[Any]:
+    """Run the demo: against the model of the environment, a local one, or offline against the scripted server.
+
+    Raises:
+        ConfigurationError: The local model is not installed.
+    """
     tools: list[Tool[..., Any]] = [Tool(weather), Tool(to_fahrenheit)]
-    async with model_or_script(code_script if code else script, model=model, delay=0.03) as found:
-        if question is not None and not online():
+    kind = TinyCodeAgent if code else ReactAgent
+    async with (
+        _local() if local else model_or_script(code_script if code else script, model=model, delay=0.03) as found
+    ):
+        if question is not None and not (local or online()):
             print(f"It can only answer its own question, not {question!r}.")
             question = None
         question = question or QUESTION
         print(f"\n{printable(question)}\n", flush=True)
-        kind = TinyCodeAgent if code else ReactAgent
-        agent = kind(tools, model=found, instructions=INSTRUCTIONS)
+        limits = Limits(steps=LOCAL_STEPS) if local else None
+        agent = kind(tools, model=found, instructions=INSTRUCTIONS, limits=limits)
         return await terminal.show(agent.stream(question))
+
+
+@asynccontextmanager
+async def _local() -> AsyncIterator[OpenAIModel]:
+    """SmolLM2 on this machine, held to a call or an answer."""
+    file = smollm2()
+    print(LOCAL, flush=True)
+    with llamacpp_server(file) as url:
+        async with OpenAIModel(
+            file.stem, base_url=url, tool_calling="schema", temperature=0, max_tokens=LOCAL_TOKENS
+        ) as model:
+            yield model
