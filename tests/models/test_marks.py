@@ -612,7 +612,7 @@ def test_hostile_text_is_read_in_time_that_its_length_allows(text, untraced):
             shown.text(text[at : at + 4])
         shown.text(text[SIZE // 5 :])
         read_schema_reply(Reply(text), shown)
-        read_reply(Reply(text), shown, tuple(NAMED))
+    read_reply(Reply(text), shown, tuple(NAMED))
     said = Said(NullSink(), tuple(NAMED), None)
     for at in range(0, SIZE // 5, 4):
         said.content(text[at : at + 4])
