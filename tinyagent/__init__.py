@@ -120,9 +120,9 @@ __all__ = [
     "ScriptError", "SearchResult", "SearchResults", "ServerError", "Session", "Settings", "Sink", "State", "Step",
     "StepFinished", "StepLimitReached", "StepStarted", "StreamError", "StreamInterruptedError", "System", "TextDelta",
     "TextVoided", "TimeLimitReached", "TinyAgentError", "TinyCodeAgent", "TokenLimitReached", "Tool",
-    "ToolArgumentsError", "ToolDefinitionError", "ToolFinished", "ToolProgress", "ToolRegistry", "ToolReply", "ToolStarted", "Toolkit",
-    "ToolkitError", "TruncatedReplyError", "UnknownToolError", "Usage", "User", "WebBrowser", "WebSearch",
-    "event_from_dict", "freeze_registry", "get_registry", "jina_reader", "printable", "run_sync",
+    "ToolArgumentsError", "ToolDefinitionError", "ToolFinished", "ToolProgress", "ToolRegistry", "ToolReply",
+    "ToolStarted", "Toolkit", "ToolkitError", "TruncatedReplyError", "UnknownToolError", "Usage", "User", "WebBrowser",
+    "WebSearch", "event_from_dict", "freeze_registry", "get_registry", "jina_reader", "printable", "run_sync",
     "set_thread_limit", "tool", "web_browse", "web_search",
 ]
 # fmt: on
