@@ -18,7 +18,7 @@ from types import SimpleNamespace
 import pytest
 
 from tinyagent.cli import llamacpp, local
-from tinyagent.cli.demo import LOCAL, QUESTION
+from tinyagent.cli.demo import LOCAL, LOCAL_QUESTION
 from tinyagent.cli.local import llamacpp_server, smollm2
 from tinyagent.cli.main import main
 from tinyagent.core.errors import ConfigurationError
@@ -93,7 +93,7 @@ def demo(*arguments):
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
         try:
-            assert any(QUESTION in line for line in process.stdout)
+            assert any(LOCAL_QUESTION in line for line in process.stdout)
             yield process
         finally:
             process.kill()

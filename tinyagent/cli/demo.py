@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tinyagent.agents.code import TinyCodeAgent
 from tinyagent.agents.react import ReactAgent
@@ -93,10 +93,16 @@ final_answer(f"Rome is {difference} Fahrenheit degrees warmer than Oslo today ({
 
 
 LOCAL = """\
-Local: SmolLM2 runs in a process on this machine. With 135 million parameters it is far too small to reason, but every
-reply is held to the form of a call or an answer, so it does call the tools."""
+Local: SmolLM2 runs in a process on this machine. With 135 million parameters it understands little, and what it answers
+is rarely true; but as each reply is held to the form of a call or an answer, it does call the tool."""
+LOCAL_QUESTION = "Look up the weather in Oslo."
 #: A tiny model repeats itself: what bounds one reply, and its run.
-LOCAL_TOKENS, LOCAL_STEPS = 400, 4
+LOCAL_TOKENS, LOCAL_STEPS = 200, 2
+
+
+async def known_weather(city: Literal["Oslo", "Rome", "Lima", "Cairo"]) -> dict[str, Any]:
+    """Today's temperature in a city."""
+    return await weather(city)
 
 
 async def demo(
@@ -109,17 +115,21 @@ async def demo(
     """
     tools: list[Tool[..., Any]] = [Tool(weather), Tool(to_fahrenheit)]
     kind = TinyCodeAgent if code else ReactAgent
-    async with (
-        _local() if local else model_or_script(code_script if code else script, model=model, delay=0.03) as found
-    ):
-        if question is not None and not (local or online()):
+    if local:
+        async with _local() as found:
+            tools, limits = [Tool(known_weather, name="weather")], Limits(steps=LOCAL_STEPS)
+            agent = kind(tools, model=found, instructions=INSTRUCTIONS, limits=limits)
+            return await _show(agent, question or LOCAL_QUESTION, terminal)
+    async with model_or_script(code_script if code else script, model=model, delay=0.03) as found:
+        if question is not None and not online():
             print(f"It can only answer its own question, not {question!r}.")
             question = None
-        question = question or QUESTION
-        print(f"\n{printable(question)}\n", flush=True)
-        limits = Limits(steps=LOCAL_STEPS) if local else None
-        agent = kind(tools, model=found, instructions=INSTRUCTIONS, limits=limits)
-        return await terminal.show(agent.stream(question))
+        return await _show(kind(tools, model=found, instructions=INSTRUCTIONS), question or QUESTION, terminal)
+
+
+async def _show(agent: ReactAgent | TinyCodeAgent, question: str, terminal: Terminal) -> RunResult[Any]:
+    print(f"\n{printable(question)}\n", flush=True)
+    return await terminal.show(agent.stream(question))
 
 
 @asynccontextmanager
