@@ -8,6 +8,7 @@ import difflib
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from types import AsyncGeneratorType, BuiltinFunctionType, FrameType, FunctionType, MethodType
 from typing import Any
@@ -96,7 +97,7 @@ class Dispatch:
 
     def notice(self, event: Any) -> None:
         """A retry or a notice."""
-        self._run.emit(event)
+        self._run.emit(copy(event))  # the model may tell it to other runs too
 
     def call(self, call: Call) -> None:
         """A call is complete: it starts now if it may."""

@@ -194,6 +194,9 @@ class Run(Generic[Output]):
         """Hand an event to the reader, to that of the run around this one, and to the log."""
         if type(event) in LOGGED:
             log(self.run_id, event)
+        if self._drained and self.parent is None:
+            return  # nobody hears it
+        event = event.stamped(self.run_id, self.about.started + time.perf_counter() - self._clock)
         if self.parent is not None:
             inner = event if isinstance(event, InnerEvent) else InnerEvent((), event)
             self.parent.emit(InnerEvent((self._call, *inner.path), inner.event))
