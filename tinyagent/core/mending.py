@@ -41,18 +41,25 @@ def mended(messages: Iterable[Message]) -> tuple[list[Message], str]:
                     whole.append(User(message.text))
                     told["a system message that does not come first is one of the user now"] += 1
             case Assistant() if message.calls:
-                calls = Reply(calls=message.calls).with_own_ids().calls
-                whole.append(message if calls == message.calls else replace(message, calls=calls))
-                answers = [ToolReply(call.id, NOT_ANSWERED, call.name) for call in calls]
-                places |= {call.id: [] for call in message.calls}
-                for place, call in enumerate(message.calls, len(whole)):
-                    places[call.id].append(place)
-                    made_up.add(place)
-                whole += answers
+                asks = _with_own_ids(message)
+                whole.append(asks)
+                for call in message.calls:
+                    places[call.id] = []
+                for call, own in zip(message.calls, asks.calls, strict=True):
+                    places[call.id].append(len(whole))
+                    made_up.add(len(whole))
+                    whole.append(ToolReply(own.id, NOT_ANSWERED, own.name))
             case _:
                 whole.append(message)
     told["a call without an answer is told that it has none"] += len(made_up)
     return whole, "; ".join(f"{what} ({count} times)" if count > 1 else what for what, count in told.items() if count)
+
+
+def _with_own_ids(message: Assistant) -> Assistant:
+    if len(message.calls) == 1:
+        return message
+    calls = Reply(calls=message.calls).with_own_ids().calls
+    return message if calls is message.calls else replace(message, calls=calls)
 
 
 def _answer(made_up: Message, given: ToolReply) -> ToolReply:
