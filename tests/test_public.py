@@ -110,6 +110,7 @@ NAMES = [
     "StreamInterruptedError",
     "System",
     "TextDelta",
+    "TextVoided",
     "TimeLimitReached",
     "TinyAgentError",
     "TinyCodeAgent",

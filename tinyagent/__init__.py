@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     )
     from tinyagent.core.events import (
         CallSealed, CodeFinished, CodeOutput, CodeStarted, Event, HandedOver, InnerEvent, LimitReached, Notice,
-        ReasoningDelta, Retry, RunFailed, RunFinished, RunStarted, StepFinished, StepStarted, TextDelta, ToolFinished,
-        ToolProgress, ToolStarted, event_from_dict,
+        ReasoningDelta, Retry, RunFailed, RunFinished, RunStarted, StepFinished, StepStarted, TextDelta, TextVoided,
+        ToolFinished, ToolProgress, ToolStarted, event_from_dict,
     )
     from tinyagent.core.execution import CodeError, Execution
     from tinyagent.core.limits import Limits
@@ -81,7 +81,7 @@ _NAMES = {
     "core.events":
         "CallSealed CodeFinished CodeOutput CodeStarted Event HandedOver InnerEvent LimitReached Notice "
         "ReasoningDelta Retry RunFailed RunFinished RunStarted "
-        "StepFinished StepStarted TextDelta ToolFinished ToolProgress ToolStarted event_from_dict",
+        "StepFinished StepStarted TextDelta TextVoided ToolFinished ToolProgress ToolStarted event_from_dict",
     "core.execution": "CodeError Execution",
     "core.limits": "Limits",
     "core.messages": "Assistant Call Conversation Message Reply System ToolReply User",
@@ -122,10 +122,10 @@ __all__ = [
     "RunOptions", "RunResult", "RunStarted", "Sandbox", "SandboxError", "SandboxLimits", "SandboxUnavailableError",
     "ScriptError", "SearchResult", "SearchResults", "ServerError", "Session", "Settings", "Sink", "State", "Step",
     "StepFinished", "StepLimitReached", "StepStarted", "StreamError", "StreamInterruptedError", "System", "TextDelta",
-    "TimeLimitReached", "TinyAgentError", "TinyCodeAgent", "TokenLimitReached", "Tool", "ToolArgumentsError",
-    "ToolDefinitionError", "ToolFinished", "ToolProgress", "ToolRegistry", "ToolReply", "ToolStarted", "Toolkit",
-    "ToolkitError", "TruncatedReplyError", "UnknownToolError", "Usage", "User", "WebBrowser", "WebSearch",
-    "event_from_dict", "freeze_registry", "get_registry", "jina_reader",
+    "TextVoided", "TimeLimitReached", "TinyAgentError", "TinyCodeAgent", "TokenLimitReached", "Tool",
+    "ToolArgumentsError", "ToolDefinitionError", "ToolFinished", "ToolProgress", "ToolRegistry", "ToolReply",
+    "ToolStarted", "Toolkit", "ToolkitError", "TruncatedReplyError", "UnknownToolError", "Usage", "User", "WebBrowser",
+    "WebSearch", "event_from_dict", "freeze_registry", "get_registry", "jina_reader",
     "messages_from_json", "messages_to_json", "printable", "run_sync",
     "set_thread_limit", "tool", "web_browse", "web_search",
 ]

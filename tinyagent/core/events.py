@@ -67,6 +67,19 @@ class TextDelta(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TextVoided(Event):
+    """Text that was streamed in this step does not count: the reply failed and comes again, or it was no answer.
+
+    Attributes:
+        text: The last characters that `TextDelta`s of this step have brought; what counts instead, if anything,
+            follows as new ones.
+    """
+
+    type: ClassVar[str] = "text_voided"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReasoningDelta(Event):
     """More reasoning from the model; never part of the answer."""
 
@@ -145,7 +158,7 @@ class Retry(Event):
     """Something failed and is tried again.
 
     Attributes:
-        what: `model`, or the tool's name. After a `model` retry, text streamed in this step comes again.
+        what: `model`, or the tool's name. Text of the model that was streamed before is void: see `TextVoided`.
         attempt: The attempt about to start; the first retry is 2.
         seconds: How long it waits first.
         reason: What failed.

@@ -33,7 +33,8 @@ from tinyagent.models.proxies import proxy_of
 from tinyagent.models.quirks import NO_QUIRKS, Quirks
 from tinyagent.models.response import read_response
 from tinyagent.models.retry import with_retries
-from tinyagent.models.text_protocol import TextProtocolSink, TextTools, read_reply
+from tinyagent.models.schema_protocol import SchemaTools, read_schema_reply, shown_in_schema
+from tinyagent.models.text_protocol import TextTools, read_reply, shown_in_text
 from tinyagent.models.think import Habit
 from tinyagent.models.transport import Http, check_http, http_client, warm_up
 from tinyagent.models.wire import ReplyAssembler, failed_generation
@@ -41,7 +42,7 @@ from tinyagent.models.wire import ReplyAssembler, failed_generation
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-ToolCalling: TypeAlias = Literal["auto", "native", "json"]
+ToolCalling: TypeAlias = Literal["auto", "native", "schema", "json"]
 
 #: Seconds without a byte from the server; the SDK's default.
 READ_TIMEOUT = 600.0
@@ -100,8 +101,9 @@ class OpenAIModel:
             one event loop, and closed when the last of them ends.
         base_url: The server, usually ending in `/v1`.
         api_key: The key. A server given by `base_url` may need none.
-        tool_calling: `native` tool calls; a `json` text protocol for models without them; `auto` (default) is
-            native until the server refuses tools.
+        tool_calling: `native` tool calls; `schema` for models without them, whose replies the server's grammar
+            constrains (`response_format`); a `json` text protocol for servers without that. `auto` (default) takes
+            the first of them that the server does not refuse, `schema` the text protocol where it must.
         max_retries: How often a failed call is tried again (default 2, or the client's).
         timeout: Seconds the server may be silent (default 600, or the client's).
         http: The transport of a client made here: `aiohttp` (extra `[fast]`), `httpx`, or `auto`.
@@ -134,8 +136,11 @@ class OpenAIModel:
             raise ConfigurationError(
                 f"client={type(client).__name__}: pass an openai.AsyncOpenAI; tinyagent is async-only."
             )
-        if tool_calling not in ("auto", "native", "json"):
-            raise ConfigurationError(f"tool_calling={tool_calling!r}: pass 'auto', 'native' or 'json'.")
+        if tool_calling not in ("auto", "native", "schema", "json"):
+            raise ConfigurationError(f"tool_calling={tool_calling!r}: pass 'auto', 'native', 'schema' or 'json'.")
+        own_format = "response_format" in {**settings, **settings.get("extra_body", {})}
+        if own_format and tool_calling == "schema":
+            raise ConfigurationError("tool_calling='schema' makes the response_format itself: leave yours out.")
         check_http(http)
         if max_retries is not None and not (isinstance(max_retries, int) and max_retries >= 0):
             raise ConfigurationError(f"max_retries={max_retries!r}: pass 0 or more.")
@@ -153,7 +158,9 @@ class OpenAIModel:
         self._settings = settings
         self._head, self._stream_head = self._heads()
         self._text = TextTools()
-        self._quirks = Quirks(tools=True) if tool_calling == "json" else NO_QUIRKS
+        self._schema = SchemaTools()
+        known = Quirks(tools=tool_calling in ("schema", "json"), schema=tool_calling == "json" or own_format)
+        self._quirks = known if known.tools or known.schema else NO_QUIRKS
         self._habit = Habit()
         self._connections: WeakKeyDictionary[asyncio.AbstractEventLoop, Connection] = WeakKeyDictionary()
 
@@ -242,10 +249,7 @@ class OpenAIModel:
                 learned = quirks.learned(error, request, connection.origin)
                 if learned == quirks or (learned.tools and self.tool_calling == "native"):
                     raise
-                if learned.tools and not quirks.tools:
-                    sink.notice(
-                        Notice(f"{self.name} does not take native tools; using the JSON text protocol instead.")
-                    )
+                self._say_what_is_used(sink, quirks, learned)
                 quirks = learned
             else:
                 if quirks is not self._quirks:
@@ -254,15 +258,17 @@ class OpenAIModel:
 
     async def _ask(self, connection: Connection, request: ModelRequest, sink: Sink, quirks: Quirks) -> Reply:
         as_text = quirks.tools or (quirks.calls and not request.tools)
-        dialect = self._text if as_text else connection.native(quirks)
+        by_schema = quirks.tools and not quirks.schema
+        dialect = (self._schema if by_schema else self._text) if as_text else connection.native(quirks)
         if request.stream:
             head = self._head + b'"stream":true,' if quirks.stream_options else self._stream_head
         else:
             head = self._head
         by_protocol = as_text and bool(request.tools)
         tools = () if by_protocol else request.tools
-        heard = TextProtocolSink(sink) if by_protocol else sink
-        assembler = ReplyAssembler(heard, connection.origin, tools, self._habit)
+        shown = (shown_in_schema if by_schema else shown_in_text)(sink, request.tools) if by_protocol else None
+        habit = Habit(opened=False) if shown and by_schema else self._habit  # a grammar leaves no room for thoughts
+        assembler = ReplyAssembler(shown or sink, connection.origin, tools, habit)
         await connection.admission.admit()
         try:
             response = await connection.post(
@@ -275,7 +281,23 @@ class OpenAIModel:
             reply = assembler.finish()
         else:
             reply = await read_response(response, assembler)
-        return read_reply(reply, sink, request.tools) if by_protocol else reply
+        if shown is None:
+            return reply
+        if by_schema:
+            if (read := read_schema_reply(reply, shown)) is not None:
+                return read
+            learned = quirks | Quirks(schema=True)
+            self._say_what_is_used(sink, quirks, learned)
+            self._quirks |= learned
+        return read_reply(reply, shown, request.tools)
+
+    def _say_what_is_used(self, sink: Sink, before: Quirks, now: Quirks) -> None:
+        """Tell of another way of calling tools."""
+        if (now.tools, now.schema) == (before.tools, before.schema):
+            return
+        lacks = "keep to a JSON schema" if now.schema and before.tools else "take native tools"
+        way = "the JSON text protocol" if now.schema else "a JSON schema for its replies"
+        sink.notice(Notice(f"{self.name} does not {lacks}; using {way} instead."))
 
     def _through(self, connection: Connection) -> str:
         """The proxy between, in words."""
