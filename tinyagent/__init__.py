@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from tinyagent.core.threads import set_thread_limit
     from tinyagent.core.usage import Usage
     from tinyagent.models.base import Model, ModelRequest, Sink
+    from tinyagent.models.chat import MessageLike, messages_from_json, messages_to_json
     from tinyagent.models.openai import OpenAIModel, Settings
     from tinyagent.sandbox.base import Capabilities, Sandbox, SandboxLimits, Session
     from tinyagent.sandbox.inprocess import PythonExecutor
@@ -91,6 +92,7 @@ _NAMES = {
     "core.threads": "set_thread_limit",
     "core.usage": "Usage",
     "models.base": "Model ModelRequest Sink",
+    "models.chat": "MessageLike messages_from_json messages_to_json",
     "models.openai": "OpenAIModel Settings",
     "sandbox.base": "Capabilities Sandbox SandboxLimits Session",
     "sandbox.inprocess": "PythonExecutor",
@@ -111,7 +113,8 @@ __all__ = [
     "ContentFilterError", "Context", "ContextLengthError", "Conversation", "DuplicateToolError", "Effects",
     "EmptyReplyError", "Event", "Execution", "FatalToolError", "FrozenRegistryError", "HandedOver", "InnerEvent",
     "JinaReader", "Journal", "LimitReached", "Limits", "MCPMedia", "MCPProgress", "MCPResult", "MCPToolError",
-    "MCPTools", "MalformedReplyError", "Message", "Metadata", "MissingCredentialsError", "MissingExtraError", "Model",
+    "MCPTools", "MalformedReplyError", "Message", "MessageLike", "Metadata", "MissingCredentialsError",
+    "MissingExtraError", "Model",
     "ModelConnectionError", "ModelError", "ModelNotFoundError", "ModelRequest", "ModelTimeoutError", "MontySandbox",
     "NoChoicesError", "Notice", "Observation", "Opaque", "OpenAIModel", "Page", "Plan", "PlanStep", "Planning",
     "ProcessSandbox", "ProtocolError", "PythonExecutor", "RateLimitError", "ReactAgent", "ReasoningDelta",
@@ -122,7 +125,8 @@ __all__ = [
     "TextVoided", "TimeLimitReached", "TinyAgentError", "TinyCodeAgent", "TokenLimitReached", "Tool",
     "ToolArgumentsError", "ToolDefinitionError", "ToolFinished", "ToolProgress", "ToolRegistry", "ToolReply",
     "ToolStarted", "Toolkit", "ToolkitError", "TruncatedReplyError", "UnknownToolError", "Usage", "User", "WebBrowser",
-    "WebSearch", "event_from_dict", "freeze_registry", "get_registry", "jina_reader", "printable", "run_sync",
+    "WebSearch", "event_from_dict", "freeze_registry", "get_registry", "jina_reader",
+    "messages_from_json", "messages_to_json", "printable", "run_sync",
     "set_thread_limit", "tool", "web_browse", "web_search",
 ]
 # fmt: on

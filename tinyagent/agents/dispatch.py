@@ -8,6 +8,7 @@ import difflib
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from types import AsyncGeneratorType, BuiltinFunctionType, FrameType, FunctionType, MethodType
 from typing import Any
@@ -113,7 +114,7 @@ class Dispatch:
         if isinstance(event, TextVoided):
             self._void(event.text)
         else:
-            self._run.emit(event)
+            self._run.emit(copy(event))  # the model may tell it to other runs too
 
     def _void(self, text: str) -> None:
         """Take back text that was shown last; all of it, if it ended otherwise."""

@@ -13,7 +13,6 @@ import json
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack
-from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from tinyagent.core.errors import (
@@ -26,6 +25,7 @@ from tinyagent.core.loops import asyncio_loop
 from tinyagent.core.messages import Reply
 from tinyagent.models import borrowed
 from tinyagent.models.base import ModelRequest, Sink
+from tinyagent.models.base_url import checked_base_url
 from tinyagent.models.connection import Connection
 from tinyagent.models.failures import translated
 from tinyagent.models.native import to_bytes
@@ -150,7 +150,7 @@ class OpenAIModel:
         self.name = name
         self.tool_calling = tool_calling
         self._given = client
-        self._base_url = base_url
+        self._base_url = checked_base_url(base_url) if base_url else None
         self._api_key = api_key
         self._max_retries = max_retries
         self._timeout = timeout
@@ -195,6 +195,8 @@ class OpenAIModel:
         loop = asyncio.get_running_loop()
         connection = self._connections.get(loop)
         if connection is None:
+            if self._given is not None:
+                checked_base_url(str(self._given.base_url))
             client = self._new_client() if self._given is None else borrowed.for_this_loop(self._given)
             connection = self._connections[loop] = Connection(client, self._given)
         return connection
@@ -210,11 +212,7 @@ class OpenAIModel:
                 f"a local server, which needs no key:\n{LOCAL_SERVERS}\nTo see tinyagent work without either, run: "
                 "make demo (or: tinyagent demo)"
             )
-        if base_url and not _is_address(base_url):
-            raise ConfigurationError(
-                f"{base_url!r} is no base URL (base_url= or OPENAI_BASE_URL): one begins with http:// or https://, and "
-                "usually ends in /v1, such as http://localhost:11434/v1."
-            )
+        base_url = checked_base_url(base_url) if base_url else None
         timeout = READ_TIMEOUT if self._timeout is None else self._timeout
         http = http_client(self._http, timeout, base_url or OPENAI_URL)
         return AsyncOpenAI(api_key=api_key or "none", base_url=base_url or None, http_client=http)
@@ -349,13 +347,6 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
     for extra in _NOT_IN_BODY:
         if not isinstance(settings.get(extra, {}), Mapping):
             raise ConfigurationError(f"{extra}={settings.get(extra)!r}: pass a dict.")
-
-
-def _is_address(url: str) -> bool:
-    try:
-        return urlsplit(url).scheme in ("http", "https") and bool(urlsplit(url).hostname)
-    except ValueError:
-        return False
 
 
 def _checked_key(key: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -44,12 +44,19 @@ class Definitions:
         """Return those that hold in a block which binds the names."""
         return [definition for name, definition in self._by_name.items() if name not in names]
 
+    def forget(self, names: Iterable[str]) -> None:
+        """What the names meant before no longer holds."""
+        for name in names:
+            self._by_name.pop(name, None)
+
     def learn(
         self,
         tree: ast.Module,
         tools: Collection[str],
         file: str = "",
         calls: Mapping[ast.expr, tuple[int, int]] = MappingProxyType({}),
+        *,
+        names: Collection[str] | None = None,
     ) -> None:
         """Keep what code has defined, instead of what its names meant before.
 
@@ -58,9 +65,9 @@ class Definitions:
             tools: The names of the tools.
             file: What it is called.
             calls: Where calls in it are, in bytes.
+            names: The names that it binds, where they are known.
         """
-        for bound in facts_of(tree, tools).names:
-            self._by_name.pop(bound, None)
+        self.forget(facts_of(tree, tools).names if names is None else names)
         for statement in tree.body:
             name = _name_of(statement, tools)
             if name is not None and (statement.end_lineno or 0) - statement.lineno < _LONGEST:
@@ -70,6 +77,11 @@ class Definitions:
                 self._by_name[name] = Definition(statement, file, own)
         while len(self._by_name) > _MOST:
             del self._by_name[next(iter(self._by_name))]
+
+
+def is_worth_keeping(tree: ast.Module, tools: Collection[str]) -> bool:
+    """Return whether code defines anything that `Definitions` keeps."""
+    return any(_name_of(statement, tools) is not None for statement in tree.body)
 
 
 def _name_of(statement: ast.stmt, tools: Collection[str]) -> str | None:

@@ -28,7 +28,7 @@ from collections.abc import Coroutine, Mapping
 from types import CodeType
 from typing import Any
 
-from tinyagent.sandbox.awaits.definitions import Definitions
+from tinyagent.sandbox.awaits.definitions import Definitions, is_worth_keeping
 from tinyagent.sandbox.child.channel import Channel
 from tinyagent.sandbox.child.interrupts import BLOCK, interrupts
 from tinyagent.sandbox.child.output import Output
@@ -190,8 +190,10 @@ class Session:
         reading = reading_of(tree, kinds, file, self._definitions)
         if kinds:
             self._tools.awaited_at = reading.awaited_at
-            if reading.names:  # read anew, since what runs is changed
-                self._definitions.learn(ast.parse("\n" * (line - 1) + code, file), kinds, file)
+            if is_worth_keeping(tree, kinds):  # read anew, since what runs is changed
+                self._definitions.learn(ast.parse("\n" * (line - 1) + code, file), kinds, file, names=reading.names)
+            else:
+                self._definitions.forget(reading.names)
         tree = rewritten(tree, kinds, in_loop=in_loop, reading=reading)
         trailing = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
         parts = [self._compiled(tree, file, "exec")]
