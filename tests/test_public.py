@@ -43,6 +43,7 @@ NAMES = [
     "InnerEvent",
     "JinaReader",
     "Journal",
+    "JournalError",
     "LimitReached",
     "Limits",
     "MCPMedia",

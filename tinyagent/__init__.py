@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tinyagent.core.effects import Effects, Journal
     from tinyagent.core.errors import (
         AuthenticationError, BadRequestError, ConfigurationError, ContentFilterError, ContextLengthError,
-        DuplicateToolError, EmptyReplyError, FatalToolError, FrozenRegistryError, MalformedReplyError,
+        DuplicateToolError, EmptyReplyError, FatalToolError, FrozenRegistryError, JournalError, MalformedReplyError,
         MissingCredentialsError, MissingExtraError, ModelConnectionError, ModelError, ModelNotFoundError,
         ModelTimeoutError, NoChoicesError, ProtocolError, RateLimitError, RefusalError, ReplayError, RunError,
         RunLimitError, SandboxError, SandboxUnavailableError, ScriptError, ServerError, StepLimitReached, StreamError,
@@ -70,7 +70,7 @@ _NAMES = {
     "core.effects": "Effects Journal",
     "core.errors":
         "AuthenticationError BadRequestError ConfigurationError ContentFilterError ContextLengthError "
-        "DuplicateToolError EmptyReplyError FatalToolError FrozenRegistryError MalformedReplyError "
+        "DuplicateToolError EmptyReplyError FatalToolError FrozenRegistryError JournalError MalformedReplyError "
         "MissingCredentialsError MissingExtraError ModelConnectionError ModelError ModelNotFoundError "
         "ModelTimeoutError NoChoicesError ProtocolError RateLimitError RefusalError ReplayError RunError "
         "RunLimitError SandboxError SandboxUnavailableError ScriptError ServerError StepLimitReached StreamError "
@@ -110,20 +110,20 @@ __all__ = [
     "Capabilities", "CodeError", "CodeFinished", "CodeOutput", "CodeStarted", "ConfigurationError",
     "ContentFilterError", "Context", "ContextLengthError", "Conversation", "DuplicateToolError", "Effects",
     "EmptyReplyError", "Event", "Execution", "FatalToolError", "FrozenRegistryError", "HandedOver", "InnerEvent",
-    "JinaReader", "Journal", "LimitReached", "Limits", "MCPMedia", "MCPProgress", "MCPResult", "MCPToolError",
-    "MCPTools", "MalformedReplyError", "Message", "Metadata", "MissingCredentialsError", "MissingExtraError", "Model",
-    "ModelConnectionError", "ModelError", "ModelNotFoundError", "ModelRequest", "ModelTimeoutError", "MontySandbox",
-    "NoChoicesError", "Notice", "Observation", "Opaque", "OpenAIModel", "Page", "Plan", "PlanStep", "Planning",
-    "ProcessSandbox", "ProtocolError", "PythonExecutor", "RateLimitError", "ReactAgent", "ReasoningDelta",
-    "RefusalError", "ReplayError", "Reply", "Retry", "Run", "RunError", "RunFailed", "RunFinished", "RunLimitError",
-    "RunOptions", "RunResult", "RunStarted", "Sandbox", "SandboxError", "SandboxLimits", "SandboxUnavailableError",
-    "ScriptError", "SearchResult", "SearchResults", "ServerError", "Session", "Settings", "Sink", "State", "Step",
-    "StepFinished", "StepLimitReached", "StepStarted", "StreamError", "StreamInterruptedError", "System", "TextDelta",
-    "TimeLimitReached", "TinyAgentError", "TinyCodeAgent", "TokenLimitReached", "Tool", "ToolArgumentsError",
-    "ToolDefinitionError", "ToolFinished", "ToolProgress", "ToolRegistry", "ToolReply", "ToolStarted", "Toolkit",
-    "ToolkitError", "TruncatedReplyError", "UnknownToolError", "Usage", "User", "WebBrowser", "WebSearch",
-    "event_from_dict", "freeze_registry", "get_registry", "jina_reader", "printable", "run_sync",
-    "set_thread_limit", "tool", "web_browse", "web_search",
+    "JinaReader", "Journal", "JournalError", "LimitReached", "Limits", "MCPMedia", "MCPProgress", "MCPResult",
+    "MCPToolError", "MCPTools", "MalformedReplyError", "Message", "Metadata", "MissingCredentialsError",
+    "MissingExtraError", "Model", "ModelConnectionError", "ModelError", "ModelNotFoundError", "ModelRequest",
+    "ModelTimeoutError", "MontySandbox", "NoChoicesError", "Notice", "Observation", "Opaque", "OpenAIModel", "Page",
+    "Plan", "PlanStep", "Planning", "ProcessSandbox", "ProtocolError", "PythonExecutor", "RateLimitError",
+    "ReactAgent", "ReasoningDelta", "RefusalError", "ReplayError", "Reply", "Retry", "Run", "RunError", "RunFailed",
+    "RunFinished", "RunLimitError", "RunOptions", "RunResult", "RunStarted", "Sandbox", "SandboxError",
+    "SandboxLimits", "SandboxUnavailableError", "ScriptError", "SearchResult", "SearchResults", "ServerError",
+    "Session", "Settings", "Sink", "State", "Step", "StepFinished", "StepLimitReached", "StepStarted",
+    "StreamError", "StreamInterruptedError", "System", "TextDelta", "TimeLimitReached", "TinyAgentError",
+    "TinyCodeAgent", "TokenLimitReached", "Tool", "ToolArgumentsError", "ToolDefinitionError", "ToolFinished",
+    "ToolProgress", "ToolRegistry", "ToolReply", "ToolStarted", "Toolkit", "ToolkitError", "TruncatedReplyError",
+    "UnknownToolError", "Usage", "User", "WebBrowser", "WebSearch", "event_from_dict", "freeze_registry",
+    "get_registry", "jina_reader", "printable", "run_sync", "set_thread_limit", "tool", "web_browse", "web_search",
 ]
 # fmt: on
 

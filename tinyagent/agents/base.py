@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any, NoReturn, Self, Unpack
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
+from tinyagent.agents.asking import Connected
 from tinyagent.agents.dispatch import Dispatch, direct_call
 from tinyagent.agents.handoff import with_handoffs
 from tinyagent.agents.inner import agent_tool
@@ -20,7 +21,7 @@ from tinyagent.agents.prompt import Prompt
 from tinyagent.agents.run import Output, Run, RunOptions
 from tinyagent.agents.toolbox import AnyTool, Toolbox, ToolLike
 from tinyagent.core.context import Context
-from tinyagent.core.errors import ModelError, TimeLimitReached, TinyAgentError, UnknownToolError
+from tinyagent.core.errors import RunError, TimeLimitReached, TinyAgentError, UnknownToolError
 from tinyagent.core.events import LimitReached, RunStarted
 from tinyagent.core.jsonable import error_text
 from tinyagent.core.limits import Limits
@@ -28,6 +29,7 @@ from tinyagent.core.loops import asyncio_loop
 from tinyagent.core.messages import Call
 from tinyagent.core.result import Metadata, RunResult
 from tinyagent.core.shared import Shared, holding, keep_open
+from tinyagent.core.waiting import is_cancelled
 from tinyagent.models.base import Model, model_name
 
 
@@ -213,11 +215,13 @@ class Agent(Loop[Output]):
         except TinyAgentError as failure:
             error = failure
         except Exception as failure:  # noqa: BLE001 - raised to whoever reads the run
-            error = ModelError(f"The model {run.about.model!r} failed: {error_text(failure)}")
-            error.__cause__ = failure
+            error = _fault(failure)
         except BaseException as stop:  # cancelled, or stopped by more than an error
-            run.finish("cancelled" if isinstance(stop, asyncio.CancelledError) else "failed", error=stop)
-            raise
+            if isinstance(stop, asyncio.CancelledError) and not is_cancelled():
+                error = _fault(stop)
+            else:
+                run.finish("cancelled" if isinstance(stop, asyncio.CancelledError) else "failed", error=stop)
+                raise
         if time_limit.expired():  # whatever came of it
             run.emit(LimitReached("seconds", run.limits.seconds or 0))
             error = TimeLimitReached(f"The run took longer than {run.limits.seconds:g} s (Limits.seconds).")
@@ -266,12 +270,8 @@ class Agent(Loop[Output]):
         """What this agent needs for its part in a run, open until the run ends."""
         if run.parent is not None:  # it may be called again
             await keep_open(self._own())
-        async with self._connected(), self.toolbox.opened() as run.toolbox:
+        async with Connected(self.model), self.toolbox.opened() as run.toolbox:
             yield
-
-    def _connected(self) -> AbstractAsyncContextManager[Any]:
-        """The model's connections, where it has any."""
-        return self.model if isinstance(self.model, AbstractAsyncContextManager) else nullcontext()
 
     def _own(self) -> Shared[None]:
         """The model's connections and the toolkits, for all of this event loop who keep them open."""
@@ -279,7 +279,7 @@ class Agent(Loop[Output]):
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[None]:
-        async with self._connected(), self.toolbox.shared():
+        async with Connected(self.model), self.toolbox.shared():
             yield
 
     async def __aenter__(self) -> Self:
@@ -308,6 +308,13 @@ class Agent(Loop[Output]):
             team.update(dict.fromkeys(new))
             waiting += new
         return list(team)
+
+
+def _fault(error: BaseException) -> RunError:
+    """An error that no part of the run has told as its own."""
+    made = RunError(f"A fault in tinyagent ended the run: {error_text(error)}. Please report it, with its traceback.")
+    made.__cause__ = error
+    return made
 
 
 async def _leave(agents: Iterable[Agent[Any]]) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypedDict, TypeVar, Unpack
 
 from tinyagent.agents.toolbox import Toolbox
 from tinyagent.core.context import Context
-from tinyagent.core.effects import DirectEffects, Effects
+from tinyagent.core.effects import Effects, checked_effects
 from tinyagent.core.errors import ConfigurationError, RunError
 from tinyagent.core.events import Event, HandedOver, InnerEvent, RunFailed, RunFinished, StepFinished
 from tinyagent.core.execution import Execution
@@ -26,7 +26,6 @@ from tinyagent.core.waiting import wait_to_the_end
 
 Output = TypeVar("Output")
 
-_DIRECT = DirectEffects()
 _EMPTY = Toolbox({})
 
 
@@ -93,7 +92,7 @@ class Run(Generic[Output]):
         self._inner: Counter[str] = Counter()  # the runs inside each call
         self.deps = options.get("deps")
         self.metadata = _checked_metadata(options.get("metadata"))
-        self.effects = options.get("effects") or _DIRECT
+        self.effects = checked_effects(options.get("effects"))
         self.usage = Usage()
         self.steps: list[Step] = []
         self.deadline: float | None = parent.deadline if parent is not None else None
@@ -290,12 +289,6 @@ async def cancel_and_wait(task: asyncio.Task[Any] | None) -> None:
         return
     task.cancel()
     await wait_to_the_end([task])
-
-
-def is_cancelled() -> bool:
-    """Whether this task is being cancelled, and not only something it waited for."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _checked_metadata(metadata: object) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ TinyAgentError
     │   └── TimeLimitReached      (also a TimeoutError)
     ├── FatalToolError            raised by a tool to end the run
     ├── ToolkitError              a toolkit could not be opened, or closed
+    ├── JournalError              the journal (`effects=`) failed
     ├── SandboxError              the sandbox that runs the model's code failed
     │   ├── SandboxUnavailableError  it cannot lock itself here (also a ConfigurationError)
     │   └── ReplayError           a block that was run again did not do what is recorded of it
@@ -129,6 +130,10 @@ class FatalToolError(RunError):
 
 class ToolkitError(RunError):
     """A toolkit could not be opened, or closed; the text names it and what it raised."""
+
+
+class JournalError(RunError):
+    """The journal of a run (`effects=`) failed, and not what it was to perform; what it raised is the `__cause__`."""
 
 
 class SandboxError(RunError):
