@@ -127,14 +127,47 @@ __all__ = [
 ]
 # fmt: on
 
+#: What to write instead of names of tinyagent 1.x and of other packages.
+_ELSEWHERE = {
+    "FinalAnswer FinalAnswerTool final_answer": "Write @tool(returns_answer=True): its value is the run's output.",
+    "MultiStepAgent ToolCallingAgent AgentExecutor ToolAgent": "Write ReactAgent(tools=[...], model=...).",
+    "LiteLLMModel OpenAIServerModel OpenAIChatModel ChatOpenAI LLM": "Write OpenAIModel('gpt-4o-mini', ...).",
+    "BaseTool FunctionTool StructuredTool function_tool": "Write @tool above a function, or Tool(function).",
+    "RunContext RunContextWrapper ToolContext": "Write Context: a tool's parameter so annotated is filled.",
+    "Runner": "Write await agent.run(...), or run_sync(agent.run(...)).",
+    "Memory ConversationMemory": "Write agent.run(..., messages=result.messages).",
+    "UsageLimits": "Write Limits(steps=10, tokens=50_000, seconds=60).",
+    "handoff Handoff": "Write ReactAgent(..., handoffs=[agent]).",
+    "MaxStepsError StepLimitError": "Write StepLimitReached.",
+    "LocalPythonExecutor CodeExecutor Executor": "Write PythonExecutor(), or ProcessSandbox(), which is isolated.",
+}
+
 
 def __getattr__(name: str) -> object:
     home = _HOME.get(name)
     if home is None:
-        raise AttributeError(f"module 'tinyagent' has no attribute {name!r}")
+        raise _unknown(name)
     value = getattr(importlib.import_module(f"tinyagent.{home}"), name)
     globals()[name] = value
     return value
+
+
+def _unknown(name: str) -> Exception:
+    """The error for a name that is none here; where it was imported, one whose text Python does not replace."""
+    cure = next((cure for names, cure in _ELSEWHERE.items() if name in names.split()), "")
+    if not cure and name[:1].isalpha():
+        import difflib
+
+        close = difflib.get_close_matches(name, __all__, 1, 0.7)
+        cure = f"Did you mean {close[0]!r}?" if close else ""
+    import sys
+    from opcode import opname
+
+    caller = sys._getframe(2)  # noqa: SLF001 - of __getattr__
+    if cure and opname[caller.f_code.co_code[caller.f_lasti]] == "IMPORT_FROM":
+        return ImportError(f"cannot import name {name!r} from 'tinyagent'. {cure}", name="tinyagent", path=__file__)
+    said = f"module 'tinyagent' has no attribute {name!r}"
+    return AttributeError(f"{said}. {cure}" if cure else said)
 
 
 def __dir__() -> list[str]:

@@ -279,3 +279,25 @@ async def test_without_key_and_server_the_variables_local_servers_and_the_demo_a
 
 def test_without_key_and_server_an_agent_can_be_made():
     assert ReactAgent(model="m").model.name == "m"
+
+
+@pytest.mark.parametrize("status", [400, 404])
+@pytest.mark.parametrize(
+    ("name", "bare"),
+    [("openai:gpt-4o", "gpt-4o"), ("ollama:llama3:8b", "llama3:8b"), ("openrouter/meta/llama-3", "meta/llama-3")],
+)
+async def test_a_provider_before_the_models_name_is_told(name, bare, status):
+    async with ScriptedServer([RawReply({"error": {"message": "invalid model ID"}}, status)]) as server:
+        with pytest.raises(ModelError) as caught:
+            await ask(OpenAIModel(name, base_url=server.url))
+    assert f"as its server knows it, without a provider before it: {bare!r}. Another provider" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "status"), [("gpt-4o", 404), ("llama3:8b", 404), ("meta-llama/Llama-3", 404), ("openai:gpt-4o", 500)]
+)
+async def test_a_name_is_not_doubted_otherwise(name, status):
+    async with ScriptedServer([RawReply({"error": {"message": "no"}}, status)]) as server:
+        with pytest.raises(ModelError) as caught:
+            await ask(OpenAIModel(name, base_url=server.url, max_retries=0))
+    assert "without a provider" not in str(caught.value)

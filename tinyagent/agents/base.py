@@ -36,6 +36,16 @@ from tinyagent.models.base import Model, model_name
 class Agent(Loop[Output]):
     """What every agent shares. Immutable: one agent serves any number of runs at once."""
 
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        """Make one of the kinds of agent.
+
+        Raises:
+            TypeError: This class is none of them.
+        """
+        if cls is Agent:
+            raise TypeError("Agent is abstract: make a ReactAgent(...), or a TinyCodeAgent(...), which writes code.")
+        return super().__new__(cls)
+
     def __init__(
         self,
         tools: Iterable[ToolLike],
@@ -101,7 +111,7 @@ class Agent(Loop[Output]):
             ConfigurationError: The task is empty, or `messages` are none.
             RunError: The run could not finish; `error.result` holds what it had.
         """
-        async with self._new_run(task, self._converse, streamed=False, **options) as run:
+        async with self._new_run(task, self._converse, options, streamed=False) as run:
             return await run.drain()
 
     def stream(self, task: str, **options: Unpack[RunOptions]) -> Run[Output]:
@@ -117,7 +127,7 @@ class Agent(Loop[Output]):
         Raises:
             ConfigurationError: The task is empty, or `messages` are none.
         """
-        return self._new_run(task, self._converse, streamed=True, **options)
+        return self._new_run(task, self._converse, options, streamed=True)
 
     async def execute_tool(self, name: str, /, **arguments: Any) -> Any:
         """Call one tool as a model would, without a model: validated, with its retries, time-out and toolkits.
@@ -129,7 +139,7 @@ class Agent(Loop[Output]):
             ToolArgumentsError: The arguments do not fit.
             Exception: Whatever the tool raises.
         """
-        async with self._tool_run(name, arguments, streamed=False) as run:
+        async with self._tool_run(name, arguments, {}, streamed=False) as run:
             return (await run.drain()).output
 
     def stream_tool(self, name: str, arguments: Mapping[str, Any], **options: Unpack[RunOptions]) -> Run[Any]:
@@ -143,14 +153,12 @@ class Agent(Loop[Output]):
         Raises:
             ConfigurationError: `name` or `arguments` are of the wrong type.
         """
-        return self._tool_run(name, arguments, streamed=True, **options)
+        return self._tool_run(name, arguments, options, streamed=True)
 
-    def _tool_run(
-        self, name: str, arguments: Mapping[str, Any], *, streamed: bool, **options: Unpack[RunOptions]
-    ) -> Run[Any]:
+    def _tool_run(self, name: str, arguments: Mapping[str, Any], options: RunOptions, *, streamed: bool) -> Run[Any]:
         call = direct_call(name, arguments)
         task = f"{call.name}({call.raw})"
-        return self._new_run(task, partial(self._call_directly, call=call), streamed=streamed, **options)
+        return self._new_run(task, partial(self._call_directly, call=call), options, streamed=streamed)
 
     def as_tool(self, name: str | None = None, description: str | None = None, **options: Any) -> AnyTool:
         """This agent as a tool: another agent gives it a task, and gets its output.
@@ -173,7 +181,7 @@ class Agent(Loop[Output]):
         """A run for a tool of another run, known by its `context`; outside of any, a run like others."""
         outer: Run[Any] | None = context._run  # noqa: SLF001 - the seam between a tool's context and runs
         if outer is None:
-            return self._new_run(task, self._converse, streamed=False)
+            return self._new_run(task, self._converse, {}, streamed=False)
         inherited: RunOptions = {
             "deps": outer.deps,
             "metadata": outer.metadata,
@@ -181,21 +189,21 @@ class Agent(Loop[Output]):
             "run_id": outer.inner_id(context.step, context.call_id),
         }
         call = f"{context.tool}:{context.call_id}"
-        return self._new_run(task, self._converse, streamed=outer.streamed, parent=outer, call=call, **inherited)
+        return self._new_run(task, self._converse, inherited, streamed=outer.streamed, parent=outer, call=call)
 
     def _new_run(
         self,
         task: str,
         work: Callable[[Run[Any]], Awaitable[Ending]],
+        options: RunOptions,
         *,
         streamed: bool,
         parent: Run[Any] | None = None,
         call: str = "",
-        **options: Unpack[RunOptions],
     ) -> Run[Output]:
         about = Metadata(options.get("run_id") or uuid4().hex, self.name, model_name(self.model), time.time())
         drive = partial(self._drive, work=work)
-        run = Run[Any](drive, task, about, limits=self.limits, streamed=streamed, parent=parent, call=call, **options)
+        run = Run[Any](drive, task, about, options, limits=self.limits, streamed=streamed, parent=parent, call=call)
         if work == self._converse:
             run.conversation.instruct(self._written, self.name)
         return run

@@ -126,7 +126,7 @@ class _Values(Mapping[str, Any]):
 
 def _read(prompt_file: object) -> str:
     """The text of a prompt file."""
-    if not isinstance(prompt_file, str | Path):
+    if not isinstance(prompt_file, str | Path) or prompt_file == "":
         raise ConfigurationError(f"prompt_file={prompt_file!r}: pass a path.")
     path = Path(prompt_file)
     if path.suffix.lower() not in SUFFIXES:

@@ -7,7 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Generic, TypedDict, TypeVar, Unpack
+from typing import Any, Generic, NoReturn, TypedDict, TypeVar
 
 from tinyagent.agents.toolbox import Toolbox
 from tinyagent.core.context import Context
@@ -73,15 +73,17 @@ class Run(Generic[Output]):
         drive: Callable[[Run[Output]], Coroutine[Any, Any, None]],
         task: str,
         about: Metadata,
+        options: RunOptions,
         *,
         limits: Limits,
         streamed: bool,
         parent: Run[Any] | None = None,
         call: str = "",
-        **options: Unpack[RunOptions],
     ) -> None:
         if unknown := options.keys() - RunOptions.__annotations__.keys():
-            raise TypeError(f"A run has no option {sorted(unknown)}; it has: {', '.join(RunOptions.__annotations__)}.")
+            from tinyagent.agents.options import no_option
+
+            raise TypeError(no_option("run", unknown, RunOptions.__annotations__))
         self.run_id = about.run_id
         self.task = task
         self.conversation = _opening(task, options.get("messages", ()))
@@ -147,6 +149,11 @@ class Run(Generic[Output]):
         finally:
             if self.state == "running":  # left before it began
                 self.finish("cancelled", error=asyncio.CancelledError())
+
+    def _asynchronous(self, *_: object) -> NoReturn:
+        raise TypeError("A run is read so: async with agent.stream(...) as run: async for event in run: ...")
+
+    __await__ = __iter__ = __enter__ = __exit__ = _asynchronous  # Python's own words name no cure
 
     def __aiter__(self) -> Run[Output]:
         return self
@@ -302,6 +309,8 @@ def _opening(task: str, messages: Iterable[Message]) -> Conversation:
     if not isinstance(task, str) or not task.strip():
         raise ConfigurationError(f"The task is {task!r}: say in words what to do, such as agent.run('Add 2 and 3').")
     given: object = messages
+    if isinstance(given, RunResult):
+        raise ConfigurationError("messages= is a RunResult: pass its messages, messages=result.messages.")
     if isinstance(given, str) or not isinstance(given, Iterable):
         raise ConfigurationError(f"messages={messages!r}: pass those of an earlier result (result.messages).")
     conversation = Conversation(messages)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import FunctionType, MethodType
 from typing import Any, ParamSpec, TypeVar, overload
 
-from tinyagent.core.errors import ConfigurationError, DuplicateToolError, FrozenRegistryError
+from tinyagent.core.errors import ConfigurationError, DuplicateToolError, FrozenRegistryError, ToolDefinitionError
 from tinyagent.core.tool import Tool, check_unbound
 
 __all__ = ["Tool", "ToolRegistry", "as_tool", "check_list", "collect", "freeze_registry", "get_registry", "tool"]
@@ -130,6 +130,10 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """
     import sys
 
+    if isinstance(function, str):
+        raise ToolDefinitionError(
+            f"@tool({function!r}): that is not a function. Pass a name by name: @tool(name={function!r})."
+        )
     local_names = sys._getframe(1).f_locals  # noqa: SLF001 - types defined beside a tool inside a function
 
     def make(function: Callable[..., Any]) -> Tool[..., Any]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
+from tinyagent.core.door import door
 from tinyagent.core.errors import (
     ConfigurationError,
     MissingCredentialsError,
@@ -87,6 +88,7 @@ class Settings(TypedDict, total=False):
     extra_query: Mapping[str, object]
 
 
+_OWN = ("client", "base_url", "api_key", "tool_calling", "max_retries", "timeout", "http")
 _NOT_IN_BODY = ("extra_body", "extra_headers", "extra_query")
 
 
@@ -111,6 +113,7 @@ class OpenAIModel:
         ConfigurationError: An argument is wrong or unknown.
     """
 
+    @door("model")
     def __init__(
         self,
         name: str,
@@ -320,10 +323,10 @@ def _failed_generation(error: Exception) -> tuple[str, str] | None:
 
 def _check_settings(settings: Mapping[str, Any]) -> None:
     if unknown := settings.keys() - Settings.__annotations__.keys():
-        raise ConfigurationError(
-            f"Unknown model settings {sorted(unknown)}. Known: {', '.join(Settings.__annotations__)}. "
-            "Pass anything else a server takes as extra_body={...}."
-        )
+        from tinyagent.core.names import refused
+
+        said = refused("model", unknown, [*_OWN, *Settings.__annotations__])
+        raise ConfigurationError(f"{said} Anything else that a server takes is passed as extra_body={{...}}.")
     for extra in _NOT_IN_BODY:
         if not isinstance(settings.get(extra, {}), Mapping):
             raise ConfigurationError(f"{extra}={settings.get(extra)!r}: pass a dict.")
