@@ -125,6 +125,7 @@ NAMES = [
     "Toolkit",
     "ToolkitError",
     "TruncatedReplyError",
+    "UnknownOptionError",
     "UnknownToolError",
     "Usage",
     "User",
@@ -332,4 +333,5 @@ def test_name_loads_only_its_module():
         "tinyagent.core.door",
         "tinyagent.core.errors",
         "tinyagent.core.limits",
+        "tinyagent.core.traces",
     }

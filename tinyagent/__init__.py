@@ -29,7 +29,8 @@ if TYPE_CHECKING:
         ModelTimeoutError, NoChoicesError, ProtocolError, RateLimitError, RefusalError, ReplayError, RunError,
         RunLimitError, SandboxError, SandboxUnavailableError, ScriptError, ServerError, StepLimitReached, StreamError,
         StreamInterruptedError, TimeLimitReached, TinyAgentError, TokenLimitReached, ToolArgumentsError,
-        ToolDefinitionError, ToolkitError, TruncatedReplyError, UnknownToolError,
+        ToolDefinitionError, ToolkitError, TruncatedReplyError, UnknownOptionError,
+        UnknownToolError,
     )
     from tinyagent.core.events import (
         CallSealed, CodeFinished, CodeOutput, CodeStarted, Event, HandedOver, InnerEvent, LimitReached, Notice,
@@ -76,7 +77,7 @@ _NAMES = {
         "RunLimitError SandboxError SandboxUnavailableError ScriptError ServerError StepLimitReached StreamError "
         "StreamInterruptedError TimeLimitReached "
         "TinyAgentError TokenLimitReached ToolArgumentsError ToolDefinitionError ToolkitError "
-        "TruncatedReplyError UnknownToolError",
+        "TruncatedReplyError UnknownOptionError UnknownToolError",
     "core.events":
         "CallSealed CodeFinished CodeOutput CodeStarted Event HandedOver InnerEvent LimitReached Notice "
         "ReasoningDelta Retry RunFailed RunFinished RunStarted "
@@ -122,8 +123,9 @@ __all__ = [
     "StreamError", "StreamInterruptedError", "System", "TextDelta", "TimeLimitReached", "TinyAgentError",
     "TinyCodeAgent", "TokenLimitReached", "Tool", "ToolArgumentsError", "ToolDefinitionError", "ToolFinished",
     "ToolProgress", "ToolRegistry", "ToolReply", "ToolStarted", "Toolkit", "ToolkitError", "TruncatedReplyError",
-    "UnknownToolError", "Usage", "User", "WebBrowser", "WebSearch", "event_from_dict", "freeze_registry",
-    "get_registry", "jina_reader", "printable", "run_sync", "set_thread_limit", "tool", "web_browse", "web_search",
+    "UnknownOptionError", "UnknownToolError", "Usage", "User", "WebBrowser", "WebSearch", "event_from_dict",
+    "freeze_registry", "get_registry", "jina_reader", "printable", "run_sync", "set_thread_limit", "tool",
+    "web_browse", "web_search",
 ]
 # fmt: on
 

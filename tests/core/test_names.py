@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 
 import pytest
 
@@ -157,7 +158,8 @@ def test_a_call_that_does_not_fit_is_told_with_what_to_write(make, said):
         make()
     assert said in str(caught.value)
     assert "__init__" not in str(caught.value)
-    assert caught.value.__suppress_context__
+    assert caught.value.__context__ is None
+    assert caught.traceback[-1].path == Path(__file__)
 
 
 def test_several_names_are_told_one_by_one_and_a_close_one_first():

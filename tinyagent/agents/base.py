@@ -21,6 +21,7 @@ from tinyagent.agents.prompt import Prompt
 from tinyagent.agents.run import Output, Run, RunOptions
 from tinyagent.agents.toolbox import AnyTool, Toolbox, ToolLike
 from tinyagent.core.context import Context
+from tinyagent.core.door import door
 from tinyagent.core.errors import RunError, TimeLimitReached, TinyAgentError, UnknownToolError
 from tinyagent.core.events import LimitReached, RunStarted
 from tinyagent.core.jsonable import error_text
@@ -29,6 +30,7 @@ from tinyagent.core.loops import asyncio_loop
 from tinyagent.core.messages import Call
 from tinyagent.core.result import Metadata, RunResult
 from tinyagent.core.shared import Shared, holding, keep_open
+from tinyagent.core.traces import shorten
 from tinyagent.core.waiting import is_cancelled
 from tinyagent.models.base import Model, model_name
 
@@ -111,9 +113,14 @@ class Agent(Loop[Output]):
             ConfigurationError: The task is empty, or `messages` are none.
             RunError: The run could not finish; `error.result` holds what it had.
         """
-        async with self._new_run(task, self._converse, options, streamed=False) as run:
-            return await run.drain()
+        try:
+            async with self._new_run(task, self._converse, options, streamed=False) as run:
+                return await run.drain()
+        except TinyAgentError as error:
+            shorten(error)
+            raise
 
+    @door("run")
     def stream(self, task: str, **options: Unpack[RunOptions]) -> Run[Output]:
         """The same run with its events, its replies streamed.
 
@@ -139,9 +146,14 @@ class Agent(Loop[Output]):
             ToolArgumentsError: The arguments do not fit.
             Exception: Whatever the tool raises.
         """
-        async with self._tool_run(name, arguments, {}, streamed=False) as run:
-            return (await run.drain()).output
+        try:
+            async with self._tool_run(name, arguments, {}, streamed=False) as run:
+                return (await run.drain()).output
+        except Exception as error:
+            shorten(error)
+            raise
 
+    @door("run")
     def stream_tool(self, name: str, arguments: Mapping[str, Any], **options: Unpack[RunOptions]) -> Run[Any]:
         """One tool call as a run, with its events; the output is the tool's value.
 
@@ -160,6 +172,7 @@ class Agent(Loop[Output]):
         task = f"{call.name}({call.raw})"
         return self._new_run(task, partial(self._call_directly, call=call), options, streamed=streamed)
 
+    @door("tool")
     def as_tool(self, name: str | None = None, description: str | None = None, **options: Any) -> AnyTool:
         """This agent as a tool: another agent gives it a task, and gets its output.
 
@@ -300,8 +313,9 @@ class Agent(Loop[Output]):
             for agent in self._team():
                 await agent._own().__aenter__()  # noqa: SLF001 - other agents'
                 entered.append(agent)
-        except BaseException:
+        except BaseException as error:
             await _leave(entered)
+            shorten(error)
             raise
         return self
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from tinyagent.agents.prompt import Instructions
-from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.errors import ConfigurationError, UnknownOptionError
 from tinyagent.core.limits import Limits
 from tinyagent.core.tool import NAME_PATTERN
 from tinyagent.models.base import Model
@@ -59,11 +59,11 @@ def check_options(options: AgentOptions) -> None:
     """Refuse options that are wrong.
 
     Raises:
-        TypeError: There is no such option.
+        UnknownOptionError: There is no such option.
         ConfigurationError: The text says what to pass.
     """
     if unknown := options.keys() - AgentOptions.__annotations__.keys():
-        raise TypeError(no_option("agent", unknown, ["model", *AgentOptions.__annotations__]))
+        raise UnknownOptionError(no_option("agent", unknown, ["model", *AgentOptions.__annotations__]))
     limits, name = options.get("limits"), options.get("name", "agent")
     if not isinstance(limits, Limits | None):
         raise ConfigurationError(f"limits={limits!r}: pass Limits(steps=..., tokens=..., seconds=...).")

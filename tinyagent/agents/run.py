@@ -12,7 +12,7 @@ from typing import Any, Generic, NoReturn, TypedDict, TypeVar
 from tinyagent.agents.toolbox import Toolbox
 from tinyagent.core.context import Context
 from tinyagent.core.effects import Effects, checked_effects
-from tinyagent.core.errors import ConfigurationError, RunError
+from tinyagent.core.errors import ConfigurationError, RunError, UnknownOptionError
 from tinyagent.core.events import Event, HandedOver, InnerEvent, RunFailed, RunFinished, StepFinished
 from tinyagent.core.execution import Execution
 from tinyagent.core.jsonable import words
@@ -21,6 +21,7 @@ from tinyagent.core.log import LOGGED, log
 from tinyagent.core.loops import asyncio_loop
 from tinyagent.core.messages import NOT_ANSWERED, Assistant, Conversation, Message, Reply, ToolReply, User
 from tinyagent.core.result import Metadata, Observation, RunResult, State, Step
+from tinyagent.core.traces import shorten
 from tinyagent.core.usage import Usage
 from tinyagent.core.waiting import wait_to_the_end
 
@@ -83,7 +84,7 @@ class Run(Generic[Output]):
         if unknown := options.keys() - RunOptions.__annotations__.keys():
             from tinyagent.agents.options import no_option
 
-            raise TypeError(no_option("run", unknown, RunOptions.__annotations__))
+            raise UnknownOptionError(no_option("run", unknown, RunOptions.__annotations__))
         self.run_id = about.run_id
         self.task = task
         self.conversation = _opening(task, options.get("messages", ()))
@@ -159,10 +160,14 @@ class Run(Generic[Output]):
         return self
 
     async def __anext__(self) -> Event:
-        while not self._events:
-            if self._over():
-                raise StopAsyncIteration
-            await self._news()
+        try:
+            while not self._events:
+                if self._over():
+                    raise StopAsyncIteration
+                await self._news()
+        except Exception as error:
+            shorten(error)
+            raise
         return self._events.popleft()
 
     def _over(self) -> bool:
@@ -190,8 +195,12 @@ class Run(Generic[Output]):
         """
         self._drained = True  # events that nobody hears wake nobody
         self._events.clear()
-        while not self._over():
-            await self._news()
+        try:
+            while not self._over():
+                await self._news()
+        except Exception as error:
+            shorten(error)
+            raise
         return self.result
 
     # ---- for the loop

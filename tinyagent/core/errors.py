@@ -5,6 +5,7 @@ TinyAgentError
 │   ├── ToolDefinitionError       a function that cannot be described to a model
 │   ├── DuplicateToolError        two tools of one name in one agent
 │   ├── FrozenRegistryError       a change to a frozen registry
+│   ├── UnknownOptionError        an option that there is not (also a TypeError)
 │   ├── UnknownToolError          a tool that the agent does not have (also a LookupError)
 │   └── MissingExtraError         an optional dependency is not installed (also an ImportError)
 ├── ToolArgumentsError            arguments that do not fit a tool; the model is told, the run goes on
@@ -70,6 +71,10 @@ class DuplicateToolError(ConfigurationError):
 
 class FrozenRegistryError(ConfigurationError):
     """The registry was frozen with `freeze_registry` and refuses changes."""
+
+
+class UnknownOptionError(ConfigurationError, TypeError):
+    """There is no option of this name; the text says what to write, or which there are."""
 
 
 class UnknownToolError(ConfigurationError, LookupError):

@@ -10,6 +10,8 @@ import inspect
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from typing import Any
 
+from tinyagent.core.errors import UnknownOptionError
+
 _INSTRUCTIONS = "pass instructions='...'"
 _MESSAGES = "pass messages=result.messages, of the run before, to agent.run(...)"
 _WATCH = "read the events of agent.stream(...), or set logging.getLogger('tinyagent').setLevel('DEBUG')"
@@ -110,6 +112,7 @@ _EXAMPLES = {
     "model": "{name}('gpt-4o-mini', temperature=0)",
     "tool": "{name}(function, name='...')",
     "limits": "Limits(steps=10, tokens=50_000, seconds=60)",
+    "run": "agent.stream('...')",
 }
 _OF_THE_PACKAGE = ("jina_reader", "web_browse", "web_search")
 
@@ -133,8 +136,8 @@ def refused(kind: str, given: Iterable[str], known: Collection[str], cures: Mapp
     return "\n".join(said)
 
 
-def misnamed(kind: str, name: str, function: Callable[..., Any], options: Collection[str], said: str) -> str:
-    """What is said of a call that does not fit a constructor.
+def misnamed(kind: str, name: str, function: Callable[..., Any], options: Collection[str], said: str) -> TypeError:
+    """The error of a call that does not fit a constructor.
 
     Args:
         kind: See `refused`.
@@ -148,8 +151,9 @@ def misnamed(kind: str, name: str, function: Callable[..., Any], options: Collec
     known = [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
     wrong = [option for option in options if option not in known and (not takes_more or _cure(kind, option))]
     if wrong:
-        return refused(kind, wrong, [name for name in known if name not in ("local_names", "signature")])
-    return f"{said.replace('.__init__()', '()')}. Write {_EXAMPLES[kind].format(name=name)}."
+        known = [name for name in known if name not in ("local_names", "signature")]
+        return UnknownOptionError(refused(kind, wrong, known))
+    return TypeError(f"{said.replace('.__init__()', '()')}. Write {_EXAMPLES[kind].format(name=name)}.")
 
 
 def instead_of(item: object) -> str:

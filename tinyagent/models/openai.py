@@ -21,6 +21,7 @@ from tinyagent.core.errors import (
     ConfigurationError,
     MissingCredentialsError,
     ModelError,
+    UnknownOptionError,
 )
 from tinyagent.core.events import Notice
 from tinyagent.core.loops import asyncio_loop
@@ -326,7 +327,7 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
         from tinyagent.core.names import refused
 
         said = refused("model", unknown, [*_OWN, *Settings.__annotations__])
-        raise ConfigurationError(f"{said} Anything else that a server takes is passed as extra_body={{...}}.")
+        raise UnknownOptionError(f"{said} Anything else that a server takes is passed as extra_body={{...}}.")
     for extra in _NOT_IN_BODY:
         if not isinstance(settings.get(extra, {}), Mapping):
             raise ConfigurationError(f"{extra}={settings.get(extra)!r}: pass a dict.")
