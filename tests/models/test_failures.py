@@ -4,6 +4,7 @@ import asyncio
 import re
 import socket
 
+import openai
 import pytest
 
 from tinyagent import (
@@ -259,7 +260,8 @@ async def test_a_silent_server_is_told_with_what_to_do(http, streamed):
 async def test_the_cause_is_kept():
     with pytest.raises(ModelConnectionError) as caught:
         await ask(OpenAIModel("m", base_url=f"http://127.0.0.1:{closed_port()}/v1", max_retries=0))
-    assert caught.value.__cause__ is not None
+    assert isinstance(caught.value.__context__, openai.APIConnectionError)
+    assert caught.value.__suppress_context__, "it says nothing more, and is not shown"
 
 
 # ---- nothing to ask
