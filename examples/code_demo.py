@@ -8,7 +8,7 @@ Runs offline against a scripted server; with OPENAI_API_KEY or OPENAI_BASE_URL s
 import asyncio
 from dataclasses import dataclass
 
-from tinyagent import StepFinished, TextDelta, TinyCodeAgent, printable, tool
+from tinyagent import StepFinished, TextDelta, TextVoided, TinyCodeAgent, printable, tool
 from tinyagent.testing import ScriptedRequest, model_or_script
 
 SALES = {
@@ -84,6 +84,8 @@ async def main() -> None:
                 match event:
                     case TextDelta(text):
                         print(printable(text), end="", flush=True)
+                    case TextVoided():  # the reply failed; it comes again
+                        print("\n↶ once more:")
                     case StepFinished(step):  # the code is whole; what it did while it was written goes below it
                         print()
                         for ran in step.executions:

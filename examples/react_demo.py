@@ -8,7 +8,7 @@ Runs offline against a scripted server; with OPENAI_API_KEY or OPENAI_BASE_URL s
 import asyncio
 import time
 
-from tinyagent import Context, ReactAgent, TextDelta, ToolFinished, ToolProgress, ToolStarted, tool
+from tinyagent import Context, ReactAgent, TextDelta, TextVoided, ToolFinished, ToolProgress, ToolStarted, tool
 from tinyagent.testing import ScriptedRequest, call, model_or_script
 
 POPULATION = {"norway": 5_600_000, "italy": 58_900_000}
@@ -57,6 +57,8 @@ async def main() -> None:
                 match event:
                     case TextDelta(text):
                         print(text, end="", flush=True)
+                    case TextVoided():  # the reply failed; it comes again
+                        print("\n↶ once more:")
                     case ToolStarted(started):
                         print(f"→ {started.name}({started.arguments})")
                     case ToolProgress(_, value):

@@ -13,7 +13,7 @@ import random
 import sys
 from pathlib import Path
 
-from tinyagent import ReactAgent, TextDelta, ToolFinished, Toolkit, tool
+from tinyagent import ReactAgent, TextDelta, TextVoided, ToolFinished, Toolkit, tool
 from tinyagent.testing import ScriptedRequest, call, model_or_script
 
 GAME_MASTER = Path(__file__).parent / "prompts" / "game_master.prompt"
@@ -101,6 +101,8 @@ async def main() -> None:
                     match event:
                         case TextDelta(text):
                             print(text, end="", flush=True)
+                        case TextVoided():  # the reply failed; it comes again
+                            print("\n↶ once more:")
                         case ToolFinished(seen):
                             print(f"  [{seen.call.name}: {seen.text}]")
             print()

@@ -16,6 +16,7 @@ from local_pages import local_pages
 from tinyagent import (
     ReactAgent,
     TextDelta,
+    TextVoided,
     ToolFinished,
     ToolStarted,
     WebBrowser,
@@ -89,6 +90,8 @@ async def main() -> None:
                 match event:
                     case TextDelta(text):
                         print(printable(text), end="", flush=True)  # what a page wrote must not steer the terminal
+                    case TextVoided():  # the reply failed; it comes again
+                        print("\n↶ once more:")
                     case ToolStarted(started):
                         print(f"→ {started.name}({', '.join(map(repr, started.arguments.values()))})")
                     case ToolFinished(seen) if seen.error:

@@ -26,12 +26,20 @@ QUESTION = re.search(r"await (agent\.run\(.*?\))\)", SNIPPETS[0]).group(1)
 async def test_in_jupyter(monkeypatch: pytest.MonkeyPatch) -> None:
     async with ScriptedServer(reply) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-        cells = [DEFINITIONS, f"print(await {QUESTION})", DEFINITIONS, f"result = await {QUESTION}\nresult.state"]
+        cells = [
+            DEFINITIONS,
+            f"print(await {QUESTION})",
+            DEFINITIONS,
+            f"result = await {QUESTION}\nresult.state",
+            "result",
+        ]
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
         await NotebookClient(notebook, timeout=60, kernel_name="python3").async_execute()
     first, second = notebook.cells[1].outputs, notebook.cells[3].outputs
     assert [output["text"] for output in first] == ["Answer to 3 messages\n"]
     assert [output["data"]["text/plain"] for output in second] == ["'success'"]
+    (shown,) = notebook.cells[4].outputs
+    assert shown["data"]["text/markdown"].startswith("Answer to 3 messages\n\n*2 steps · ")
 
 
 @pytest.mark.timeout(120)

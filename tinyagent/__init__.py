@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     )
     from tinyagent.core.events import (
         CallSealed, CodeFinished, CodeOutput, CodeStarted, Event, HandedOver, InnerEvent, LimitReached, Notice,
-        ReasoningDelta, Retry, RunFailed, RunFinished, RunStarted, StepFinished, StepStarted, TextDelta, ToolFinished,
-        ToolProgress, ToolStarted, event_from_dict,
+        ReasoningDelta, Retry, RunFailed, RunFinished, RunStarted, StepFinished, StepStarted, TextDelta, TextVoided,
+        ToolFinished, ToolProgress, ToolStarted, event_from_dict,
     )
     from tinyagent.core.execution import CodeError, Execution
     from tinyagent.core.limits import Limits
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from tinyagent.core.threads import set_thread_limit
     from tinyagent.core.usage import Usage
     from tinyagent.models.base import Model, ModelRequest, Sink
+    from tinyagent.models.chat import MessageLike, messages_from_json, messages_to_json
     from tinyagent.models.openai import OpenAIModel, Settings
     from tinyagent.sandbox.base import Capabilities, Sandbox, SandboxLimits, Session
     from tinyagent.sandbox.inprocess import PythonExecutor
@@ -81,7 +82,7 @@ _NAMES = {
     "core.events":
         "CallSealed CodeFinished CodeOutput CodeStarted Event HandedOver InnerEvent LimitReached Notice "
         "ReasoningDelta Retry RunFailed RunFinished RunStarted "
-        "StepFinished StepStarted TextDelta ToolFinished ToolProgress ToolStarted event_from_dict",
+        "StepFinished StepStarted TextDelta TextVoided ToolFinished ToolProgress ToolStarted event_from_dict",
     "core.execution": "CodeError Execution",
     "core.limits": "Limits",
     "core.messages": "Assistant Call Conversation Message Reply System ToolReply User",
@@ -92,6 +93,7 @@ _NAMES = {
     "core.threads": "set_thread_limit",
     "core.usage": "Usage",
     "models.base": "Model ModelRequest Sink",
+    "models.chat": "MessageLike messages_from_json messages_to_json",
     "models.openai": "OpenAIModel Settings",
     "sandbox.base": "Capabilities Sandbox SandboxLimits Session",
     "sandbox.inprocess": "PythonExecutor",
@@ -112,20 +114,20 @@ __all__ = [
     "ContentFilterError", "Context", "ContextLengthError", "Conversation", "DuplicateToolError", "Effects",
     "EmptyReplyError", "Event", "Execution", "FatalToolError", "FrozenRegistryError", "HandedOver", "InnerEvent",
     "JinaReader", "Journal", "JournalError", "LimitReached", "Limits", "MCPMedia", "MCPProgress", "MCPResult",
-    "MCPToolError", "MCPTools", "MalformedReplyError", "Message", "Metadata", "MissingCredentialsError",
-    "MissingExtraError", "Model", "ModelConnectionError", "ModelError", "ModelNotFoundError", "ModelRequest",
-    "ModelTimeoutError", "MontySandbox", "NoChoicesError", "Notice", "Observation", "Opaque", "OpenAIModel", "Page",
-    "Plan", "PlanStep", "Planning", "ProcessSandbox", "ProtocolError", "PythonExecutor", "RateLimitError",
-    "ReactAgent", "ReasoningDelta", "RefusalError", "ReplayError", "Reply", "Retry", "Run", "RunError", "RunFailed",
-    "RunFinished", "RunLimitError", "RunOptions", "RunResult", "RunStarted", "Sandbox", "SandboxError",
-    "SandboxLimits", "SandboxUnavailableError", "ScriptError", "SearchResult", "SearchResults", "ServerError",
-    "Session", "Settings", "Sink", "State", "Step", "StepFinished", "StepLimitReached", "StepStarted",
-    "StreamError", "StreamInterruptedError", "System", "TextDelta", "TimeLimitReached", "TinyAgentError",
-    "TinyCodeAgent", "TokenLimitReached", "Tool", "ToolArgumentsError", "ToolDefinitionError", "ToolFinished",
-    "ToolProgress", "ToolRegistry", "ToolReply", "ToolStarted", "Toolkit", "ToolkitError", "TruncatedReplyError",
-    "UnknownOptionError", "UnknownToolError", "Usage", "User", "WebBrowser", "WebSearch", "event_from_dict",
-    "freeze_registry", "get_registry", "jina_reader", "printable", "run_sync", "set_thread_limit", "tool",
-    "web_browse", "web_search",
+    "MCPToolError", "MCPTools", "MalformedReplyError", "Message", "MessageLike", "Metadata",
+    "MissingCredentialsError", "MissingExtraError", "Model", "ModelConnectionError", "ModelError",
+    "ModelNotFoundError", "ModelRequest", "ModelTimeoutError", "MontySandbox", "NoChoicesError", "Notice",
+    "Observation", "Opaque", "OpenAIModel", "Page", "Plan", "PlanStep", "Planning", "ProcessSandbox",
+    "ProtocolError", "PythonExecutor", "RateLimitError", "ReactAgent", "ReasoningDelta", "RefusalError",
+    "ReplayError", "Reply", "Retry", "Run", "RunError", "RunFailed", "RunFinished", "RunLimitError", "RunOptions",
+    "RunResult", "RunStarted", "Sandbox", "SandboxError", "SandboxLimits", "SandboxUnavailableError", "ScriptError",
+    "SearchResult", "SearchResults", "ServerError", "Session", "Settings", "Sink", "State", "Step", "StepFinished",
+    "StepLimitReached", "StepStarted", "StreamError", "StreamInterruptedError", "System", "TextDelta", "TextVoided",
+    "TimeLimitReached", "TinyAgentError", "TinyCodeAgent", "TokenLimitReached", "Tool", "ToolArgumentsError",
+    "ToolDefinitionError", "ToolFinished", "ToolProgress", "ToolRegistry", "ToolReply", "ToolStarted", "Toolkit",
+    "ToolkitError", "TruncatedReplyError", "UnknownOptionError", "UnknownToolError", "Usage", "User", "WebBrowser",
+    "WebSearch", "event_from_dict", "freeze_registry", "get_registry", "jina_reader", "messages_from_json",
+    "messages_to_json", "printable", "run_sync", "set_thread_limit", "tool", "web_browse", "web_search",
 ]
 # fmt: on
 

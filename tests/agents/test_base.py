@@ -300,10 +300,10 @@ async def test_messages_with_open_calls_are_answered_before_going_on(kind, scrip
 @pytest.mark.parametrize(
     ("messages", "said"),
     [
-        ([User("Add."), ToolReply("c9", "3")], r"'c9' that is not open.*result\.messages"),
-        ("Add.", "messages"),
-        (None, "messages"),
-        ([{"role": "user", "content": "Add."}], "messages"),
+        ("Add.", "messages= is of the type str"),
+        (None, "messages= is of the type NoneType"),
+        ([{"role": "user"}], r"messages\[0\] has no content"),
+        ([User("Add."), "Add."], r"messages\[1\] is of the type str"),
     ],
 )
 async def test_messages_that_are_no_history_are_refused(kind, messages, said, scripted_model):

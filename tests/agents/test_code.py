@@ -494,6 +494,68 @@ async def test_blocks_after_a_failing_one_do_not_run_and_the_model_is_told(strea
     assert "ZeroDivisionError" in told(result)
 
 
+#: Blocks that give something to read, and what the model reads of them.
+GIVE = {
+    "printed": ("print(add(40, 2))", "Output:\n    42"),
+    "called": ("x = add(40, 2)", "It ran, and printed nothing."),
+    "called in vain": ("try:\n    add('no')\nexcept TypeError:\n    pass", "It ran, and printed nothing."),
+    "shown": ("40 + 2", "Value:\n    42"),
+    "written to stderr": ("import sys\nx = sys.stderr.write('42')", "Output:\n    42"),
+}
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
+@pytest.mark.parametrize("gives", GIVE)
+async def test_an_answer_written_before_what_it_is_based_on_was_read_does_not_count(gives, streamed):
+    code, read = GIVE[gives]
+    reply = f"{block(code)}\nThe output is 41.\n{block('y = 1')}\n{block('final_answer(41)')}\n{block('y = 2')}"
+    agent = TinyCodeAgent([add], model=ScriptedModel([reply, block("final_answer([42, y])")]))
+    async with asyncio.timeout(30), agent.stream("Go.") as run:
+        run.streamed = streamed
+        result = await run.drain()
+    assert result.output == [42, 1]
+    assert told(result).startswith(f"Block 1 of 3:\n{read}\n\nBlock 2 of 3:\nIt ran, and printed nothing.\n\n")
+    assert "RuntimeError: final_answer() does not count here: it was written before you read" in told(result)
+    assert told(result).count("What followed in your reply did not run.") == 1
+
+
+async def test_blocks_that_build_on_each_other_and_give_nothing_to_read_may_answer():
+    double = block("def double(x):\n    return 2 * x")
+    result = await solve([f"{double}\nNow\n{block('x = double(21)')}\n{block('final_answer(x)')}"])
+    assert (result.output, len(result.steps)) == (42, 1)
+
+
+@pytest.mark.parametrize("caught", [False, True], ids=["raised", "caught"])
+async def test_no_tool_that_ends_the_run_does_so_before_its_ground_was_read(caught):
+    made = []
+
+    @tool(returns_answer=True)
+    def submit(order: int) -> int:
+        """Submit an order."""
+        made.append(order)
+        return order
+
+    early = "try:\n    submit(1)\nexcept Exception as error:\n    print(error)" if caught else "submit(1)"
+    result = await solve([f"{block('print(7)')}\nI see 1.\n{block(early)}", "!submit(7)"], [submit])
+    assert (result.output, made) == (7, [7])
+    assert "call submit() in your next reply" in told(result)
+    assert [seen.error is None for step in result.steps for seen in step.observations] == [False, True]
+
+
+async def test_nor_does_a_handoff():
+    other = TinyCodeAgent(model=ScriptedModel([]), name="other", description="Another.")
+    away = block("transfer_to_other()")
+    result = await solve([f"{block('print(7)')}\nI see 1.\n{away}", "!final_answer('own')"], handoffs=[other])
+    assert result.output == "own"
+    assert "transfer_to_other() does not count here" in told(result)
+
+
+async def test_an_answer_beside_native_calls_does_not_count_before_they_are_read():
+    reply = Reply(block("final_answer(41)"), (call("add", a=40, b=2),), finish_reason="tool_calls")
+    result = await solve([reply, "!final_answer(42)"], [add])
+    assert result.output == 42
+
+
 # ---- tools in code
 
 
@@ -798,6 +860,15 @@ async def test_every_sandbox_keeps_names_calls_tools_tells_errors_and_answers(sa
     assert "What followed in your reply did not run." in told(result, 3)
     assert [seen.call.name for step in result.steps for seen in step.observations] == ["add", "add", "final_answer"]
     assert [len(step.executions) for step in result.steps] == [1, 1, 2, 1]
+
+
+@EVERY
+async def test_in_every_sandbox_a_name_given_to_something_else_does_not_ruin_the_run(sandbox):
+    replies = ["!final_answer = add(40, 2)\nadd = 1", "!final_answer(add(final_answer_value, add_value))"]
+    result = await solve(replies, [add], sandbox=sandbox())
+    assert result.output == 43
+    assert "note: add is a tool, and add is that tool again from the next block on; " in told(result)
+    assert "what you put under that name is now final_answer_value" in told(result)
 
 
 @EVERY

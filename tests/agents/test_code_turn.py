@@ -248,6 +248,12 @@ HELD = {
     "names that are gathered": "a = meet('a')\nb = meet('b')\nc = meet('c')\nawait asyncio.gather(a, b, c)",
     "appended": "tasks = []\nfor n in 'abc':\n    tasks.append(meet(n))\nawait asyncio.gather(*tasks)",
     "create_task": "tasks = [asyncio.create_task(meet(n)) for n in 'abc']\nx = 1\n[await task for task in tasks]",
+    "a dict": "ts = {n: meet(n) for n in 'abc'}\nr = []\nfor n, t in ts.items():\n    r.append(await t)\nr",
+    "a function that gives calls": "def f(n):\n    return meet(n)\nts = [f(n) for n in 'abc']\n[await t for t in ts]",
+    "a list handed on": "async def f(ts):\n    return await asyncio.gather(*ts)\nawait f([meet(n) for n in 'abc'])",
+    "another name": "fs = [meet]\nts = [fs[0](n) for n in 'abc']\nx = 1\nawait asyncio.gather(*ts)",
+    "another gather": "from asyncio import gather as g\nx, y = meet('a'), meet('b')\nawait g(x, y, meet('c'))",
+    "map": "ts = list(map(meet, 'abc'))\nx = 1\nawait asyncio.gather(*ts)",
     "a function": "async def go(n):\n    return await meet(n)\nt = [go(n) for n in 'abc']\nawait asyncio.gather(*t)",
 }
 
@@ -265,6 +271,27 @@ async def test_calls_that_are_awaited_together_later_are_made_together(code):
     _, result, _ = await streamed(TinyCodeAgent([meet], model=Writer(parts, ANSWER)))
     assert result.steps[0].executions[0].error is None
     assert result.steps[0].executions[0].value == ["a", "b", "c"]
+
+
+async def test_functions_of_earlier_blocks_and_steps_are_known(marks):
+    everybody = asyncio.Barrier(3)
+
+    async def meet(name: str) -> str:
+        """Wait for the others."""
+        async with asyncio.timeout(5):
+            await everybody.wait()
+        return name
+
+    def parts(code):
+        return [line + "\n" for line in block(code).split("\n")]
+
+    first = parts("def f(n):\n    return meet(n)\nasync def everyone(ts):\n    return await asyncio.gather(*ts)")
+    second = parts("ts = [f(n) for n in 'abc']\nr = [await t for t in ts]\nr")
+    third = parts("r = await everyone([meet(n) for n in 'abc'])\nr")
+    _, result, _ = await streamed(TinyCodeAgent([meet], model=Writer(first + second, third, ANSWER)))
+    executions = [execution for step in result.steps for execution in step.executions]
+    assert [execution.error for execution in executions] == [None] * 4
+    assert [execution.value for execution in executions[1:3]] == [["a", "b", "c"]] * 2
 
 
 async def test_statements_after_a_held_one_wait_for_it(marks):
@@ -289,6 +316,7 @@ PROGRAMS = [
     "class A:\n    y = 1\n\n    def z(self):\n        return self.y\nA().z()",
     "from __future__ import annotations\ndef f(x: undefined): return 1\nf(0)",
     "x = 1; y = 2\nx + y",
+    f"x = {'-' * 2_000}1\nx",
     "x = 1\n1 / 0\ny = 2",
     "def f():\n    raise ValueError('no')\n\nx = 3\nf()\n",
     "await asyncio.sleep(0)\nx = await asyncio.sleep(0, 7)\nx",

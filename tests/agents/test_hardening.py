@@ -84,9 +84,15 @@ async def test_a_name_that_the_model_made_up_is_replayed_as_one_that_every_provi
     assert result.steps[0].observations[0].call.name == name
 
 
-def test_a_system_message_in_the_middle_is_refused(kind):
-    with pytest.raises(ConfigurationError, match="comes first"):
-        kind.agent(model=ScriptedModel([])).stream("Go.", messages=[User("Hi."), System("Be brief.")])
+async def test_a_system_message_in_the_middle_is_said_by_the_user(kind):
+    async with ScriptedServer(kind.script(["ok"])) as server:
+        await kind.agent(model=server.model()).run("Go.", messages=[User("Hi."), System("Be brief.")])
+    said = kind.without_prompt(server.requests[0].messages)
+    assert [(message["role"], message["content"]) for message in said] == [
+        ("user", "Hi."),
+        ("user", "Be brief."),
+        ("user", "Go."),
+    ]
 
 
 @pytest.mark.parametrize(

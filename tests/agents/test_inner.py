@@ -372,6 +372,11 @@ async def test_inner_events_come_with_their_path_and_as_json(kind):
         assert isinstance(runs[path][0], RunStarted)
         assert isinstance(runs[path][-1], RunFinished)
         assert runs[path][0].agent == agent_name
+        assert {event.run_id for event in runs[path]} == {runs[path][0].run_id}  # that of the run inside
+        assert [event.time for event in runs[path]] == sorted(event.time for event in runs[path])
+    assert len({run.run_id, *(events[0].run_id for events in runs.values())}) == 3
+    assert {event.run_id for event in events} == {run.run_id}
+    assert [event.time for event in events] == sorted(event.time for event in events)
     assert "".join(event.text for event in runs[second] if event.type == "text_delta") == "DEEP"
     kinds = [event.type for event in events]
     assert kinds[0] == "run_started"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 
 import pytest
 
@@ -17,6 +18,7 @@ from tinyagent import (
     LimitReached,
     Limits,
     ModelError,
+    Notice,
     ReactAgent,
     ReasoningDelta,
     Reply,
@@ -38,6 +40,8 @@ from tinyagent.core.context import Context
 from tinyagent.core.events import CodeFinished, CodeOutput, CodeStarted
 from tinyagent.models import retry
 from tinyagent.testing import RawReply, call
+
+SHARED = Notice("Something that a model says to every run.")
 
 
 def add(a: int, b: int) -> int:
@@ -268,6 +272,52 @@ async def test_every_event_goes_through_json_and_back(kind, scripted_model):
     assert len({event.type for event in events}) >= 10
 
 
+# ---- run and time
+
+
+async def test_every_event_tells_its_run_and_its_time(kind, scripted_model, monkeypatch):
+    wall = iter(range(1_700_000_000, 0, -1000))  # a clock that is set back all the time
+    monkeypatch.setattr(time, "time", lambda: float(next(wall)))
+    agent = kind.agent([count], model=scripted_model(kind.script([call("count", to=2), "Two."])))
+    run = agent.stream("Count to two.", run_id="r1")
+    events, _ = await events_of(run)
+    assert {event.run_id for event in events} == {"r1"}
+    times = [event.time for event in events]
+    assert times == sorted(times)
+    started, seconds = run.result.metadata.started, run.result.metadata.seconds
+    assert started <= times[0] <= times[-1]
+    assert times[-1] >= started + seconds
+
+
+async def test_events_of_runs_at_once_can_be_told_apart(kind):
+    async def echo(request, sink):
+        await asyncio.sleep(0)
+        sink.notice(SHARED)
+        return kind.reply(answer=request.messages[-1].text)
+
+    agent = kind.agent(model=echo)
+    runs = [agent.stream(f"Task {number}.", run_id=f"r{number}") for number in range(5)]
+    heard = [events for events, _ in await asyncio.gather(*map(events_of, runs))]
+    for number, events in enumerate(heard):
+        assert {event.run_id for event in events} == {f"r{number}"}
+        assert of(Notice, events) == [SHARED]
+        assert event_from_dict(events[1].to_dict()).run_id == f"r{number}"
+    assert (SHARED.run_id, SHARED.time) == ("", 0.0)  # the model's own object stays as it is
+
+
+async def test_an_event_that_is_told_twice_has_the_time_of_each(kind):
+    async def twice(request, sink):
+        sink.notice(SHARED)
+        sink.text("a")
+        sink.notice(SHARED)
+        return kind.reply(answer="ok")
+
+    events, _ = await events_of(kind.agent(model=twice).stream("Go."))
+    first, second = of(Notice, events)
+    assert first is not second
+    assert [event.time for event in events] == sorted(event.time for event in events)
+
+
 # ---- reading
 
 
@@ -422,12 +472,3 @@ async def test_a_run_that_is_not_read_asynchronously_says_how(scripted_model):
             pass
     with pytest.raises(TypeError, match=r"async with agent\.stream"), agent.stream("Go."):
         pass
-
-
-async def test_a_result_in_place_of_its_messages_is_told(scripted_model):
-    agent = ReactAgent(model=scripted_model(["hello"]))
-    result = await agent.run("Go.")
-    with pytest.raises(
-        ConfigurationError, match=r"^messages= is a RunResult: pass its messages, messages=result\.messages"
-    ):
-        await agent.run("Go on.", messages=result)

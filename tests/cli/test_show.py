@@ -31,6 +31,7 @@ from tinyagent.core.events import (
     StepFinished,
     StepStarted,
     TextDelta,
+    TextVoided,
     ToolFinished,
     ToolProgress,
     ToolStarted,
@@ -559,14 +560,14 @@ def test_what_is_held_comes_as_soon_as_the_closing_fence_is_there():
 
 
 @pytest.mark.parametrize(
-    "end", [StepStarted(2), StepFinished(None), Retry("model", 2, 0.1, "busy"), CallSealed(Call("add"))]
+    "end", [StepStarted(2), StepFinished(None), TextVoided("```python\nx = 1"), CallSealed(Call("add"))]
 )
 def test_a_block_that_is_never_closed_holds_nothing_for_longer_than_its_reply(end):
     out = io.StringIO()
     terminal = Terminal(out)
     for event in [TextDelta("```python\nx = 1"), MEANWHILE[0], end, MEANWHILE[1]]:
         terminal.event(event)
-    shown = [line for line in out.getvalue().splitlines() if line[0] != "↻"]
+    shown = [line for line in out.getvalue().splitlines() if line[0] != "↶"]
     assert shown == ["```python", "x = 1", "→ add(a=1)", "← add: 3 (0.00 s)"]
 
 
@@ -623,8 +624,10 @@ async def test_an_answer_that_a_tool_gives_is_shown_once():
 def test_an_answer_that_comes_again_after_a_retry_is_not_printed_a_third_time():
     out = io.StringIO()
     terminal = Terminal(out)
-    for event in [StepStarted(1), TextDelta("It i"), Retry("model", 2, 0.1, "cut"), TextDelta("It is 5.")]:
+    again = [TextVoided("It i"), Retry("model", 2, 0.1, "cut")]
+    for event in [StepStarted(1), TextDelta("It i"), *again, TextDelta("It is 5.")]:
         terminal.event(event)
     terminal.event(RunFinished(result_of(output="It is 5.")))
-    assert out.getvalue().splitlines()[:3] == ["It i", "↻ model, attempt 2 in 0.1 s: cut", "It is 5."]
+    said = ["It i", "↶ That does not count: It i", "↻ model, attempt 2 in 0.1 s: cut", "It is 5."]
+    assert out.getvalue().splitlines()[:4] == said
     assert out.getvalue().count("It is 5.") == 1

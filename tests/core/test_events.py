@@ -27,6 +27,7 @@ from tinyagent.core.events import (
     StepFinished,
     StepStarted,
     TextDelta,
+    TextVoided,
     ToolFinished,
     ToolProgress,
     ToolStarted,
@@ -57,6 +58,7 @@ SAMPLES = [
     TextDelta("Zürich 🙂\n"),
     TextDelta(""),
     TextDelta("\ud83d"),
+    TextVoided("Zürich"),
     ReasoningDelta("hm"),
     CallSealed(CALL),
     CallSealed(Call("f", {}, id="x", raw="{}", problem="cut")),
@@ -182,7 +184,64 @@ def test_wrong_fields(data):
 def test_reading_leaves_the_data_alone():
     data = TextDelta("a").to_dict()
     event_from_dict(data)
-    assert data == {"type": "text_delta", "text": "a"}
+    assert data == {"type": "text_delta", "run_id": "", "time": 0.0, "text": "a"}
+    inner = InnerEvent(("ask:A",), TextDelta("a")).to_dict()
+    event_from_dict(inner)
+    assert inner == InnerEvent(("ask:A",), TextDelta("a")).to_dict()
+
+
+# ---- run and time
+
+
+@each_sample
+def test_run_and_time_come_back_from_json(event):
+    stamped = dataclasses.replace(event).stamped("r7", 1700000000.25)
+    again = through_json(stamped)
+    assert (again.run_id, again.time) == ("r7", 1700000000.25)
+    assert again == stamped
+
+
+@each_sample
+def test_events_that_were_written_without_run_and_time_are_read(event):
+    data = event.to_dict()
+    data.pop("time")
+    if type(event) is not RunStarted:
+        data.pop("run_id")
+    again = event_from_dict(data)
+    assert again == event
+    assert again.time == 0.0
+
+
+def test_run_and_time_are_no_part_of_what_an_event_is():
+    event = TextDelta("a", run_id="r", time=1.0)
+    assert event == TextDelta("a")
+    assert repr(event) == "TextDelta(text='a')"
+    assert TextDelta.__match_args__ == ("text",)
+    assert RunStarted.__match_args__ == ("run_id", "agent", "model", "task")
+    assert RunStarted("a", "b", "c", "d") != RunStarted("z", "b", "c", "d")
+
+
+def test_an_event_is_stamped_once_and_copied_for_others():
+    event = Notice("Switched.")
+    first = event.stamped("r1", 1.0)
+    second = first.stamped("r2", 2.0)
+    assert first is event
+    assert second is not first
+    assert (first.run_id, first.time) == ("r1", 1.0)
+    assert (second.run_id, second.time) == ("r2", 2.0)
+    assert second == first
+
+
+def test_both_events_of_an_inner_one_keep_their_stamp():
+    inner = InnerEvent(("ask:A",), TextDelta("a").stamped("inner", 2.0)).stamped("outer", 3.0)
+    again = through_json(inner)
+    assert (again.run_id, again.time, again.event.run_id, again.event.time) == ("outer", 3.0, "inner", 2.0)
+
+
+@pytest.mark.parametrize("data", [{"path": ["a"]}, {"event": 1}, {"event": TextDelta("a").to_dict()}])
+def test_wrong_inner_event(data):
+    with pytest.raises(ValueError, match="InnerEvent"):
+        event_from_dict({"type": "inner_event", **data})
 
 
 async def test_events_of_a_run_come_back_from_json(scripted_model):

@@ -21,11 +21,13 @@ from pydantic import BaseModel
 
 from tests.core.trees import STRANGE, Box, values
 from tinyagent.core.jsonable import (
+    BRIEF,
     LONGEST_ITERATOR,
     MAX_ITEMS,
     MAX_LEAVES,
     MAX_ROWS,
     adapter,
+    brief,
     error_text,
     shown,
     to_data,
@@ -513,3 +515,13 @@ def test_what_a_value_prints_as_is_its_repr_or_that_of_its_data():
     assert shown([1, "a"]) == "[1, 'a']"
     assert shown({"a": 1, "b": Broken()}) == "{'a': 1, 'b': '<Broken>'}"
     assert shown([2**20_000, 1]) == "['<int>', 1]"
+
+
+def test_an_error_quotes_the_beginning_of_an_object():
+    class Unprintable:
+        def __repr__(self):
+            raise ValueError("no")
+
+    assert brief([1, 2]) == "[1, 2]"
+    assert brief("x" * 1000) == "'" + "x" * (BRIEF - 1) + "... (a str)"
+    assert "Unprintable" in brief(Unprintable())

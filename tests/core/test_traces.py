@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -229,6 +230,17 @@ async def test_a_tool_that_is_called_directly_shows_its_own_lines(name):
             async for _ in run:
                 pass
     assert frames(caught.value)[1:] == [f"{HERE}:{name}", f"{HERE}:_divided"]
+
+
+def test_an_error_that_cannot_be_changed_is_shortened_all_the_same():
+    @dataclass(frozen=True)
+    class Odd(OSError):
+        number: int
+
+    with pytest.raises(Odd) as caught:
+        raise Odd(3)
+    shorten(caught.value)
+    assert frames(caught.value) == [f"{HERE}:{test_an_error_that_cannot_be_changed_is_shortened_all_the_same.__name__}"]
 
 
 async def test_a_tool_that_ends_the_run_shows_its_own_line():

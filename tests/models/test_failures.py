@@ -1,11 +1,14 @@
 """What goes wrong with a server, told with a remedy."""
 
 import asyncio
+import gc
 import re
 import socket
+import warnings
 
 import openai
 import pytest
+from openai import AsyncOpenAI
 
 from tinyagent import (
     AuthenticationError,
@@ -188,11 +191,97 @@ async def test_an_unknown_host_is_told(http):
 
 
 @pytest.mark.parametrize(
-    "url", ["localhost:11434/v1", "127.0.0.1:9/v1", "ftp://127.0.0.1/v1", "http://", "http://[::1"]
+    "url",
+    [
+        "localhost:11434/v1",
+        "127.0.0.1:9/v1",
+        "ftp://127.0.0.1/v1",
+        "http://",
+        "http://[::1",
+        "http://a:b/v1",
+        "'http://a'",
+    ],
 )
-async def test_a_base_url_that_is_none_is_told_at_once(url, http):
-    with pytest.raises(ConfigurationError, match=r"base_url= or OPENAI_BASE_URL.* one begins with http://"):
-        await ask(OpenAIModel("m", base_url=url, http=http))
+async def test_a_base_url_that_is_none_is_told_at_once(url, http, monkeypatch):
+    told = pytest.raises(ConfigurationError, match=r"base_url= or OPENAI_BASE_URL.* one begins with http://")
+    with told:
+        OpenAIModel("m", base_url=url, http=http)
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+    with told:
+        await ask(OpenAIModel("m", http=http))
+
+
+def test_the_scheme_that_is_missing_is_named():
+    with pytest.raises(ConfigurationError, match=r"such as http://localhost:11434/v1\."):
+        OpenAIModel("m", base_url="localhost:11434/v1")
+    with pytest.raises(ConfigurationError, match=r"such as http://models\.test:1/v1\."):
+        OpenAIModel("m", base_url="models.test:1/v1")
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["/chat/completions", "/chat/completions/", "/completions", "/responses", "/models", "/chat"]
+)
+async def test_a_base_url_that_names_an_endpoint_is_told_at_once(endpoint, monkeypatch):
+    url = f"http://localhost:9/v1{endpoint}"
+    told = pytest.raises(
+        ConfigurationError, match=re.escape(f"leave {endpoint} out, so that it is http://localhost:9/v1.")
+    )
+    with told:
+        OpenAIModel("m", base_url=url)
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+    with told:
+        await ask(OpenAIModel("m"))
+    async with AsyncOpenAI(base_url=url, api_key="k") as client:
+        with pytest.raises(ConfigurationError, match="names an endpoint"):
+            await ask(OpenAIModel("m", client=client))
+
+
+async def test_white_space_around_a_base_url_is_no_part_of_it():
+    async with ScriptedServer(["hello"]) as server:
+        assert (await ask(OpenAIModel("m", base_url=f" {server.url}\n"))).output == "hello"
+
+
+UNKNOWN_PATH = {
+    "404": RawReply({"detail": "Not Found"}, 404),
+    "405": RawReply("Method Not Allowed", 405, {"content-type": "text/plain"}),
+    "LM Studio": RawReply({"error": "Unexpected endpoint or method. (POST /chat/completions)"}),
+}
+
+
+@pytest.mark.parametrize("answer", UNKNOWN_PATH.values(), ids=UNKNOWN_PATH)
+async def test_a_base_url_without_v1_is_named_and_not_tried_again(answer, streamed):
+    async with ScriptedServer([answer]) as server:
+        url = server.url.removesuffix("/v1")
+        with pytest.raises(ModelError, match=r"base URL.* usually ends in /v1") as caught:
+            await ask(OpenAIModel("m", base_url=url), streamed=streamed)
+    assert not caught.value.retryable
+    assert len(server.requests) == 1
+    if answer.status != 200:
+        assert f"try {url}/v1." in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["/v1", "/api/v1", "/v1beta/openai", "/openai/v1/"])
+async def test_a_base_url_with_a_version_is_not_doubted(path):
+    async with ScriptedServer([UNKNOWN_PATH["404"]]) as server:
+        with pytest.raises(ModelNotFoundError) as caught:
+            await ask(OpenAIModel("m", base_url=server.url.removesuffix("/v1") + path))
+    assert "usually ends in" not in str(caught.value)
+
+
+async def test_https_to_a_server_without_tls_is_named_and_not_tried_again(http):
+    async def answer(reader, writer):
+        await reader.read(100)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        with pytest.raises(ModelConnectionError, match="write http:// instead of https://") as caught:
+            await ask(OpenAIModel("m", base_url=url, http=http))
+    assert not caught.value.retryable
+    del caught
+    with warnings.catch_warnings(action="ignore", category=ResourceWarning):  # asyncio leaves it to be collected
+        gc.collect()
 
 
 # ---- what breaks off, in words that both transports share

@@ -22,7 +22,8 @@ from tinyagent import (
 from tinyagent.models.base import NullSink
 from tinyagent.models.marks import MarkSplitter, read_calls
 from tinyagent.models.said import Said
-from tinyagent.models.text_protocol import read_reply
+from tinyagent.models.schema_protocol import read_schema_reply, shown_in_schema
+from tinyagent.models.text_protocol import read_reply, shown_in_text
 from tinyagent.testing import CUT, RawStream, Reply, call
 
 ADD = ("add", {"a": 2, "b": 3})
@@ -362,7 +363,7 @@ async def test_a_call_in_a_models_own_marks_is_a_call_in_the_text_protocol(wire,
     result = await wire.ask(wire.say(f"Well.\n{text}"), answer, model={"tool_calling": "json"}, tools=MANY)
     assert called(result) == found
     assert result.output == "Done."
-    assert wire.text() == ("Done." if wire.streamed else "")
+    assert wire.text().split() == (["Well.", "Done."] if wire.streamed else [])
 
 
 @pytest.mark.parametrize("text", [f"I will add them: {JSON}", f"Now: {PYTHON} and so on."])
@@ -587,7 +588,11 @@ HOSTILE = [
     '<tool_call>{"name":"', "<function=add><parameter=a>", "<tool_call>add<arg_key>a</arg_key><arg_value>",
     "<|channel|>", "<|start|>assistant<|channel|>", "<|channel|>commentary to=functions.add<|message|>{",
     "<|python_tag|>add(", "<|python_tag|>[add(a='", "[TOOL_CALLS]add[ARGS]", "{'a': ", '{"tool": ', "[{'a", " ", "a",
-    "```", "``` ```", "<｜DSML｜invoke name=\"add\">", "<tool_call>{'a': [1, 2, 3, 4, 5, 6, 7, 8, 9], 'b': 'x",
+    "```", "``` ```",
+    '{"answer": "',
+    '{"answer": "x"}',
+    '{"reply": "\\u12',
+ "<｜DSML｜invoke name=\"add\">", "<tool_call>{'a': [1, 2, 3, 4, 5, 6, 7, 8, 9], 'b': 'x",
     "<tool_call>function", "\\", '"', "<tool_call>[[1,2],", '<tool_call>{"a":"\\', "<think>", "<tool_call>a:1",
     "{'a':1,}", "[{'a':1}, x", "{'tool':'now'}", "{'thought':''}", '{"a":[1,2,3],', "`</think>`", "a </think> b ",
 ]  # fmt: skip
@@ -601,7 +606,13 @@ def test_hostile_text_is_read_in_time_that_its_length_allows(text, untraced):
     splitter.split(text)
     read_calls(splitter.rest(), NAMED)
     read_calls(text, NAMED, cut=True)
-    read_reply(Reply(text), NullSink(), tuple(NAMED))
+    for kind in (shown_in_text, shown_in_schema):
+        shown = kind(NullSink(), tuple(NAMED))
+        for at in range(0, SIZE // 5, 4):
+            shown.text(text[at : at + 4])
+        shown.text(text[SIZE // 5 :])
+        read_schema_reply(Reply(text), shown)
+    read_reply(Reply(text), shown, tuple(NAMED))
     said = Said(NullSink(), tuple(NAMED), None)
     for at in range(0, SIZE // 5, 4):
         said.content(text[at : at + 4])

@@ -260,10 +260,11 @@ async def test_a_native_call_all_the_same_is_answered(chat):
 # ---- what is heard
 
 
-async def test_only_the_answer_is_streamed_as_text_and_scratchpads_as_reasoning():
+async def test_prose_and_answers_are_streamed_as_text_and_scratchpads_as_reasoning():
     chat = Chat(streamed=True)
     result = await chat.ask(f"<think>hm</think>Sure. {ADD}", ANSWER)
-    assert chat.heard(TextDelta) == ["It is 5."]
+    assert "".join(chat.heard(TextDelta)) == "Sure. It is 5."
+    assert len(chat.heard(TextDelta)) > 2
     assert chat.heard(ReasoningDelta) == ["hm", "add them", "done"]
     assert result.steps[0].reply.reasoning == "hm\nadd them"
 
@@ -303,13 +304,16 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("refused", REFUSALS.values(), ids=REFUSALS)
-async def test_a_server_that_refuses_tools_gets_the_protocol_and_the_person_one_notice(refused):
+async def test_a_server_that_refuses_tools_and_schemas_gets_the_protocol_and_the_person_is_told(refused):
     chat = Chat(streamed=True)
-    result = await chat.ask(refused, ADD, NOW, ANSWER, model={"tool_calling": "auto"})
+    schema = refusal("Unrecognized request argument supplied: response_format")
+    result = await chat.ask(refused, schema, ADD, NOW, ANSWER, model={"tool_calling": "auto"})
     assert result.output == "It is 5."
-    (notice,) = chat.heard(Notice)
-    assert "scripted does not take native tools" in notice
-    assert ["tools" in request.body for request in chat.requests] == [True, False, False, False]
+    tools, grammar = chat.heard(Notice)
+    assert "scripted does not take native tools; using a JSON schema" in tools
+    assert "scripted does not keep to a JSON schema; using the JSON text protocol" in grammar
+    assert ["tools" in request.body for request in chat.requests] == [True, *[False] * 4]
+    assert ["response_format" in request.body for request in chat.requests] == [False, True, *[False] * 3]
 
 
 async def test_a_server_that_refuses_tools_is_asked_natively_only_once():
@@ -386,5 +390,5 @@ async def test_a_refusal_of_tools_that_were_not_sent_is_an_error(chat):
 
 @pytest.mark.parametrize("tool_calling", ["text", "", None])
 def test_an_unknown_way_of_calling_is_refused(tool_calling):
-    with pytest.raises(ConfigurationError, match="pass 'auto', 'native' or 'json'"):
+    with pytest.raises(ConfigurationError, match="pass 'auto', 'native', 'schema' or 'json'"):
         OpenAIModel("m", tool_calling=tool_calling)

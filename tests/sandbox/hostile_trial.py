@@ -32,7 +32,7 @@ _GRID = [[n / 7] * 10 for n in range(4_500)]
 #: Seconds of a block that may go on for ever, or be left asleep; and of one that floods the host.
 BRIEFLY, FLOODING = 0.15, 0.4
 #: How often a block is run that this machine was too slow for.
-TRIES = 10
+TRIES = 60
 #: Seconds after which an attempt is taken to have the host in its power.
 HUNG = 25.0
 #: Seconds between two looks at the clock, and the lag from which on it is told who was running.

@@ -686,7 +686,7 @@ async def test_a_large_value_is_packed_in_a_thread_and_a_small_one_is_not(size, 
     async with scripted(calling(call(1, "rows")), tools=[rows]) as session:
         await session.execute("1")
         witness.threads.clear()  # those of the text for the model
-        await session.set({"rows": rows()})
+        await session.set({"given": rows()})
         assert [thread == threading.get_ident() for thread in witness.threads] == [here]
         assert answered(session.peer)[1]["v"][-1] == "witness"
 

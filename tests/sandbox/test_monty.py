@@ -245,8 +245,9 @@ async def test_names_of_tools_may_be_taken(sandbox):
             "def fetch(x):\n    return 'own'\nasync def f():\n    return fetch(1)\n[fetch(2), await f(), await look(1)]"
         )
         assert await value(session, code) == ["own", "own", 1]
-        assert await value(session, "async def g():\n    return fetch(1)\nawait g()") == "own"
+        assert await value(session, "async def g():\n    return fetch(1)\nawait g()") == 1
         assert await value(session, "look = 5\nlook + 1") == 6
+        assert await value(session, "look(1)") == 1
         assert await value(session, "def h(look):\n    return look(2)\nh(lambda x: x * 2)") == 4
 
 
@@ -488,9 +489,6 @@ async def test_set_and_get(sandbox):
         assert list(found) == ["b", "é", "a", "c"]
         assert (found["b"], found["é"], found["a"], found["c"].type) == (2, None, 1, "C")
         assert await session.get() == {}
-        await session.set({"fetch": 7})
-        assert await session.get("fetch") == {"fetch": 7}
-        assert await value(session, "fetch") == 7
 
 
 @pytest.mark.parametrize("name", ["", "1a", "a b", "class", "None", "a.b", 3])

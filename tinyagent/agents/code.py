@@ -30,7 +30,8 @@ class TinyCodeAgent(Agent[Any]):
     """An agent that solves a task by writing Python, which calls the tools and runs in a sandbox.
 
     The code's variables live from block to block, for one run. It ends the run with `final_answer(value)`; the
-    value is the run's output, as an object.
+    value is the run's output, as an object. An answer in a block after one that printed, called or showed something
+    does not count when both stand in one reply: the model reads first what the earlier block really gave.
 
     Args:
         tools: Functions, `Tool` objects, methods, toolkits, or agents; the code calls them as functions.

@@ -13,7 +13,7 @@ from tinyagent.agents.dispatch import Dispatch
 from tinyagent.agents.fences import FenceReader, Piece
 from tinyagent.agents.run import Run
 from tinyagent.agents.workspace import Workspace
-from tinyagent.core.events import CodeFinished, CodeOutput, CodeStarted, Notice, Retry
+from tinyagent.core.events import CodeFinished, CodeOutput, CodeStarted
 from tinyagent.core.execution import Execution
 from tinyagent.core.messages import Reply
 from tinyagent.core.tool import Tool
@@ -115,16 +115,16 @@ class CodeTurn(Dispatch):
         """Take no code before the reply is whole: its text may turn out to be thoughts, whose end has yet to come."""
         self._eager = False
 
-    def notice(self, event: Retry | Notice) -> None:
-        """A retry or a notice; after a retry the text comes again."""
-        super().notice(event)
-        if not (isinstance(event, Retry) and event.what == "model"):
-            return
+    def _void(self, text: str) -> None:
+        """Take back text: what is left is read anew."""
+        super()._void(text)
         if self._runner is not None:  # a model that asks again although its code has run: the rest is not heard
             self._deaf = True
-        else:
-            self._reader, self._text = FenceReader(self._tools), ""
-            self._held.clear()
+            return
+        self._reader, self._text = FenceReader(self._tools), "".join(self._shown_text)
+        self._held.clear()
+        if self._eager and self._text:
+            self._take(self._reader.feed(self._text))
 
     # ---- running the code
 
@@ -155,20 +155,31 @@ class CodeTurn(Dispatch):
     def _take(self, pieces: Sequence[Piece]) -> None:
         for piece in pieces:
             if piece.last:
+                if self._eager:
+                    self._depends(piece.code)
                 code = "".join([*self._held, piece.code])
                 self._held.clear()
                 self._put(Piece(code, last=True))
-            elif self._held or not self._eager or self._depends(piece.code):
+            elif not self._eager or self._depends(piece.code):
                 self._held.append(piece.code)
             else:
                 self._put(piece)
 
     def _depends(self, code: str) -> bool:
+        depends = bool(self._held)
         try:
-            statements = ast.parse(code).body
-        except SyntaxError:  # what it is will be told when the whole block runs
+            for statement in ast.parse(code).body:
+                depends |= self._depends_on_later(statement)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):  # told when the whole block runs
             return True
-        return any(depends_on_later(statement, self._async_tools) for statement in statements)
+        return depends
+
+    def _depends_on_later(self, statement: ast.stmt) -> bool:
+        """Whether it does, knowing what came before; and learn what it defines."""
+        known = self._workspace.definitions
+        depends = depends_on_later(statement, self._async_tools, [definition.statement for definition in known])
+        known.learn(ast.Module([statement], []), self._async_tools)
+        return depends
 
     def _put(self, piece: Piece) -> None:
         self._pieces.put_nowait(piece)
@@ -185,8 +196,9 @@ class CodeTurn(Dispatch):
             number = self._workspace.blocks + 1
             self._run.emit(CodeStarted(number, piece.code))
             code = piece.code if piece.last else self._rest_of_block(piece)
+            unread = bool(self._started) or any(map(_is_read, self._executions))
             try:
-                execution = await self._workspace.execute(code, self._hear_output)
+                execution = await self._workspace.execute(code, self._hear_output, unread=unread)
             except BaseException:
                 if self._workspace.last is not None:  # what it did before it was broken off counts
                     self._finished(number, self._workspace.last)
@@ -214,3 +226,8 @@ class CodeTurn(Dispatch):
             seen.error is None and (tool := self._tools.get(seen.call.name)) is not None and tool.returns_answer
             for seen in execution.calls
         )
+
+
+def _is_read(execution: Execution) -> bool:
+    """Return whether a block gave anything that the model has to read before it can answer."""
+    return bool(execution.stdout or execution.truncated or execution.calls) or execution.repr is not None

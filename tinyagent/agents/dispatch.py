@@ -8,6 +8,7 @@ import difflib
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from types import AsyncGeneratorType, BuiltinFunctionType, FrameType, FunctionType, MethodType
@@ -17,7 +18,17 @@ from tinyagent.agents.run import Run
 from tinyagent.core.context import Context
 from tinyagent.core.effects import performed
 from tinyagent.core.errors import ConfigurationError, FatalToolError, JournalError, ToolArgumentsError
-from tinyagent.core.events import CallSealed, ReasoningDelta, Retry, TextDelta, ToolFinished, ToolProgress, ToolStarted
+from tinyagent.core.events import (
+    CallSealed,
+    Notice,
+    ReasoningDelta,
+    Retry,
+    TextDelta,
+    TextVoided,
+    ToolFinished,
+    ToolProgress,
+    ToolStarted,
+)
 from tinyagent.core.execution import Execution
 from tinyagent.core.jsonable import error_text, to_text, words
 from tinyagent.core.messages import NOT_ANSWERED, Call, Reply
@@ -55,6 +66,7 @@ class Dispatch:
         self._eager = eager
         self._longest = longest
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._shown_text: list[str] = []  # of this step, as the reader has it
         self._started: list[Call] = []
         self._observations: dict[str, Observation] = {}
         self._stopping = False  # what still runs is being cancelled
@@ -90,15 +102,29 @@ class Dispatch:
 
     def text(self, delta: str) -> None:
         """More text."""
+        self._shown_text.append(delta)
         self._run.emit(TextDelta(delta))
 
     def reasoning(self, delta: str) -> None:
         """More reasoning."""
         self._run.emit(ReasoningDelta(delta))
 
-    def notice(self, event: Any) -> None:
-        """A retry or a notice."""
-        self._run.emit(event)
+    def notice(self, event: Retry | Notice | TextVoided) -> None:
+        """A retry or a notice; or that text is void, as it is before a retry of the model."""
+        if isinstance(event, Retry) and event.what == "model":
+            self._void("".join(self._shown_text))
+        if isinstance(event, TextVoided):
+            self._void(event.text)
+        else:
+            self._run.emit(copy(event))  # the model may tell it to other runs too
+
+    def _void(self, text: str) -> None:
+        """Take back text that was shown last; all of it, if it ended otherwise."""
+        shown = "".join(self._shown_text)
+        kept = shown[: len(shown) - len(text)] if shown.endswith(text) else ""
+        if len(kept) < len(shown):
+            self._shown_text = [kept]
+            self._run.emit(TextVoided(shown[len(kept) :]))
 
     def call(self, call: Call) -> None:
         """A call is complete: it starts now if it may."""
@@ -129,6 +155,12 @@ class Dispatch:
         observation = self._observations[call.id]
         ends = observation.error is None and tool is not None and tool.returns_answer
         return Answer(observation, self.error_of(observation), ends)
+
+    def refuse(self, call: Call, reason: str) -> Answer:
+        """Answer a call that code has made with a `RuntimeError`, without running it."""
+        observation = self._observations[call.id] = Observation(call, reason, error=reason)
+        self._run.emit(ToolFinished(observation))
+        return Answer(observation, RuntimeError(reason))
 
     def error_of(self, observation: Observation) -> Exception | None:
         """What the call raised."""

@@ -15,15 +15,17 @@ from tinyagent.core.effects import Effects, checked_effects
 from tinyagent.core.errors import ConfigurationError, RunError, UnknownOptionError
 from tinyagent.core.events import Event, HandedOver, InnerEvent, RunFailed, RunFinished, StepFinished
 from tinyagent.core.execution import Execution
-from tinyagent.core.jsonable import words
+from tinyagent.core.jsonable import brief, words
 from tinyagent.core.limits import Limits
 from tinyagent.core.log import LOGGED, log
 from tinyagent.core.loops import asyncio_loop
-from tinyagent.core.messages import NOT_ANSWERED, Assistant, Conversation, Message, Reply, ToolReply, User
+from tinyagent.core.mending import mended
+from tinyagent.core.messages import NOT_ANSWERED, Assistant, Conversation, Reply, ToolReply, User
 from tinyagent.core.result import Metadata, Observation, RunResult, State, Step
 from tinyagent.core.traces import shorten
 from tinyagent.core.usage import Usage
 from tinyagent.core.waiting import wait_to_the_end
+from tinyagent.models.chat import MessageLike, as_messages
 
 Output = TypeVar("Output")
 
@@ -34,14 +36,15 @@ class RunOptions(TypedDict, total=False):
     """Options of one run.
 
     Attributes:
-        messages: An earlier conversation to go on from (`result.messages`).
+        messages: An earlier conversation to go on from: `result.messages`, any part of it, or dicts of the Chat
+            Completions API. What no server would take is mended, with a `Notice`.
         deps: Handed to tools as `Context.deps`.
         run_id: The run's id; made where none is given.
         metadata: Kept with the result and handed to tools.
         effects: Performs the model and tool calls; for journals.
     """
 
-    messages: Iterable[Message]
+    messages: Iterable[MessageLike]
     deps: Any
     run_id: str | None
     metadata: Mapping[str, Any] | None
@@ -65,6 +68,7 @@ class Run(Generic[Output]):
         task: What was asked.
         about: Its ids, names and times, as it began.
         conversation: The messages so far.
+        mended: What was changed in `messages=`, in words; empty when nothing was.
         usage: What has been used so far, by the runs inside it too.
         steps: The turns so far.
     """
@@ -87,7 +91,7 @@ class Run(Generic[Output]):
             raise UnknownOptionError(no_option("run", unknown, RunOptions.__annotations__))
         self.run_id = about.run_id
         self.task = task
-        self.conversation = _opening(task, options.get("messages", ()))
+        self.conversation, self.mended = _opening(task, options.get("messages", ()))
         self.limits = limits
         self.streamed = streamed
         self.parent = parent
@@ -209,6 +213,9 @@ class Run(Generic[Output]):
         """Hand an event to the reader, to that of the run around this one, and to the log."""
         if type(event) in LOGGED:
             log(self.run_id, event)
+        if self._drained and self.parent is None:
+            return  # nobody hears it
+        event = event.stamped(self.run_id, self.about.started + time.perf_counter() - self._clock)
         if self.parent is not None:
             inner = event if isinstance(event, InnerEvent) else InnerEvent((), event)
             self.parent.emit(InnerEvent((self._call, *inner.path), inner.event))
@@ -309,19 +316,17 @@ async def cancel_and_wait(task: asyncio.Task[Any] | None) -> None:
 
 def _checked_metadata(metadata: object) -> Mapping[str, Any]:
     if not isinstance(metadata, Mapping | None):
-        raise ConfigurationError(f"metadata={metadata!r}: pass a dict, such as metadata={{'user': 'u1'}}.")
+        raise ConfigurationError(f"metadata={brief(metadata)}: pass a dict, such as metadata={{'user': 'u1'}}.")
     return dict(metadata or {})
 
 
-def _opening(task: str, messages: Iterable[Message]) -> Conversation:
-    """The conversation as the run begins: what was said before, the task."""
+def _opening(task: str, messages: Iterable[MessageLike]) -> tuple[Conversation, str]:
+    """The conversation as the run begins (what was said before, the task), and what was mended in it."""
     if not isinstance(task, str) or not task.strip():
-        raise ConfigurationError(f"The task is {task!r}: say in words what to do, such as agent.run('Add 2 and 3').")
-    given: object = messages
-    if isinstance(given, RunResult):
-        raise ConfigurationError("messages= is a RunResult: pass its messages, messages=result.messages.")
-    if isinstance(given, str) or not isinstance(given, Iterable):
-        raise ConfigurationError(f"messages={messages!r}: pass those of an earlier result (result.messages).")
-    conversation = Conversation(messages)
+        raise ConfigurationError(
+            f"The task is {brief(task)}: say in words what to do, such as agent.run('Add 2 and 3')."
+        )
+    whole, told = mended(as_messages(messages))
+    conversation = Conversation(whole)
     conversation.append(User(task))
-    return conversation
+    return conversation, told

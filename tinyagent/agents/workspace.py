@@ -18,10 +18,16 @@ from tinyagent.core.execution import Execution
 from tinyagent.core.jsonable import error_text
 from tinyagent.core.messages import Call
 from tinyagent.core.tool import Tool
+from tinyagent.sandbox.awaits.definitions import Definitions
 from tinyagent.sandbox.base import Answer, Sandbox, SandboxLimits, Session
 
 #: Seconds that a block which runs again may take to reach what is recorded of it.
 REPLAY_PATIENCE = 30.0
+#: What a call is told that would end the run before the model has read what it is based on.
+UNREAD = (
+    "{name}() does not count here: it was written before you read what an earlier block of the same reply gave. Read "
+    "that first, then call {name}() in your next reply."
+)
 
 
 class Workspace:
@@ -38,6 +44,7 @@ class Workspace:
         self, run: Run[Any], sandbox: Sandbox, tools: Mapping[str, Tool[..., Any]], limits: SandboxLimits | None
     ) -> None:
         self.blocks = 0
+        self.definitions = Definitions()
         self._run = run
         self._sandbox = sandbox
         self._tools = tools
@@ -45,6 +52,7 @@ class Workspace:
         self._session: Session | None = None
         self._turn: Dispatch | None = None
         self._step = 0
+        self._unread = False
         self._replay: _Replay | None = None
 
     def begin_turn(self, turn: Dispatch, step: int) -> None:
@@ -52,8 +60,16 @@ class Workspace:
         self._turn = turn
         self._step = step
 
-    async def execute(self, code: str | AsyncIterable[str], on_output: Callable[[str], None]) -> Execution:
+    async def execute(
+        self, code: str | AsyncIterable[str], on_output: Callable[[str], None], *, unread: bool = False
+    ) -> Execution:
         """Run a block.
+
+        Args:
+            code: The block, or its pieces as they come.
+            on_output: Hears what it prints.
+            unread: Earlier blocks of the reply gave something that the model had not read when it wrote this one:
+                tools that end the run are refused, since their answer may be invented.
 
         Raises:
             SandboxError: The sandbox could not start.
@@ -65,6 +81,7 @@ class Workspace:
                     self._tools.values(), self._limits, call=self._call, seed=self._run.run_id
                 )
         self.blocks += 1
+        self._unread = unread
         prefix = f"{self._run.run_id}/{self._step}/tool/"
         effects = self._run.effects
         journal = effects if isinstance(effects, Journal) else None
@@ -87,6 +104,9 @@ class Workspace:
 
     async def _call(self, call: Call) -> Answer:
         assert self._turn is not None  # noqa: S101 - calls are made by blocks, in a turn
+        tool = self._tools.get(call.name)
+        if self._unread and tool is not None and tool.returns_answer:
+            return self._turn.refuse(call, UNREAD.format(name=call.name))
         if self._replay is not None:
             await self._replay.admit(call)
         return await self._turn.perform(call)

@@ -24,6 +24,7 @@ from tinyagent.core.events import (
     StepFinished,
     StepStarted,
     TextDelta,
+    TextVoided,
     ToolFinished,
     ToolProgress,
     ToolStarted,
@@ -135,9 +136,11 @@ class Terminal:
                 self._finish(result)
             case RunFailed(_, _, result):
                 self._line(footer(result), "dim")
+            case TextVoided(text):
+                self._said = self._said.removesuffix(text)
+                self._blocks.feed(self._said)
+                self._line(f"↶ That does not count: {_short(text)}", "yellow")
             case Retry(what, attempt, seconds, reason):
-                if what == "model":
-                    self._said = ""  # it comes again
                 self._line(f"↻ {what}, attempt {attempt} in {seconds:.1f} s: {_short(reason)}", "yellow")
             case Notice(text):
                 self._line(f"! {text}", "yellow")
@@ -203,9 +206,7 @@ def describe_call(call: Call) -> str:
 
 def _ends_text(event: Event) -> bool:
     """Whether the model's text of this step is over, or void, with this event."""
-    return isinstance(event, CallSealed | StepStarted | StepFinished | RunFinished | RunFailed) or (
-        isinstance(event, Retry) and event.what == "model"
-    )
+    return isinstance(event, CallSealed | StepStarted | StepFinished | TextVoided | RunFinished | RunFailed)
 
 
 def _answers(tool: Tool[..., Any] | None) -> bool:

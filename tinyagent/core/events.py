@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from copy import copy
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
 
 from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.execution import Execution
@@ -15,13 +16,27 @@ from tinyagent.core.result import Observation, RunResult, Step
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Base of all events. `type` is the event's name in JSON."""
+    """Base of all events. `type` is the event's name in JSON.
+
+    Attributes:
+        run_id: The id of the run that the event is of; empty until a run has told it.
+        time: When it happened, in seconds since the epoch; 0 until a run has told it. In one run it never goes back.
+    """
 
     type: ClassVar[str] = "event"
+    run_id: str = field(default="", kw_only=True, compare=False, repr=False)
+    time: float = field(default=0.0, kw_only=True, compare=False, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data with the event's `type`."""
         return {"type": self.type, **to_data(self)}
+
+    def stamped(self, run_id: str, time: float) -> Self:
+        """Return the event with its run and time: itself, or a copy where it has been stamped before."""
+        event = copy(self) if getattr(self, "time", 0.0) else self
+        object.__setattr__(event, "run_id", run_id)
+        object.__setattr__(event, "time", time)
+        return event
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +63,19 @@ class TextDelta(Event):
     """More text from the model."""
 
     type: ClassVar[str] = "text_delta"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextVoided(Event):
+    """Text that was streamed in this step does not count: the reply failed and comes again, or it was no answer.
+
+    Attributes:
+        text: The last characters that `TextDelta`s of this step have brought; what counts instead, if anything,
+            follows as new ones.
+    """
+
+    type: ClassVar[str] = "text_voided"
     text: str
 
 
@@ -130,7 +158,7 @@ class Retry(Event):
     """Something failed and is tried again.
 
     Attributes:
-        what: `model`, or the tool's name. After a `model` retry, text streamed in this step comes again.
+        what: `model`, or the tool's name. Text of the model that was streamed before is void: see `TextVoided`.
         attempt: The attempt about to start; the first retry is 2.
         seconds: How long it waits first.
         reason: What failed.
@@ -217,7 +245,7 @@ class InnerEvent(Event):
 
     Attributes:
         path: The calls that led to it, from this run inwards, each as `tool name:call id`.
-        event: What happened there.
+        event: What happened there, with the id and the time of its own run.
     """
 
     type: ClassVar[str] = "inner_event"
@@ -226,7 +254,8 @@ class InnerEvent(Event):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data with the event's `type`, and that of the event inside."""
-        return {"type": self.type, "path": list(self.path), "event": self.event.to_dict()}
+        own = {"type": self.type, "run_id": self.run_id, "time": self.time}
+        return {**own, "path": list(self.path), "event": self.event.to_dict()}
 
 
 _BY_TYPE: dict[str, type[Event]] = {cls.type: cls for cls in Event.__subclasses__()}
@@ -242,7 +271,7 @@ def event_from_dict(data: Mapping[str, Any]) -> Event:
     cls = _BY_TYPE.get(str(fields.pop("type", None)))
     if cls is None:
         raise ConfigurationError(f"No event of type {data.get('type')!r}; known: {', '.join(_BY_TYPE)}.")
-    if cls is InnerEvent:
-        return InnerEvent(tuple(fields["path"]), event_from_dict(fields["event"]))
+    if cls is InnerEvent and isinstance(fields.get("event"), Mapping):
+        fields["event"] = event_from_dict(fields["event"])
     event: Event = adapter(cls).validate_python(fields)
     return event

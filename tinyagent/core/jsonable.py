@@ -20,6 +20,8 @@ DEEPEST = 400
 MAX_ITEMS, MAX_ROWS = 10_000, 100
 #: Exceptions of a group that are told.
 MAX_LEAVES = 10
+#: Characters that an error quotes of an object.
+BRIEF = 100
 #: Items that are read of an iterator, which may have no end.
 LONGEST_ITERATOR = 100_000
 
@@ -158,6 +160,12 @@ def shown(value: object) -> str:
         return str.__str__(repr(value))
     except Exception:  # noqa: BLE001 - a number of too many digits, a class that cannot be printed
         return repr(to_data(value))
+
+
+def brief(value: object) -> str:
+    """Return the beginning of an object's `repr`, for an error; never raises."""
+    text = shown(value)
+    return text if len(text) <= BRIEF else f"{text[:BRIEF]}... (a {type(value).__name__})"
 
 
 def fields_shown(value: Any) -> str:

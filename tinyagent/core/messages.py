@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from tinyagent.core.errors import ConfigurationError
-from tinyagent.core.jsonable import fields_shown, to_data
+from tinyagent.core.jsonable import brief, fields_shown, to_data
 from tinyagent.core.usage import Usage
 
 NOT_ANSWERED = "This call was not finished: the run ended before it returned."
@@ -171,8 +171,8 @@ class Conversation:
         for message in messages:
             if not isinstance(message, System | User | Assistant | ToolReply):
                 raise ConfigurationError(
-                    f"{message!r} in messages= is no message. Pass those of an earlier result (result.messages), or "
-                    "System, User, Assistant and ToolReply objects."
+                    f"{brief(message)} in messages= is no message. Pass those of an earlier result "
+                    "(result.messages), or System, User, Assistant and ToolReply objects."
                 )
             if self._open and not isinstance(message, ToolReply):
                 self.close()

@@ -68,7 +68,7 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True)
 class RunResult(Generic[Output]):
-    """The result of a run, or what it had when it failed. `print(result)` prints the output.
+    """The result of a run, or what it had when it failed. `print(result)` prints the output; Jupyter renders it.
 
     Attributes:
         output: The answer; `None` when the run did not get to one.
@@ -92,6 +92,12 @@ class RunResult(Generic[Output]):
 
     def __str__(self) -> str:
         return words(self.output)
+
+    def _repr_markdown_(self) -> str:
+        """Return what Jupyter shows: the answer, how the run ended, its steps, tokens and seconds."""
+        from tinyagent.core.notebook import result_markdown
+
+        return result_markdown(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data; values without a JSON form become text."""

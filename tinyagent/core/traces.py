@@ -49,7 +49,7 @@ def _cut(error: BaseException) -> None:
     made: TracebackType | None = None
     for frame in reversed(frames):
         made = TracebackType(made, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
-    error.__traceback__ = made
+    error.with_traceback(made)  # which no class can forbid
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

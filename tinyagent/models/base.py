@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
-from tinyagent.core.events import Notice, Retry
+from tinyagent.core.events import Notice, Retry, TextVoided
 from tinyagent.core.messages import Call, Conversation, Message, Reply
 from tinyagent.core.tool import Tool
 
@@ -30,8 +30,8 @@ class Sink(Protocol):
         """A call is complete; it may start at once, so the same call, with its id, must be in the reply."""
         ...
 
-    def notice(self, event: Retry | Notice) -> None:
-        """A retry, or something the person should know."""
+    def notice(self, event: Retry | Notice | TextVoided) -> None:
+        """A retry, something the person should know, or that the last text, of so many characters, does not count."""
         ...
 
     @property
@@ -54,7 +54,7 @@ class NullSink:
     def call(self, call: Call) -> None:
         """Ignore a call."""
 
-    def notice(self, event: Retry | Notice) -> None:
+    def notice(self, event: Retry | Notice | TextVoided) -> None:
         """Ignore a retry or notice."""
 
 

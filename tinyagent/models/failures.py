@@ -18,6 +18,7 @@ from tinyagent.core.errors import (
     RateLimitError,
     ServerError,
 )
+from tinyagent.models.base_url import better_base_url
 from tinyagent.models.retry import retry_after
 from tinyagent.models.transport import (
     aiohttp_errors,
@@ -40,7 +41,8 @@ _PREFIXED = re.compile(
     r"(openai|azure|anthropic|google|google-gla|google-vertex|gemini|groq|mistral|ollama|ollama_chat|xai|deepseek|cohere|"
     r"bedrock|openrouter|together|together_ai|fireworks|fireworks_ai|huggingface|litellm|lm_studio|vllm)[:/](?P<name>.+)"
 )
-
+#: What is said of a server that answers a TLS greeting with something else.
+_NO_TLS = re.compile(r"WRONG_VERSION_NUMBER|wrong version number|record layer failure|UNKNOWN_PROTOCOL|packet length")
 #: What the libraries say of a connection that failed, and plain words for it.
 _IN_WORDS = (
     (re.compile(r"peer closed connection|Not enough data"), "the connection was closed in the middle of it"),
@@ -80,6 +82,11 @@ def translated(error: Exception, model: str, base_url: str, through: str = "") -
     if hung_up(error):
         return ModelConnectionError(
             f"{base_url} closed the connection before it answered. Has the server stopped, or is it being restarted?"
+        )
+    if _NO_TLS.search(reason):
+        return ModelConnectionError(
+            f"{base_url} does not speak TLS ({reason}): write http:// instead of https:// in the base URL.",
+            retryable=False,
         )
     if isinstance(error, (openai.APIConnectionError, *transport_errors())):
         return ModelConnectionError(
@@ -122,9 +129,9 @@ def _status_error(error: Any, model: str, base_url: str, through: str) -> ModelE
         wanted, remedy = ServerError, "The server failed; try again later."
     elif status in (401, 403):
         wanted, remedy = AuthenticationError, "Check the API key (OPENAI_API_KEY) and what it may use."
-    elif status == 404:
-        wanted = ModelNotFoundError
-        remedy = f"Check the model's name ({model!r}) and the base URL ({base_url})."
+    elif status in (404, 405):
+        wanted = ModelNotFoundError if status == 404 else BadRequestError
+        remedy = f"Check the model's name ({model!r}) and the base URL ({base_url}).{better_base_url(base_url)}"
     elif status == 407:
         remedy = f"{through or 'A proxy'} stands between, and wants another name or password."
     elif error.code == "context_length_exceeded" or _TOO_LONG.search(said):

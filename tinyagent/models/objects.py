@@ -20,7 +20,7 @@ Offered = Mapping[str, Tool[..., object]]
 NAMES = ("tool", "name", "tool_name", "function", "action", "recipient_name")
 ARGUMENTS = ("arguments", "parameters", "args", "input", "tool_input", "action_input")
 #: What holds such objects, or one.
-WRAPPERS = ("tool_calls", "tool_call", "function_call", "function", "tool_uses")
+WRAPPERS = ("tool_calls", "tool_call", "function_call", "function", "tool_uses", "calls")
 SCRATCHPADS = frozenset({"scratchpad", "thought", "thoughts", "thinking"})
 #: What may stand beside a name without arguments.
 _BESIDE = SCRATCHPADS.union(NAMES, {"id", "type", "index", "answer"})

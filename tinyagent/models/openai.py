@@ -13,7 +13,6 @@ import json
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack
-from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from tinyagent.core.door import door
@@ -28,6 +27,7 @@ from tinyagent.core.loops import asyncio_loop
 from tinyagent.core.messages import Reply
 from tinyagent.models import borrowed
 from tinyagent.models.base import ModelRequest, Sink
+from tinyagent.models.base_url import checked_base_url
 from tinyagent.models.connection import Connection
 from tinyagent.models.failures import translated
 from tinyagent.models.native import to_bytes
@@ -35,7 +35,8 @@ from tinyagent.models.proxies import proxy_of
 from tinyagent.models.quirks import NO_QUIRKS, Quirks
 from tinyagent.models.response import read_response
 from tinyagent.models.retry import with_retries
-from tinyagent.models.text_protocol import TextProtocolSink, TextTools, read_reply
+from tinyagent.models.schema_protocol import SchemaTools, read_schema_reply, shown_in_schema
+from tinyagent.models.text_protocol import TextTools, read_reply, shown_in_text
 from tinyagent.models.think import Habit
 from tinyagent.models.transport import Http, check_http, http_client, warm_up
 from tinyagent.models.wire import ReplyAssembler, failed_generation
@@ -43,7 +44,7 @@ from tinyagent.models.wire import ReplyAssembler, failed_generation
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-ToolCalling: TypeAlias = Literal["auto", "native", "json"]
+ToolCalling: TypeAlias = Literal["auto", "native", "schema", "json"]
 
 #: Seconds without a byte from the server; the SDK's default.
 READ_TIMEOUT = 600.0
@@ -89,7 +90,6 @@ class Settings(TypedDict, total=False):
     extra_query: Mapping[str, object]
 
 
-_OWN = ("client", "base_url", "api_key", "tool_calling", "max_retries", "timeout", "http")
 _NOT_IN_BODY = ("extra_body", "extra_headers", "extra_query")
 
 
@@ -103,8 +103,9 @@ class OpenAIModel:
             one event loop, and closed when the last of them ends.
         base_url: The server, usually ending in `/v1`.
         api_key: The key. A server given by `base_url` may need none.
-        tool_calling: `native` tool calls; a `json` text protocol for models without them; `auto` (default) is
-            native until the server refuses tools.
+        tool_calling: `native` tool calls; `schema` for models without them, whose replies the server's grammar
+            constrains (`response_format`); a `json` text protocol for servers without that. `auto` (default) takes
+            the first of them that the server does not refuse, `schema` the text protocol where it must.
         max_retries: How often a failed call is tried again (default 2, or the client's).
         timeout: Seconds the server may be silent (default 600, or the client's).
         http: The transport of a client made here: `aiohttp` (extra `[fast]`), `httpx`, or `auto`.
@@ -138,8 +139,11 @@ class OpenAIModel:
             raise ConfigurationError(
                 f"client={type(client).__name__}: pass an openai.AsyncOpenAI; tinyagent is async-only."
             )
-        if tool_calling not in ("auto", "native", "json"):
-            raise ConfigurationError(f"tool_calling={tool_calling!r}: pass 'auto', 'native' or 'json'.")
+        if tool_calling not in ("auto", "native", "schema", "json"):
+            raise ConfigurationError(f"tool_calling={tool_calling!r}: pass 'auto', 'native', 'schema' or 'json'.")
+        own_format = "response_format" in {**settings, **settings.get("extra_body", {})}
+        if own_format and tool_calling == "schema":
+            raise ConfigurationError("tool_calling='schema' makes the response_format itself: leave yours out.")
         check_http(http)
         if max_retries is not None and not (isinstance(max_retries, int) and max_retries >= 0):
             raise ConfigurationError(f"max_retries={max_retries!r}: pass 0 or more.")
@@ -149,7 +153,7 @@ class OpenAIModel:
         self.name = name
         self.tool_calling = tool_calling
         self._given = client
-        self._base_url = base_url
+        self._base_url = checked_base_url(base_url) if base_url else None
         self._api_key = api_key
         self._max_retries = max_retries
         self._timeout = timeout
@@ -157,7 +161,9 @@ class OpenAIModel:
         self._settings = settings
         self._head, self._stream_head = self._heads()
         self._text = TextTools()
-        self._quirks = Quirks(tools=True) if tool_calling == "json" else NO_QUIRKS
+        self._schema = SchemaTools()
+        known = Quirks(tools=tool_calling in ("schema", "json"), schema=tool_calling == "json" or own_format)
+        self._quirks = known if known.tools or known.schema else NO_QUIRKS
         self._habit = Habit()
         self._connections: WeakKeyDictionary[asyncio.AbstractEventLoop, Connection] = WeakKeyDictionary()
 
@@ -192,6 +198,8 @@ class OpenAIModel:
         loop = asyncio.get_running_loop()
         connection = self._connections.get(loop)
         if connection is None:
+            if self._given is not None:
+                checked_base_url(str(self._given.base_url))
             client = self._new_client() if self._given is None else borrowed.for_this_loop(self._given)
             connection = self._connections[loop] = Connection(client, self._given)
         return connection
@@ -207,11 +215,7 @@ class OpenAIModel:
                 f"a local server, which needs no key:\n{LOCAL_SERVERS}\nTo see tinyagent work without either, run: "
                 "make demo (or: tinyagent demo)"
             )
-        if base_url and not _is_address(base_url):
-            raise ConfigurationError(
-                f"{base_url!r} is no base URL (base_url= or OPENAI_BASE_URL): one begins with http:// or https://, and "
-                "usually ends in /v1, such as http://localhost:11434/v1."
-            )
+        base_url = checked_base_url(base_url) if base_url else None
         timeout = READ_TIMEOUT if self._timeout is None else self._timeout
         http = http_client(self._http, timeout, base_url or OPENAI_URL)
         return AsyncOpenAI(api_key=api_key or "none", base_url=base_url or None, http_client=http)
@@ -246,10 +250,7 @@ class OpenAIModel:
                 learned = quirks.learned(error, request, connection.origin)
                 if learned == quirks or (learned.tools and self.tool_calling == "native"):
                     raise
-                if learned.tools and not quirks.tools:
-                    sink.notice(
-                        Notice(f"{self.name} does not take native tools; using the JSON text protocol instead.")
-                    )
+                self._say_what_is_used(sink, quirks, learned)
                 quirks = learned
             else:
                 if quirks is not self._quirks:
@@ -258,15 +259,17 @@ class OpenAIModel:
 
     async def _ask(self, connection: Connection, request: ModelRequest, sink: Sink, quirks: Quirks) -> Reply:
         as_text = quirks.tools or (quirks.calls and not request.tools)
-        dialect = self._text if as_text else connection.native(quirks)
+        by_schema = quirks.tools and not quirks.schema
+        dialect = (self._schema if by_schema else self._text) if as_text else connection.native(quirks)
         if request.stream:
             head = self._head + b'"stream":true,' if quirks.stream_options else self._stream_head
         else:
             head = self._head
         by_protocol = as_text and bool(request.tools)
         tools = () if by_protocol else request.tools
-        heard = TextProtocolSink(sink) if by_protocol else sink
-        assembler = ReplyAssembler(heard, connection.origin, tools, self._habit)
+        shown = (shown_in_schema if by_schema else shown_in_text)(sink, request.tools) if by_protocol else None
+        habit = Habit(opened=False) if shown and by_schema else self._habit  # a grammar leaves no room for thoughts
+        assembler = ReplyAssembler(shown or sink, connection.origin, tools, habit)
         await connection.admission.admit()
         try:
             response = await connection.post(
@@ -279,7 +282,23 @@ class OpenAIModel:
             reply = assembler.finish()
         else:
             reply = await read_response(response, assembler)
-        return read_reply(reply, sink, request.tools) if by_protocol else reply
+        if shown is None:
+            return reply
+        if by_schema:
+            if (read := read_schema_reply(reply, shown)) is not None:
+                return read
+            learned = quirks | Quirks(schema=True)
+            self._say_what_is_used(sink, quirks, learned)
+            self._quirks |= learned
+        return read_reply(reply, shown, request.tools)
+
+    def _say_what_is_used(self, sink: Sink, before: Quirks, now: Quirks) -> None:
+        """Tell of another way of calling tools."""
+        if (now.tools, now.schema) == (before.tools, before.schema):
+            return
+        lacks = "keep to a JSON schema" if now.schema and before.tools else "take native tools"
+        way = "the JSON text protocol" if now.schema else "a JSON schema for its replies"
+        sink.notice(Notice(f"{self.name} does not {lacks}; using {way} instead."))
 
     def _through(self, connection: Connection) -> str:
         """The proxy between, in words."""
@@ -324,20 +343,16 @@ def _failed_generation(error: Exception) -> tuple[str, str] | None:
 
 def _check_settings(settings: Mapping[str, Any]) -> None:
     if unknown := settings.keys() - Settings.__annotations__.keys():
+        from inspect import signature
+
         from tinyagent.core.names import refused
 
-        said = refused("model", unknown, [*_OWN, *Settings.__annotations__])
+        own = [name for name in signature(OpenAIModel).parameters if name not in ("name", "settings")]
+        said = refused("model", unknown, [*own, *Settings.__annotations__])
         raise UnknownOptionError(f"{said} Anything else that a server takes is passed as extra_body={{...}}.")
     for extra in _NOT_IN_BODY:
         if not isinstance(settings.get(extra, {}), Mapping):
             raise ConfigurationError(f"{extra}={settings.get(extra)!r}: pass a dict.")
-
-
-def _is_address(url: str) -> bool:
-    try:
-        return urlsplit(url).scheme in ("http", "https") and bool(urlsplit(url).hostname)
-    except ValueError:
-        return False
 
 
 def _checked_key(key: str) -> str:

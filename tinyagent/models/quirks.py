@@ -23,6 +23,11 @@ _REFUSES_TOOLS = re.compile(
 )
 #: Refusals of something in a request with tools, not of tools.
 _OTHER_REFUSAL = re.compile(r"schema|arguments|message|tool_choice '?none|parallel", re.IGNORECASE)
+#: How servers say that they take no schema for the reply, or not this one: "'response_format' is not supported",
+#: "failed to parse grammar", "The provided JSON schema contains features not supported by xgrammar".
+_REFUSES_SCHEMA = re.compile(
+    r"response_?format|\bschema\b|json_schema|grammar|structured[ _-]?output|guided", re.IGNORECASE
+)
 #: How servers say what a call's id must be: Mistral "Tool call id was call_1 but must be a-z, A-Z, 0-9, with a length
 #: of 9", OpenAI "Invalid 'messages[1].tool_calls[0].id': string too long", Anthropic "tool_use.id: String should match
 #: pattern".
@@ -42,6 +47,7 @@ class Quirks:
         keys: Keys of assistant messages or calls that it sent itself, and does not take back.
         ids: Call ids of any form; only nine letters and digits.
         calls: Calls in the history while no tools are offered; they are written as text.
+        schema: A JSON schema for the reply; the text protocol is used instead.
     """
 
     tools: bool = False
@@ -49,6 +55,7 @@ class Quirks:
     keys: frozenset[str] = frozenset()
     ids: bool = False
     calls: bool = False
+    schema: bool = False
 
     def __or__(self, other: Quirks) -> Quirks:
         return Quirks(
@@ -57,6 +64,7 @@ class Quirks:
             self.keys | other.keys,
             self.ids or other.ids,
             self.calls or other.calls,
+            self.schema or other.schema,
         )
 
     def learned(self, error: ModelError, request: ModelRequest, origin: str) -> Quirks:
@@ -77,6 +85,8 @@ class Quirks:
             return replace(self, calls=self.calls or (has_calls and re.search("tool", said, re.IGNORECASE) is not None))
         if not self.tools and _REFUSES_TOOLS.search(said) and not _OTHER_REFUSAL.search(said):
             return replace(self, tools=True)
+        if self.tools and not self.schema and _REFUSES_SCHEMA.search(said):
+            return replace(self, schema=True)
         return self
 
 

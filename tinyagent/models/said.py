@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from tinyagent.core.events import TextVoided
 from tinyagent.core.messages import Call
 from tinyagent.core.tool import Tool
 from tinyagent.models.base import Sink
@@ -94,9 +95,21 @@ class Said:
         held = self._marks.rest() if self._marks else ""
         calls = self._read(held, cut=cut, read=read) if held else ()
         text = self.text
+        end = orphaned_end(text) if self._field not in TAGS else None
         if not cut and text.strip() and not self._think.parted:
             self._habit.learn(opened=orphaned_end(text) is not None)
+        if end:
+            self._void_thoughts(text, end)
         return calls
+
+    def _void_thoughts(self, text: str, end: tuple[int, int]) -> None:
+        """What was shown as text before an end without a beginning is reasoning."""
+        self._sink.notice(TextVoided(text))
+        self._field, self._text = self._field or "think", []
+        self._say(text[: end[0]].strip(), "")
+        if rest := text[end[1] :].lstrip():
+            self._text.append(rest)
+            self._sink.text(rest)
 
     def _read(self, held: str, *, cut: bool, read: bool) -> tuple[Call, ...]:
         if end := orphaned_end(held):

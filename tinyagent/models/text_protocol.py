@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from weakref import WeakKeyDictionary
 
 from tinyagent.core.jsonable import to_text
@@ -21,6 +21,7 @@ from tinyagent.models.calls import CUT_CALL, own_name
 from tinyagent.models.marks import offered_by_name, read_calls
 from tinyagent.models.native import to_bytes
 from tinyagent.models.objects import (
+    FIRST_KEYS,
     Offered,
     arguments_in,
     call_of,
@@ -30,6 +31,7 @@ from tinyagent.models.objects import (
     read_json,
     read_python,
 )
+from tinyagent.models.shown import ShownReply
 
 INSTRUCTIONS = """\
 You can use tools. To call one, write a JSON object:
@@ -47,15 +49,20 @@ BROKEN = "The JSON object could not be read ({problem}), so nothing ran. Write i
 PROTOCOL = "protocol"
 #: Braces that begin no JSON; with more, the text is no protocol, and looking on would take ever longer.
 MOST_FAILURES = 200
+_KEYS = FIRST_KEYS | {"answer", "reply"}
 _BEGINNING = re.compile(r"""\{\s*["'](?:scratchpad|tool|arguments|answer)["']""")
 
 
 class TextTools:
     """Requests that describe tools in the system message and carry results as user messages."""
 
+    #: What the system message says before the tools, and what is said where none may be called.
+    instructions: ClassVar[str] = INSTRUCTIONS
+    no_tools: ClassVar[str] = NO_TOOLS
+
     def __init__(self) -> None:
         #: A message as its role's first letter and its escaped text: see `body`.
-        self.encode: Callable[[Message], bytes] = _encode
+        self.encode: Callable[[Message], bytes] = self._encode
 
     def body(self, request: ModelRequest) -> bytes:
         """`"messages": [...]`, with the tools in front.
@@ -64,9 +71,10 @@ class TextTools:
         """
         fragments = list(request.conversation.encoded(self.encode))
         if request.tools:
-            fragments.insert(int(fragments[0][:1] == b"s"), _fragment("system", _described(request.tools)))
+            described = self.instructions + "\n".join(map(_description, request.tools))
+            fragments.insert(int(fragments[0][:1] == b"s"), _fragment("system", described))
             if request.tool_choice == "none":
-                fragments.append(_fragment("user", NO_TOOLS))
+                fragments.append(_fragment("user", self.no_tools))
         messages: list[bytes] = []
         role = b""
         for fragment in fragments:
@@ -77,6 +85,19 @@ class TextTools:
                 messages.append(b'{"role":"' + _ROLES[role] + b'","content":"' + fragment[1:])
         return b'"messages":[' + b'"},'.join(messages) + b'"}]'
 
+    def _encode(self, message: Message) -> bytes:
+        if isinstance(message, ToolReply):
+            return _fragment("user", f"Result of {message.name or 'the tool'} ({message.call_id}):\n{message.text}")
+        if not isinstance(message, Assistant):
+            return _fragment(message.role, message.text)
+        called = message.reasoning_field != PROTOCOL and message.calls  # natively
+        return _fragment("assistant", "\n".join(filter(None, (message.text, self.calls(message) if called else ""))))
+
+    def calls(self, message: Assistant) -> str:
+        """Return the calls of a message as the model would have written them."""
+        written = ({"tool": call.name, "arguments": call.arguments} for call in message.calls)
+        return "\n".join(to_bytes(call).decode() for call in written)
+
 
 _ROLES = {b"s": b"system", b"u": b"user", b"a": b"assistant"}
 
@@ -85,43 +106,21 @@ def _fragment(role: str, text: str) -> bytes:
     return role[:1].encode() + to_bytes(text)[1:-1]
 
 
-def _encode(message: Message) -> bytes:
-    if isinstance(message, ToolReply):
-        return _fragment("user", f"Result of {message.name or 'the tool'} ({message.call_id}):\n{message.text}")
-    if not isinstance(message, Assistant):
-        return _fragment(message.role, message.text)
-    parts = [message.text] if message.text else []
-    if message.reasoning_field != PROTOCOL:  # calls that were made natively
-        parts += [to_bytes({"tool": call.name, "arguments": call.arguments}).decode() for call in message.calls]
-    return _fragment("assistant", "\n".join(parts))
+def shown_in_text(sink: Sink, tools: tuple[Tool[..., object], ...]) -> ShownReply:
+    """Return a sink that hears a reply, and passes on its prose and what is inside its answers."""
+    offered = offered_by_name(tools)
+    is_item: Callable[[object], bool] = lambda value: isinstance(value, dict) and _item(value, offered) is not None  # noqa: E731
+    return ShownReply(sink, tools, keys=_KEYS, path=("answer",), is_item=is_item)
 
 
-class TextProtocolSink:
-    """Holds text back until the reply is complete, as it is no text to show before it is read as JSON."""
-
-    def __init__(self, sink: Sink) -> None:
-        self.reasoning = sink.reasoning
-        self.call = sink.call
-        self.notice = sink.notice
-        self._sink = sink
-
-    @property
-    def committed(self) -> bool:
-        """As the sink says."""
-        return self._sink.committed
-
-    def text(self, delta: str) -> None:
-        """Ignored: `read_reply` tells the sink of the answer."""
-
-
-def read_reply(reply: Reply, sink: Sink, tools: tuple[Tool[..., object], ...]) -> Reply:
+def read_reply(reply: Reply, shown: ShownReply, tools: tuple[Tool[..., object], ...]) -> Reply:
     """Return the reply with the calls, or the answer, that stand in its text.
 
     Text without a JSON object of the protocol, or one that calls a tool in another form, is the answer itself. An
     object that cannot be read becomes a call with a problem, so that the model is told.
     """
     if reply.calls:  # native ones all the same
-        sink.text(reply.text)
+        shown.settle(reply.text)
         return reply
     cut = reply.finish_reason == "length"
     items = list(_items(reply.text, offered_by_name(tools), CUT_CALL if cut else BROKEN))
@@ -135,11 +134,11 @@ def read_reply(reply: Reply, sink: Sink, tools: tuple[Tool[..., object], ...]) -
         finish_reason = "tool_calls"
     elif not calls:  # with calls, the history keeps what the model wrote, and an answer beside them is none
         text = "\n".join(answers) if items else reply.text
-        sink.text(text)
+        shown.settle(text)
     for scratchpad in scratchpads:
-        sink.reasoning(scratchpad)
+        shown.reasoning(scratchpad)
     for call in calls:
-        sink.call(call)
+        shown.call(call)
     reasoning = "\n".join(part for part in (reply.reasoning, *scratchpads) if part)
     return replace(
         reply, text=text, calls=calls, reasoning=reasoning, reasoning_field=PROTOCOL, finish_reason=finish_reason
@@ -174,6 +173,8 @@ def _items(text: str, offered: Offered, broken: str) -> Iterator[_Item]:
 
 
 def _item(value: dict[str, Any], offered: Offered) -> _Item | None:
+    if isinstance(inner := value.get("reply"), dict):  # of the other protocol
+        value = inner
     scratchpad = value.get("scratchpad")
     scratchpad = scratchpad if isinstance(scratchpad, str) else ""
     if name := value.get("tool"):
@@ -186,10 +187,6 @@ def _item(value: dict[str, Any], offered: Offered) -> _Item | None:
 
 
 _descriptions: WeakKeyDictionary[Tool[..., object], str] = WeakKeyDictionary()
-
-
-def _described(tools: tuple[Tool[..., object], ...]) -> str:
-    return INSTRUCTIONS + "\n".join(map(_description, tools))
 
 
 def _description(tool: Tool[..., object]) -> str:

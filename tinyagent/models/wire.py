@@ -7,6 +7,7 @@ Servers differ from it in many small ways; what is done about each is told where
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -342,9 +343,15 @@ def failed_generation(data: object) -> tuple[str, str] | None:
 
 def _no_choices(data: Mapping[str, Any]) -> NoChoicesError:
     error = data.get("error")
-    told = f" The server says: {_error_text(data, '')}" if error else ""
+    said = _error_text(data, "") if error else ""
+    told = f" The server says: {said}" if said else ""
+    misled = re.search(r"\b(endpoint|route|path|url)\b", said, re.IGNORECASE)  # LM Studio answers 200 to any path
+    if misled:
+        told += " Check the base URL: it usually ends in /v1."
     return NoChoicesError(
-        f"The server sent a reply without choices.{told}", body=json.dumps(data, ensure_ascii=False)[:EXCERPT]
+        f"The server sent a reply without choices.{told}",
+        body=json.dumps(data, ensure_ascii=False)[:EXCERPT],
+        retryable=False if misled else None,
     )
 
 

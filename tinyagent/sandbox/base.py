@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Container, Iterable, Mapping
 from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from keyword import iskeyword
@@ -34,6 +34,7 @@ __all__ = [
     "checked_limits",
     "context_of_calls",
     "is_name",
+    "refuse_tools",
     "tools_by_name",
 ]
 
@@ -168,7 +169,7 @@ class Session(ABC):
         """Set names in the namespace. A value that cannot cross arrives as its text.
 
         Raises:
-            ConfigurationError: A name is no identifier, or a value is too large.
+            ConfigurationError: A name is no identifier, or that of a tool, or a value is too large.
         """
 
     @abstractmethod
@@ -291,6 +292,16 @@ def check_not_waited_for(block: object | None) -> None:
 def is_name(name: object) -> bool:
     """Whether code can use the name."""
     return isinstance(name, str) and name.isidentifier() and not iskeyword(name)
+
+
+def refuse_tools(names: Iterable[str], tools: Container[str]) -> None:
+    """Refuse variables that would hide a tool from the code.
+
+    Raises:
+        ConfigurationError: One of the names is that of a tool.
+    """
+    if hidden := [name for name in names if name in tools]:
+        raise ConfigurationError(f"set({hidden[0]!r}): code calls a tool by that name; use another one.")
 
 
 def checked_limits(limits: SandboxLimits | None) -> SandboxLimits:

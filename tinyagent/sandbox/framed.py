@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from tinyagent.core.errors import ConfigurationError, SandboxError, ToolArgumentsError
 from tinyagent.core.execution import CodeError, Execution
 from tinyagent.core.tool import Tool
-from tinyagent.sandbox.base import Answer, Caller, SandboxLimits, Session, check_not_waited_for
+from tinyagent.sandbox.base import Answer, Caller, SandboxLimits, Session, check_not_waited_for, refuse_tools
 from tinyagent.sandbox.block import Block, pieces_of
 from tinyagent.sandbox.computing import Turn
 from tinyagent.sandbox.cpu import LOOKS, Patience, seconds_used
@@ -475,6 +475,7 @@ class FramedSession(Session):
         """See `Session.set`."""
         if wrong := [name for name in values if not (isinstance(name, str) and name.isidentifier())]:
             raise ConfigurationError(f"set({wrong[0]!r}): a name in Python is letters, digits and '_'.")
+        refuse_tools(values, self._tools)
         check_not_waited_for(self._block)
         async with self._lock:
             await self._ensure()

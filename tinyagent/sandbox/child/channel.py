@@ -57,8 +57,7 @@ class Channel:
 
     def next_command(self) -> dict[str, Any]:
         """Wait for the next command of the host."""
-        while not self.commands:
-            self._read_one_turn(lambda: bool(self.commands))
+        self.wait_until(lambda: bool(self.commands))
         return self.commands.popleft()
 
     def new_call(self, hearer: Callable[[dict[str, Any]], None] | None = None) -> int:
@@ -75,11 +74,15 @@ class Channel:
     def answer(self, call: int) -> dict[str, Any]:
         """Wait for the answer to a call."""
         try:
-            while call not in self._answers:
-                self._read_one_turn(lambda: call in self._answers)
+            self.wait_until(lambda: call in self._answers)
             return self._answers.pop(call)
         finally:
             self._expected.discard(call)
+
+    def wait_until(self, done: Callable[[], bool]) -> None:
+        """Hear what comes until something is done by it."""
+        while not done():
+            self._read_one_turn(done)
 
     def forget(self, call: int) -> None:
         """Nobody waits for this answer any more."""

@@ -6,17 +6,27 @@ import asyncio
 import builtins
 import contextlib
 import functools
-import inspect
+import itertools
 import sys
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
+from types import FrameType
 from typing import Any
 from weakref import WeakSet
 
 from tinyagent.sandbox.child.channel import Channel
 from tinyagent.sandbox.child.interrupts import interrupts, passes_on
 from tinyagent.sandbox.child.output import Output
+from tinyagent.sandbox.child.pending import Lazy, Pending, all_plain, as_coroutine, awaited, plain
 from tinyagent.sandbox.values import pack
+
+#: What is told of a call whose block has ended before it was answered.
+_GONE = {
+    "type": "RuntimeError",
+    "bases": [],
+    "args": ["this call was broken off when its block ended"],
+    "text": "this call was broken off when its block ended",
+}
 
 
 class ToolError(Exception):
@@ -33,11 +43,15 @@ class Tools:
     Attributes:
         by_name: The tools.
         ended: A tool has ended the block that runs.
+        awaited_at: Where in functions calls stand whose values are awaited: file, lines and columns.
     """
 
     def __init__(self, channel: Channel, output: Output) -> None:
         self.by_name: dict[str, RemoteTool] = {}
         self.ended = False
+        self.awaited_at: frozenset[tuple[Any, ...]] = frozenset()
+        self._lazy: list[Lazy] | None = None  # those of this block; `None` while there never was one
+        self._open: dict[int, Pending] = {}
         self._channel = channel
         self._output = output
         self._watching: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
@@ -57,40 +71,86 @@ class Tools:
 
     def start(
         self, loop: asyncio.AbstractEventLoop, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> asyncio.Future[Any]:
+    ) -> Pending:
         """Call a tool; a future of its value."""
         if loop not in self._watching:
             self._watching.add(loop)
             loop.add_reader(self._channel.fileno(), self._channel.read_ready)
-        future: asyncio.Future[Any] = loop.create_future()
+        pending = Pending(loop=loop)
 
-        def settle(answer: dict[str, Any]) -> None:
-            if future.done():
+        def settle() -> None:
+            if pending.done() or pending.answer is None:
                 return
             try:
-                future.set_result(self._value(answer))
+                pending.set_result(self._value(pending.answer))
             except BaseException as error:  # noqa: BLE001 - raised where the future is awaited
-                future.set_exception(error)
+                pending.set_exception(error)
+                pending._log_traceback = False  # noqa: SLF001 - the host has told of it
 
         def hear(answer: dict[str, Any]) -> None:  # in whatever thread reads
+            pending.answer = answer
+            self._open.pop(call, None)
             with contextlib.suppress(RuntimeError):  # that loop is closed
-                loop.call_soon_threadsafe(settle, answer)
+                loop.call_soon_threadsafe(settle)
 
         call = self._channel.new_call(hear)
-        future.add_done_callback(functools.partial(self._withdraw, call))
+        self._open[call] = pending
+        pending.add_done_callback(functools.partial(self._withdraw, call))
         self._send(call, name, args, kwargs)
-        return future
+        return pending
+
+    def lazy(self, pending: Pending) -> Lazy:
+        """A call of which it is not known yet whether it is awaited or used."""
+        lazy = Lazy(self, pending)
+        if self._lazy is None:
+            self._lazy = []
+        self._lazy.append(lazy)
+        return lazy
+
+    def value_of(self, pending: Pending) -> Any:
+        """Wait for the value of a call, whatever runs meanwhile.
+
+        Raises:
+            BaseException: What the tool raised; or that its value has ended the block.
+        """
+        self._channel.wait_until(lambda: pending.answer is not None or pending.cancelled())
+        interrupts.checkpoint()
+        return pending.result() if pending.answer is None else self._value(pending.answer)
+
+    def settle(self) -> None:
+        """Wait for calls that nobody has looked at: they have been made, and may have failed."""
+        lazy, self._lazy = self._lazy, None if self._lazy is None else []
+        for each in lazy or ():
+            if not each.was_seen:
+                each.value()
+
+    def end_calls(self) -> None:
+        """The block is over: nobody answers what is still in flight."""
+        for call, pending in list(self._open.items()):
+            self._channel.forget(call)
+            pending.answer = {"e": _GONE}
+            with contextlib.suppress(asyncio.InvalidStateError, RuntimeError):  # done, or its loop is closed
+                pending.set_exception(_exception(_GONE))
+                pending._log_traceback = False  # noqa: SLF001 - nobody need ask
+        self._open.clear()
+        if self._lazy:
+            self._lazy = []
+
+    def plain(self, value: Any) -> Any:
+        """A value with what stands for values made plain."""
+        return value if self._lazy is None else all_plain(value)
 
     def _withdraw(self, call: int, future: asyncio.Future[Any]) -> None:
         if future.cancelled():
+            self._open.pop(call, None)
             self._channel.forget(call)
             self._channel.send({"t": "cancel", "id": call})
 
     def _send(self, call: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._output.flush()
         opaque: list[str] = []
-        packed = [pack(value, opaque=opaque) for value in args]
-        named = {key: pack(value, opaque=opaque) for key, value in kwargs.items()}
+        packed = [pack(self.plain(value), opaque=opaque) for value in args]
+        named = {key: pack(self.plain(value), opaque=opaque) for key, value in kwargs.items()}
         self._channel.send({"t": "call", "n": name, "a": packed, "k": named, "id": call})
         if opaque:
             kinds = ", ".join(sorted(set(opaque)))
@@ -120,18 +180,31 @@ class RemoteTool:
         self.is_async = is_async
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call it: a coroutine for an async tool where an event loop runs, else the value."""
-        if self.is_async and _running_loop() is not None:
-            return self.start(*args, **kwargs)
+        """Call it: where an event loop runs the value of an async tool may be awaited or used, else it is the value."""
+        if self.is_async and (loop := _running_loop()) is not None:
+            return self._tools.lazy(self._tools.start(loop, self.__name__, args, kwargs))
         return self.call(*args, **kwargs)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Call it and wait for the value."""
         return self._tools.call(self.__name__, args, kwargs)
 
-    async def start(self, *args: Any, **kwargs: Any) -> Any:
-        """Call it as a coroutine, which begins when it is awaited."""
+    def start(self, *args: Any, **kwargs: Any) -> Any:
+        """Call it, to be awaited: at once where an event loop runs, else when it is awaited."""
+        if (loop := _running_loop()) is not None:
+            return self._tools.start(loop, self.__name__, args, kwargs)
+        return self._start_later(args, kwargs)
+
+    async def _start_later(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return await self._tools.start(asyncio.get_running_loop(), self.__name__, args, kwargs)
+
+    def is_awaited_in(self, frame: FrameType) -> bool:
+        """Whether the call that the frame is about to make is known to be awaited by whoever called its function."""
+        places = self._tools.awaited_at
+        if not places:
+            return False
+        position = next(itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None), ())
+        return (frame.f_code.co_filename, *position) in places
 
     def __repr__(self) -> str:
         return f"<tool {self.__name__}>"
@@ -156,27 +229,26 @@ def as_awaitable(function: Any, /, *args: Any, **kwargs: Any) -> Any:
 @passes_on
 def as_value(function: Any, /, *args: Any, **kwargs: Any) -> Any:
     """A call whose value is used at once: the tool is waited for."""
-    return function.call(*args, **kwargs) if _is_async_tool(function) else function(*args, **kwargs)
+    if not _is_async_tool(function):
+        return plain(function(*args, **kwargs))
+    if function.is_awaited_in(sys._getframe(1)):  # noqa: SLF001
+        return function.start(*args, **kwargs)
+    return function.call(*args, **kwargs)
 
 
 @passes_on
 async def called(function: Any, /, *args: Any, **kwargs: Any) -> Any:
     """The same in a coroutine, where others go on meanwhile."""
-    return await function.start(*args, **kwargs) if _is_async_tool(function) else function(*args, **kwargs)
+    if _is_async_tool(function):
+        return await function.start(*args, **kwargs)
+    value = function(*args, **kwargs)
+    return await value.pending() if type(value) is Lazy else value
 
 
 @passes_on
-async def awaited(value: Any) -> Any:
-    """`await value`, also where it is a plain value because a tool was waited for already."""
-    return await value if inspect.isawaitable(value) else value
-
-
-@passes_on
-def gather(function: Any, /, *values: Any, **options: Any) -> Any:
-    """`asyncio.gather`, also of plain values; any other function of that name as it is."""
-    if function is asyncio.gather:
-        values = tuple(value if inspect.isawaitable(value) else awaited(value) for value in values)
-    return function(*values, **options)
+def for_values(function: Any, /) -> Any:
+    """A function that is handed on, and whose values are used as such."""
+    return function.call if _is_async_tool(function) else function
 
 
 def _is_async_tool(function: Any) -> bool:
@@ -190,7 +262,7 @@ def helpers() -> dict[str, Callable[..., Any]]:
         "__value__": as_value,
         "__called__": called,
         "__awaited__": awaited,
-        "__gather__": gather,
+        "__valued__": for_values,
     }
 
 
@@ -199,6 +271,7 @@ def run_nested(run: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(run)
     def wrapper(main: Coroutine[Any, Any, Any], **options: Any) -> Any:
+        main = as_coroutine(main)
         if _running_loop() is None:
             return run(main, **options)
         from concurrent.futures import ThreadPoolExecutor

@@ -1,26 +1,23 @@
 """How calls of async tools in the model's code are meant: as a value, or as something awaited later.
 
 The same tool may be called either way: `x = search(q)`, `x = await search(q)`, `await gather(search(a), search(b))`,
-`tasks = [search(q) for q in qs]` and later `await gather(*tasks)`. A call is awaitable where its value is consumed as
-one in the same scope; otherwise it waits. Synchronous tools are plain functions, except where Python would refuse their
-value: `await count(q)`, `gather(count(a), count(b))`. Only calls of names that are tools are changed, and the helpers
-look again at run time, so a name that the code has taken for something else behaves as ever.
+`tasks = [search(q) for q in qs]` and later `await gather(*tasks)`. A call is awaitable, and made at once, where its
+value is awaited for certain, as `awaits.flow` finds; otherwise it waits. In a function that is not a coroutine that may
+change with every block that calls it, so there it is looked up when the call is made. Synchronous tools are plain
+functions, except where Python would refuse their value: `await count(q)`, `create_task(count(a))`. Only calls of what
+may be a tool are changed, and the helpers look again at run time, so that anything else behaves as ever.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator, Mapping
-from typing import TypeAlias
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
-#: Functions of asyncio that consume awaitables, by themselves or as `asyncio.NAME`.
-CONSUMERS = frozenset(
-    {"gather", "create_task", "ensure_future", "wait", "wait_for", "as_completed", "shield", "run", "timeout"}
-)
-#: Those of them that are no ordinary words.
-_PLAIN_CONSUMERS = CONSUMERS - {"run", "wait", "timeout"}
-#: Methods of groups and loops that do.
-_METHODS = frozenset({"create_task", "run_until_complete"})
+from tinyagent.sandbox.awaits.definitions import Definitions
+from tinyagent.sandbox.awaits.facts import facts_of
+from tinyagent.sandbox.awaits.flow import Calls, awaited_calls, calls_of, gives_calls
+
 #: What needs a running loop even without `await`.
 NEED_LOOP = frozenset(
     {"gather", "create_task", "ensure_future", "get_running_loop", "shield", "all_tasks", "current_task"}
@@ -29,24 +26,70 @@ NEED_LOOP = frozenset(
 _RUN_LOOP = frozenset({"run_until_complete", "run_forever"})
 #: Methods of collections that keep their arguments, and that give back what was kept.
 COLLECT = frozenset({"append", "add", "extend", "appendleft", "insert", "put_nowait"})
-_GIVE_BACK = frozenset({"values", "copy"})
-_COPIES = frozenset({"list", "tuple", "set", "reversed", "sorted"})
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
-def rewritten(tree: ast.Module, tools: Mapping[str, bool], *, in_loop: bool) -> ast.Module:
-    """The module with the calls of tools made explicit.
+class Reading(NamedTuple):
+    """What is known of a block before it runs.
+
+    Attributes:
+        calls: What its calls of tools are meant as.
+        names: The global names it binds.
+        awaited_at: Where calls stand in it, and in functions of earlier blocks, that are awaited: file, lines, columns.
+    """
+
+    calls: Calls = Calls()
+    names: tuple[str, ...] = ()
+    awaited_at: frozenset[tuple[str, int, int | None, int, int | None]] = frozenset()
+
+
+def reading_of(
+    tree: ast.Module, tools: Mapping[str, bool], file: str = "", earlier: Definitions | None = None
+) -> Reading:
+    """Read a block.
+
+    Args:
+        tree: The block.
+        tools: The tools by name, and whether each is async.
+        file: What it is called.
+        earlier: What earlier blocks have defined.
+    """
+    if not tools:
+        return Reading()
+    try:
+        facts = facts_of(tree, tools)
+        if earlier and (known := earlier.without(facts.names)):
+            facts = facts_of(tree, tools, [definition.statement for definition in known])
+        else:
+            known = []
+        calls = calls_of(facts)
+    except RecursionError:  # nobody awaits anything that deep
+        return Reading()
+    awaited = {(node, file) for node in calls.awaited - calls.direct}
+    for definition in known if awaited else ():
+        inner = {*ast.walk(definition.statement)}
+        awaited = {(node, definition.file if node in inner else where) for node, where in awaited}
+    places = ((at, node.lineno, node.end_lineno, node.col_offset, node.end_col_offset) for node, at in awaited)
+    return Reading(calls, facts.names, frozenset(places))
+
+
+def rewritten(
+    tree: ast.Module, tools: Mapping[str, bool], *, in_loop: bool, reading: Reading | None = None
+) -> ast.Module:
+    """Return the module with the calls of tools made explicit.
 
     Args:
         tree: The module.
         tools: The tools by name, and whether each is async; without any, only `asyncio.run` beside `await` is
             changed.
         in_loop: As `needs_loop` says of it.
+        reading: As `reading_of` gives it; default: that of the module alone.
     """
     if not tools and not in_loop:
         return tree
-    changed: ast.Module = _Rewriter(tools, _Awaitables(tree), in_loop=in_loop).visit(tree)
+    calls = (reading or reading_of(tree, tools)).calls
+    changed: ast.Module = _Rewriter(tools, calls, in_loop=in_loop).visit(tree)
     return ast.fix_missing_locations(changed)
 
 
@@ -63,21 +106,26 @@ def needs_loop(tree: ast.Module) -> bool:
     return bool(called & NEED_LOOP) and not called & _RUN_LOOP
 
 
-def depends_on_later(statement: ast.stmt, tools: Collection[str]) -> bool:
-    """Whether what the statement means may be settled by code that follows: it starts calls that may be awaited.
+def depends_on_later(statement: ast.stmt, tools: Collection[str], before: Sequence[ast.stmt] = ()) -> bool:
+    """Return whether code that follows may settle what the statement means: it starts calls that may be awaited.
 
     Args:
         statement: Of the block itself.
         tools: The names of the async tools.
+        before: The statements of the block before it.
     """
-    marked = _Awaitables(statement).calls
+    block = ast.Module([statement], [])
     awaited = {id(node.value) for node in ast.walk(statement) if isinstance(node, ast.Await)}
-    for node in _outside_functions(ast.Module([statement], [])):
-        if isinstance(node, ast.Call) and id(node) not in awaited:
-            if isinstance(node.func, ast.Name) and node.func.id in tools and id(node) not in marked:
-                return not _is_used_up(statement)
-            if _last_name(node.func) in NEED_LOOP:
-                return True
+    calls = [node for node in _outside_functions(block) if isinstance(node, ast.Call) and id(node) not in awaited]
+    if not calls:
+        return False
+    facts = facts_of(block, tools, before)
+    marked, scopes = awaited_calls(facts), dict(facts.calls)
+    for node in calls:
+        if node in scopes and node not in marked and gives_calls(facts, node, scopes[node]):
+            return not _is_used_up(statement)
+        if _last_name(node.func) in NEED_LOOP:
+            return True
     return False
 
 
@@ -110,123 +158,19 @@ def _last_name(function: ast.expr) -> str | None:
     return function.id if isinstance(function, ast.Name) else None
 
 
-def _consumes(call: ast.Call) -> bool:
-    """Whether the call is one of asyncio that awaits its arguments."""
-    function = call.func
-    if isinstance(function, ast.Name):
-        return function.id in _PLAIN_CONSUMERS
-    if not isinstance(function, ast.Attribute):
-        return False
-    return function.attr in _METHODS or (_is_asyncio(function.value) and function.attr in CONSUMERS)
-
-
 def _is_asyncio(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id in ("asyncio", "aio")
-
-
-class _Awaitables:
-    """Finds the calls whose values are consumed as awaitables, directly or through a name of the same scope.
-
-    Attributes:
-        calls: Their ids.
-        direct: The ids of those that are consumed where they stand.
-    """
-
-    def __init__(self, tree: ast.AST) -> None:
-        self.calls: set[int] = set()
-        self.direct: set[int] = set()
-        scopes = [tree, *(node for node in ast.walk(tree) if isinstance(node, _FUNCTIONS))]
-        for scope in scopes:
-            self._names: set[str] = set()
-            nodes = list(_of_scope(scope))
-            before = set(self.calls)
-            for node in nodes:
-                self._consumed(node)
-            self.direct |= self.calls - before
-            for node in nodes:
-                self._through_name(node)
-
-    def _mark(self, node: ast.expr) -> None:
-        """The value of this expression is awaited, or each of the values in it."""
-        if isinstance(node, ast.Name):
-            self._names.add(node.id)
-        elif isinstance(node, ast.Call):
-            self._mark_call(node)
-        else:
-            for part in _carried(node):
-                self._mark(part)
-
-    def _mark_call(self, node: ast.Call) -> None:
-        self.calls.add(id(node))
-        function = node.func
-        if isinstance(function, ast.Attribute) and function.attr in _GIVE_BACK:
-            self._mark(function.value)
-        elif isinstance(function, ast.Name) and function.id in _COPIES:
-            for argument in node.args:
-                self._mark(argument)
-
-    def _consumed(self, node: ast.AST) -> None:
-        if isinstance(node, ast.Await):
-            self._mark(node.value)
-        elif isinstance(node, ast.AsyncFor):
-            self._mark(node.iter)
-        elif isinstance(node, ast.Call) and _consumes(node):
-            for argument in node.args:
-                self._mark(argument)
-
-    def _through_name(self, node: ast.AST) -> None:
-        if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign | ast.NamedExpr):
-            if node.value is not None and self._binds(node):
-                self._mark(node.value)
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in COLLECT:
-            collection = node.func.value
-            if isinstance(collection, ast.Name) and collection.id in self._names:
-                for argument in node.args:
-                    self._mark(argument)
-
-    def _binds(self, node: ast.Assign | ast.AnnAssign | ast.AugAssign | ast.NamedExpr) -> bool:
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        names = (target.value if isinstance(target, ast.Subscript) else target for target in targets)
-        return any(isinstance(name, ast.Name) and name.id in self._names for name in names)
-
-
-def _of_scope(scope: ast.AST) -> Iterator[ast.AST]:
-    """The nodes of a function, or of the module, without those of the functions in it."""
-    for child in ast.iter_child_nodes(scope):
-        yield child
-        if not isinstance(child, _FUNCTIONS):
-            yield from _of_scope(child)
-
-
-def _carried(node: ast.expr) -> list[ast.expr]:
-    """The parts of an expression whose values are those of the expression, or in it."""
-    match node:
-        case ast.Starred(value) | ast.NamedExpr(_, value) | ast.Subscript(value):
-            return [value]
-        case ast.List(parts) | ast.Tuple(parts) | ast.Set(parts):
-            return parts
-        case ast.Dict(_, parts):
-            return parts
-        case ast.ListComp(part) | ast.SetComp(part) | ast.GeneratorExp(part) | ast.DictComp(_, part):
-            return [part]
-        case ast.IfExp(_, body, orelse):
-            return [body, orelse]
-        case ast.BinOp(left, _, right):
-            return [left, right]
-        case ast.BoolOp(_, parts):
-            return parts
-        case _:
-            return []
 
 
 class _Rewriter(ast.NodeTransformer):
     """Changes the calls; knows whether it is in a coroutine, in a function, or in the block itself."""
 
-    def __init__(self, tools: Mapping[str, bool], awaitable: _Awaitables, *, in_loop: bool) -> None:
+    def __init__(self, tools: Mapping[str, bool], calls: Calls, *, in_loop: bool) -> None:
         self._tools = tools
-        self._awaitable = awaitable
+        self._calls = calls
         self._in_loop = in_loop
         self._in_coroutine = False
+        self._in_function = False  # one that is no coroutine
         self._outside = True
 
     def _function(self, node: _Function, *, coroutine: bool) -> ast.AST:
@@ -234,13 +178,13 @@ class _Rewriter(ast.NodeTransformer):
         node.args = self.visit(node.args)
         if not isinstance(node, ast.Lambda):
             node.decorator_list = [self.visit(decorator) for decorator in node.decorator_list]
-        before = self._in_coroutine, self._outside
-        self._in_coroutine, self._outside = coroutine, False
+        before = self._in_coroutine, self._outside, self._in_function
+        self._in_coroutine, self._outside, self._in_function = coroutine, False, not coroutine
         if isinstance(node, ast.Lambda):
             node.body = self.visit(node.body)
         else:
             node.body = [self.visit(statement) for statement in node.body]
-        self._in_coroutine, self._outside = before
+        self._in_coroutine, self._outside, self._in_function = before
         return node
 
     def _elsewhere(self, node: ast.AST) -> ast.AST:
@@ -273,21 +217,30 @@ class _Rewriter(ast.NodeTransformer):
         return node
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        direct, awaitable = id(node) in self._awaitable.direct, id(node) in self._awaitable.calls
+        awaited, direct, value = (node in calls for calls in self._calls)
         self.generic_visit(node)
         function = node.func
-        if isinstance(function, ast.Name) and function.id in self._tools:
-            if not self._tools[function.id]:
-                return _helped("__awaitable__", [function, *node.args], node, node.keywords) if direct else node
-            if not awaitable and self._in_coroutine:
-                return _await(_helped("__called__", [function, *node.args], node, node.keywords))
-            helper = "__awaitable__" if awaitable else "__value__"
-            return _helped(helper, [function, *node.args], node, node.keywords)
-        if self._tools and _last_name(function) == "gather":
-            return _helped("__gather__", [function, *node.args], node, node.keywords)
+        is_async = self._tools.get(function.id) if isinstance(function, ast.Name) else None
+        if is_async is False:
+            return _helped("__awaitable__", [function, *node.args], node, node.keywords) if direct else node
+        if not is_async and _last_name(function) == "map":
+            if value:
+                node.args[0] = _helped("__valued__", [node.args[0]], node.args[0])
+            return node
+        if is_async or value or awaited:
+            return self._explicit(node, awaited=awaited, direct=direct)
         if self._runs_in_loop(node):
             return _await(_helped("__awaited__", [node.args[0]], node) if self._tools else node.args[0])
         return node
+
+    def _explicit(self, node: ast.Call, *, awaited: bool, direct: bool) -> ast.AST:
+        """A call of what may be an async tool."""
+        arguments = [node.func, *node.args]
+        if awaited and (direct or not self._in_function):
+            return _helped("__awaitable__", arguments, node, node.keywords)
+        if self._in_coroutine:
+            return _await(_helped("__called__", arguments, node, node.keywords))
+        return _helped("__value__", arguments, node, node.keywords)
 
     def _runs_in_loop(self, node: ast.Call) -> bool:
         """Whether this is `asyncio.run(main())` where a loop is running already."""

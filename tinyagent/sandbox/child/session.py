@@ -28,12 +28,15 @@ from collections.abc import Coroutine, Mapping
 from types import CodeType
 from typing import Any
 
+from tinyagent.sandbox.awaits.definitions import Definitions, is_worth_keeping
 from tinyagent.sandbox.child.channel import Channel
 from tinyagent.sandbox.child.interrupts import BLOCK, interrupts
 from tinyagent.sandbox.child.output import Output
+from tinyagent.sandbox.child.pending import teach_asyncio
 from tinyagent.sandbox.child.remote import BlockEnded, Tools, helpers, run_nested
 from tinyagent.sandbox.child.report import report
-from tinyagent.sandbox.child.rewrite import needs_loop, rewritten
+from tinyagent.sandbox.child.rewrite import needs_loop, reading_of, rewritten
+from tinyagent.sandbox.taken import given_back, hint_of_shadowed, name_for_value
 from tinyagent.sandbox.values import TooLargeError, pack
 
 #: Characters of a value's `repr`, and names, that the host is told.
@@ -56,6 +59,8 @@ class Session:
         self._loop = asyncio.new_event_loop()
         self._namespace = _new_main()
         self._given = set(self._namespace)
+        self._kept: dict[str, str] = {}  # where the values are that were put under the names of tools
+        self._definitions = Definitions()
         self._futures = 0
         self._value: Any = None  # of the piece before
         self._context = contextvars.copy_context()  # what code sets in it stays, as names do
@@ -133,14 +138,33 @@ class Session:
             error = caught
         if error is not None and not self._tools.ended:
             value = None
+            if (hint := hint_of_shadowed(error, self._namespace)) is not None:
+                error.add_note(hint)
             done["e"] = report(error)
         for name in ("stdout", "stderr"):  # which the code may have replaced
             with contextlib.suppress(Exception):
                 getattr(sys, name).flush()
+        if command["last"] or error is not None or self._tools.ended:
+            self._give_names_back()
+            self._tools.end_calls()
         self._output.flush()
         done["ended"] = self._tools.ended
         done["names"] = self._names()
         self._reply(done, value)
+
+    def _give_names_back(self) -> None:
+        """Every tool has its own name again when a block is over; what the code had put there stays, under another."""
+        moved: dict[str, str | None] = {}
+        for name, tool in self._tools.by_name.items():
+            if self._namespace.get(name) is tool:
+                continue
+            moved[name] = None
+            if name in self._namespace:
+                moved[name] = self._kept[name] = self._kept.get(name) or name_for_value(name, self._namespace)
+                self._namespace[self._kept[name]] = self._namespace[name]
+            self._namespace[name] = tool
+        if moved:
+            self._output.add(given_back(moved))
 
     def _own_streams(self) -> None:
         """Whatever the code has made of them, a block begins with standard streams that work."""
@@ -152,7 +176,7 @@ class Session:
 
     def _reply(self, done: dict[str, Any], value: Any) -> None:
         try:
-            self._channel.send({**done, "v": pack(value, text=done.get("repr"))})
+            self._channel.send({**done, "v": pack(self._tools.plain(value), text=done.get("repr"))})
         except TooLargeError as error:
             done.pop("repr", None)
             self._channel.send({**done, "e": done.get("e") or report(error)})
@@ -163,7 +187,14 @@ class Session:
         tree = ast.parse("\n" * (line - 1) + code, file)
         in_loop = needs_loop(tree)
         kinds = {name: tool.is_async for name, tool in self._tools.by_name.items()}
-        tree = rewritten(tree, kinds, in_loop=in_loop)
+        reading = reading_of(tree, kinds, file, self._definitions)
+        if kinds:
+            self._tools.awaited_at = reading.awaited_at
+            if is_worth_keeping(tree, kinds):  # read anew, since what runs is changed
+                self._definitions.learn(ast.parse("\n" * (line - 1) + code, file), kinds, file, names=reading.names)
+            else:
+                self._definitions.forget(reading.names)
+        tree = rewritten(tree, kinds, in_loop=in_loop, reading=reading)
         trailing = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
         parts = [self._compiled(tree, file, "exec")]
         if isinstance(trailing, ast.Expr):
@@ -188,6 +219,7 @@ class Session:
             value = eval(part, self._namespace)
             if _is_coroutine(part):
                 value = await value
+        self._tools.settle()
         return value
 
     def run_until_done(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -224,6 +256,7 @@ def prepare() -> None:
     """What every session needs and none can do alone; done once, before the sessions are forked."""
     for name, helper in helpers().items():
         setattr(builtins, name, helper)
+    teach_asyncio()
     asyncio.run = run_nested(asyncio.run)
     sys.argv[:] = [""]
     builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")  # what `site` would have added

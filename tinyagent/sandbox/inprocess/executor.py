@@ -145,6 +145,7 @@ class PythonExecutor:
         self._namespace.begin(output, answers.answer)
         with answers.clock.watched(stopper.stop, self._limits.grace):
             outcome = self._namespace.run(code, stopper)
+        self._namespace.give_names_back()
         if answers.final:
             return answers.final[0], True
         error = outcome.error

@@ -23,6 +23,7 @@ from tinyagent.core.jsonable import words
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import SandboxLimits
 from tinyagent.sandbox.inprocess.stopper import Interrupted, Stopper
+from tinyagent.sandbox.taken import given_back, hint_of_shadowed, name_for_value
 
 #: Builtins that the code does not have: files, code in strings, the terminal.
 REMOVED = frozenset(
@@ -117,7 +118,9 @@ class Namespace:
             "__import__": importer(imports),
         }
         self.names: dict[str, Any] = {"__name__": "__main__", "__builtins__": self._builtins}
-        self.names |= {name: self._function(tool) for name, tool in tools.items()}
+        self._functions = {name: self._function(tool) for name, tool in tools.items()}
+        self._kept: dict[str, str] = {}  # where the values are that were put under the names of tools
+        self.names |= self._functions
         self._given = frozenset(self.names)
         self.forget = weakref.finalize(self, _forget, self._files)
 
@@ -144,7 +147,22 @@ class Namespace:
 
     def end(self) -> None:
         """End the block: what it left running can neither print nor call tools any more."""
+        self.give_names_back()
         self._output = self._ask = None
+
+    def give_names_back(self) -> None:
+        """Give every tool its own name again; what the code had put there stays, under another name."""
+        moved: dict[str, str | None] = {}
+        for name, function in self._functions.items():
+            if self.names.get(name) is function:
+                continue
+            moved[name] = None
+            if name in self.names:
+                moved[name] = self._kept[name] = self._kept.get(name) or name_for_value(name, self.names)
+                self.names[self._kept[name]] = self.names[name]
+            self.names[name] = function
+        if moved and self._output is not None:
+            self._output.write(given_back(moved))
 
     def report(self, error: BaseException) -> CodeError:
         """The error as the code's author should see it. The text of an interruption lacks its last line."""
@@ -156,6 +174,8 @@ class Namespace:
             error.text = error.text or "".join(self._files[error.filename][(line or 0) - 1 :][:1])
         if isinstance(error, NameError) and error.name in REMOVED:
             error.add_note(f"{error.name} does not exist in this sandbox.")
+        if (hint := hint_of_shadowed(error, self.names)) is not None:
+            error.add_note(hint)
         for file, lines in self._files.items():  # somebody may have cleared it
             linecache.cache[file] = (sum(map(len, lines)), None, lines, file)
         told = traceback.TracebackException.from_exception(error)

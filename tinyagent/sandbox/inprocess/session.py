@@ -24,6 +24,7 @@ from tinyagent.sandbox.base import (
     check_not_waited_for,
     context_of_calls,
     is_name,
+    refuse_tools,
 )
 from tinyagent.sandbox.block import pieces_of
 from tinyagent.sandbox.inprocess.block import Request, ThreadBlock
@@ -39,6 +40,7 @@ class ThreadSession(Session):
     ) -> None:
         self._new_namespace = partial(Namespace, tools, imports)
         self._namespace = self._new_namespace()
+        self._tools = tools
         self._limits = limits
         self._call = call or caller_of(tools)
         self._lock = asyncio.Lock()  # one block at a time
@@ -77,6 +79,7 @@ class ThreadSession(Session):
         for name in values:
             if not is_name(name):
                 raise ConfigurationError(f"set({{{name!r}: ...}}): code could not use that name; pass an identifier.")
+        refuse_tools(values, self._tools)
         self._check_open()
         self._namespace.names.update(values)
 

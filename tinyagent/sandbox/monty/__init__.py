@@ -8,7 +8,7 @@ driver       answers everything that running code asks of its host
 output       what code prints
 values       what crosses, both ways
 errors       what code and workers raise
-source       a block read before it runs: which calls are awaited (facts, flow, scopes)
+source       a block read before it runs: what is fed, and which calls are awaited
 """
 
 from tinyagent.sandbox.monty.sandbox import MontySandbox

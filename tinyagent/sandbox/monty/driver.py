@@ -7,11 +7,13 @@ and keeps what it has. During a turn it can only be killed.
 
 from __future__ import annotations
 
+import ast
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinyagent.core.tool import Tool
+from tinyagent.sandbox.awaits.definitions import Definition
 from tinyagent.sandbox.base import Answer, SandboxLimits
 from tinyagent.sandbox.block import Block
 from tinyagent.sandbox.monty.output import Printed
@@ -78,7 +80,7 @@ class Driver:
         self._limits = limits
         self._on_cancel = on_cancel
         self._feeds = 0
-        self._awaited: dict[str, Collection[tuple[int, int]]] = {}
+        self._awaited: dict[str, set[tuple[int, int]]] = {}
         self._turn: asyncio.Future[AsyncSnapshot] | None = None
         self._killed: str | None = None
         self._seconds = self._began = 0.0
@@ -102,6 +104,13 @@ class Driver:
         """What Monty will call the code that is fed next."""
         return f"<python-input-{self._feeds}>"
 
+    def await_calls(self, calls: Collection[ast.expr], definitions: Iterable[Definition]) -> None:
+        """Take these calls in what earlier blocks have defined for awaited, and no others."""
+        for definition in definitions:
+            for call, place in definition.calls.items():
+                awaited = self._awaited[definition.file]
+                (awaited.add if call in calls else awaited.discard)(place)
+
     async def feed(
         self, code: str, awaited: Collection[tuple[int, int]] = (), inputs: Mapping[str, Any] | None = None
     ) -> Any:
@@ -118,7 +127,7 @@ class Driver:
         """
         from pydantic_monty import MontyComplete
 
-        self._awaited[self.next_feed] = awaited
+        self._awaited[self.next_feed] = set(awaited)
         self._feeds += 1
         self._asked.clear()
         self._answers.clear()  # those that came too late
@@ -206,7 +215,7 @@ class Driver:
             return snapshot.resume(await self._some_of(snapshot.pending_call_ids))
         if isinstance(snapshot, AsyncNameLookupSnapshot):
             tool = self._tools.get(snapshot.variable_name) if self.block is not None else None
-            return snapshot.resume() if tool is None else snapshot.resume(value=_stub(tool.name))
+            return snapshot.resume() if tool is None else snapshot.resume(value=stub(tool.name))
         return await self._call(snapshot)
 
     async def _call(self, snapshot: AsyncFunctionSnapshot) -> Awaitable[AsyncSnapshot]:
@@ -288,10 +297,10 @@ class Driver:
         return dict.fromkeys(numbers, _STOP)
 
 
-def _stub(name: str) -> Callable[..., None]:
-    """What stands for a tool in the code, where it is not called but handed on."""
+def stub(name: str) -> Callable[..., None]:
+    """Return what stands for a tool in the code, where it is not called but handed on."""
 
-    def stub() -> None: ...
+    def function() -> None: ...
 
-    stub.__name__ = name
-    return stub
+    function.__name__ = name
+    return function

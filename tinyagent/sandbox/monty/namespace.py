@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from tinyagent.core.execution import CodeError, Execution
 from tinyagent.core.tool import Tool
+from tinyagent.sandbox.awaits.definitions import Definitions
 from tinyagent.sandbox.base import SandboxLimits, is_name
 from tinyagent.sandbox.block import Block, pieces_of
-from tinyagent.sandbox.monty.driver import Driver, Lost
+from tinyagent.sandbox.monty.driver import Driver, Lost, stub
 from tinyagent.sandbox.monty.errors import Fed, code_error, exhausted
-from tinyagent.sandbox.monty.source import PRELUDE, SHOW_VALUE, existing_among, read, values_of
+from tinyagent.sandbox.monty.source import PRELUDE, SHOW_VALUE, existing_among, move_taken, read, values_of
 from tinyagent.sandbox.monty.values import shown
+from tinyagent.sandbox.taken import given_back, name_for_value
 
 if TYPE_CHECKING:
     from tinyagent.sandbox.monty.errors import CodeFailure
@@ -48,6 +50,9 @@ class Namespace:
         self._limits = limits
         self._names: dict[str, None] = {}  # those that may exist
         self._fed: dict[str, Fed] = {}
+        self._definitions = Definitions()
+        self._kept: dict[str, str] = {}  # where the values are that were put under the names of tools
+        self._suspects: set[str] = set()  # names of tools that the code may have given to something else
 
     # ---- names and values
 
@@ -85,6 +90,29 @@ class Namespace:
             self.driver.block = block
         return tuple(found)
 
+    async def _give_names_back(self, block: Block) -> None:
+        """Every tool has its own name again when a block is over; what the code had put there stays, under another."""
+        from pydantic_monty import MontyError
+
+        if not self._suspects or self.driver.cancelled is not None:
+            return
+        for name in self._suspects - self._kept.keys():
+            self._kept[name] = name_for_value(name, self._names)
+        self.driver.block, running = None, self.driver.block
+        try:
+            taken = await self.driver.feed(move_taken({name: self._kept[name] for name in self._suspects}))
+            for name in taken:
+                await self.driver.feed("None", inputs={name: stub(name)})
+                self._names[self._kept[name]] = None
+        except MontyError:  # no memory for it: in the next block again
+            return
+        finally:
+            self.driver.block = running
+        for name in self._suspects:
+            self._names.pop(name, None)
+        self._suspects.clear()
+        block.hear(given_back({name: self._kept[name] for name in taken}))
+
     # ---- blocks
 
     async def run(self, block: Block, code: str | AsyncIterable[str]) -> Execution:
@@ -102,6 +130,7 @@ class Namespace:
                 await self._run_piece(block, piece, outcome, last=last)
                 if outcome.error is not None or block.ended or block.fatal is not None:
                     break
+        await self._give_names_back(block)
         if block.ended:
             outcome = _Outcome()
         return block.execution(outcome.value, outcome.printed, outcome.error)
@@ -112,10 +141,15 @@ class Namespace:
 
         text, awaited = "None", frozenset[tuple[int, int]]()
         if code:
-            source = read(code, self._tools.keys() - self._names.keys())
+            tools = self._tools.keys() - self._names.keys()
+            source = read(code, tools, self._definitions)
+            self.driver.await_calls(source.awaited_calls, self._definitions)
+            self._definitions.learn(source.tree, tools, self.driver.next_feed, source.calls)
             first = 1 + sum(part.count("\n") for part in block.code)
             self._fed[self.driver.next_feed] = Fed(f"<block {block.number}>", first, source)
             self._names.update(dict.fromkeys(source.names))
+            hidden = "exec" in code or "eval" in code  # code in texts, which may bind names
+            self._suspects |= self._tools.keys() if hidden else self._tools.keys() & self._names.keys()
             block.code.append(code)
             outcome.has_value, text, awaited = source.has_value, source.text, source.awaited
         show = last and outcome.has_value

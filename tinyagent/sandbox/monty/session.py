@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from tinyagent.core.errors import ConfigurationError, SandboxError
 from tinyagent.core.execution import CodeError, Execution
 from tinyagent.core.tool import Tool
-from tinyagent.sandbox.base import Caller, SandboxLimits, Session, check_not_waited_for, is_name
+from tinyagent.sandbox.base import Caller, SandboxLimits, Session, check_not_waited_for, is_name, refuse_tools
 from tinyagent.sandbox.block import Block
 from tinyagent.sandbox.monty.driver import Driver, Lost
 from tinyagent.sandbox.monty.namespace import Namespace
@@ -202,6 +202,7 @@ class MontySession(Session):
         """See `Session.set`."""
         if wrong := [name for name in values if not is_name(name)]:
             raise ConfigurationError(f"set({wrong[0]!r}): a name in Python is letters, digits and '_', and no keyword.")
+        refuse_tools(values, self._tools)
         check_not_waited_for(self._block)
         async with self._lock:
             space = await self._ready()

@@ -9,14 +9,18 @@ is awaited that may be a plain one, a helper is put around it, which takes both.
 from __future__ import annotations
 
 import ast
+import bisect
+import itertools
 import warnings
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import NamedTuple
 
-from tinyagent.sandbox.monty.facts import Facts, facts_of
-from tinyagent.sandbox.monty.flow import awaited_calls
-from tinyagent.sandbox.monty.scopes import Place, Scope
+from tinyagent.sandbox.awaits.definitions import Definitions
+from tinyagent.sandbox.awaits.facts import Facts, facts_of
+from tinyagent.sandbox.awaits.flow import awaited_calls
+from tinyagent.sandbox.awaits.scopes import Place, Scope
 
 #: Characters of the text of a value; one whose text is longer does not leave the sandbox.
 LONGEST_VALUE = 1_000_000
@@ -27,6 +31,8 @@ async def __awaited__(value, type=type):
     return await value if type(value).__name__ == "coroutine" else value
 def __kind__(value, type=type):
     return type(value).__name__
+def __is_tool__(value, name, kind_of=__kind__, repr=repr):
+    return kind_of(value) == "function" and repr(value) == "<function '" + name + "' external>"
 def __show__(value, kind_of=__kind__, repr=repr, len=len):
     kind = kind_of(value)
     try:
@@ -54,6 +60,9 @@ class Source:
         awaited: Where in the text, in bytes, calls are that are awaited.
         has_value: The text keeps the value of the code's last expression.
         names: The global names that the code binds.
+        tree: What was read.
+        calls: Where its calls outside of coroutines are in the text, in bytes.
+        awaited_calls: The calls that are awaited, in this code and in what earlier blocks have defined.
     """
 
     text: str
@@ -61,14 +70,18 @@ class Source:
     awaited: frozenset[tuple[int, int]] = frozenset()
     has_value: bool = False
     names: tuple[str, ...] = ()
+    tree: ast.Module = field(default_factory=lambda: ast.Module([], []), compare=False)
+    calls: Mapping[ast.expr, tuple[int, int]] = field(default_factory=dict, compare=False)
+    awaited_calls: frozenset[ast.expr] = field(default=frozenset(), compare=False)
 
 
-def read(code: str, tools: Collection[str]) -> Source:
+def read(code: str, tools: Collection[str], earlier: Definitions | None = None) -> Source:
     """Read a piece of code.
 
     Args:
         code: Python source. What cannot be parsed here is fed as it is: Monty says what is wrong with it.
         tools: The names that are tools, without those that the code has given to something else.
+        earlier: What earlier blocks have defined.
     """
     code = code.replace("\r\n", "\n").replace("\r", "\n").encode(errors="replace").decode()
     if len(code) > LONGEST_CODE:
@@ -78,13 +91,17 @@ def read(code: str, tools: Collection[str]) -> Source:
             warnings.simplefilter("ignore")  # of "\d" and the like: they are the code's own
             tree = ast.parse(code)
         facts = facts_of(tree, tools)
-        awaited = awaited_calls(facts)
+        if earlier and (known := earlier.without(facts.names)):
+            facts = facts_of(tree, tools, [definition.statement for definition in known])
+        awaited = awaited_calls(facts) - set(_in_sets(tree))
         text = _Text(code, [*_value(tree), *_wraps(facts, awaited)])
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return Source(code, code)
     has_value = bool(tree.body) and isinstance(tree.body[-1], ast.Expr)
-    places = frozenset(text.place(call) for call in awaited)
-    return Source(text.result(), code, places, has_value, facts.names)
+    own = facts.calls[facts.earlier[2] :]
+    places = frozenset(text.place(call) for call, _ in own if call in awaited)
+    calls: dict[ast.expr, tuple[int, int]] = {call: text.place(call) for call, scope in own if not scope.in_coroutine}
+    return Source(text.result(), code, places, has_value, facts.names, tree, calls, frozenset(awaited))
 
 
 def values_of(names: Iterable[str]) -> str:
@@ -102,12 +119,35 @@ def existing_among(names: Iterable[str]) -> str:
     return f"{_FOUND} = []\n{''.join(parts)}{_FOUND}"
 
 
+def move_taken(kept: Mapping[str, str]) -> str:
+    """Return code that copies what is no tool any more to other names; its value lists what was found.
+
+    Args:
+        kept: The other names by the names of the tools.
+    """
+    parts = (
+        f"try:\n    if not __is_tool__({name}, {name!r}):\n"
+        f"        {other} = {name}\n        {_FOUND}.append({name!r})\nexcept NameError:\n    pass\n"
+        for name, other in kept.items()
+    )
+    return f"{_FOUND} = []\n{''.join(parts)}{_FOUND}"
+
+
 class _Wrap(NamedTuple):
     """Text to put around an expression."""
 
     node: ast.expr | ast.stmt
     before: str
     after: str
+
+
+def _in_sets(tree: ast.Module) -> Iterator[ast.expr]:
+    """What is put into sets, which take no awaitables in Monty."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Set):
+            yield from node.elts
+        elif isinstance(node, ast.SetComp):
+            yield node.elt
 
 
 def _value(tree: ast.Module) -> Iterator[_Wrap]:
@@ -117,11 +157,12 @@ def _value(tree: ast.Module) -> Iterator[_Wrap]:
 
 def _wraps(facts: Facts, awaited: set[ast.expr]) -> Iterator[_Wrap]:
     """What is put around values that are awaited. Calls that are made awaited by it are added to the others."""
-    for call, scope in facts.calls:
+    first_awaited, first_gathered, first_call = facts.earlier
+    for call, scope in facts.calls[first_call:]:
         if scope.in_coroutine and facts.is_tool(call, scope) and not {call} & (awaited | facts.in_text):
             awaited.add(call)  # else the other tasks of the code would stand still
             yield _Wrap(call, "(await ", ")")
-    for value, scope in (*facts.awaited, *facts.gathered):
+    for value, scope in (*facts.awaited[first_awaited:], *facts.gathered[first_gathered:]):
         if value in facts.in_text or _is_awaitable(value, scope, facts, awaited):
             continue
         if isinstance(value, ast.Starred):
@@ -163,13 +204,14 @@ class _Text:
             start, end = self._range(node)
             parts += [(start, 1, -end, before.encode()), (end, 0, -start, after.encode())]
         self._parts = sorted(parts)
+        self._added = [0, *itertools.accumulate(len(text) for _, _, _, text in self._parts)]
 
     def place(self, node: ast.expr) -> tuple[int, int]:
         """Where an expression of the code is in the result: its first byte, and the one behind its last."""
         start, end = self._range(node)
-        before = sum(len(text) for at, _, _, text in self._parts if at <= start)
-        inside = sum(len(text) for at, _, _, text in self._parts if start < at < end)
-        return start + before, end + before + inside
+        before = bisect.bisect_right(self._parts, start, key=itemgetter(0))
+        until = bisect.bisect_left(self._parts, end, key=itemgetter(0))
+        return start + self._added[before], end + self._added[max(before, until)]
 
     def result(self) -> str:
         """The code with everything wrapped."""

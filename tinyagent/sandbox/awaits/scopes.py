@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 
@@ -18,6 +19,12 @@ class Scope:
     elsewhere: set[str] = field(default_factory=set)
     params: Sequence[str] = ()
     function: Name | None = None
+    vararg: str | None = None
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """The places of the parameters."""
+        return {name: place for place, name in enumerate(self.params)}
 
     def owner(self, name: str) -> Scope:
         """The scope that a name used here belongs to."""

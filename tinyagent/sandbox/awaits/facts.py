@@ -1,13 +1,15 @@
-"""What a block of code does with names, functions and calls: read once, before it is fed to Monty."""
+"""What a block of code does with names, functions and calls: read once, before it runs."""
 
 from __future__ import annotations
 
 import ast
+import builtins
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from functools import cached_property
 from typing import TypeAlias
 
-from tinyagent.sandbox.monty.scopes import Flow, Name, Place, Scope
+from tinyagent.sandbox.awaits.scopes import Flow, Name, Place, Scope
 
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _Comprehension: TypeAlias = ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp
@@ -15,6 +17,14 @@ _Comprehension: TypeAlias = ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.
 #: Methods that put their argument into a container, and those that put its parts there.
 _ADD = frozenset({"append", "add", "appendleft", "insert", "setdefault"})
 _EXTEND = frozenset({"extend", "extendleft", "update"})
+#: Functions of asyncio that await what they are given, or its parts; those that are no ordinary words; methods that do.
+CONSUMERS = frozenset(
+    {"gather", "create_task", "ensure_future", "wait", "wait_for", "as_completed", "shield", "run", "timeout"}
+)
+_PLAIN_CONSUMERS = CONSUMERS - {"run", "wait", "timeout"}
+_METHODS = frozenset({"create_task", "run_until_complete"})
+#: Names of their parameters.
+_AWAITED_PARAMETERS = frozenset({"aws", "coro", "coro_or_future", "fs", "fut", "future", "arg", "main"})
 
 
 class Facts:
@@ -23,25 +33,37 @@ class Facts:
     Attributes:
         awaited: What stands behind `await`, and what `asyncio.run` gets.
         gathered: The arguments of `gather`.
+        consumed: What other functions of asyncio are given to await, as it is or in parts.
+        escaping: What functions return and what is handed on in other ways, so that its use is not seen.
         certain: Calls that are awaitable whatever tools there are.
         flows: What comes to a name.
         returns: What the functions of a name return, unless they are coroutines.
+        yields: What they yield.
+        fields: The classes that have a field of that name, and its place in each.
         calls: All calls, and where they stand.
-        loads: All uses of names.
+        loads: All uses of names and attributes.
         inner: The scopes of lambdas and comprehensions.
         in_text: What stands in f-strings.
         coroutines: The names of coroutine functions.
         names: The names that the block itself binds.
+        module: The scope of the block itself.
+        earlier: How many of `awaited`, `gathered` and `calls` stand in earlier blocks.
     """
 
     def __init__(self, tools: Collection[str]) -> None:
+        self.module = Scope("module")
+        self.earlier = (0, 0, 0)
+        self.consumed: list[Place] = []
+        self.escaping: list[Place] = []
+        self.yields: defaultdict[Name, list[Place]] = defaultdict(list)
+        self.fields: defaultdict[str, list[tuple[Name, int]]] = defaultdict(list)
         self.awaited: list[Place] = []
         self.gathered: list[Place] = []
         self.certain: set[ast.expr] = set()
         self.flows: defaultdict[Name, list[Flow]] = defaultdict(list)
         self.returns: defaultdict[Name, list[Place]] = defaultdict(list)
         self.calls: list[tuple[ast.Call, Scope]] = []
-        self.loads: list[tuple[ast.Name, Scope]] = []
+        self.loads: list[tuple[ast.Name | ast.Attribute, Scope]] = []
         self.inner: dict[ast.expr, Scope] = {}
         self.in_text: set[ast.expr] = set()
         self.coroutines: set[Name] = set()
@@ -50,10 +72,46 @@ class Facts:
 
     def is_tool(self, call: ast.Call, scope: Scope) -> bool:
         """Whether it is the call of a tool, and not of what the code has given that name to."""
-        function = call.func
-        if not isinstance(function, ast.Name) or function.id not in self._tools:
-            return False
-        return function.id not in scope.owner(function.id).bound
+        return isinstance(call.func, ast.Name) and self.names_tool(call.func.id, scope)
+
+    def names_tool(self, name: str, scope: Scope) -> bool:
+        """Whether a name used here is that of a tool, which the code has given to nothing else."""
+        return name in self._tools and name not in scope.owner(name).bound
+
+    def name_of(self, node: ast.Name | ast.Attribute, scope: Scope) -> Name:
+        """The name; an attribute counts as one name in all objects."""
+        if isinstance(node, ast.Attribute):
+            return Name(self.module, f".{node.attr}")
+        return Name(scope.owner(node.id), node.id)
+
+    def given(self, function: Name, place: int | str) -> Sequence[Place]:
+        """What calls of a function of the code, by its name, give for the parameter with that place or keyword."""
+        return self._given.get((function, place), ())
+
+    def given_from(self, function: Name, place: int) -> list[Place]:
+        """What they give from that place on."""
+        return [each for at in range(place, self._most.get(function, 0)) for each in self.given(function, at)]
+
+    @cached_property
+    def _most(self) -> dict[Name, int]:
+        """The greatest numbers of arguments by place."""
+        most: dict[Name, int] = {}
+        for function, place in self._given:
+            if isinstance(place, int):
+                most[function] = max(most.get(function, 0), place + 1)
+        return most
+
+    @cached_property
+    def _given(self) -> dict[tuple[Name, int | str], list[Place]]:
+        found: defaultdict[tuple[Name, int | str], list[Place]] = defaultdict(list)
+        for call, scope in self.calls:
+            if isinstance(call.func, ast.Name):
+                function = self.name_of(call.func, scope)
+                for place, argument in enumerate(call.args):
+                    found[function, place].append(Place(argument, scope))
+                for word in call.keywords:
+                    found[function, word.arg or ""].append(Place(word.value, scope))
+        return found
 
     def gives_coroutine(self, call: ast.expr, scope: Scope) -> bool:
         """Whether it is a call that gives a coroutine, or something else of asyncio to await."""
@@ -63,17 +121,24 @@ class Facts:
         return isinstance(function, ast.Name) and Name(scope.owner(function.id), function.id) in self.coroutines
 
 
-def facts_of(tree: ast.Module, tools: Collection[str]) -> Facts:
+def facts_of(tree: ast.Module, tools: Collection[str], earlier: Iterable[ast.stmt] = ()) -> Facts:
     """Read a block.
 
     Args:
         tree: The block.
         tools: The names of the tools.
+        earlier: Statements of earlier blocks that still hold.
     """
-    visitor = _Visitor(Facts(tools))
+    facts = Facts(tools)
+    visitor = _Visitor(facts)
+    for statement in earlier:
+        visitor.visit(statement)
+    facts.earlier = len(facts.awaited), len(facts.gathered), len(facts.calls)
+    before, facts.module.bound = facts.module.bound, {}
     visitor.visit(tree)
-    visitor.facts.names = visitor.names()
-    return visitor.facts
+    facts.names = visitor.names()
+    facts.module.bound.update(before)
+    return facts
 
 
 class _Visitor(ast.NodeVisitor):
@@ -81,9 +146,10 @@ class _Visitor(ast.NodeVisitor):
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
-        self._scope = Scope("module")
+        self._scope = facts.module
         self._globals: dict[str, None] = {}
-        self._from_asyncio = {"gather": "gather"}
+        self._asyncio = {"asyncio", "aio"}
+        self._from_asyncio = {name: name for name in _PLAIN_CONSUMERS}
 
     def names(self) -> tuple[str, ...]:
         return (*self._scope.bound, *(name for name in self._globals if name not in self._scope.bound))
@@ -103,8 +169,11 @@ class _Visitor(ast.NodeVisitor):
                 pairwise = len(values) == len(parts) and not any(isinstance(part, ast.Starred) for part in parts)
                 for place, part in enumerate(parts):
                     self._bind(part, values[place] if pairwise else value, "same" if pairwise else "parts")
-            case ast.Subscript(value=ast.Name(id=name)):
-                self.facts.flows[Name(self._scope.owner(name), name)].append(Flow(value, self._scope, "part"))
+            case ast.Attribute():
+                self.facts.flows[self.facts.name_of(target, self._scope)].append(Flow(value, self._scope, how))
+                self.facts.escaping.append(Place(value, self._scope))
+            case ast.Subscript(value=ast.Name() | ast.Attribute() as whole):
+                self.facts.flows[self.facts.name_of(whole, self._scope)].append(Flow(value, self._scope, "part"))
             case _:
                 pass
 
@@ -134,6 +203,16 @@ class _Visitor(ast.NodeVisitor):
         self._bind(node.target, node.iter, "parts")
         self.generic_visit(node)
 
+    def visit_AsyncFor(self, node: ast.AsyncFor) -> None:
+        self.facts.consumed.append(Place(node.iter, self._scope))
+        self._bind(node.target, node.iter, "parts")
+        self.generic_visit(node)
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        if isinstance(node.ctx, ast.Load):
+            self.facts.loads.append((node, self._scope))
+        self.generic_visit(node)
+
     def visit_Name(self, node: ast.Name) -> None:
         if isinstance(node.ctx, ast.Load):
             self.facts.loads.append((node, self._scope))
@@ -150,6 +229,8 @@ class _Visitor(ast.NodeVisitor):
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
             self._scope.bound[alias.asname or alias.name.partition(".")[0]] = None
+            if alias.name == "asyncio":
+                self._asyncio.add(alias.asname or alias.name)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         for alias in node.names:
@@ -187,10 +268,14 @@ class _Visitor(ast.NodeVisitor):
         self._scope.bound[node.name] = None
         for decorator in node.decorator_list:
             self.visit(decorator)
-        self._function(node, kind, node.body, Name(self._scope.owner(node.name), node.name))
+        name = Name(self._scope.owner(node.name), node.name)
+        if self._scope.kind == "class":  # methods are found by their names in all objects
+            name = Name(self.facts.module, f".{node.name}")
+        self._function(node, kind, node.body, name)
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
-        self.facts.inner[node] = self._function(node, "function", [node.body], None)
+        self.facts.inner[node] = scope = self._function(node, "function", [node.body], None)
+        self.facts.escaping.append(Place(node.body, scope))
 
     def _function(self, node: _Function, kind: str, body: Sequence[ast.AST], name: Name | None) -> Scope:
         arguments = node.args
@@ -200,19 +285,32 @@ class _Visitor(ast.NodeVisitor):
         outer = self._scope
         params = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
         others = [argument.arg for argument in (arguments.vararg, arguments.kwarg) if argument is not None]
-        self._scope = scope = Scope(kind, outer, dict.fromkeys(params + others), set(), params, name)
+        vararg = arguments.vararg.arg if arguments.vararg is not None else None
+        self._scope = scope = Scope(kind, outer, dict.fromkeys(params + others), set(), params, name, vararg)
         for statement in body:
             self.visit(statement)
         self._scope = outer
         return scope
 
     def visit_Return(self, node: ast.Return) -> None:
-        if node.value is not None and self._scope.kind == "function" and self._scope.function is not None:
-            self.facts.returns[self._scope.function].append(Place(node.value, self._scope))
+        self._gives(self.facts.returns, node.value)
         self.generic_visit(node)
+
+    def visit_Yield(self, node: ast.Yield) -> None:
+        self._gives(self.facts.yields, node.value)
+        self.generic_visit(node)
+
+    def _gives(self, what: defaultdict[Name, list[Place]], value: ast.expr | None) -> None:
+        """A value leaves a function."""
+        if value is not None and self._scope.kind == "function" and self._scope.function is not None:
+            what[self._scope.function].append(Place(value, self._scope))
+            self.facts.escaping.append(Place(value, self._scope))
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         self._scope.bound[node.name] = None
+        targets = [part.target for part in node.body if isinstance(part, ast.AnnAssign)]
+        for place, target in enumerate(target for target in targets if isinstance(target, ast.Name)):
+            self.facts.fields[target.id].append((Name(self._scope.owner(node.name), node.name), place))
         outer, self._scope = self._scope, Scope("class", self._scope)
         self.generic_visit(node)
         self._scope = outer
@@ -223,6 +321,8 @@ class _Visitor(ast.NodeVisitor):
         self.facts.inner[node] = self._scope
         for number, part in enumerate(node.generators):
             self._bind(part.target, part.iter, "parts")
+            if part.is_async:
+                self.facts.consumed.append(Place(part.iter, self._scope))
             for inner in (part.target, *part.ifs, *([part.iter] if number else [])):
                 self.visit(inner)
         for element in (node.key, node.value) if isinstance(node, ast.DictComp) else (node.elt,):
@@ -255,16 +355,25 @@ class _Visitor(ast.NodeVisitor):
     def visit_Call(self, node: ast.Call) -> None:
         self.facts.calls.append((node, self._scope))
         function = node.func
-        if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
-            if function.value.id == "asyncio":
-                self._call_asyncio(node, function.attr)
-            elif function.attr in _ADD or function.attr in _EXTEND:
-                container = Name(self._scope.owner(function.value.id), function.value.id)
-                how = "part" if function.attr in _ADD else "same"
-                self.facts.flows[container].extend(Flow(argument, self._scope, how) for argument in node.args)
+        if isinstance(function, ast.Attribute):
+            self._call_method(node, function)
         elif isinstance(function, ast.Name) and function.id in self._from_asyncio:
             self._call_asyncio(node, self._from_asyncio[function.id])
+        elif not (isinstance(function, ast.Name) and hasattr(builtins, function.id)):
+            words = [word.value for word in node.keywords]
+            self.facts.escaping += [Place(argument, self._scope) for argument in (*node.args, *words)]
         self.generic_visit(node)
+
+    def _call_method(self, node: ast.Call, function: ast.Attribute) -> None:
+        whole, method = function.value, function.attr
+        if isinstance(whole, ast.Name) and whole.id in self._asyncio:
+            self._call_asyncio(node, method)
+        elif method in _METHODS:
+            self._call_asyncio(node, "create_task")
+        elif isinstance(whole, ast.Name | ast.Attribute) and (method in _ADD or method in _EXTEND):
+            how = "part" if method in _ADD else "same"
+            container = self.facts.name_of(whole, self._scope)
+            self.facts.flows[container].extend(Flow(argument, self._scope, how) for argument in node.args)
 
     def _call_asyncio(self, node: ast.Call, name: str) -> None:
         places = [Place(argument, self._scope) for argument in node.args]
@@ -272,5 +381,8 @@ class _Visitor(ast.NodeVisitor):
             self.facts.gathered += places
         elif name == "run":
             self.facts.awaited += places
+        elif name in CONSUMERS:
+            words = [word.value for word in node.keywords if word.arg in _AWAITED_PARAMETERS]
+            self.facts.consumed += [*places, *(Place(word, self._scope) for word in words)]
         if name in ("gather", "sleep"):
             self.facts.certain.add(node)

@@ -1,0 +1,143 @@
+"""What a person sees of a reply in a JSON protocol while it is written, and what is taken back."""
+
+import json
+from itertools import pairwise
+
+import pytest
+from hypothesis import example, given, strategies as st
+
+from tinyagent import Reply, TextVoided
+from tinyagent.core.tool import Tool
+from tinyagent.models.schema_protocol import read_schema_reply, shown_in_schema
+from tinyagent.models.text_protocol import read_reply, shown_in_text
+
+
+async def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+TOOLS = (Tool(add),)
+ADD = '{"scratchpad": "add", "tool": "add", "arguments": {"a": 2, "b": 3}}'
+ANSWER = '{"scratchpad": "done", "answer": "It is \\"5\\", \\u00e9."}'
+PARTS = st.sampled_from(
+    [
+        ADD,
+        ANSWER,
+        '{"answer": ',
+        '{"answer": "a\\n',
+        "b",
+        '"}',
+        "{",
+        "}",
+        "Prose. ",
+        "```json\n",
+        "```",
+        "`",
+        "\n",
+        '{"name": "Anna", "age": 3}',
+        '{"name": "add", "arguments": {"a": 1, "b": 2}}',
+        "<tool_call>",
+        "</tool_call>",
+        "[",
+        ", ",
+        '{"reply": {"type": "answer", "answer": "x"}}',
+        '{"reply": {"type": "calls", "calls": [{"tool": "add", "arguments": {"a": 1, "b": 2}}]}}',
+        "{'answer': 'x'}",
+        '{"answer": 5}',
+        "function() { return {}; }",
+    ]
+)
+
+
+class Page:
+    """A sink that keeps what is shown."""
+
+    committed = False
+
+    def __init__(self):
+        self.pieces, self.calls = [], []
+        self.reasoning = lambda text: None
+        self.call = self.calls.append
+
+    @property
+    def shown(self):
+        return "".join(self.pieces)
+
+    def text(self, delta):
+        assert delta
+        self.pieces.append(delta)
+
+    def notice(self, event):
+        assert isinstance(event, TextVoided)
+        assert self.shown.endswith(event.text)
+        assert event.text
+        self.pieces = [self.shown.removesuffix(event.text)]
+
+
+def in_pieces(text, places):
+    places = sorted({0, *(place % (len(text) + 1) for place in places), len(text)})
+    return [text[start:end] for start, end in pairwise(places)]
+
+
+def hear(kind, text, places=()):
+    page = Page()
+    shown = kind(page, TOOLS)
+    for piece in in_pieces(text, places) if places is not None else text:
+        shown.text(piece)
+    return page, shown
+
+
+@given(st.lists(PARTS, max_size=6), st.lists(st.integers(0, 10**6), max_size=10))
+@example([ANSWER, ANSWER], [])
+@example(["Prose. ", ANSWER], [3])
+def test_in_the_end_the_answer_is_shown_and_nothing_else(parts, places):
+    text = "".join(parts)
+    page, shown = hear(shown_in_text, text, places)
+    reply = read_reply(Reply(text), shown, TOOLS)
+    if not reply.calls and reply.finish_reason == "stop":
+        assert page.shown == reply.text
+    assert tuple(page.calls) == reply.calls
+
+
+@given(st.lists(PARTS, max_size=5), st.lists(st.integers(0, 10**6), max_size=10), st.sampled_from(["stop", "length"]))
+def test_the_same_with_a_schema_and_when_that_is_ignored(parts, places, finish_reason):
+    text = "".join(parts)
+    page, shown = hear(shown_in_schema, text, places)
+    reply = read_schema_reply(Reply(text, finish_reason=finish_reason), shown)
+    if reply is None:
+        reply = read_reply(Reply(text, finish_reason=finish_reason), shown, TOOLS)
+    if not reply.calls and reply.finish_reason != "tool_calls":
+        assert page.shown == reply.text
+    assert tuple(page.calls) == reply.calls
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("It is 5, or {x: 5}.", "It is 5, or {x: 5}."),
+        ("Use `{` and ```js\nf({a: 1})\n```.", "Use `{` and ```js\nf({a: 1})\n```."),
+        ('Anna is {"name": "Anna", "age": 3}. So', 'Anna is {"name": "Anna", "age": 3}. So'),
+        (ANSWER, 'It is "5", é.'),
+        (f"```json\n{ANSWER}\n```", 'It is "5", é.'),
+        ('{"answer": "so f', "so f"),
+        (f"Let me see. {ADD}", "Let me see. "),
+        (ADD, ""),
+        ("<tool_call>" + json.dumps({"name": "add", "arguments": {"a": 1, "b": 2}}), ""),
+        (ANSWER + ANSWER, 'It is "5", é.\nIt is "5", é.'),
+        (ANSWER + " And more.", 'It is "5", é.'),
+    ],
+)
+def test_text_is_shown_as_it_is_written(text, shown):
+    """Character by character, before the reply is whole."""
+    page, _ = hear(shown_in_text, text, None)
+    assert page.shown.rstrip() == shown.rstrip()
+    if " " in shown:
+        assert len(page.pieces) > 3
+
+
+def test_a_reply_of_a_great_many_objects_is_heard_in_linear_time():
+    text = '{"name": 1} ' * 100_000
+    page, shown = hear(shown_in_text, text)
+    read_reply(Reply(text), shown, TOOLS)
+    assert page.shown == text

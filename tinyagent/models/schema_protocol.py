@@ -1,0 +1,243 @@
+"""Tools for models that do not call any by themselves: the server's grammar leaves them no other choice.
+
+The reply is one JSON object, `{"reply": {"type": "calls", "calls": [...]}}` or `{"reply": {"type": "answer", ...}}`,
+which `response_format` asks for by its schema. Reference: OpenAI API, "Structured Outputs" (the root is an object, a
+union stands below it); llama.cpp, "GBNF Guide", JSON schemas. No `tools` are sent: llama.cpp refuses both together.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from tinyagent.core.jsonable import to_text
+from tinyagent.core.messages import Assistant, Call, Reply
+from tinyagent.core.tool import Tool
+from tinyagent.models.base import ModelRequest, Sink
+from tinyagent.models.calls import CUT_CALL
+from tinyagent.models.native import to_bytes
+from tinyagent.models.objects import call_of, read_json
+from tinyagent.models.shown import ShownReply
+from tinyagent.models.text_protocol import PROTOCOL, TextTools
+
+INSTRUCTIONS = """\
+You can use tools. Your reply is one JSON object. To call tools, one or several at once, write:
+{"reply": {"type": "calls", "calls": [{"tool": "<tool name>", "arguments": {<argument name>: <value>}}]}}
+The results come in the next message. When you know the answer, write:
+{"reply": {"type": "answer", "answer": "<the answer>"}}
+
+Tools, one per line (name, description, JSON Schema of the arguments):
+"""
+NO_TOOLS = 'Do not call a tool now. Write {"reply": {"type": "answer", "answer": "<the answer>"}}.'
+#: How a call begins.
+_CALL = re.compile(r'\{\s*+"tool"')
+#: Calls in one reply: a small model would repeat them without end.
+MOST_CALLS = 8
+#: Of an integer; a grammar spells out the digits.
+_LARGEST_BOUND = 10**9
+_TYPES = frozenset({"string", "integer", "number", "boolean", "null", "array", "object"})
+#: Which grammars let a model write around the object.
+_FENCE = re.compile(r"\s*+```\w*\s*+")
+_Schema = dict[str, Any]
+
+
+class SchemaTools(TextTools):
+    """Requests that describe tools in the system message, and have the server constrain the reply."""
+
+    instructions = INSTRUCTIONS
+    no_tools = NO_TOOLS
+
+    def body(self, request: ModelRequest) -> bytes:
+        """`"response_format": ..., "messages": [...]`; the former where there are tools."""
+        messages = super().body(request)
+        return b'"response_format":' + _response_format(request) + b"," + messages if request.tools else messages
+
+    def calls(self, message: Assistant) -> str:
+        """Return the calls of a message as the model would have written them."""
+        calls = [{"tool": call.name, "arguments": call.arguments} for call in message.calls]
+        return to_bytes({"reply": {"type": "calls", "calls": calls}}).decode()
+
+
+# ---- the schema
+
+
+def _object(properties: _Schema) -> _Schema:
+    """An object that has all of these and nothing else."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _kind(name: str) -> _Schema:
+    return {"type": "string", "enum": [name]}
+
+
+_ANSWER = _object({"type": _kind("answer"), "answer": {"type": "string"}})
+
+
+def _response_format(request: ModelRequest) -> bytes:
+    if request.tool_choice == "none":
+        forms, schema = [], _object({"reply": _ANSWER})
+    else:
+        forms = [_form(tool) for tool in request.tools]
+        calls = {
+            "type": "array",
+            "items": {"anyOf": [form.schema for form in forms]},
+            "minItems": 1,
+            "maxItems": MOST_CALLS,
+        }
+        reply = {"anyOf": [_object({"type": _kind("calls"), "calls": calls}), _ANSWER]}
+        schema = _object({"reply": reply})
+    if definitions := {name: part for form in forms for name, part in form.definitions.items()}:
+        schema["$defs"] = definitions
+    strict = all(form.strict for form in forms)
+    return to_bytes({"type": "json_schema", "json_schema": {"name": "reply", "strict": strict, "schema": schema}})
+
+
+class Form:
+    """How a call of a tool is written, as a schema that grammars know: structure alone, everything required.
+
+    An argument that may be left out may be null instead. What else the parameters' schema asks for is checked when the
+    call comes: llama.cpp, for one, takes patterns that never end, and needs minutes for large bounds.
+
+    Attributes:
+        schema: Of the call.
+        definitions: What it refers to, under names of its own.
+        strict: OpenAI takes it as strict, as it has no open objects.
+    """
+
+    def __init__(self, tool: Tool[..., object]) -> None:
+        self.strict = True
+        self.definitions: dict[str, _Schema] = {}
+        self._name = tool.name
+        self._root: Mapping[str, Any] = tool.parameters
+        needed = self._root.get("required", ())
+        arguments = {
+            name: self._part(part) if name in needed else _or_null(self._part(part))
+            for name, part in self._root.get("properties", {}).items()
+        }
+        taken = _object(arguments)
+        if self._root.get("additionalProperties") not in (None, False):
+            self.strict, taken["additionalProperties"] = False, True
+        self.schema = _object({"tool": _kind(tool.name), "arguments": taken})
+
+    def _part(self, schema: Any) -> _Schema:
+        """A schema's structure."""
+        found: _Schema = {}
+        if isinstance(schema, Mapping):
+            if isinstance(ref := schema.get("$ref"), str):
+                found = self._referred(ref)
+            elif isinstance(parts := schema.get("anyOf"), list) and parts:
+                found = {"anyOf": [self._part(part) for part in parts]}
+            elif schema.get("type") in _TYPES:
+                return self._typed(schema)
+        self.strict = self.strict and bool(found)
+        return found
+
+    def _referred(self, ref: str) -> _Schema:
+        """A definition, which moves to the root under a name that no other tool has."""
+        target: Any = self._root
+        for step in filter(None, ref.removeprefix("#").split("/")):
+            target = target.get(step) if isinstance(target, Mapping) else None
+        if target is None:
+            return {}
+        name = f"{self._name}.{re.sub(r'[^A-Za-z0-9]+', '.', ref).strip('.') or 'root'}"
+        if name not in self.definitions:
+            self.definitions[name] = {}  # of one that speaks of itself
+            self.definitions[name] = self._part(target)
+        return {"$ref": f"#/$defs/{name}"}
+
+    def _typed(self, schema: Mapping[str, Any]) -> _Schema:
+        kept: _Schema = {"type": schema["type"]}
+        if schema.get("enum"):
+            kept["enum"] = schema["enum"]
+        if schema["type"] == "integer":
+            bounds = {key: schema[key] for key in ("minimum", "maximum") if key in schema}
+            small = all(isinstance(bound, int) and abs(bound) <= _LARGEST_BOUND for bound in bounds.values())
+            kept |= bounds if small and list(bounds.values()) == sorted(bounds.values()) else {}
+        elif schema["type"] == "array":
+            kept["items"] = self._part(schema.get("items", {}))
+        elif schema["type"] == "object":
+            if properties := schema.get("properties"):
+                return _object({name: self._part(part) for name, part in properties.items()})
+            self.strict = False
+            kept["additionalProperties"] = self._part(schema.get("additionalProperties", {}))
+        return kept
+
+
+def _or_null(schema: _Schema) -> _Schema:
+    parts = schema.get("anyOf", [schema])
+    return schema if not schema or {"type": "null"} in parts else {"anyOf": [*parts, {"type": "null"}]}
+
+
+_forms: WeakKeyDictionary[Tool[..., object], Form] = WeakKeyDictionary()
+
+
+def _form(tool: Tool[..., object]) -> Form:
+    known = _forms.get(tool)
+    if known is None:
+        known = _forms[tool] = Form(tool)
+    return known
+
+
+# ---- the reply
+
+
+def shown_in_schema(sink: Sink, tools: tuple[Tool[..., object], ...]) -> ShownReply:
+    """Return a sink that hears a reply, and passes on what is inside the answer."""
+    return ShownReply(sink, tools, keys=("reply",), path=("reply", "answer"), is_item=lambda _: True)
+
+
+def read_schema_reply(reply: Reply, shown: ShownReply) -> Reply | None:
+    """Return the reply with the calls or the answer of its object; `None` if it is not one of the schema's.
+
+    A server that ignores the schema sends such a reply; one that the token limit has cut is read as far as it came.
+    """
+    if reply.calls or not reply.text.strip():  # native ones all the same, or nothing
+        shown.settle(reply.text)
+        return reply
+    text = _FENCE.sub("", reply.text, count=1).removesuffix("```").strip()
+    try:
+        value, end = read_json(text, 0)
+    except ValueError:
+        cut = reply.finish_reason == "length" and text[:1] in ("", "{")
+        return _read_cut(reply, shown) if cut else None
+    inner = value.get("reply") if isinstance(value, dict) and end == len(text) else None
+    if not isinstance(inner, dict):
+        return None
+    if isinstance(answer := inner.get("answer"), str):
+        text = to_text(answer)
+        shown.settle(text)
+        return replace(reply, text=text, reasoning_field=PROTOCOL)
+    calls = inner.get("calls")
+    if not isinstance(calls, list) or not all(isinstance(call, dict) and call.get("tool") for call in calls):
+        return None
+    return _calling(reply, shown, [call_of(str(call["tool"]), call.get("arguments", ...)) for call in calls])
+
+
+def _read_cut(reply: Reply, shown: ShownReply) -> Reply:
+    """A reply that the token limit has cut: an answer as far as it came, or the calls that are complete."""
+    if shown.answer is not None:
+        return replace(reply, text=shown.answer, reasoning_field=PROTOCOL)
+    calls: list[Call] = []
+    place = 0
+    while begun := _CALL.search(reply.text, place):
+        try:
+            value, place = read_json(reply.text, begun.start())
+        except ValueError:
+            calls.append(Call("reply", problem=CUT_CALL))
+            break
+        calls.append(call_of(str(value["tool"]), value.get("arguments", ...)))
+    return _calling(reply, shown, calls or [Call("reply", problem=CUT_CALL)])
+
+
+def _calling(reply: Reply, shown: ShownReply, calls: list[Call]) -> Reply:
+    for call in calls:
+        shown.call(call)
+    return replace(reply, calls=tuple(calls), reasoning_field=PROTOCOL)

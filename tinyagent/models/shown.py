@@ -1,0 +1,150 @@
+"""What a person may see of a reply that is written in a JSON protocol, while it is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+
+from tinyagent.core.events import TextVoided
+from tinyagent.core.tool import Tool
+from tinyagent.models.answer import AnswerReader
+from tinyagent.models.base import Sink
+from tinyagent.models.marks import MarkSplitter
+from tinyagent.models.objects import read_json
+
+#: Where an object may begin, in a fence or not; and a fence that the text ends with.
+_OPENING = re.compile(r"(?:```\w*\s*+)?\{")
+_FENCE = re.compile(r"`{1,2}\Z|```\w*\s*+\Z")
+#: The beginning of an object, up to its first key.
+_HEAD = re.compile(r"\{\s*+(?:([\"'])(\w*+)(\1)?)?")
+#: Objects after which nothing is shown before the reply is whole.
+MOST_OBJECTS = 200
+#: Characters in which an object must have shown its first key.
+_LONGEST_HEAD = 200
+
+
+class ShownReply:
+    """A sink that passes on what a person may see: prose as it comes, of an object the inside of its answer alone.
+
+    Prose before a first object is shown, and void when that holds the answer. What a model has written is known for
+    certain when it is whole: `settle` takes back what was shown by mistake.
+
+    Args:
+        sink: Who listens.
+        tools: The tools on offer: what calls them in marks of its own is no prose.
+        keys: With which objects of the protocol begin.
+        path: The keys that lead to the answer in one.
+        is_item: Whether a whole object is one of the protocol.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        tools: tuple[Tool[..., object], ...],
+        *,
+        keys: Collection[str],
+        path: tuple[str, ...],
+        is_item: Callable[[object], bool],
+    ) -> None:
+        self.reasoning = sink.reasoning
+        self.call = sink.call
+        self.notice = sink.notice
+        self._sink = sink
+        self._keys = keys
+        self._path = path
+        self._is_item = is_item
+        self._marks = MarkSplitter(tools)
+        self._shown: list[str] = []
+        self._held = ""  # what may be the beginning of an object
+        self._object: list[str] = []  # the one that is being written
+        self._reader: AnswerReader | None = None
+        self._answered = False  # an answer has begun
+        self._items = False  # there was an object of the protocol: prose is no part of the answer any more
+        self._left = MOST_OBJECTS
+
+    @property
+    def committed(self) -> bool:
+        """As the sink says."""
+        return self._sink.committed
+
+    @property
+    def answer(self) -> str | None:
+        """The answer as far as it has come, if it has begun."""
+        return "".join(self._shown) if self._answered else None
+
+    def text(self, delta: str) -> None:
+        """More of the reply."""
+        while delta and self._left:
+            delta = self._prose(delta) if self._reader is None else self._inside(self._reader, delta)
+
+    def settle(self, text: str) -> None:
+        """Show this text, and nothing else: the rest of it, or all of it in place of what was shown."""
+        shown = "".join(self._shown)
+        if not text.startswith(shown):
+            self.notice(TextVoided(shown))
+            shown = ""
+        if rest := text[len(shown) :]:
+            self._sink.text(rest)
+
+    def _prose(self, text: str) -> str:
+        """Show prose; the text from the bracket on with which an object of the protocol begins."""
+        text, self._held = self._held + text, ""
+        place = 0
+        while opening := _OPENING.search(text, place):
+            self._show_prose(text[place : opening.start()])
+            place, bracket = opening.start(), opening.end() - 1
+            head = _HEAD.match(text, bracket)
+            if head and head.end() == len(text) and not head[3] and len(text) - place < _LONGEST_HEAD:
+                self._held = text[place:]  # the next piece tells
+                return ""
+            if head and head[2] in self._keys:
+                self._reader, self._object = AnswerReader(self._path), [text[place:bracket]]
+                return text[bracket:]
+            self._show_prose(text[place : bracket + 1])
+            place = bracket + 1
+        fence = _FENCE.search(text, place)
+        end = fence.start() if fence and len(text) - fence.start() < _LONGEST_HEAD else len(text)
+        self._show_prose(text[place:end])
+        self._held = text[end:]
+        return ""
+
+    def _inside(self, reader: AnswerReader, text: str) -> str:
+        """Show the answer in an object; the text behind it."""
+        self._object.append(text)
+        began = reader.found
+        part = reader.feed(text)
+        if reader.found and not began:
+            part = self._begin_answer() + part
+        if part:
+            self._shown.append(part)
+            self._sink.text(part)
+        if reader.rest is None:
+            return ""
+        whole = "".join(self._object)
+        whole = whole[: len(whole) - len(reader.rest)]
+        self._reader = None
+        self._left -= 1
+        if not self._items and not self._reads(whole):
+            self._show_prose(whole)
+        return reader.rest
+
+    def _begin_answer(self) -> str:
+        """What stands between this answer and the one before."""
+        first, self._answered, self._items = not self._answered, True, True
+        if first and self._shown:
+            self.notice(TextVoided("".join(self._shown)))
+            self._shown.clear()
+        return "" if first else "\n"
+
+    def _reads(self, text: str) -> bool:
+        """Whether an object, which a fence may precede, is one of the protocol."""
+        try:
+            self._items = self._is_item(read_json(text, text.index("{"))[0])
+        except ValueError:
+            self._items = True  # nothing is shown before the reply is whole
+        return self._items
+
+    def _show_prose(self, text: str) -> None:
+        if text and not self._items and (sure := self._marks.split(text)):
+            self._shown.append(sure)
+            self._sink.text(sure)

@@ -1,0 +1,103 @@
+"""What earlier blocks of a session have defined, as far as it tells what calls of tools are meant as."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from tinyagent.sandbox.awaits.facts import facts_of
+
+#: Statements that are kept, and the lines of one.
+_MOST = 100
+_LONGEST = 200
+
+
+class Definition(NamedTuple):
+    """A statement of an earlier block.
+
+    Attributes:
+        statement: A function or class, a lambda or a tool under a name, or an import of asyncio.
+        file: What the block is called.
+        calls: Where calls in it are, in bytes, if that was told.
+    """
+
+    statement: ast.stmt
+    file: str
+    calls: Mapping[ast.expr, tuple[int, int]]
+
+
+class Definitions:
+    """The statements of earlier blocks that still hold, by the names they bind."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, Definition] = {}
+
+    def __iter__(self) -> Iterator[Definition]:
+        return iter(self._by_name.values())
+
+    def __bool__(self) -> bool:
+        return bool(self._by_name)
+
+    def without(self, names: Collection[str]) -> list[Definition]:
+        """Return those that hold in a block which binds the names."""
+        return [definition for name, definition in self._by_name.items() if name not in names]
+
+    def forget(self, names: Iterable[str]) -> None:
+        """What the names meant before no longer holds."""
+        for name in names:
+            self._by_name.pop(name, None)
+
+    def learn(
+        self,
+        tree: ast.Module,
+        tools: Collection[str],
+        file: str = "",
+        calls: Mapping[ast.expr, tuple[int, int]] = MappingProxyType({}),
+        *,
+        names: Collection[str] | None = None,
+    ) -> None:
+        """Keep what code has defined, instead of what its names meant before.
+
+        Args:
+            tree: The code, as it was written.
+            tools: The names of the tools.
+            file: What it is called.
+            calls: Where calls in it are, in bytes.
+            names: The names that it binds, where they are known.
+        """
+        self.forget(facts_of(tree, tools).names if names is None else names)
+        for statement in tree.body:
+            name = _name_of(statement, tools)
+            if name is not None and (statement.end_lineno or 0) - statement.lineno < _LONGEST:
+                inner = ast.walk(statement) if calls else ()
+                nodes = [node for node in inner if isinstance(node, ast.expr)]
+                own = {node: calls[node] for node in nodes if node in calls}
+                self._by_name[name] = Definition(statement, file, own)
+        while len(self._by_name) > _MOST:
+            del self._by_name[next(iter(self._by_name))]
+
+
+def is_worth_keeping(tree: ast.Module, tools: Collection[str]) -> bool:
+    """Return whether code defines anything that `Definitions` keeps."""
+    return any(_name_of(statement, tools) is not None for statement in tree.body)
+
+
+def _name_of(statement: ast.stmt, tools: Collection[str]) -> str | None:
+    """The name under which a statement is worth keeping."""
+    match statement:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            return name
+        case ast.Import(names=[ast.alias(name="asyncio", asname=str(name))]):
+            return name
+        case ast.ImportFrom(module="asyncio", names=[ast.alias(name=name, asname=other)]):
+            return other or name
+        case ast.Assign(targets=[ast.Name(id=name)], value=ast.Lambda()):
+            return name
+        case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            parts = list(ast.walk(value))
+            plain = not any(isinstance(part, ast.Call | ast.Await) for part in parts)
+            return name if plain and any(isinstance(part, ast.Name) and part.id in tools for part in parts) else None
+        case _:
+            return None

@@ -1,0 +1,287 @@
+"""Which calls of tools a block awaits, directly or through names, containers, functions and attributes."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from tinyagent.sandbox.awaits.facts import Facts
+from tinyagent.sandbox.awaits.scopes import Flow, Name, Place, Scope
+
+#: Methods and functions whose value is a part, or holds the parts, of a container.
+_TAKE = frozenset({"values", "items", "pop", "popleft", "get", "copy"})
+_CONTAINERS = frozenset({"list", "tuple", "set", "dict", "zip", "enumerate", "reversed", "sorted", "iter"})
+#: Expressions that are one of their operands, and those that hold theirs.
+_OPERANDS: dict[type[ast.expr], tuple[str, ...]] = {
+    ast.IfExp: ("body", "orelse"),
+    ast.BoolOp: ("values",),
+    ast.BinOp: ("left", "right"),
+    ast.NamedExpr: ("value",),
+}
+_ELEMENTS: dict[type[ast.expr], str] = {
+    ast.List: "elts",
+    ast.Tuple: "elts",
+    ast.Set: "elts",
+    ast.Dict: "values",
+    ast.ListComp: "elt",
+    ast.SetComp: "elt",
+    ast.GeneratorExp: "elt",
+    ast.DictComp: "value",
+}
+
+
+class Calls(NamedTuple):
+    """What the calls of tools in a block are meant as.
+
+    Attributes:
+        awaited: Those whose values the code awaits, each of them for certain.
+        direct: Those of them that are awaited where they stand.
+        values: Calls of what may be a tool under another name, and of `map` with it, whose values are used as such.
+    """
+
+    awaited: frozenset[ast.expr] = frozenset()
+    direct: frozenset[ast.expr] = frozenset()
+    values: frozenset[ast.expr] = frozenset()
+
+
+def awaited_calls(facts: Facts) -> set[ast.expr]:
+    """Return the calls of tools whose values the code awaits, each of them for certain.
+
+    Where a name is also used in another way, its value might be meant: those calls are left out.
+    """
+    roots = _consumed(facts)
+    marks = _Marks(facts, set(), roots)
+    used = {facts.name_of(node, scope) for node, scope in facts.loads if node not in marks.visited}
+    return _Marks(facts, used, roots).found
+
+
+def calls_of(facts: Facts) -> Calls:
+    """Return what the calls of the tools are meant as."""
+    awaited = awaited_calls(facts)
+    direct = _Marks(facts, set(), _consumed(facts), follow=False).found
+    escaping = _Marks(facts, set(), [(place, parts) for place in facts.escaping for parts in (False, True)]).found
+    origins = _Origins(facts)
+    others = {call for call, scope in facts.calls if not facts.is_tool(call, scope) and origins.is_tool(call, scope)}
+    others |= {call for call, scope in facts.calls if _last_name(call.func) == "map" and origins.is_mapped(call, scope)}
+    return Calls(frozenset(awaited), frozenset(direct & awaited), frozenset(others - awaited - escaping))
+
+
+def gives_calls(facts: Facts, call: ast.Call, scope: Scope) -> bool:
+    """Return whether the value of this call may be, or hold, the awaitable of a tool's call."""
+    return bool(_Marks(facts, set(), [(Place(call, scope), False), (Place(call, scope), True)]).found)
+
+
+def _consumed(facts: Facts) -> list[tuple[Place, bool]]:
+    """What is awaited, and whether its parts are."""
+    roots = [(place, False) for place in (*facts.awaited, *facts.gathered, *facts.consumed)]
+    return roots + [(place, True) for place in facts.consumed]
+
+
+class _Origins:
+    """Follows functions back to where they come from: whether they may be tools."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._names: dict[tuple[Name, bool], bool] = {}
+        self._values: dict[tuple[ast.expr, bool], bool] = {}
+
+    def is_tool(self, call: ast.Call, scope: Scope) -> bool:
+        """Whether the call may be one of a tool, under whatever name."""
+        return self._may_be(call.func, scope)
+
+    def is_mapped(self, call: ast.Call, scope: Scope) -> bool:
+        """Whether what `map` is given to call may be a tool."""
+        return bool(call.args) and self._may_be(call.args[0], scope)
+
+    def _may_be(self, value: ast.expr, scope: Scope) -> bool:
+        """Whether the value may be a tool."""
+        return self._once(value, scope, holds=False)
+
+    def _may_hold(self, value: ast.expr, scope: Scope) -> bool:
+        """Whether one of its parts may be a tool."""
+        return self._once(value, scope, holds=True)
+
+    def _once(self, value: ast.expr, scope: Scope, *, holds: bool) -> bool:
+        if (value, holds) not in self._values:
+            self._values[value, holds] = False  # of one that comes from itself
+            self._values[value, holds] = self._holds(value, scope) if holds else self._is(value, scope)
+        return self._values[value, holds]
+
+    def _is(self, value: ast.expr, scope: Scope) -> bool:
+        if isinstance(value, ast.Name | ast.Attribute):
+            if isinstance(value, ast.Name) and self._facts.names_tool(value.id, scope):
+                return True
+            return self._named(self._facts.name_of(value, scope), holds=False)
+        if isinstance(value, ast.Subscript):
+            return self._may_hold(value.value, scope)
+        if isinstance(value, ast.Call):
+            name = _last_name(value.func)
+            if name == "partial" and value.args:
+                return self._may_be(value.args[0], scope)
+            return isinstance(value.func, ast.Attribute) and name in _TAKE and self._may_hold(value.func.value, scope)
+        operands = _children(value, *_OPERANDS.get(type(value), ()))
+        return any(self._may_be(operand, scope) for operand in operands)
+
+    def _holds(self, value: ast.expr, scope: Scope) -> bool:
+        kind = type(value)
+        if isinstance(value, ast.Name | ast.Attribute):
+            return self._named(self._facts.name_of(value, scope), holds=True)
+        if isinstance(value, ast.Starred | ast.Subscript):
+            return self._may_hold(value.value, scope)
+        if kind in _ELEMENTS:
+            inner = self._facts.inner.get(value, scope)
+            parts = list(_children(value, _ELEMENTS[kind]))
+            return any(self._may_be(part, inner) or self._may_hold(part, inner) for part in parts)
+        if isinstance(value, ast.Call):
+            held = list(value.args) if _last_name(value.func) in _CONTAINERS else []
+            if isinstance(value.func, ast.Attribute) and value.func.attr in _TAKE:
+                held.append(value.func.value)
+            return any(self._may_hold(part, scope) for part in held)
+        return any(self._may_hold(operand, scope) for operand in _children(value, *_OPERANDS.get(kind, ())))
+
+    def _named(self, name: Name, *, holds: bool) -> bool:
+        if (name, holds) not in self._names:
+            self._names[name, holds] = False
+            flows = (*self._facts.flows.get(name, ()), *_passed(self._facts, name))
+            self._names[name, holds] = any(self._comes(flow, holds=holds) for flow in flows)
+        return self._names[name, holds]
+
+    def _comes(self, flow: Flow, *, holds: bool) -> bool:
+        if flow.how == "part" and holds:
+            return self._may_be(flow.value, flow.scope) or self._may_hold(flow.value, flow.scope)
+        if flow.how == "parts" or (flow.how == "same" and holds):
+            return self._may_hold(flow.value, flow.scope)
+        return flow.how == "same" and self._may_be(flow.value, flow.scope)
+
+
+class _Marks:
+    """Follows awaited values back to where they come from.
+
+    Args:
+        facts: What is known of the block.
+        used: Names whose values are used in other ways, too.
+        roots: What is awaited, and whether its parts are.
+        follow: Go on behind names.
+    """
+
+    def __init__(
+        self, facts: Facts, used: set[Name], roots: Iterable[tuple[Place, bool]], *, follow: bool = True
+    ) -> None:
+        self.found: set[ast.expr] = set()
+        self.visited: set[ast.expr] = set()
+        self._facts = facts
+        self._used = used
+        self._follow = follow
+        self._origins = _Origins(facts)
+        self._done: set[tuple[ast.expr, bool]] = set()
+        self._seen: set[tuple[Name, bool]] = set()
+        self._called: set[tuple[Name, bool]] = set()
+        for (value, scope), parts in roots:
+            self._mark(value, scope, parts)
+
+    def _mark(self, value: ast.expr, scope: Scope, parts: bool) -> None:
+        """The value is awaited; or, if so told, its parts are."""
+        if (value, parts) in self._done:
+            return
+        self._done.add((value, parts))
+        kind = type(value)
+        if isinstance(value, ast.Call):
+            self._mark_call(value, scope, parts)
+        elif isinstance(value, ast.Name | ast.Attribute):
+            self.visited.add(value)
+            self._mark_name(self._facts.name_of(value, scope), parts)
+        elif isinstance(value, ast.Starred | ast.Subscript):
+            self._mark(value.value, scope, True)
+        elif kind in _OPERANDS:
+            for operand in _children(value, *_OPERANDS[kind]):
+                self._mark(operand, scope, parts)
+        elif kind in _ELEMENTS and parts:
+            for element in _children(value, _ELEMENTS[kind]):
+                self._mark_part(element, self._facts.inner.get(value, scope))
+
+    def _mark_part(self, value: ast.expr, scope: Scope) -> None:
+        self._mark(value, scope, False)
+        self._mark(value, scope, True)
+
+    def _mark_call(self, call: ast.Call, scope: Scope, parts: bool) -> None:
+        function = call.func
+        if not parts and self._origins.is_tool(call, scope):  # what holds awaited parts is not awaited itself
+            self.found.add(call)
+        if isinstance(function, ast.Attribute) and function.attr in _TAKE:
+            self._mark(function.value, scope, True)
+        elif isinstance(function, ast.Name | ast.Attribute) and not self._facts.is_tool(call, scope):
+            self.visited.add(function)
+            self._mark_returned(function, scope, parts)
+            if parts and isinstance(function, ast.Name) and function.id in _CONTAINERS:
+                for argument in call.args:
+                    self._mark(argument, scope, True)
+            elif parts and isinstance(function, ast.Name) and function.id == "map" and call.args:
+                self._mark_mapped(call, call.args[0], scope)
+
+    def _mark_mapped(self, call: ast.Call, function: ast.expr, scope: Scope) -> None:
+        """What a function gives that `map` calls."""
+        if isinstance(function, ast.Lambda):
+            self._mark(function.body, self._facts.inner[function], False)
+        elif self._origins.is_mapped(call, scope):
+            self.found.add(call)
+        elif isinstance(function, ast.Name):
+            self.visited.add(function)
+            self._mark_returned(function, scope, False)
+
+    def _mark_returned(self, function: ast.Name | ast.Attribute, scope: Scope, parts: bool) -> None:
+        """What a function of the code returns."""
+        name = self._facts.name_of(function, scope)
+        if name in self._used or (name, parts) in self._called or not self._follow:
+            return
+        self._called.add((name, parts))
+        for value, inner in self._facts.returns.get(name, ()):
+            self._mark(value, inner, parts)
+        for value, inner in self._facts.yields.get(name, ()) if parts else ():
+            self._mark(value, inner, False)
+        for flow in self._facts.flows.get(name, ()):
+            if isinstance(flow.value, ast.Lambda):
+                self._mark(flow.value.body, self._facts.inner[flow.value], parts)
+
+    def _mark_name(self, name: Name, parts: bool) -> None:
+        if (name, parts) in self._seen or not self._follow:
+            return
+        self._seen.add((name, parts))
+        unclear = name in self._used and not parts
+        for value, scope, how in (*self._facts.flows.get(name, ()), *_passed(self._facts, name)):
+            if how == "parts":
+                self._mark(value, scope, True)
+            elif how == "same":
+                if not (unclear and isinstance(value, ast.Call) and self._origins.is_tool(value, scope)):
+                    self._mark(value, scope, parts)
+            elif parts:
+                self._mark_part(value, scope)
+
+
+def _passed(facts: Facts, name: Name) -> Iterator[Flow]:
+    """What is passed to a parameter, or for a field of a class, where the code calls its function or class."""
+    function, params = name.scope.function, name.scope.params
+    if function is not None and name.name == name.scope.vararg:
+        yield from (Flow(*place, "part") for place in facts.given_from(function, len(params)))
+    elif function is not None and name.name in name.scope.places:
+        yield from _given(facts, function, name.scope.places[name.name], name.name)
+    elif name.name[:1] == ".":
+        for made, place in facts.fields.get(name.name[1:], ()):
+            yield from _given(facts, made, place, name.name[1:])
+
+
+def _given(facts: Facts, function: Name, place: int, keyword: str) -> Iterator[Flow]:
+    for value, scope in (*facts.given(function, place), *facts.given(function, keyword)):
+        yield Flow(value, scope, "same")
+
+
+def _last_name(function: ast.expr) -> str | None:
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else None
+
+
+def _children(node: ast.expr, *names: str) -> Iterator[ast.expr]:
+    for name in names:
+        found = getattr(node, name)
+        yield from found if isinstance(found, list) else [found]

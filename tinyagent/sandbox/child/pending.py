@@ -1,0 +1,250 @@
+"""Calls of async tools that are under way: a future of the value, and a stand-in for it where its use is not known."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import json
+import operator
+from asyncio import base_events
+from collections.abc import Callable, Coroutine, Generator, Iterable
+from typing import TYPE_CHECKING, Any
+
+from tinyagent.sandbox.child.interrupts import passes_on
+
+if TYPE_CHECKING:
+    from tinyagent.sandbox.child.remote import Tools
+
+#: Containers that are looked through for calls whose values are meant, and how many of them.
+_CONTAINERS = frozenset({list, tuple, set, frozenset, dict})
+_MOST = 10_000
+
+
+class Pending(asyncio.Future[Any]):
+    """The value of a call that has been made; may be awaited any number of times.
+
+    Attributes:
+        answer: What the host has answered, before the event loop hears of it.
+    """
+
+    answer: dict[str, Any] | None = None
+
+
+class Lazy:
+    """A call made in a way that does not tell what it is meant as: it can be awaited, or used as its value."""
+
+    __slots__ = ("_pending", "_seen", "_tools")
+
+    def __init__(self, tools: Tools, pending: Pending) -> None:
+        self._tools = tools
+        self._pending = pending
+        self._seen = False
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self.pending().__await__()
+
+    def pending(self) -> Pending:
+        """Return the future, for whoever awaits it."""
+        self._seen = True
+        return self._pending
+
+    @passes_on
+    def value(self) -> Any:
+        """Wait for the value."""
+        self._seen = True
+        return self._tools.value_of(self._pending)
+
+    @property
+    def was_seen(self) -> bool:
+        """Whether anybody has looked at it."""
+        return self._seen
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        return type(self.value())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.value(), name)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.value().__reduce_ex__(protocol)
+
+
+def _forward(name: str, function: Callable[..., Any]) -> None:
+    @passes_on
+    def method(self: Lazy, *args: Any, **kwargs: Any) -> Any:
+        return function(self.value(), *map(plain, args), **kwargs)
+
+    setattr(Lazy, name, method)
+
+
+def _swapped(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda value, other, *rest: function(other, value, *rest)
+
+
+_OWN: tuple[Callable[..., Any], ...] = (
+    str,
+    repr,
+    format,
+    int,
+    float,
+    complex,
+    bytes,
+    len,
+    iter,
+    next,
+    reversed,
+    hash,
+    round,
+    dir,
+)
+for _function in _OWN:
+    _forward(f"__{_function.__name__}__", _function)
+for _name in (
+    "add",
+    "sub",
+    "mul",
+    "matmul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "pow",
+    "lshift",
+    "rshift",
+    "and_",
+    "or_",
+    "xor",
+):
+    _forward(f"__{_name.rstrip('_')}__", getattr(operator, _name))
+    _forward(f"__r{_name.rstrip('_')}__", _swapped(getattr(operator, _name)))
+for _name in ("eq", "ne", "lt", "le", "gt", "ge", "neg", "pos", "abs", "invert", "index", "contains"):
+    _forward(f"__{_name}__", getattr(operator, _name))
+for _name in ("getitem", "setitem", "delitem"):
+    _forward(f"__{_name}__", getattr(operator, _name))
+_forward("__bool__", operator.truth)
+_forward("__divmod__", divmod)
+_forward("__rdivmod__", _swapped(divmod))
+_forward("__call__", lambda value, *args, **kwargs: value(*args, **kwargs))
+
+
+def plain(value: Any) -> Any:
+    """Return what a value is, whether it had to be waited for or not."""
+    return value.value() if type(value) is Lazy else value
+
+
+def all_plain(value: Any, known: dict[int, Any] | None = None) -> Any:
+    """Return a value with everything in its lists, tuples, sets and dicts made plain."""
+    kind = type(value)
+    if kind is Lazy:
+        return value.value()
+    known = {} if known is None else known
+    if kind not in _CONTAINERS or len(known) > _MOST or id(value) in known:
+        return known.get(id(value), value)
+    known[id(value)] = value  # of one that holds itself
+    parts = [*value, *value.values()] if kind is dict else [*value]
+    changed = [all_plain(part, known) for part in parts]
+    if any(new is not old for new, old in zip(changed, parts, strict=True)):
+        half = len(value)
+        known[id(value)] = dict(zip(changed[:half], changed[half:], strict=True)) if kind is dict else kind(changed)
+    return known[id(value)]
+
+
+# ---- asyncio with what the calls of tools may be
+
+
+@passes_on
+async def awaited(value: Any) -> Any:
+    """`await value`, also where it is a plain value because a tool was waited for already."""
+    if type(value) is Lazy:
+        return await value.pending()
+    return await value if inspect.isawaitable(value) else value
+
+
+def _awaitable(value: Any) -> Any:
+    """What asyncio takes for an awaitable."""
+    if type(value) is Lazy:
+        return value.pending()
+    return value if inspect.isawaitable(value) else awaited(value)
+
+
+def as_coroutine(value: Any) -> Any:
+    """Return what asyncio takes for a coroutine."""
+    return awaited(value) if type(value) in (Lazy, Pending) or not inspect.isawaitable(value) else value
+
+
+def _task(value: Any) -> Any:
+    """The same where it must be a future."""
+    return asyncio.ensure_future(_awaitable(value)) if not inspect.iscoroutine(value) else value
+
+
+def _accepting(function: Callable[..., Any], keyword: str, change: Callable[[Any], Any]) -> Callable[..., Any]:
+    """A function of asyncio whose first argument is changed."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if args:
+            return function(change(args[0]), *args[1:], **kwargs)
+        if keyword in kwargs:
+            kwargs[keyword] = change(kwargs[keyword])
+        return function(**kwargs)
+
+    return passes_on(wrapper)
+
+
+def _gathering(gather: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(gather)
+    def wrapper(*values: Any, **options: Any) -> Any:
+        return gather(*map(_awaitable, values), **options)
+
+    return passes_on(wrapper)
+
+
+def _starting(create_task: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(create_task)
+    def wrapper(self: Any, coro: Any, **options: Any) -> Any:
+        return create_task(self, as_coroutine(coro), **options)
+
+    return passes_on(wrapper)
+
+
+def _each(values: Iterable[Any]) -> Any:
+    """What may be waited for in a collection; a single awaitable, which asyncio refuses, as it is."""
+    if type(values) is Lazy:
+        values = values.value()
+    if inspect.isawaitable(values) or not isinstance(values, Iterable):
+        return values
+    return [_task(value) for value in values]
+
+
+def teach_asyncio() -> None:
+    """Have asyncio take the calls of tools in whatever form they come."""
+    library: Any = asyncio
+    library.gather = _gathering(asyncio.gather)
+    library.wait = _accepting(asyncio.wait, "fs", _each)
+    library.as_completed = _accepting(asyncio.as_completed, "fs", _each)
+    library.wait_for = _accepting(asyncio.wait_for, "fut", _awaitable)
+    library.shield = _accepting(asyncio.shield, "arg", _awaitable)
+    library.ensure_future = _accepting(asyncio.ensure_future, "coro_or_future", _awaitable)
+    loops: Any = base_events.BaseEventLoop
+    loops.create_task = _starting(loops.create_task)
+    runner: Any = asyncio.Runner
+    runner.run = _running(runner.run)
+    encoder: Any = json.JSONEncoder
+    encoder.default = _encoding(encoder.default)
+
+
+def _running(run: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(run)
+    def wrapper(self: Any, coro: Coroutine[Any, Any, Any], **options: Any) -> Any:
+        return run(self, as_coroutine(coro), **options)
+
+    return passes_on(wrapper)
+
+
+def _encoding(default: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(default)
+    def wrapper(self: Any, o: Any) -> Any:
+        return o.value() if type(o) is Lazy else default(self, o)
+
+    return wrapper

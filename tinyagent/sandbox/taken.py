@@ -1,0 +1,44 @@
+"""Names of tools, and of Python's own functions, that code has given to something else."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Container, Mapping
+
+
+def name_for_value(tool: str, in_use: Container[str]) -> str:
+    """Return a free name for what the code has put under the name of a tool."""
+    name, number = f"{tool}_value", 1
+    while name in in_use:
+        number += 1
+        name = f"{tool}_value{number}"
+    return name
+
+
+def given_back(kept: Mapping[str, str | None]) -> str:
+    """Return what the code's author is told of tools that have their names again.
+
+    Args:
+        kept: By the names of the tools, under which name the value is that the code had put there; `None` where the
+            code had deleted the tool.
+    """
+    told = ""
+    for tool, name in kept.items():
+        where = f"; what you put under that name is now {name}" if name is not None else ""
+        told += f"note: {tool} is a tool, and {tool} is that tool again from the next block on{where}\n"
+    return told
+
+
+def hint_of_shadowed(error: BaseException, names: Mapping[str, object]) -> str | None:
+    """Return a hint where an error may come from a variable that hides one of Python's own functions.
+
+    Args:
+        error: What ended the block.
+        names: The global names of the code.
+    """
+    if type(error) is not TypeError or "object is not callable" not in str(error):
+        return None
+    hidden = [name for name in names if name in vars(builtins) and name[:1] != "_" and not callable(names[name])]
+    if not hidden:
+        return None
+    return f"Your code has given {', '.join(hidden)} to a variable; 'del {hidden[0]}' brings Python's own back."
