@@ -10,8 +10,13 @@ import pytest
 from tinyagent import (
     ConfigurationError,
     Limits,
+    MCPTools,
+    MontySandbox,
     OpenAIModel,
+    ProcessSandbox,
+    PythonExecutor,
     ReactAgent,
+    SandboxLimits,
     Settings,
     TinyCodeAgent,
     Tool,
@@ -34,6 +39,7 @@ async def fetch(url: str) -> str:
     return url
 
 
+SANDBOXES = (ProcessSandbox, MontySandbox, PythonExecutor)
 #: The names that there are, in each place where there are options.
 REAL = {
     "agent": {"tools", "model", *AgentOptions.__annotations__},
@@ -41,6 +47,9 @@ REAL = {
     "model": {*list(inspect.signature(OpenAIModel).parameters)[:-1], *Settings.__annotations__},
     "tool": set(inspect.signature(Tool).parameters),
     "limits": set(inspect.signature(Limits).parameters),
+    "sandbox": {name for kind in SANDBOXES for name in inspect.signature(kind).parameters},
+    "sandbox limits": set(inspect.signature(SandboxLimits).parameters),
+    "mcp": set(inspect.signature(MCPTools).parameters),
 }
 
 
@@ -138,6 +147,12 @@ async def test_a_name_that_only_the_package_itself_uses_is_none_either(name):
         (lambda: Limits(max_steps=3), "Limits has no 'max_steps': pass steps=10."),
         (lambda: Limits(max_tokens=3, timeout=3), "Limits has no 'timeout': pass seconds=60."),
         (lambda: Limits(stepz=3), "Limits has no ['stepz']. Did you mean 'steps'? It has: steps, tokens, seconds."),
+        (lambda: SandboxLimits(timeout=3), "SandboxLimits has no 'timeout': pass seconds=30."),
+        (lambda: SandboxLimits(second=3), "SandboxLimits has no ['second']. Did you mean 'seconds'?"),
+        (lambda: ProcessSandbox(timeout=3), "no option 'timeout': pass limits=SandboxLimits(seconds=30)."),
+        (lambda: PythonExecutor(preloads=[]), "no option ['preloads']; it has: tools, imports, limits."),
+        (lambda: MCPTools(prefix="x"), "MCPTools has no option 'prefix': write MCPTools(...).prefixed('...')."),
+        (lambda: MCPTools("a", "b"), "Write MCPTools(command='npx -y some-server'), or"),
         (lambda: Limits(1, 2, 3, 4), "Write Limits(steps=10, tokens=50_000, seconds=60)."),
         (lambda: Tool(add, return_direct=True), "A tool has no option 'return_direct': pass returns_answer=True."),
         (lambda: tool(return_direct=True)(add), "A tool has no option 'return_direct': pass returns_answer=True."),

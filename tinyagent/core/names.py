@@ -99,8 +99,32 @@ _CURES: dict[str, dict[str, str]] = {
         "pass tokens=50_000": "max_tokens total_tokens token max_total_tokens total_tokens_limit",
         "pass seconds=60": "timeout time max_time max_seconds max_execution_time duration",
     },
+    "sandbox": {
+        "pass limits=SandboxLimits(seconds=30)": "timeout seconds max_time time_limit execution_timeout",
+        "pass limits=SandboxLimits(memory=512 * 2**20), in bytes": "memory memory_mb memory_limit max_memory mem_limit",
+        "ProcessSandbox(preload=['numpy']) makes packages importable": "authorized_imports allowed_imports packages "
+        "additional_authorized_imports modules requirements",
+    },
+    "sandbox limits": {
+        "pass seconds=30": "timeout time max_time max_seconds wall_time time_limit",
+        "pass cpu_seconds=300": "cpu cpu_time max_cpu",
+        "pass memory=512 * 2**20, in bytes": "memory_mb max_memory memory_limit mem_limit",
+        "pass output=1_000_000, in characters": "max_output output_limit max_output_chars",
+        "pass calls=1_000": "max_calls tool_calls",
+    },
+    "mcp": {
+        "pass command='npx -y some-server'": "cmd stdio server_command server_script transport server params",
+        "pass url='https://example.com/mcp'": "server_url endpoint base_url host sse",
+        "pass timeout=60, in seconds": "read_timeout request_timeout call_timeout",
+        "pass include=[...]": "tools allowed_tools tool_filter include_tools",
+        "pass exclude=[...]": "exclude_tools excluded_tools blocked_tools",
+        "write MCPTools(...).prefixed('...')": "prefix tool_prefix tool_name_prefix",
+    },
 }
 _WHAT = {
+    "sandbox": "A sandbox of this kind has no option",
+    "sandbox limits": "SandboxLimits has no",
+    "mcp": "MCPTools has no option",
     "agent": "An agent has no option",
     "run": "A run has no option",
     "model": "OpenAIModel has no option",
@@ -113,6 +137,9 @@ _EXAMPLES = {
     "tool": "{name}(function, name='...')",
     "limits": "Limits(steps=10, tokens=50_000, seconds=60)",
     "run": "agent.stream('...')",
+    "sandbox": "{name}(limits=SandboxLimits(seconds=30))",
+    "sandbox limits": "SandboxLimits(seconds=30, memory=512 * 2**20)",
+    "mcp": "MCPTools(command='npx -y some-server'), or MCPTools(url='https://example.com/mcp')",
 }
 _OF_THE_PACKAGE = ("jina_reader", "web_browse", "web_search")
 
@@ -121,7 +148,7 @@ def refused(kind: str, given: Iterable[str], known: Collection[str], cures: Mapp
     """What is said of options that are none.
 
     Args:
-        kind: Of what: `agent`, `run`, `model`, `tool` or `limits`.
+        kind: Of what: a key of the tables above.
         given: Their names.
         known: The names that there are.
         cures: What to do instead, for names that are not known here.
