@@ -42,6 +42,25 @@ async def test_in_jupyter(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown["data"]["text/markdown"].startswith("Answer to 3 messages\n\n*2 steps · ")
 
 
+@pytest.mark.timeout(120)
+@pytest.mark.usefixtures("own_home")
+async def test_a_mistake_in_jupyter_is_told_at_its_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    failing = "@tool\ndef divide(a: int) -> float:\n    'Divide.'\n    return a / 0"
+    direct = "await ReactAgent(tools=[divide], model='m').execute_tool('divide', a=1)"
+    cells = [DEFINITIONS, f"await {QUESTION}", failing, direct]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    await NotebookClient(notebook, timeout=60, kernel_name="python3", allow_errors=True).async_execute()
+    told = ["\n".join(notebook.cells[cell].outputs[0]["traceback"]).splitlines() for cell in (1, 3)]
+    missing, divided = ([re.sub(r"\x1b\[[0-9;]*m", "", line) for line in lines] for lines in told)
+    assert missing[2:4] == ["Cell In[2], line 1", f"----> 1 await {QUESTION}"]
+    assert missing[5].startswith("MissingCredentialsError: No model server is known.")
+    assert len(missing) == 11
+    assert any("return a / 0" in line for line in divided)
+    assert len(divided) < 15
+
+
 async def test_in_a_handler_of_a_running_server(monkeypatch: pytest.MonkeyPatch) -> None:
     namespace: dict = {}
     exec(DEFINITIONS, namespace)

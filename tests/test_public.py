@@ -43,6 +43,7 @@ NAMES = [
     "InnerEvent",
     "JinaReader",
     "Journal",
+    "JournalError",
     "LimitReached",
     "Limits",
     "MCPMedia",
@@ -126,6 +127,7 @@ NAMES = [
     "Toolkit",
     "ToolkitError",
     "TruncatedReplyError",
+    "UnknownOptionError",
     "UnknownToolError",
     "Usage",
     "User",
@@ -220,7 +222,7 @@ def test_names_are_the_same_for_type_checkers():
     assert sorted(found) == NAMES
 
 
-@pytest.mark.parametrize("name", ["nothing", "Tools", "_Tool", "core_", "__path", ""])
+@pytest.mark.parametrize("name", ["nothing", "_Tool", "_tool", "core_", "__path", ""])
 def test_unknown_attribute(name):
     with pytest.raises(AttributeError) as caught:
         getattr(tinyagent, name)
@@ -231,6 +233,34 @@ def test_unknown_attribute(name):
 def test_unknown_import():
     with pytest.raises(ImportError, match="nothing"):
         from tinyagent import nothing  # noqa: F401
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("ReActAgent", "Did you mean 'ReactAgent'?"),
+        ("CodeAgent", "Did you mean 'TinyCodeAgent'?"),
+        ("Tools", "Did you mean 'Tool'?"),
+        ("Toolz", "Did you mean 'Tool'?"),
+        ("FinalAnswer", "Write @tool(returns_answer=True): its value is the run's output."),
+        ("AgentExecutor", "Write ReactAgent(tools=[...], model=...)."),
+        ("ChatOpenAI", "Write OpenAIModel('gpt-4o-mini', ...)."),
+        ("RunContext", "Write Context: a tool's parameter so annotated is filled."),
+    ],
+)
+def test_a_name_of_elsewhere_is_told_with_what_to_write(name, cure):
+    with pytest.raises(AttributeError) as caught:
+        getattr(tinyagent, name)
+    assert str(caught.value) == f"module 'tinyagent' has no attribute {name!r}. {cure}"
+    assert not hasattr(tinyagent, name)
+    with pytest.raises(ImportError) as caught:
+        exec(f"from tinyagent import {name}")
+    assert str(caught.value) == f"cannot import name {name!r} from 'tinyagent'. {cure}"
+    assert caught.value.name == "tinyagent"
+
+
+def test_names_of_elsewhere_are_none_of_ours():
+    assert not {name for names in tinyagent._ELSEWHERE for name in names.split()} & set(NAMES)
 
 
 def test_dir_lists_every_name():
@@ -304,6 +334,8 @@ def test_name_loads_only_its_module():
     loaded = loaded_after("import tinyagent; tinyagent.Limits")
     assert {name for name in loaded if name.startswith("tinyagent.")} == {
         "tinyagent.core",
+        "tinyagent.core.door",
         "tinyagent.core.errors",
         "tinyagent.core.limits",
+        "tinyagent.core.traces",
     }

@@ -1,9 +1,12 @@
 """Every Python snippet of the README runs, in order, against a scripted server."""
 
+import builtins
+import dis
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import CodeType
 
 import pytest
 
@@ -37,6 +40,31 @@ async def test_every_snippet_runs(tmp_path: Path) -> None:
     assert "expert\n" in output
     assert "{'sunny': 'Sunny and 21 °C in Lisbon'}" in output
     assert f"hello\n {len('Sunny and 21 °C in Lisbon')} None (Observation(" in output
+
+
+ALONE = [snippet for snippet in SNIPPETS if not snippet.startswith("# goes on from ")]
+
+
+@pytest.mark.parametrize("snippet", ALONE, ids=lambda snippet: snippet.splitlines()[-1])
+async def test_a_snippet_that_does_not_go_on_from_another_runs_alone(snippet: str, tmp_path: Path) -> None:
+    program = tmp_path / "snippet.py"
+    program.write_text(snippet, encoding="utf-8")
+    async with ScriptedServer(reply) as server:
+        await run(program, server.url)
+
+
+@pytest.mark.parametrize("snippet", ALONE, ids=lambda snippet: snippet.splitlines()[-1])
+def test_nor_do_its_functions_that_nobody_calls_need_another(snippet: str) -> None:
+    codes = [compile(snippet, "snippet", "exec")]
+    for code in codes:
+        codes += [inner for inner in code.co_consts if isinstance(inner, CodeType)]
+    used = {step.argval for code in codes for step in dis.get_instructions(code) if step.opname == "LOAD_GLOBAL"}
+    assert used <= {*codes[0].co_names, *dir(builtins)}
+
+
+def test_the_readme_says_so() -> None:
+    assert "runs as it stands, unless its first line says that it goes on from one above" in README.read_text("utf-8")
+    assert 5 < len(ALONE) < len(SNIPPETS)
 
 
 async def test_the_ten_lines_run_alone(tmp_path: Path) -> None:

@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from tinyagent.core.effects import Effects, Journal
     from tinyagent.core.errors import (
         AuthenticationError, BadRequestError, ConfigurationError, ContentFilterError, ContextLengthError,
-        DuplicateToolError, EmptyReplyError, FatalToolError, FrozenRegistryError, MalformedReplyError,
+        DuplicateToolError, EmptyReplyError, FatalToolError, FrozenRegistryError, JournalError, MalformedReplyError,
         MissingCredentialsError, MissingExtraError, ModelConnectionError, ModelError, ModelNotFoundError,
         ModelTimeoutError, NoChoicesError, ProtocolError, RateLimitError, RefusalError, ReplayError, RunError,
         RunLimitError, SandboxError, SandboxUnavailableError, ScriptError, ServerError, StepLimitReached, StreamError,
         StreamInterruptedError, TimeLimitReached, TinyAgentError, TokenLimitReached, ToolArgumentsError,
-        ToolDefinitionError, ToolkitError, TruncatedReplyError, UnknownToolError,
+        ToolDefinitionError, ToolkitError, TruncatedReplyError, UnknownOptionError,
+        UnknownToolError,
     )
     from tinyagent.core.events import (
         CallSealed, CodeFinished, CodeOutput, CodeStarted, Event, HandedOver, InnerEvent, LimitReached, Notice,
@@ -71,13 +72,13 @@ _NAMES = {
     "core.effects": "Effects Journal",
     "core.errors":
         "AuthenticationError BadRequestError ConfigurationError ContentFilterError ContextLengthError "
-        "DuplicateToolError EmptyReplyError FatalToolError FrozenRegistryError MalformedReplyError "
+        "DuplicateToolError EmptyReplyError FatalToolError FrozenRegistryError JournalError MalformedReplyError "
         "MissingCredentialsError MissingExtraError ModelConnectionError ModelError ModelNotFoundError "
         "ModelTimeoutError NoChoicesError ProtocolError RateLimitError RefusalError ReplayError RunError "
         "RunLimitError SandboxError SandboxUnavailableError ScriptError ServerError StepLimitReached StreamError "
         "StreamInterruptedError TimeLimitReached "
         "TinyAgentError TokenLimitReached ToolArgumentsError ToolDefinitionError ToolkitError "
-        "TruncatedReplyError UnknownToolError",
+        "TruncatedReplyError UnknownOptionError UnknownToolError",
     "core.events":
         "CallSealed CodeFinished CodeOutput CodeStarted Event HandedOver InnerEvent LimitReached Notice "
         "ReasoningDelta Retry RunFailed RunFinished RunStarted "
@@ -112,33 +113,65 @@ __all__ = [
     "Capabilities", "CodeError", "CodeFinished", "CodeOutput", "CodeStarted", "ConfigurationError",
     "ContentFilterError", "Context", "ContextLengthError", "Conversation", "DuplicateToolError", "Effects",
     "EmptyReplyError", "Event", "Execution", "FatalToolError", "FrozenRegistryError", "HandedOver", "InnerEvent",
-    "JinaReader", "Journal", "LimitReached", "Limits", "MCPMedia", "MCPProgress", "MCPResult", "MCPToolError",
-    "MCPTools", "MalformedReplyError", "Message", "MessageLike", "Metadata", "MissingCredentialsError",
-    "MissingExtraError", "Model",
-    "ModelConnectionError", "ModelError", "ModelNotFoundError", "ModelRequest", "ModelTimeoutError", "MontySandbox",
-    "NoChoicesError", "Notice", "Observation", "Opaque", "OpenAIModel", "Page", "Plan", "PlanStep", "Planning",
-    "ProcessSandbox", "ProtocolError", "PythonExecutor", "RateLimitError", "ReactAgent", "ReasoningDelta",
-    "RefusalError", "ReplayError", "Reply", "Retry", "Run", "RunError", "RunFailed", "RunFinished", "RunLimitError",
-    "RunOptions", "RunResult", "RunStarted", "Sandbox", "SandboxError", "SandboxLimits", "SandboxUnavailableError",
-    "ScriptError", "SearchResult", "SearchResults", "ServerError", "Session", "Settings", "Sink", "State", "Step",
-    "StepFinished", "StepLimitReached", "StepStarted", "StreamError", "StreamInterruptedError", "System", "TextDelta",
-    "TextVoided", "TimeLimitReached", "TinyAgentError", "TinyCodeAgent", "TokenLimitReached", "Tool",
-    "ToolArgumentsError", "ToolDefinitionError", "ToolFinished", "ToolProgress", "ToolRegistry", "ToolReply",
-    "ToolStarted", "Toolkit", "ToolkitError", "TruncatedReplyError", "UnknownToolError", "Usage", "User", "WebBrowser",
-    "WebSearch", "event_from_dict", "freeze_registry", "get_registry", "jina_reader",
-    "messages_from_json", "messages_to_json", "printable", "run_sync",
-    "set_thread_limit", "tool", "web_browse", "web_search",
+    "JinaReader", "Journal", "JournalError", "LimitReached", "Limits", "MCPMedia", "MCPProgress", "MCPResult",
+    "MCPToolError", "MCPTools", "MalformedReplyError", "Message", "MessageLike", "Metadata",
+    "MissingCredentialsError", "MissingExtraError", "Model", "ModelConnectionError", "ModelError",
+    "ModelNotFoundError", "ModelRequest", "ModelTimeoutError", "MontySandbox", "NoChoicesError", "Notice",
+    "Observation", "Opaque", "OpenAIModel", "Page", "Plan", "PlanStep", "Planning", "ProcessSandbox",
+    "ProtocolError", "PythonExecutor", "RateLimitError", "ReactAgent", "ReasoningDelta", "RefusalError",
+    "ReplayError", "Reply", "Retry", "Run", "RunError", "RunFailed", "RunFinished", "RunLimitError", "RunOptions",
+    "RunResult", "RunStarted", "Sandbox", "SandboxError", "SandboxLimits", "SandboxUnavailableError", "ScriptError",
+    "SearchResult", "SearchResults", "ServerError", "Session", "Settings", "Sink", "State", "Step", "StepFinished",
+    "StepLimitReached", "StepStarted", "StreamError", "StreamInterruptedError", "System", "TextDelta", "TextVoided",
+    "TimeLimitReached", "TinyAgentError", "TinyCodeAgent", "TokenLimitReached", "Tool", "ToolArgumentsError",
+    "ToolDefinitionError", "ToolFinished", "ToolProgress", "ToolRegistry", "ToolReply", "ToolStarted", "Toolkit",
+    "ToolkitError", "TruncatedReplyError", "UnknownOptionError", "UnknownToolError", "Usage", "User", "WebBrowser",
+    "WebSearch", "event_from_dict", "freeze_registry", "get_registry", "jina_reader", "messages_from_json",
+    "messages_to_json", "printable", "run_sync", "set_thread_limit", "tool", "web_browse", "web_search",
 ]
 # fmt: on
+
+#: What to write instead of names of tinyagent 1.x and of other packages.
+_ELSEWHERE = {
+    "FinalAnswer FinalAnswerTool final_answer": "Write @tool(returns_answer=True): its value is the run's output.",
+    "MultiStepAgent ToolCallingAgent AgentExecutor ToolAgent": "Write ReactAgent(tools=[...], model=...).",
+    "LiteLLMModel OpenAIServerModel OpenAIChatModel ChatOpenAI LLM": "Write OpenAIModel('gpt-4o-mini', ...).",
+    "BaseTool FunctionTool StructuredTool function_tool": "Write @tool above a function, or Tool(function).",
+    "RunContext RunContextWrapper ToolContext": "Write Context: a tool's parameter so annotated is filled.",
+    "Runner": "Write await agent.run(...), or run_sync(agent.run(...)).",
+    "Memory ConversationMemory": "Write agent.run(..., messages=result.messages).",
+    "UsageLimits": "Write Limits(steps=10, tokens=50_000, seconds=60).",
+    "handoff Handoff": "Write ReactAgent(..., handoffs=[agent]).",
+    "MaxStepsError StepLimitError": "Write StepLimitReached.",
+    "LocalPythonExecutor CodeExecutor Executor": "Write PythonExecutor(), or ProcessSandbox(), which is isolated.",
+}
 
 
 def __getattr__(name: str) -> object:
     home = _HOME.get(name)
     if home is None:
-        raise AttributeError(f"module 'tinyagent' has no attribute {name!r}")
+        raise _unknown(name)
     value = getattr(importlib.import_module(f"tinyagent.{home}"), name)
     globals()[name] = value
     return value
+
+
+def _unknown(name: str) -> Exception:
+    """The error for a name that is none here; where it was imported, one whose text Python does not replace."""
+    cure = next((cure for names, cure in _ELSEWHERE.items() if name in names.split()), "")
+    if not cure and name[:1].isalpha():
+        import difflib
+
+        close = difflib.get_close_matches(name, __all__, 1, 0.7)
+        cure = f"Did you mean {close[0]!r}?" if close else ""
+    import sys
+    from opcode import opname
+
+    caller = sys._getframe(2)  # noqa: SLF001 - of __getattr__
+    if cure and opname[caller.f_code.co_code[caller.f_lasti]] == "IMPORT_FROM":
+        return ImportError(f"cannot import name {name!r} from 'tinyagent'. {cure}", name="tinyagent", path=__file__)
+    said = f"module 'tinyagent' has no attribute {name!r}"
+    return AttributeError(f"{said}. {cure}" if cure else said)
 
 
 def __dir__() -> list[str]:

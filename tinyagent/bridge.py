@@ -11,6 +11,7 @@ from contextvars import copy_context
 from typing import Any, TypeVar
 
 from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.traces import shorten
 
 T = TypeVar("T")
 
@@ -31,8 +32,14 @@ def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(coroutine)
-    return _run_in_thread(coroutine)
+        run: Callable[[Coroutine[Any, Any, T]], T] = asyncio.run
+    else:
+        run = _run_in_thread
+    try:
+        return run(coroutine)
+    except Exception as error:
+        shorten(error)
+        raise
 
 
 def _run_in_thread(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -146,8 +146,14 @@ async def test_each_request_extends_the_one_before_byte_for_byte(kind, scripted_
 
 
 def test_an_agent_without_its_two_methods_cannot_be_made():
+    with pytest.raises(TypeError, match=r"Agent is abstract: make a ReactAgent\(\.\.\.\), or a TinyCodeAgent"):
+        Agent(tools=[add], model="m")
+
+    class Half(Agent):
+        """Half an agent."""
+
     with pytest.raises(TypeError, match="abstract"):
-        Agent()
+        Half()
 
 
 # ---- what is known of a run

@@ -479,3 +479,8 @@ async def test_a_missing_value_inside_is_told_to_the_outer_model(kind):
     result = await agent.run("Go.")
     assert result.output == "ok"
     assert "placeholder $user" in result.steps[0].observations[0].error
+
+
+def test_an_empty_path_is_shown_as_it_was_given():
+    with pytest.raises(ConfigurationError, match=r"^prompt_file='': pass a path\.$"):
+        ReactAgent(model="m", prompt_file="")

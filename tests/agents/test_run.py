@@ -461,3 +461,14 @@ async def test_reading_on_after_a_run_was_left_ends(kind, scripted_model):
 async def test_wrong_metadata_is_refused_with_what_to_pass(kind, metadata, scripted_model):
     with pytest.raises(ConfigurationError, match="pass a dict"):
         await kind.agent(model=scripted_model([])).run("Go.", metadata=metadata)
+
+
+async def test_a_run_that_is_not_read_asynchronously_says_how(scripted_model):
+    agent = ReactAgent(model=scripted_model([]))
+    with pytest.raises(TypeError, match=r"async with agent\.stream\(\.\.\.\) as run: async for event in run"):
+        await agent.stream("Go.")
+    with pytest.raises(TypeError, match=r"async with agent\.stream"):
+        for _ in agent.stream("Go."):
+            pass
+    with pytest.raises(TypeError, match=r"async with agent\.stream"), agent.stream("Go."):
+        pass

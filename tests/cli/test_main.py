@@ -8,15 +8,19 @@ import os
 import pty
 import re
 import runpy
+import shlex
 import signal
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
 import tinyagent
+from tests.agents.kinds import needs_sandbox
+from tests.tools.mcp.support import over_http
 from tinyagent.cli.main import DEFAULT_MODEL, load_tools, main
 from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.tool import Tool
@@ -146,6 +150,110 @@ async def test_tools_are_named_by_module_or_function(specs, names, here, run_mai
     assert [tool["function"]["name"] for tool in server.requests[0].body.get("tools", ())] == names
 
 
+@pytest.mark.parametrize(
+    ("specs", "names"),
+    [
+        (["my_tools.py"], ["add", "shout"]),
+        (["./my_tools.py:plain"], ["plain"]),
+        (["my_tools.py:add", "my_tools:plain", "my_tools.py:louder"], ["add", "plain", "shout"]),
+        (["far/off-tools.py"], ["far_away", "beside"]),
+        (["far/off-tools.py:beside"], ["beside"]),
+        (["far/json.py"], ["dump"]),
+    ],
+)
+async def test_tools_are_named_by_file(specs, names, here, run_main, scripted_server):
+    (here / "far").mkdir()
+    (here / "far" / "beside_it.py").write_text('from tinyagent import tool\n@tool\ndef beside():\n    "Beside."\n')
+    far = 'from tinyagent import tool\n{}\n@tool\ndef {}():\n    "A tool."\n'
+    (here / "far" / "json.py").write_text(far.format("", "dump"))
+    code = far.format("", "far_away") + "from beside_it import beside\n"
+    (here / "far" / "off-tools.py").write_text(code)
+    options = [part for spec in specs for part in ("--tools", spec)]
+    async with scripted_server(["ok"]) as server:
+        status, _, err = await run_main("run", "Go.", "--base-url", server.url, *options)
+    assert (status, err.count("\n")) == (0, 1)
+    assert [tool["function"]["name"] for tool in server.requests[0].body["tools"]] == names
+    import json
+
+    assert json.dumps({}) == "{}"
+
+
+def test_an_absolute_path_and_one_from_home(here, monkeypatch):
+    monkeypatch.setenv("HOME", str(here))
+    by_path, by_home, by_name = (
+        load_tools(str(here / "my_tools.py")),
+        load_tools("~/my_tools.py"),
+        load_tools("my_tools"),
+    )
+    assert by_path == by_home == by_name
+    assert [item.name for item in by_path] == ["add", "shout"]
+
+
+def test_a_file_that_fails_is_executed_again(here):
+    (here / "broken.py").write_text("import missing_dependency\n")
+    for _ in range(2):
+        with pytest.raises(ModuleNotFoundError, match="missing_dependency"):
+            load_tools("broken.py")
+    (here / "broken.py").write_text(TOOLS)
+    assert len(load_tools("broken.py")) == 2
+
+
+@needs_sandbox
+async def test_a_code_agent_calls_the_tools_in_code(here, run_main, scripted_server):
+    async with scripted_server(["```python\nfinal_answer(await add(2, 3))\n```"]) as server:
+        status, out, err = await run_main("run", "Add.", "--code", "--tools", "my_tools.py", "--base-url", server.url)
+    assert (status, out) == (0, "5\n")
+    assert "add(a=2, b=3)" in err
+    assert "writing Python" in server.requests[0].messages[0]["content"]
+
+
+RAW_SERVER = Path(__file__).parent.parent / "tools" / "mcp" / "servers" / "raw.py"
+
+
+@pytest.mark.parametrize("where", ["command", "url"])
+async def test_the_tools_of_mcp_servers(where, here, run_main, scripted_server):
+    async with AsyncExitStack() as stack:
+        spec = shlex.join([sys.executable, str(RAW_SERVER)])
+        if where == "url":
+            spec = await stack.enter_async_context(over_http())
+        server = await stack.enter_async_context(scripted_server(["ok"]))
+        status, out, err = await run_main(
+            "run", "Go.", "--mcp", spec, "--tools", "my_tools.py:plain", "--base-url", server.url
+        )
+    assert (status, out, err.count("\n")) == (0, "ok\n", 1)
+    names = [tool["function"]["name"] for tool in server.requests[0].body["tools"]]
+    assert names[0] == "plain"
+    assert len(names) > 1
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "said"),
+    [
+        ("", 2, "tinyagent: --mcp '': MCPTools(command=''): pass a command line"),
+        ("npx 'unclosed", 2, 'tinyagent: --mcp "npx \'unclosed": MCPTools(command='),
+        (
+            "ftp://example.com",
+            2,
+            "tinyagent: --mcp 'ftp://example.com': MCPTools(url='ftp://example.com'): pass an http",
+        ),
+        ("no-such-program-here --now", 1, "no-such-program-here"),
+    ],
+)
+async def test_a_wrong_mcp_server_says_what_to_pass(spec, status, said, here, run_main, scripted_server):
+    async with scripted_server([]) as server:
+        got, out, err = await run_main("run", "Go.", "--base-url", server.url, "--mcp", spec)
+    assert (got, out) == (status, "")
+    assert said in err
+    assert "Traceback" not in err
+
+
+async def test_mcp_without_its_extra_says_what_to_install(here, run_main, monkeypatch):
+    monkeypatch.setattr("tinyagent.tools.mcp.options.find_spec", lambda _: None)
+    status, _, err = await run_main("run", "Go.", "--mcp", "npx some-server")
+    assert status == 2
+    assert "pip install 'tinyagent[mcp]'" in err
+
+
 async def test_options_reach_the_agent(here, run_main, scripted_server):
     async with scripted_server([call("add", a=1, b=1), "2"]) as server:
         status, out, err = await run_main(
@@ -195,16 +303,28 @@ async def test_a_cut_answer_is_printed_and_marked_in_the_trace(here, run_main, s
         ("empty", r"--tools empty: the module has no tools\. Put @tool on its functions, or name one: empty:function"),
         ("", r"write it as package\.module or package\.module:name"),
         (":add", r"write it as package\.module or package\.module:name"),
-        ("./my_tools.py", r"write it as package\.module or package\.module:name"),
+        ("my-tools", r"write it as package\.module .*, or as path/to/file\.py\.$"),
+        ("tools/far-tools", r"write it as .*, or as path/to/file\.py\. There is a file: --tools tools/far-tools\.py$"),
+        ("more.near", r"there is no module 'more\.near' here\.$"),
+        ("no_such.py", r"--tools no_such\.py: there is no such file \(/.*/no_such\.py\)"),
+        ("no_such.py:add", r"--tools no_such\.py:add: there is no such file"),
+        ("folder.py", r"--tools folder\.py: it is a folder \(/.*/folder\.py\)"),
+        ("my_tools.py:subtract", r"'my_tools\.py' has no 'subtract'\."),
+        ("my_tools:ad", r"'my_tools' has no 'ad'\. Did you mean 'add'\?"),
+        ("empty.py", r"--tools empty\.py: the module has no tools\. .*name one: empty\.py:function"),
     ],
 )
 async def test_wrong_tools_are_wrong_usage_and_say_what_to_pass(spec, said, here, run_main, scripted_server):
     (here / "empty.py").write_text("def plain(): ...\n")
+    (here / "folder.py").mkdir()
+    (here / "tools").mkdir()
+    (here / "tools" / "far-tools.py").write_text(TOOLS)
+    (here / "more").mkdir()
     async with scripted_server([]) as server:
         status, out, err = await run_main("run", "Go.", "--base-url", server.url, "--tools", spec)
     assert (status, out) == (2, "")
     assert err.startswith("tinyagent: ")
-    assert re.search(said, err)
+    assert re.search(said, err.rstrip("\n"))
     assert server.requests == []
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from tinyagent.agents.react import ReactAgent
 from tinyagent.core.effects import DirectEffects
+from tinyagent.core.errors import ConfigurationError, RunError
 from tinyagent.core.messages import Reply
 from tinyagent.core.tool import Tool
 from tinyagent.models import retry
@@ -126,3 +127,58 @@ async def test_a_tool_with_its_retries_is_one_effect(monkeypatch, scripted_model
     await ReactAgent([Tool(flaky, retries=1)], model=model).run("go", run_id="r", effects=Count())
     assert keys == ["r/1/model", f"r/1/tool/{again.id}", "r/2/model"]
     assert len(attempts) == 2
+
+
+@pytest.mark.parametrize("effects", [object(), 7, "journal", Journal, {"step": 1}, lambda key, call: call(), False])
+async def test_effects_that_are_none_are_refused_with_what_to_pass(effects, scripted_model):
+    agent = ReactAgent(model=scripted_model([]))
+    with pytest.raises(
+        ConfigurationError, match=r"^effects=.*: pass an object with 'async def step\(self, key, call\)'"
+    ):
+        await agent.run("go", effects=effects)
+
+
+async def test_what_a_journal_raises_of_the_same_kind_as_the_call_is_the_calls(scripted_model):
+    class Copies:
+        async def step(self, key, call):
+            try:
+                return await call()
+            except KeyError as error:
+                raise KeyError(*error.args) from None  # as one that is read from a disk
+
+    def fail() -> None:
+        """Fail."""
+        raise KeyError("mine")
+
+    model = scripted_model([call("fail"), "done"])
+    result = await ReactAgent([fail], model=model).run("go", effects=Copies())
+    assert (result.output, result.steps[0].observations[0].error) == ("done", "KeyError: 'mine'")
+
+
+async def test_an_error_of_ours_that_a_journal_raises_passes_as_it_is(scripted_model):
+    error = RunError("paused")
+
+    class Pauses:
+        async def step(self, key, call):
+            await call()
+            raise error
+
+    with pytest.raises(RunError) as caught:
+        await ReactAgent(model=scripted_model(["hello"])).run("go", effects=Pauses())
+    assert caught.value is error
+
+
+async def test_the_journal_of_an_inner_run_fails_that_run_and_the_outer_one_at_its_own_call(scripted_model):
+    class Full:
+        async def step(self, key, call):
+            given = await call()
+            if "/inner" in key or key.count("/") > 3:
+                raise OSError("disk full")
+            return given
+
+    inner = ReactAgent(model=scripted_model(["hello"]), name="inner", description="I.")
+    outer = ReactAgent([inner], model=scripted_model([call("inner", task="Go."), "it failed"]))
+    result = await outer.run("go", run_id="r", effects=Full())
+    assert (
+        result.steps[0].observations[0].error == "JournalError: The journal (effects=Full) failed: OSError: disk full"
+    )

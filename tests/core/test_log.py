@@ -150,3 +150,19 @@ async def test_an_answer_that_cannot_be_printed_is_logged(caplog):
     result = await ReactAgent([submit], model=ScriptedModel([call("submit")])).run("Go.")
     assert result.output == 2**20_000
     assert "ended with 'success': '<int>'" in caplog.text
+
+
+async def test_a_handler_that_fails_is_no_failure_of_the_run(caplog, capsys):
+    class Broken(logging.Filter):
+        def filter(self, record):
+            raise OSError("no log")
+
+    broken = Broken()
+    logging.getLogger("tinyagent").addFilter(broken)
+    try:
+        with caplog.at_level("DEBUG", logger="tinyagent"):
+            result = await ReactAgent(model=ScriptedModel(["hello"])).run("Go.")
+    finally:
+        logging.getLogger("tinyagent").removeFilter(broken)
+    assert result.output == "hello"
+    assert "OSError: no log" in capsys.readouterr().err

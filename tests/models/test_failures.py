@@ -6,6 +6,7 @@ import re
 import socket
 import warnings
 
+import openai
 import pytest
 from openai import AsyncOpenAI
 
@@ -348,7 +349,8 @@ async def test_a_silent_server_is_told_with_what_to_do(http, streamed):
 async def test_the_cause_is_kept():
     with pytest.raises(ModelConnectionError) as caught:
         await ask(OpenAIModel("m", base_url=f"http://127.0.0.1:{closed_port()}/v1", max_retries=0))
-    assert caught.value.__cause__ is not None
+    assert isinstance(caught.value.__context__, openai.APIConnectionError)
+    assert caught.value.__suppress_context__, "it says nothing more, and is not shown"
 
 
 # ---- nothing to ask
@@ -368,3 +370,25 @@ async def test_without_key_and_server_the_variables_local_servers_and_the_demo_a
 
 def test_without_key_and_server_an_agent_can_be_made():
     assert ReactAgent(model="m").model.name == "m"
+
+
+@pytest.mark.parametrize("status", [400, 404])
+@pytest.mark.parametrize(
+    ("name", "bare"),
+    [("openai:gpt-4o", "gpt-4o"), ("ollama:llama3:8b", "llama3:8b"), ("openrouter/meta/llama-3", "meta/llama-3")],
+)
+async def test_a_provider_before_the_models_name_is_told(name, bare, status):
+    async with ScriptedServer([RawReply({"error": {"message": "invalid model ID"}}, status)]) as server:
+        with pytest.raises(ModelError) as caught:
+            await ask(OpenAIModel(name, base_url=server.url))
+    assert f"as its server knows it, without a provider before it: {bare!r}. Another provider" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "status"), [("gpt-4o", 404), ("llama3:8b", 404), ("meta-llama/Llama-3", 404), ("openai:gpt-4o", 500)]
+)
+async def test_a_name_is_not_doubted_otherwise(name, status):
+    async with ScriptedServer([RawReply({"error": {"message": "no"}}, status)]) as server:
+        with pytest.raises(ModelError) as caught:
+            await ask(OpenAIModel(name, base_url=server.url, max_retries=0))
+    assert "without a provider" not in str(caught.value)

@@ -139,7 +139,9 @@ async def test_an_extra_query_is_sent(streamed):
 
 
 def test_an_unknown_setting_is_refused_with_the_known_ones():
-    with pytest.raises(ConfigurationError, match=r"Unknown model settings \['temprature'\]") as caught:
+    with pytest.raises(
+        ConfigurationError, match=r"no option \['temprature'\]\. Did you mean 'temperature'\? It has: client"
+    ) as caught:
         OpenAIModel("m", temprature=0.5)
     assert all(name in str(caught.value) for name in Settings.__annotations__)
     assert "extra_body={...}" in str(caught.value)

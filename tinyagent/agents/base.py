@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any, NoReturn, Self, Unpack
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
+from tinyagent.agents.asking import Connected
 from tinyagent.agents.dispatch import Dispatch, direct_call
 from tinyagent.agents.handoff import with_handoffs
 from tinyagent.agents.inner import agent_tool
@@ -20,7 +21,8 @@ from tinyagent.agents.prompt import Prompt
 from tinyagent.agents.run import Output, Run, RunOptions
 from tinyagent.agents.toolbox import AnyTool, Toolbox, ToolLike
 from tinyagent.core.context import Context
-from tinyagent.core.errors import ModelError, TimeLimitReached, TinyAgentError, UnknownToolError
+from tinyagent.core.door import door
+from tinyagent.core.errors import RunError, TimeLimitReached, TinyAgentError, UnknownToolError
 from tinyagent.core.events import LimitReached, Notice, RunStarted
 from tinyagent.core.jsonable import error_text
 from tinyagent.core.limits import Limits
@@ -28,11 +30,23 @@ from tinyagent.core.loops import asyncio_loop
 from tinyagent.core.messages import Call
 from tinyagent.core.result import Metadata, RunResult
 from tinyagent.core.shared import Shared, holding, keep_open
+from tinyagent.core.traces import shorten
+from tinyagent.core.waiting import is_cancelled
 from tinyagent.models.base import Model, model_name
 
 
 class Agent(Loop[Output]):
     """What every agent shares. Immutable: one agent serves any number of runs at once."""
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        """Make one of the kinds of agent.
+
+        Raises:
+            TypeError: This class is none of them.
+        """
+        if cls is Agent:
+            raise TypeError("Agent is abstract: make a ReactAgent(...), or a TinyCodeAgent(...), which writes code.")
+        return super().__new__(cls)
 
     def __init__(
         self,
@@ -99,9 +113,14 @@ class Agent(Loop[Output]):
             ConfigurationError: The task is empty, or `messages` are none.
             RunError: The run could not finish; `error.result` holds what it had.
         """
-        async with self._new_run(task, self._converse, streamed=False, **options) as run:
-            return await run.drain()
+        try:
+            async with self._new_run(task, self._converse, options, streamed=False) as run:
+                return await run.drain()
+        except TinyAgentError as error:
+            shorten(error)
+            raise
 
+    @door("run")
     def stream(self, task: str, **options: Unpack[RunOptions]) -> Run[Output]:
         """The same run with its events, its replies streamed.
 
@@ -115,7 +134,7 @@ class Agent(Loop[Output]):
         Raises:
             ConfigurationError: The task is empty, or `messages` are none.
         """
-        return self._new_run(task, self._converse, streamed=True, **options)
+        return self._new_run(task, self._converse, options, streamed=True)
 
     async def execute_tool(self, name: str, /, **arguments: Any) -> Any:
         """Call one tool as a model would, without a model: validated, with its retries, time-out and toolkits.
@@ -127,9 +146,14 @@ class Agent(Loop[Output]):
             ToolArgumentsError: The arguments do not fit.
             Exception: Whatever the tool raises.
         """
-        async with self._tool_run(name, arguments, streamed=False) as run:
-            return (await run.drain()).output
+        try:
+            async with self._tool_run(name, arguments, {}, streamed=False) as run:
+                return (await run.drain()).output
+        except Exception as error:
+            shorten(error)
+            raise
 
+    @door("run")
     def stream_tool(self, name: str, arguments: Mapping[str, Any], **options: Unpack[RunOptions]) -> Run[Any]:
         """One tool call as a run, with its events; the output is the tool's value.
 
@@ -141,15 +165,14 @@ class Agent(Loop[Output]):
         Raises:
             ConfigurationError: `name` or `arguments` are of the wrong type.
         """
-        return self._tool_run(name, arguments, streamed=True, **options)
+        return self._tool_run(name, arguments, options, streamed=True)
 
-    def _tool_run(
-        self, name: str, arguments: Mapping[str, Any], *, streamed: bool, **options: Unpack[RunOptions]
-    ) -> Run[Any]:
+    def _tool_run(self, name: str, arguments: Mapping[str, Any], options: RunOptions, *, streamed: bool) -> Run[Any]:
         call = direct_call(name, arguments)
         task = f"{call.name}({call.raw})"
-        return self._new_run(task, partial(self._call_directly, call=call), streamed=streamed, **options)
+        return self._new_run(task, partial(self._call_directly, call=call), options, streamed=streamed)
 
+    @door("tool")
     def as_tool(self, name: str | None = None, description: str | None = None, **options: Any) -> AnyTool:
         """This agent as a tool: another agent gives it a task, and gets its output.
 
@@ -171,7 +194,7 @@ class Agent(Loop[Output]):
         """A run for a tool of another run, known by its `context`; outside of any, a run like others."""
         outer: Run[Any] | None = context._run  # noqa: SLF001 - the seam between a tool's context and runs
         if outer is None:
-            return self._new_run(task, self._converse, streamed=False)
+            return self._new_run(task, self._converse, {}, streamed=False)
         inherited: RunOptions = {
             "deps": outer.deps,
             "metadata": outer.metadata,
@@ -179,21 +202,21 @@ class Agent(Loop[Output]):
             "run_id": outer.inner_id(context.step, context.call_id),
         }
         call = f"{context.tool}:{context.call_id}"
-        return self._new_run(task, self._converse, streamed=outer.streamed, parent=outer, call=call, **inherited)
+        return self._new_run(task, self._converse, inherited, streamed=outer.streamed, parent=outer, call=call)
 
     def _new_run(
         self,
         task: str,
         work: Callable[[Run[Any]], Awaitable[Ending]],
+        options: RunOptions,
         *,
         streamed: bool,
         parent: Run[Any] | None = None,
         call: str = "",
-        **options: Unpack[RunOptions],
     ) -> Run[Output]:
         about = Metadata(options.get("run_id") or uuid4().hex, self.name, model_name(self.model), time.time())
         drive = partial(self._drive, work=work)
-        run = Run[Any](drive, task, about, limits=self.limits, streamed=streamed, parent=parent, call=call, **options)
+        run = Run[Any](drive, task, about, options, limits=self.limits, streamed=streamed, parent=parent, call=call)
         if work == self._converse:
             run.conversation.instruct(self._written, self.name)
         return run
@@ -215,11 +238,13 @@ class Agent(Loop[Output]):
         except TinyAgentError as failure:
             error = failure
         except Exception as failure:  # noqa: BLE001 - raised to whoever reads the run
-            error = ModelError(f"The model {run.about.model!r} failed: {error_text(failure)}")
-            error.__cause__ = failure
+            error = _fault(failure)
         except BaseException as stop:  # cancelled, or stopped by more than an error
-            run.finish("cancelled" if isinstance(stop, asyncio.CancelledError) else "failed", error=stop)
-            raise
+            if isinstance(stop, asyncio.CancelledError) and not is_cancelled():
+                error = _fault(stop)
+            else:
+                run.finish("cancelled" if isinstance(stop, asyncio.CancelledError) else "failed", error=stop)
+                raise
         if time_limit.expired():  # whatever came of it
             run.emit(LimitReached("seconds", run.limits.seconds or 0))
             error = TimeLimitReached(f"The run took longer than {run.limits.seconds:g} s (Limits.seconds).")
@@ -268,12 +293,8 @@ class Agent(Loop[Output]):
         """What this agent needs for its part in a run, open until the run ends."""
         if run.parent is not None:  # it may be called again
             await keep_open(self._own())
-        async with self._connected(), self.toolbox.opened() as run.toolbox:
+        async with Connected(self.model), self.toolbox.opened() as run.toolbox:
             yield
-
-    def _connected(self) -> AbstractAsyncContextManager[Any]:
-        """The model's connections, where it has any."""
-        return self.model if isinstance(self.model, AbstractAsyncContextManager) else nullcontext()
 
     def _own(self) -> Shared[None]:
         """The model's connections and the toolkits, for all of this event loop who keep them open."""
@@ -281,7 +302,7 @@ class Agent(Loop[Output]):
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[None]:
-        async with self._connected(), self.toolbox.shared():
+        async with Connected(self.model), self.toolbox.shared():
             yield
 
     async def __aenter__(self) -> Self:
@@ -294,8 +315,9 @@ class Agent(Loop[Output]):
             for agent in self._team():
                 await agent._own().__aenter__()  # noqa: SLF001 - other agents'
                 entered.append(agent)
-        except BaseException:
+        except BaseException as error:
             await _leave(entered)
+            shorten(error)
             raise
         return self
 
@@ -310,6 +332,13 @@ class Agent(Loop[Output]):
             team.update(dict.fromkeys(new))
             waiting += new
         return list(team)
+
+
+def _fault(error: BaseException) -> RunError:
+    """An error that no part of the run has told as its own."""
+    made = RunError(f"A fault in tinyagent ended the run: {error_text(error)}. Please report it, with its traceback.")
+    made.__cause__ = error
+    return made
 
 
 async def _leave(agents: Iterable[Agent[Any]]) -> None:

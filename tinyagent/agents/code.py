@@ -14,6 +14,7 @@ from tinyagent.agents.options import AgentOptions
 from tinyagent.agents.run import Run
 from tinyagent.agents.toolbox import Toolbox, ToolLike
 from tinyagent.agents.workspace import Workspace
+from tinyagent.core.door import door
 from tinyagent.core.effects import Journal
 from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.messages import Reply
@@ -52,6 +53,7 @@ class TinyCodeAgent(Agent[Any]):
     _missing: ClassVar[str] = ANSWER_OR_CODE
     _last_words: ClassVar[str] = LAST_WORD
 
+    @door("agent")
     def __init__(
         self,
         tools: Iterable[ToolLike] = (),

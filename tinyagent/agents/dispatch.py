@@ -10,12 +10,14 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from types import AsyncGeneratorType, BuiltinFunctionType, FrameType, FunctionType, MethodType
 from typing import Any
 
 from tinyagent.agents.run import Run
 from tinyagent.core.context import Context
-from tinyagent.core.errors import ConfigurationError, FatalToolError, ToolArgumentsError
+from tinyagent.core.effects import performed
+from tinyagent.core.errors import ConfigurationError, FatalToolError, JournalError, ToolArgumentsError
 from tinyagent.core.events import (
     CallSealed,
     Notice,
@@ -223,7 +225,7 @@ class Dispatch:
                 text = f"{NOT_ANSWERED} If it had begun, it {GOES_ON}."
                 observation = Observation(call, text, error=text)
             observation = await self._observe(call, tool, began, by_code=by_code)
-        except FatalToolError as error:
+        except (FatalToolError, JournalError) as error:
             self._stopping = True
             observation = _failed(call, error, began)
             raise
@@ -244,7 +246,7 @@ class Dispatch:
                 raise TypeError(
                     f"the tool {tool.name!r} returned {value!r}: it should call it and return what it gives"
                 )
-        except FatalToolError as error:
+        except (FatalToolError, JournalError) as error:
             if error.result is None:
                 raise
             return _failed(call, error, began)  # it has ended a run inside the tool, not this one
@@ -267,7 +269,8 @@ class Dispatch:
         context = run.context(call_id=call.id, tool=tool.name, step=self._step, _progress=progress)
         key = f"{run.run_id}/{self._step}/tool/{call.id}"
         try:
-            return await run.effects.step(key, lambda: self._with_retries(call, tool, context))
+            work = partial(self._with_retries, call, tool, context)
+            return await performed(run.effects, key, work, may_refuse=True)
         finally:
             progress.close()
 

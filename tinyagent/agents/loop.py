@@ -6,23 +6,22 @@ whether that was the answer.
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from functools import partial
-from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
+from tinyagent.agents.asking import asked
 from tinyagent.agents.dispatch import Dispatch
 from tinyagent.agents.handoff import Handoff, first_handoff
-from tinyagent.agents.run import Output, Run, is_cancelled
+from tinyagent.agents.run import Output, Run
 from tinyagent.agents.toolbox import AnyTool, Toolbox
-from tinyagent.core.errors import ConfigurationError, EmptyReplyError, ModelError, StepLimitReached, TokenLimitReached
+from tinyagent.core.effects import journal_failed, performed
+from tinyagent.core.errors import EmptyReplyError, ModelError, StepLimitReached, TokenLimitReached
 from tinyagent.core.events import LimitReached, Notice, StepStarted
 from tinyagent.core.messages import Reply, User
 from tinyagent.core.result import Observation, State
-from tinyagent.models.base import Model, ModelRequest, ToolChoice, model_name
+from tinyagent.models.base import Model, ModelRequest, ToolChoice
 
 if TYPE_CHECKING:
     from tinyagent.agents.base import Agent
@@ -90,21 +89,17 @@ class Loop(ABC, Generic[Output]):
     async def _ask(self, run: Run[Output], turn: Dispatch, tool_choice: ToolChoice) -> Reply:
         """The model's reply. One that broke off after something of it was done is taken as far as it came."""
         request = ModelRequest(run.conversation, self._offered(run), tool_choice, run.streamed, run.deadline)
-        key, name = f"{run.run_id}/{len(run.steps) + 1}/model", model_name(self.model)
+        key = f"{run.run_id}/{len(run.steps) + 1}/model"
         try:
-            reply = await run.effects.step(key, partial(_awaitable, self.model, request, turn))
+            reply = await performed(run.effects, key, partial(asked, self.model, request, turn))
         except ModelError as error:
             if not (error.retryable and error.partial and (error.partial.calls or turn.committed)):
                 raise
             done = "its complete calls" if error.partial.calls else "the code that has run"
             run.emit(Notice(f"{type(error).__name__}: {error} Going on after {done}."))
             reply = replace(error.partial, finish_reason="interrupted")
-        except asyncio.CancelledError as error:
-            if is_cancelled():
-                raise
-            raise ModelError(f"The model {name!r} failed: CancelledError, but nobody cancelled it.") from error
         if not isinstance(reply, Reply):
-            raise ModelError(f"The model {name!r} returned {type(reply).__name__}; a model returns a Reply.")
+            raise journal_failed(run.effects, f"for {key!r} it gave {type(reply).__name__}, and no Reply")
         run.count(reply.usage)
         run.finish_reason = reply.finish_reason
         if tool_choice == "none" and reply.calls:  # text beside calls is no answer
@@ -216,21 +211,6 @@ class Loop(ABC, Generic[Output]):
     @abstractmethod
     async def _act(self, turn: Dispatch, reply: Reply) -> list[tuple[Observation, str]]:
         """Do what the reply asks: each observation, and what the model reads of it."""
-
-
-def _awaitable(model: Model, request: ModelRequest, turn: Dispatch) -> Awaitable[Reply]:
-    """The model's reply on its way.
-
-    Raises:
-        ConfigurationError: The model is no asynchronous function.
-    """
-    reply: object = model(request, turn)
-    if not isawaitable(reply):
-        raise ConfigurationError(
-            f"The model {model_name(model)!r} is a function that returned {type(reply).__name__} at once: make it "
-            "'async def model(request, sink)'."
-        )
-    return reply
 
 
 def _is_text(reply: Reply) -> bool:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from tinyagent.agents.prompt import Instructions
-from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.errors import ConfigurationError, UnknownOptionError
 from tinyagent.core.limits import Limits
 from tinyagent.core.tool import NAME_PATTERN
 from tinyagent.models.base import Model
-from tinyagent.models.openai import OpenAIModel
+from tinyagent.models.openai import OpenAIModel, Settings
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -59,12 +59,11 @@ def check_options(options: AgentOptions) -> None:
     """Refuse options that are wrong.
 
     Raises:
-        TypeError: There is no such option.
+        UnknownOptionError: There is no such option.
         ConfigurationError: The text says what to pass.
     """
     if unknown := options.keys() - AgentOptions.__annotations__.keys():
-        known = ", ".join(["model", *AgentOptions.__annotations__])
-        raise TypeError(f"An agent has no option {sorted(unknown)}; it has: {known}.")
+        raise UnknownOptionError(no_option("agent", unknown, ["model", *AgentOptions.__annotations__]))
     limits, name = options.get("limits"), options.get("name", "agent")
     if not isinstance(limits, Limits | None):
         raise ConfigurationError(f"limits={limits!r}: pass Limits(steps=..., tokens=..., seconds=...).")
@@ -76,6 +75,15 @@ def check_options(options: AgentOptions) -> None:
     longest = options.get("max_observation", MAX_OBSERVATION)
     if longest is not None and not (isinstance(longest, int) and longest > 0):
         raise ConfigurationError(f"max_observation={longest!r}: pass characters above 0, or None.")
+
+
+def no_option(kind: Literal["agent", "run"], unknown: Iterable[str], known: Collection[str]) -> str:
+    """What is said of options that are none."""
+    from tinyagent.core.names import refused
+
+    of_the_model = (*OpenAIModel.__init__.__annotations__, *Settings.__annotations__)
+    cures = {name: f"it is the model's: model=OpenAIModel('gpt-4o-mini', {name}=...)" for name in of_the_model}
+    return refused(kind, unknown, known, cures)
 
 
 def as_model(model: str | Model, client: AsyncOpenAI | None) -> Model:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, TypeAlias
 from tinyagent.core.context import Context
 from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.jsonable import error_text
+from tinyagent.core.waiting import is_cancelled
 
 #: Text; a function of the run's `Context` (or of nothing) that gives it, also async; or a `string.Template`.
 Instructions: TypeAlias = "str | Template | Callable[..., str | Awaitable[str]]"
@@ -82,7 +84,9 @@ async def _asked(function: Callable[..., str | Awaitable[str]], context: Context
     try:
         said: object = function(context) if _takes_context(function) else function()
         text = await said if inspect.isawaitable(said) else said
-    except Exception as error:
+    except (Exception, asyncio.CancelledError) as error:
+        if isinstance(error, asyncio.CancelledError) and is_cancelled():
+            raise
         raise ConfigurationError(f"instructions={name} failed: {error_text(error)}") from error
     if not isinstance(text, str):
         raise ConfigurationError(f"instructions={name} returned {type(text).__name__}; it must return text.")
@@ -122,7 +126,7 @@ class _Values(Mapping[str, Any]):
 
 def _read(prompt_file: object) -> str:
     """The text of a prompt file."""
-    if not isinstance(prompt_file, str | Path):
+    if not isinstance(prompt_file, str | Path) or prompt_file == "":
         raise ConfigurationError(f"prompt_file={prompt_file!r}: pass a path.")
     path = Path(prompt_file)
     if path.suffix.lower() not in SUFFIXES:

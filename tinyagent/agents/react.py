@@ -10,6 +10,7 @@ from tinyagent.agents.dispatch import Dispatch
 from tinyagent.agents.options import AgentOptions
 from tinyagent.agents.run import Run
 from tinyagent.agents.toolbox import ToolLike
+from tinyagent.core.door import door
 from tinyagent.core.messages import Reply
 from tinyagent.core.result import Observation
 from tinyagent.models.base import Model, ToolChoice
@@ -28,6 +29,7 @@ class ReactAgent(Agent[Any]):
         ConfigurationError: An argument is wrong; the text says what to pass.
     """
 
+    @door("agent")
     def __init__(self, tools: Iterable[ToolLike] = (), *, model: str | Model, **options: Unpack[AgentOptions]) -> None:
         super().__init__(tools, model, options)
 

@@ -7,12 +7,12 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Generic, TypedDict, TypeVar, Unpack
+from typing import Any, Generic, NoReturn, TypedDict, TypeVar
 
 from tinyagent.agents.toolbox import Toolbox
 from tinyagent.core.context import Context
-from tinyagent.core.effects import DirectEffects, Effects
-from tinyagent.core.errors import ConfigurationError, RunError
+from tinyagent.core.effects import Effects, checked_effects
+from tinyagent.core.errors import ConfigurationError, RunError, UnknownOptionError
 from tinyagent.core.events import Event, HandedOver, InnerEvent, RunFailed, RunFinished, StepFinished
 from tinyagent.core.execution import Execution
 from tinyagent.core.jsonable import brief, words
@@ -22,13 +22,13 @@ from tinyagent.core.loops import asyncio_loop
 from tinyagent.core.mending import mended
 from tinyagent.core.messages import NOT_ANSWERED, Assistant, Conversation, Reply, ToolReply, User
 from tinyagent.core.result import Metadata, Observation, RunResult, State, Step
+from tinyagent.core.traces import shorten
 from tinyagent.core.usage import Usage
 from tinyagent.core.waiting import wait_to_the_end
 from tinyagent.models.chat import MessageLike, as_messages
 
 Output = TypeVar("Output")
 
-_DIRECT = DirectEffects()
 _EMPTY = Toolbox({})
 
 
@@ -78,15 +78,17 @@ class Run(Generic[Output]):
         drive: Callable[[Run[Output]], Coroutine[Any, Any, None]],
         task: str,
         about: Metadata,
+        options: RunOptions,
         *,
         limits: Limits,
         streamed: bool,
         parent: Run[Any] | None = None,
         call: str = "",
-        **options: Unpack[RunOptions],
     ) -> None:
         if unknown := options.keys() - RunOptions.__annotations__.keys():
-            raise TypeError(f"A run has no option {sorted(unknown)}; it has: {', '.join(RunOptions.__annotations__)}.")
+            from tinyagent.agents.options import no_option
+
+            raise UnknownOptionError(no_option("run", unknown, RunOptions.__annotations__))
         self.run_id = about.run_id
         self.task = task
         self.conversation, self.mended = _opening(task, options.get("messages", ()))
@@ -97,7 +99,7 @@ class Run(Generic[Output]):
         self._inner: Counter[str] = Counter()  # the runs inside each call
         self.deps = options.get("deps")
         self.metadata = _checked_metadata(options.get("metadata"))
-        self.effects = options.get("effects") or _DIRECT
+        self.effects = checked_effects(options.get("effects"))
         self.usage = Usage()
         self.steps: list[Step] = []
         self.deadline: float | None = parent.deadline if parent is not None else None
@@ -153,14 +155,23 @@ class Run(Generic[Output]):
             if self.state == "running":  # left before it began
                 self.finish("cancelled", error=asyncio.CancelledError())
 
+    def _asynchronous(self, *_: object) -> NoReturn:
+        raise TypeError("A run is read so: async with agent.stream(...) as run: async for event in run: ...")
+
+    __await__ = __iter__ = __enter__ = __exit__ = _asynchronous  # Python's own words name no cure
+
     def __aiter__(self) -> Run[Output]:
         return self
 
     async def __anext__(self) -> Event:
-        while not self._events:
-            if self._over():
-                raise StopAsyncIteration
-            await self._news()
+        try:
+            while not self._events:
+                if self._over():
+                    raise StopAsyncIteration
+                await self._news()
+        except Exception as error:
+            shorten(error)
+            raise
         return self._events.popleft()
 
     def _over(self) -> bool:
@@ -188,8 +199,12 @@ class Run(Generic[Output]):
         """
         self._drained = True  # events that nobody hears wake nobody
         self._events.clear()
-        while not self._over():
-            await self._news()
+        try:
+            while not self._over():
+                await self._news()
+        except Exception as error:
+            shorten(error)
+            raise
         return self.result
 
     # ---- for the loop
@@ -297,12 +312,6 @@ async def cancel_and_wait(task: asyncio.Task[Any] | None) -> None:
         return
     task.cancel()
     await wait_to_the_end([task])
-
-
-def is_cancelled() -> bool:
-    """Whether this task is being cancelled, and not only something it waited for."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _checked_metadata(metadata: object) -> Mapping[str, Any]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from tinyagent.agents.dispatch import Dispatch
 from tinyagent.agents.run import Run
-from tinyagent.core.effects import Journal
-from tinyagent.core.errors import ReplayError
+from tinyagent.core.effects import Journal, journal_failed, performed
+from tinyagent.core.errors import ReplayError, SandboxError, TinyAgentError
 from tinyagent.core.execution import Execution
+from tinyagent.core.jsonable import error_text
 from tinyagent.core.messages import Call
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.awaits.definitions import Definitions
@@ -73,20 +76,25 @@ class Workspace:
             ReplayError: The block ran before, and did something else then.
         """
         if self._session is None:
-            self._session = self._sandbox.open(
-                self._tools.values(), self._limits, call=self._call, seed=self._run.run_id
-            )
+            with self._told():
+                self._session = self._sandbox.open(
+                    self._tools.values(), self._limits, call=self._call, seed=self._run.run_id
+                )
         self.blocks += 1
         self._unread = unread
         prefix = f"{self._run.run_id}/{self._step}/tool/"
         effects = self._run.effects
-        self._replay = replay = _Replay(effects, prefix, self.blocks) if isinstance(effects, Journal) else None
+        journal = effects if isinstance(effects, Journal) else None
+        self._replay = replay = None if journal is None else _Replay(journal, prefix, self.blocks)
         self._session.last = None
-        execution = await self._session.execute(code, on_output=on_output)
-        if replay is not None:
+        with self._told():
+            execution = await self._session.execute(code, on_output=on_output)
+        if not isinstance(execution, Execution):
+            raise SandboxError(f"{self._failed} a block gave {type(execution).__name__}, and no Execution.")
+        if replay is not None and journal is not None:
             replay.end()
             key = f"{self._run.run_id}/{self._step}/code/{self.blocks}"
-            await _compare(execution, await self._run.effects.step(key, lambda: _summary_of(execution)))
+            _compare(execution, await performed(journal, key, partial(_summary_of, execution)), journal)
         return execution
 
     @property
@@ -106,7 +114,22 @@ class Workspace:
     async def close(self) -> None:
         """End the session and everything the code started."""
         if self._session is not None:
-            await self._session.close()
+            with self._told():
+                await self._session.close()
+
+    @property
+    def _failed(self) -> str:
+        return f"The sandbox {type(self._sandbox).__name__} failed:"
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What is raised here, and is no error of ours, is the sandbox's failure."""
+        try:
+            yield
+        except TinyAgentError:
+            raise
+        except Exception as error:
+            raise SandboxError(f"{self._failed} {error_text(error)}") from error
 
 
 class _Replay:
@@ -119,7 +142,10 @@ class _Replay:
 
     def __init__(self, journal: Journal, prefix: str, block: int) -> None:
         self._prefix = prefix
-        self._left = set(journal.recorded(f"{prefix}block{block}_"))
+        try:
+            self._left = set(journal.recorded(f"{prefix}block{block}_"))
+        except Exception as error:
+            raise journal_failed(journal, error_text(error)) from error
         self._done = asyncio.Event()
         self._fresh = not self._left
         if self._fresh:
@@ -158,19 +184,26 @@ class _Replay:
         )
 
 
-async def _compare(execution: Execution, recorded: Any) -> None:
+def _compare(execution: Execution, recorded: Any, journal: Journal) -> None:
     """Check that a block that had finished gave the same again.
 
     Raises:
         ReplayError: It gave something else.
+        JournalError: Something else is recorded than what a block gave.
     """
-    now = await _summary_of(execution)
+    if not isinstance(recorded, Mapping):
+        raise journal_failed(journal, f"for a block it gave {type(recorded).__name__}, and no dict")
+    now = _summary(execution)
     if dict(recorded) != now:
-        different = ", ".join(name for name, value in now.items() if dict(recorded).get(name) != value)
+        different = ", ".join(name for name, value in now.items() if recorded.get(name) != value)
         raise ReplayError(f"The block was run again, and this was not as recorded: {different}.")
 
 
 async def _summary_of(execution: Execution) -> dict[str, Any]:
+    return _summary(execution)
+
+
+def _summary(execution: Execution) -> dict[str, Any]:
     """What must be the same when a block runs again, as plain data."""
     return {
         "code": _digest(execution.code),

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import difflib
 import importlib
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import Any
 
 from tinyagent import __version__
-from tinyagent.core.errors import ConfigurationError, TinyAgentError
+from tinyagent.core.errors import ConfigurationError, MissingExtraError, TinyAgentError
 from tinyagent.core.printable import printable
-
-if TYPE_CHECKING:
-    pass
 
 DEFAULT_MODEL = "gpt-4o-mini"
 
@@ -61,9 +61,19 @@ def _parser() -> argparse.ArgumentParser:
         "--tools",
         action="append",
         default=[],
-        metavar="MODULE[:NAME]",
-        help="tools of a module, or one function of it; may be given several times",
+        metavar="FILE|MODULE[:NAME]",
+        help="tools of a file (my_tools.py) or of a module, or one function of it (my_tools.py:search); may be given "
+        "several times",
     )
+    run.add_argument(
+        "--mcp",
+        action="append",
+        default=[],
+        metavar="COMMAND|URL",
+        help="tools of an MCP server: the command line that starts it, in quotes, or its URL; may be given several "
+        "times",
+    )
+    run.add_argument("--code", action="store_true", help="solve it by writing Python, which runs in a sandbox")
     run.add_argument("--model", default=model, help="the model's name (default: OPENAI_MODEL or %(default)s)")
     run.add_argument("--base-url", help="the server (default: OPENAI_BASE_URL)")
     run.add_argument("--instructions", default="", help="what the model is told first")
@@ -81,13 +91,15 @@ async def _demo(options: argparse.Namespace) -> int:
 
 
 async def _run(options: argparse.Namespace) -> int:
+    from tinyagent.agents.code import TinyCodeAgent
     from tinyagent.agents.react import ReactAgent
     from tinyagent.cli.show import Terminal
     from tinyagent.core.limits import Limits
     from tinyagent.models.openai import OpenAIModel
 
-    agent = ReactAgent(
-        [tool for spec in options.tools for tool in load_tools(spec)],
+    kind = TinyCodeAgent if options.code else ReactAgent
+    agent = kind(
+        [*(tool for spec in options.tools for tool in load_tools(spec)), *map(_mcp_server, options.mcp)],
         model=OpenAIModel(options.model, base_url=options.base_url),
         instructions=options.instructions,
         limits=Limits(steps=options.steps),
@@ -99,26 +111,39 @@ async def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def load_tools(spec: str) -> list[Any]:
-    """The tools and toolkits that `package.module` defines or imports, or the one that `package.module:name` names.
-
-    Modules are looked for in the current directory too.
+def _mcp_server(spec: str) -> Any:
+    """The tools of an MCP server: of a URL, or of the command that starts it.
 
     Raises:
-        ConfigurationError: There is no such module, no such name, or no tool in it.
+        ConfigurationError: It is neither, or the extra is not installed.
+    """
+    from tinyagent.tools.mcp import MCPTools
+
+    try:
+        return MCPTools(url=spec) if "://" in spec.partition(" ")[0] else MCPTools(command=spec)
+    except MissingExtraError:
+        raise
+    except ConfigurationError as error:
+        raise ConfigurationError(f"--mcp {spec!r}: {error}") from error
+
+
+def load_tools(spec: str) -> list[Any]:
+    """The tools and toolkits that a file or module defines or imports, or the one that is named behind a colon.
+
+    Args:
+        spec: `path/to/file.py`, `package.module`, or one of them and `:name`. Modules are looked for in the current
+            directory too; a file finds those beside it.
+
+    Raises:
+        ConfigurationError: There is no such file, module or name, or no tool in it.
     """
     from tinyagent.core.tool import Tool
     from tinyagent.tools.toolkit import Toolkit
 
-    module_name, _, name = spec.partition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    if missing := _missing(spec, module_name):
-        raise ConfigurationError(f"--tools {spec}: there is no module {missing!r} here.")
-    module = importlib.import_module(module_name)
+    where, _, name = spec.rpartition(":") if _IN_FILE.match(spec) else spec.partition(":")
+    module = _of_file(spec, Path(where)) if where.endswith(".py") else _of_name(spec, where)
+    found = {id(value): value for value in vars(module).values() if isinstance(value, Tool | Toolkit)}
     if not name:
-        found = {id(value): value for value in vars(module).values() if isinstance(value, Tool | Toolkit)}
         if not found:
             raise ConfigurationError(
                 f"--tools {spec}: the module has no tools. Put @tool on its functions, or name one: {spec}:function."
@@ -126,17 +151,68 @@ def load_tools(spec: str) -> list[Any]:
         return list(found.values())
     value = getattr(module, name, None)
     if value is None:
-        raise ConfigurationError(f"--tools {spec}: {module_name!r} has no {name!r}.")
+        close = difflib.get_close_matches(name, [key for key in vars(module) if not key.startswith("_")], 1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise ConfigurationError(f"--tools {spec}: {where!r} has no {name!r}.{hint}")
     return [value]
+
+
+#: A file, or a file and a name in it; a colon of the path itself (a drive) is none before a name.
+_IN_FILE = re.compile(r".*\.py:[^\\/:]*\Z", re.DOTALL)
+
+
+def _of_file(spec: str, path: Path) -> ModuleType:
+    """The module in a file, executed once."""
+    path = path.expanduser().absolute()
+    if not path.is_file():
+        what = "it is a folder" if path.is_dir() else "there is no such file"
+        raise ConfigurationError(f"--tools {spec}: {what} ({path}).")
+    for known in list(sys.modules.values()):
+        if getattr(known, "__file__", None) == str(path):
+            return known
+    name = path.stem if path.stem not in sys.modules else f"{path.parent.name}/{path.stem}"  # which no import can mean
+    _look_in(path.parent)
+    found = importlib.util.spec_from_file_location(name, path)
+    assert found is not None  # noqa: S101 - it is a .py file
+    assert found.loader is not None  # noqa: S101
+    module = sys.modules[name] = importlib.util.module_from_spec(found)
+    try:
+        found.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _of_name(spec: str, name: str) -> ModuleType:
+    _look_in(Path.cwd())
+    if missing := _missing(spec, name):
+        raise ConfigurationError(f"--tools {spec}: there is no module {missing!r} here.{_file_of(name)}")
+    return importlib.import_module(name)
+
+
+def _look_in(folder: Path) -> None:
+    """Find modules in this folder."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
 
 
 def _missing(spec: str, module_name: str) -> str | None:
     """The module, or the package it is in, that is not there; errors of its packages are theirs to tell."""
     if not all(part.isidentifier() for part in module_name.split(".")):
-        raise ConfigurationError(f"--tools {spec}: write it as package.module or package.module:name.")
+        raise ConfigurationError(
+            f"--tools {spec}: write it as package.module or package.module:name, or as path/to/file.py."
+            f"{_file_of(module_name)}"
+        )
     try:
         return None if importlib.util.find_spec(module_name) else module_name
     except ModuleNotFoundError as error:
         if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
             return error.name
         raise
+
+
+def _file_of(name: str) -> str:
+    """A hint at the file that may be meant."""
+    files = [Path(f"{name}.py"), Path(*name.split(".")).with_suffix(".py")] if name.strip(".") else []
+    return next((f" There is a file: --tools {file}" for file in files if file.is_file()), "")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from typing import Protocol, TypeVar, runtime_checkable
+
+from tinyagent.core.errors import ConfigurationError, JournalError, TinyAgentError
+from tinyagent.core.jsonable import error_text
+from tinyagent.core.waiting import is_cancelled
 
 T = TypeVar("T")
 
@@ -16,7 +21,11 @@ class Effects(Protocol):
     """
 
     def step(self, key: str, call: Callable[[], Awaitable[T]]) -> Awaitable[T]:
-        """The result of `call()`, made now or remembered under `key`; usually an `async def`."""
+        """The result of `call()`, made now or remembered under `key`; usually an `async def`.
+
+        What it raises for a tool without having made the call is told to the model, as if the tool had raised it.
+        Any other error of its own ends the run with a `JournalError`.
+        """
         ...
 
 
@@ -35,3 +44,68 @@ class DirectEffects:
     def step(self, key: str, call: Callable[[], Awaitable[T]]) -> Awaitable[T]:  # noqa: ARG002
         """Call `call`."""
         return call()
+
+
+_DIRECT = DirectEffects()
+
+
+def checked_effects(effects: Effects | None) -> Effects:
+    """The effects of a run; those that make every call where none are given.
+
+    Raises:
+        ConfigurationError: They are something else.
+    """
+    if effects is None:
+        return _DIRECT
+    if isinstance(effects, type) or not callable(getattr(effects, "step", None)):
+        raise ConfigurationError(
+            f"effects={effects!r}: pass an object with 'async def step(self, key, call)', which returns what call() "
+            "gives or what it remembers (see Effects and Journal)."
+        )
+    return effects
+
+
+def performed(
+    effects: Effects, key: str, call: Callable[[], Awaitable[T]], *, may_refuse: bool = False
+) -> Awaitable[T]:
+    """The result of `call()` by way of `effects`.
+
+    Args:
+        effects: They.
+        key: The name of the call.
+        call: Makes it.
+        may_refuse: What they raise without having called is the answer, and no failure of theirs.
+
+    Raises:
+        JournalError: They failed, and not the call.
+        Exception: Whatever the call raises, now or as it is remembered.
+    """
+    return call() if type(effects) is DirectEffects else _performed(effects, key, call, may_refuse)
+
+
+async def _performed(effects: Effects, key: str, call: Callable[[], Awaitable[T]], may_refuse: bool) -> T:
+    ended: list[type[BaseException] | None] = []  # how the call did, each time that it was made
+
+    async def watched() -> T:
+        try:
+            value = await call()
+        except BaseException as error:
+            ended.append(type(error))
+            raise
+        ended.append(None)
+        return value
+
+    try:
+        return await effects.step(key, watched)
+    except TinyAgentError:
+        raise
+    except (Exception, asyncio.CancelledError) as error:
+        is_answer = may_refuse if not ended else type(error) is ended[-1]
+        if is_answer or (isinstance(error, asyncio.CancelledError) and is_cancelled()):
+            raise
+        raise journal_failed(effects, error_text(error)) from error
+
+
+def journal_failed(effects: object, said: str) -> JournalError:
+    """The failure of a journal, in words."""
+    return JournalError(f"The journal (effects={type(effects).__name__}) failed: {said}")

@@ -5,6 +5,7 @@ TinyAgentError
 │   ├── ToolDefinitionError       a function that cannot be described to a model
 │   ├── DuplicateToolError        two tools of one name in one agent
 │   ├── FrozenRegistryError       a change to a frozen registry
+│   ├── UnknownOptionError        an option that there is not (also a TypeError)
 │   ├── UnknownToolError          a tool that the agent does not have (also a LookupError)
 │   └── MissingExtraError         an optional dependency is not installed (also an ImportError)
 ├── ToolArgumentsError            arguments that do not fit a tool; the model is told, the run goes on
@@ -15,6 +16,7 @@ TinyAgentError
     │   └── TimeLimitReached      (also a TimeoutError)
     ├── FatalToolError            raised by a tool to end the run
     ├── ToolkitError              a toolkit could not be opened, or closed
+    ├── JournalError              the journal (`effects=`) failed
     ├── SandboxError              the sandbox that runs the model's code failed
     │   ├── SandboxUnavailableError  it cannot lock itself here (also a ConfigurationError)
     │   └── ReplayError           a block that was run again did not do what is recorded of it
@@ -69,6 +71,10 @@ class DuplicateToolError(ConfigurationError):
 
 class FrozenRegistryError(ConfigurationError):
     """The registry was frozen with `freeze_registry` and refuses changes."""
+
+
+class UnknownOptionError(ConfigurationError, TypeError):
+    """There is no option of this name; the text says what to write, or which there are."""
 
 
 class UnknownToolError(ConfigurationError, LookupError):
@@ -129,6 +135,10 @@ class FatalToolError(RunError):
 
 class ToolkitError(RunError):
     """A toolkit could not be opened, or closed; the text names it and what it raised."""
+
+
+class JournalError(RunError):
+    """The journal of a run (`effects=`) failed, and not what it was to perform; what it raised is the `__cause__`."""
 
 
 class SandboxError(RunError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from tinyagent.core.door import door
 from tinyagent.core.errors import ConfigurationError
 
 
@@ -32,3 +33,6 @@ class Limits:
                 raise ConfigurationError(
                     f"Limits({item.name}={value!r}): pass a number above 0, or None for no limit.{whole}"
                 )
+
+
+Limits.__init__ = door("limits")(Limits.__init__)  # type: ignore[method-assign]

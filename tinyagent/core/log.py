@@ -97,4 +97,7 @@ def log(run_id: str, event: Event) -> None:
         error = seen.exception if seen is not None else None
         has_trace = error is not None and error.__traceback__ is not None and not isinstance(error, ToolArgumentsError)
         text = " ".join(printable(f"run {run_id}: {_SAID[type(event)](event)}").split("\n"))
-        logger.log(level, "%s", text, exc_info=error if has_trace else None)
+        try:
+            logger.log(level, "%s", text, exc_info=error if has_trace else None)
+        except Exception:  # noqa: BLE001 - a handler's or a filter's own, which is no failure of the run
+            logging.Handler().handleError(logging.makeLogRecord({"msg": text}))

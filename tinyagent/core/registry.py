@@ -6,8 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import FunctionType, MethodType
 from typing import Any, ParamSpec, TypeVar, overload
 
-from tinyagent.core.errors import ConfigurationError, DuplicateToolError, FrozenRegistryError
+from tinyagent.core.errors import (
+    ConfigurationError,
+    DuplicateToolError,
+    FrozenRegistryError,
+    TinyAgentError,
+    ToolDefinitionError,
+)
 from tinyagent.core.tool import Tool, check_unbound
+from tinyagent.core.traces import shorten
 
 __all__ = ["Tool", "ToolRegistry", "as_tool", "check_list", "collect", "freeze_registry", "get_registry", "tool"]
 
@@ -130,15 +137,29 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """
     import sys
 
+    if isinstance(function, str):
+        raise ToolDefinitionError(
+            f"@tool({function!r}): that is not a function. Pass a name by name: @tool(name={function!r})."
+        )
     local_names = sys._getframe(1).f_locals  # noqa: SLF001 - types defined beside a tool inside a function
 
     def make(function: Callable[..., Any]) -> Tool[..., Any]:
-        made = Tool(function, local_names=local_names, **options)
-        if not _in_class_body(function):
-            _registry.add(made)
+        try:
+            made = Tool(function, local_names=local_names, **options)
+            if not _in_class_body(function):
+                _registry.add(made)
+        except TinyAgentError as error:
+            shorten(error)
+            raise
         return made
 
-    return make if function is None else make(function)
+    if function is None:
+        return make
+    try:
+        return make(function)
+    except TinyAgentError as error:
+        shorten(error)
+        raise
 
 
 def _in_class_body(function: Callable[..., Any]) -> bool:

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
+from tinyagent.core.door import door
 from tinyagent.core.errors import ConfigurationError, ToolDefinitionError
 from tinyagent.core.introspection import innermost, without_partials
 
@@ -57,6 +58,7 @@ class Tool(Generic[P, R]):
 
     __wrapped__: Callable[..., Any]
 
+    @door("tool")
     def __init__(
         self,
         function: Callable[P, R],
@@ -236,9 +238,11 @@ def _check_function(function: Any, name: str) -> None:
         kind = type(function).__name__
         raise ToolDefinitionError(f"Tool {name!r}: put @tool below @{kind}, next to the function.")
     if not callable(function):
+        from tinyagent.core.names import instead_of
+
         raise ToolDefinitionError(
             f"{function!r} cannot be a tool: it is a {type(function).__name__}, not a function. "
-            "Pass a function, a method, a partial or a callable object."
+            f"{instead_of(function)}Pass a function, a method, a partial or a callable object."
         )
     if isinstance(function, type) and any("__call__" in vars(kind) for kind in function.__mro__):
         raise ToolDefinitionError(

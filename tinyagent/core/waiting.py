@@ -7,6 +7,12 @@ from collections.abc import Collection
 from typing import Any
 
 
+def is_cancelled() -> bool:
+    """Whether this task is being cancelled, and not only something it waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 async def wait_to_the_end(tasks: Collection[asyncio.Task[Any]], grace: float | None = None) -> None:
     """Wait until all tasks have ended, whatever they gave.
 

@@ -36,6 +36,11 @@ _TOO_LONG = re.compile(
 )
 
 
+#: A model's name as packages that choose the provider by it want it.
+_PREFIXED = re.compile(
+    r"(openai|azure|anthropic|google|google-gla|google-vertex|gemini|groq|mistral|ollama|ollama_chat|xai|deepseek|cohere|"
+    r"bedrock|openrouter|together|together_ai|fireworks|fireworks_ai|huggingface|litellm|lm_studio|vllm)[:/](?P<name>.+)"
+)
 #: What is said of a server that answers a TLS greeting with something else.
 _NO_TLS = re.compile(r"WRONG_VERSION_NUMBER|wrong version number|record layer failure|UNKNOWN_PROTOCOL|packet length")
 #: What the libraries say of a connection that failed, and plain words for it.
@@ -131,6 +136,11 @@ def _status_error(error: Any, model: str, base_url: str, through: str) -> ModelE
         remedy = f"{through or 'A proxy'} stands between, and wants another name or password."
     elif error.code == "context_length_exceeded" or _TOO_LONG.search(said):
         wanted, remedy = ContextLengthError, "Shorten the conversation, or take a model with a larger context."
+    if status in (400, 404, 422) and not remedy.startswith("Shorten") and (prefixed := _PREFIXED.match(model)):
+        remedy += (
+            f" A model is named as its server knows it, without a provider before it: {prefixed['name']!r}. Another "
+            "provider is chosen by base_url=."
+        )
     return wanted(
         f"The server answered {status}: {said[:EXCERPT]} {remedy}".strip(),
         status=status,

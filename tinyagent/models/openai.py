@@ -15,10 +15,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack
 from weakref import WeakKeyDictionary
 
+from tinyagent.core.door import door
 from tinyagent.core.errors import (
     ConfigurationError,
     MissingCredentialsError,
     ModelError,
+    UnknownOptionError,
 )
 from tinyagent.core.events import Notice
 from tinyagent.core.loops import asyncio_loop
@@ -113,6 +115,7 @@ class OpenAIModel:
         ConfigurationError: An argument is wrong or unknown.
     """
 
+    @door("model")
     def __init__(
         self,
         name: str,
@@ -340,10 +343,13 @@ def _failed_generation(error: Exception) -> tuple[str, str] | None:
 
 def _check_settings(settings: Mapping[str, Any]) -> None:
     if unknown := settings.keys() - Settings.__annotations__.keys():
-        raise ConfigurationError(
-            f"Unknown model settings {sorted(unknown)}. Known: {', '.join(Settings.__annotations__)}. "
-            "Pass anything else a server takes as extra_body={...}."
-        )
+        from inspect import signature
+
+        from tinyagent.core.names import refused
+
+        own = [name for name in signature(OpenAIModel).parameters if name not in ("name", "settings")]
+        said = refused("model", unknown, [*own, *Settings.__annotations__])
+        raise UnknownOptionError(f"{said} Anything else that a server takes is passed as extra_body={{...}}.")
     for extra in _NOT_IN_BODY:
         if not isinstance(settings.get(extra, {}), Mapping):
             raise ConfigurationError(f"{extra}={settings.get(extra)!r}: pass a dict.")

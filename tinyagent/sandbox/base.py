@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from keyword import iskeyword
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from tinyagent.core.door import door
 from tinyagent.core.errors import ConfigurationError, SandboxError, ToolArgumentsError
 from tinyagent.core.execution import CodeError, Execution, Observation, Opaque
 from tinyagent.core.jsonable import error_text, to_text
@@ -84,6 +85,9 @@ class SandboxLimits:
                 continue
             if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
                 raise ConfigurationError(f"SandboxLimits({name}={value!r}): pass seconds above 0.")
+
+
+SandboxLimits.__init__ = door("sandbox limits")(SandboxLimits.__init__)  # type: ignore[method-assign]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
 from tinyagent.core.errors import ConfigurationError
-from tinyagent.core.tool import Tool
+from tinyagent.core.tool import Tool, warn_user
 from tinyagent.sandbox.base import Sandbox
 from tinyagent.sandbox.process import ProcessSandbox, unavailable
 
@@ -26,10 +25,9 @@ def default_sandbox() -> Sandbox:
         raise unavailable(reason)
     from tinyagent.sandbox.monty import MontySandbox
 
-    warnings.warn(
+    warn_user(
         f"Code runs in MontySandbox, which knows a part of Python, since ProcessSandbox cannot run here: {reason}. To "
-        "choose it without this warning, pass sandbox=MontySandbox().",
-        stacklevel=3,
+        "choose it without this warning, pass sandbox=MontySandbox()."
     )
     return MontySandbox()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cache
 
+from tinyagent.core.door import door
 from tinyagent.core.errors import ConfigurationError, SandboxError, SandboxUnavailableError
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import (
@@ -43,6 +44,7 @@ class ProcessSandbox:
         ConfigurationError: An argument is wrong.
     """
 
+    @door("sandbox")
     def __init__(self, *, limits: SandboxLimits | None = None, preload: Iterable[str] = ()) -> None:
         if isinstance(preload, str) or not all(isinstance(name, str) for name in preload):
             raise ConfigurationError(f"preload={preload!r}: pass a list of packages, such as ['numpy', 'pandas'].")

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from weakref import WeakSet
 
+from tinyagent.core.door import door
 from tinyagent.core.errors import ConfigurationError, ToolArgumentsError
 from tinyagent.core.forks import in_forked_copy
 from tinyagent.core.tool import Tool
@@ -61,6 +62,7 @@ class PythonExecutor:
         ConfigurationError: A tool is async or has no name that code could call, or `imports` is no list of names.
     """
 
+    @door("sandbox")
     def __init__(
         self, tools: Tools = (), *, imports: Iterable[str] = DEFAULT_IMPORTS, limits: SandboxLimits | None = None
     ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinyagent.core.door import door
 from tinyagent.sandbox.base import (
     Caller,
     Capabilities,
@@ -73,6 +74,7 @@ class MontySandbox:
         MissingExtraError: The extra is not installed.
     """
 
+    @door("sandbox")
     def __init__(self, *, limits: SandboxLimits | None = None) -> None:
         require_monty()
         self.limits = checked_limits(limits)

@@ -8,6 +8,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from tinyagent.core.context import Context
+from tinyagent.core.door import door
 from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.threads import run_in_thread, thread_slot
 from tinyagent.core.tool import Tool
@@ -68,6 +69,7 @@ class MCPTools(Toolkit):
     https://modelcontextprotocol.io/specification
     """
 
+    @door("mcp")
     def __init__(
         self,
         command: str | Sequence[str] | None = None,
