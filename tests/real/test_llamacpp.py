@@ -1,42 +1,15 @@
-"""A real llama.cpp server streams tool calls, and no stale connection is felt. Run by `make llamacpp` alone.
+"""A real llama.cpp server streams tool calls, and no stale connection is felt. Run by `make real` alone.
 
 llama.cpp promises to keep a connection and closes it right after each streamed reply.
 """
 
-import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from tinyagent import Limits, Notice, OpenAIModel, ReactAgent, Retry, StepFinished
 
-HERE = Path(__file__).parent
-#: The interpreter that has xllamacpp, gguf and numpy.
-PYTHON = os.environ.get("LLAMACPP_PYTHON", sys.executable)
 STEPS = 40
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory):
-    model = tmp_path_factory.mktemp("llamacpp") / "tiny.gguf"
-    subprocess.run([PYTHON, HERE / "tiny_gguf.py", model], check=True)
-    with (
-        (model.parent / "server.log").open("w") as log,
-        subprocess.Popen(
-            [PYTHON, HERE / "llamacpp_server.py", model],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        ) as server,
-    ):
-        address = next((line.strip() for line in server.stdout if line.startswith("http")), None)
-        assert address, Path(log.name).read_text()
-        yield f"{address}/v1"
-        server.kill()
 
 
 async def flip(heads: bool) -> str:
@@ -67,8 +40,8 @@ class Counted:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "plain"])
 @pytest.mark.parametrize("http", ["httpx", "aiohttp"])
-async def test_tool_calls_are_streamed_without_a_stale_connection_being_felt(url, http, streamed):
-    model = Counted(OpenAIModel("tiny", base_url=url, http=http, max_retries=0, max_tokens=80))
+async def test_tool_calls_are_streamed_without_a_stale_connection_being_felt(tiny, http, streamed):
+    model = Counted(OpenAIModel("tiny", base_url=tiny, http=http, max_retries=0, max_tokens=80))
     agent = ReactAgent([flip], model=model, limits=Limits(steps=None))
     steps, calls, runs, news = 0, 0, 0, []
     began = time.perf_counter()

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Literal
 
 from tinyagent.agents.code import TinyCodeAgent
 from tinyagent.agents.react import ReactAgent
+from tinyagent.cli.local import llamacpp_server, smollm2
 from tinyagent.cli.show import Terminal
+from tinyagent.core.limits import Limits
 from tinyagent.core.messages import Reply
 from tinyagent.core.printable import printable
 from tinyagent.core.tool import Tool
 from tinyagent.models.loopback import ScriptedRequest
+from tinyagent.models.openai import OpenAIModel
 from tinyagent.models.script import Item, call
 from tinyagent.testing.offline import model_or_script, online
 
@@ -87,15 +92,53 @@ final_answer(f"Rome is {difference} Fahrenheit degrees warmer than Oslo today ({
 ```"""
 
 
-async def demo(question: str | None, model: str, terminal: Terminal, *, code: bool = False) -> RunResult[Any]:
-    """Run the demo: against the model of the environment, or offline against the scripted server."""
+LOCAL = """\
+Local: SmolLM2 runs in a process on this machine. With 135 million parameters it understands little, and what it answers
+is rarely true; but as each reply is held to the form of a call or an answer, it does call the tool."""
+LOCAL_QUESTION = "Look up the weather in Oslo."
+#: A tiny model repeats itself: what bounds one reply, and its run.
+LOCAL_TOKENS, LOCAL_STEPS = 200, 2
+
+
+async def known_weather(city: Literal["Oslo", "Rome", "Lima", "Cairo"]) -> dict[str, Any]:
+    """Today's temperature in a city."""
+    return await weather(city)
+
+
+async def demo(
+    question: str | None, model: str, terminal: Terminal, *, code: bool = False, local: bool = False
+) -> RunResult[Any]:
+    """Run the demo: against the model of the environment, a local one, or offline against the scripted server.
+
+    Raises:
+        ConfigurationError: The local model is not installed.
+    """
     tools: list[Tool[..., Any]] = [Tool(weather), Tool(to_fahrenheit)]
+    kind = TinyCodeAgent if code else ReactAgent
+    if local:
+        async with _local() as found:
+            tools, limits = [Tool(known_weather, name="weather")], Limits(steps=LOCAL_STEPS)
+            agent = kind(tools, model=found, instructions=INSTRUCTIONS, limits=limits)
+            return await _show(agent, question or LOCAL_QUESTION, terminal)
     async with model_or_script(code_script if code else script, model=model, delay=0.03) as found:
         if question is not None and not online():
             print(f"It can only answer its own question, not {question!r}.")
             question = None
-        question = question or QUESTION
-        print(f"\n{printable(question)}\n", flush=True)
-        kind = TinyCodeAgent if code else ReactAgent
-        agent = kind(tools, model=found, instructions=INSTRUCTIONS)
-        return await terminal.show(agent.stream(question))
+        return await _show(kind(tools, model=found, instructions=INSTRUCTIONS), question or QUESTION, terminal)
+
+
+async def _show(agent: ReactAgent | TinyCodeAgent, question: str, terminal: Terminal) -> RunResult[Any]:
+    print(f"\n{printable(question)}\n", flush=True)
+    return await terminal.show(agent.stream(question))
+
+
+@asynccontextmanager
+async def _local() -> AsyncIterator[OpenAIModel]:
+    """SmolLM2 on this machine, held to a call or an answer."""
+    file = smollm2()
+    print(LOCAL, flush=True)
+    with llamacpp_server(file) as url:
+        async with OpenAIModel(
+            file.stem, base_url=url, tool_calling="schema", temperature=0, max_tokens=LOCAL_TOKENS
+        ) as model:
+            yield model

@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="watch an agent answer a question, offline unless a key is set")
     demo.add_argument("question", nargs="?", help="your own question, for a real model")
     demo.add_argument("--code", action="store_true", help="watch a code agent, which writes Python and runs it")
+    demo.add_argument("--local", action="store_true", help="ask a tiny model on this machine, which needs no key")
     demo.add_argument("--model", default=model, help="the model's name (default: OPENAI_MODEL or %(default)s)")
     demo.set_defaults(command=_demo)
 
@@ -85,7 +86,7 @@ async def _demo(options: argparse.Namespace) -> int:
     from tinyagent.cli.demo import demo
     from tinyagent.cli.show import Terminal
 
-    await demo(options.question, options.model, Terminal(), code=options.code)
+    await demo(options.question, options.model, Terminal(), code=options.code, local=options.local)
     return 0
 
 
