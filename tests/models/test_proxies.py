@@ -85,6 +85,15 @@ async def test_one_that_wants_a_password_is_named(monkeypatch, http):
             await ask(http=http)
 
 
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:1", "socks5://127.0.0.1:1", "ftp://127.0.0.1"])
+async def test_a_server_on_this_machine_is_asked_without_a_proxy(monkeypatch, http, streamed, proxy):
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    async with ScriptedServer(["hello", "hello"]) as server:
+        for url in (server.url, server.url.replace("127.0.0.1", "localhost")):
+            assert (await ask(base_url=url, http=http, streamed=streamed)).output == "hello"
+
+
 async def test_a_client_of_ones_own_is_told_of_the_environments_proxy_where_it_uses_it(monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{closed_port()}")
     for trusting in (True, False):

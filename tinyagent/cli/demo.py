@@ -22,6 +22,8 @@ from tinyagent.models.script import Item, call
 from tinyagent.testing.offline import model_or_script, online
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tinyagent.core.result import RunResult
 
 QUESTION = "How much warmer is Rome than Oslo today, in Fahrenheit degrees?"
@@ -94,7 +96,8 @@ final_answer(f"Rome is {difference} Fahrenheit degrees warmer than Oslo today ({
 
 LOCAL = """\
 Local: SmolLM2 runs in a process on this machine. With 135 million parameters it understands little, and what it answers
-is rarely true; but as each reply is held to the form of a call or an answer, it does call the tool."""
+is rarely true."""
+HELD = " But as each reply is held to the form of a call or an answer, it does call the tool."
 LOCAL_QUESTION = "Look up the weather in Oslo."
 #: A tiny model repeats itself: what bounds one reply, and its run.
 LOCAL_TOKENS, LOCAL_STEPS = 200, 2
@@ -116,7 +119,9 @@ async def demo(
     tools: list[Tool[..., Any]] = [Tool(weather), Tool(to_fahrenheit)]
     kind = TinyCodeAgent if code else ReactAgent
     if local:
-        async with _local() as found:
+        file = smollm2()
+        print(LOCAL + ("" if code else HELD), flush=True)
+        async with _local(file) as found:
             tools, limits = [Tool(known_weather, name="weather")], Limits(steps=LOCAL_STEPS)
             agent = kind(tools, model=found, instructions=INSTRUCTIONS, limits=limits)
             return await _show(agent, question or LOCAL_QUESTION, terminal)
@@ -133,10 +138,8 @@ async def _show(agent: ReactAgent | TinyCodeAgent, question: str, terminal: Term
 
 
 @asynccontextmanager
-async def _local() -> AsyncIterator[OpenAIModel]:
-    """SmolLM2 on this machine, held to a call or an answer."""
-    file = smollm2()
-    print(LOCAL, flush=True)
+async def _local(file: Path) -> AsyncIterator[OpenAIModel]:
+    """The model of that file on this machine, held to a call or an answer."""
     with llamacpp_server(file) as url:
         async with OpenAIModel(
             file.stem, base_url=url, tool_calling="schema", temperature=0, max_tokens=LOCAL_TOKENS

@@ -31,7 +31,7 @@ from tinyagent.models.base_url import checked_base_url
 from tinyagent.models.connection import Connection
 from tinyagent.models.failures import translated
 from tinyagent.models.native import to_bytes
-from tinyagent.models.proxies import proxy_of
+from tinyagent.models.proxies import is_here, proxy_of
 from tinyagent.models.quirks import NO_QUIRKS, Quirks
 from tinyagent.models.response import read_response
 from tinyagent.models.retry import with_retries
@@ -303,7 +303,8 @@ class OpenAIModel:
     def _through(self, connection: Connection) -> str:
         """The proxy between, in words."""
         http = getattr(connection.client, "_client", None)
-        return proxy_of(connection.origin) if getattr(http, "trust_env", True) else ""
+        used = getattr(http, "trust_env", True) if self._given else not is_here(connection.origin)
+        return proxy_of(connection.origin) if used else ""
 
     def _heads(self) -> tuple[bytes, bytes]:
         """The part of the body that every request shares, plain and streamed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from urllib.parse import urlsplit
@@ -31,6 +32,15 @@ def proxy_of(url: str) -> str:
     found = proxies()
     named = next((name for name in (scheme, "all") if name in found), None)
     return "" if named is None or proxy_bypass(host) else _named(named, found[named])
+
+
+def is_here(url: str) -> bool:
+    """Return whether a server is on this machine, where no proxy could find it."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def bad_proxy(error: Exception, httpx: str) -> ConfigurationError:

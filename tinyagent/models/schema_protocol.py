@@ -2,7 +2,7 @@
 
 The reply is one JSON object, `{"reply": {"type": "calls", "calls": [...]}}` or `{"reply": {"type": "answer", ...}}`,
 which `response_format` asks for by its schema. Reference: OpenAI API, "Structured Outputs" (the root is an object, a
-union stands below it); llama.cpp, "GBNF Guide", JSON schemas. No `tools` are sent: llama.cpp refuses both together.
+union stands below it); llama.cpp, "GBNF Guide", JSON schemas. No `tools` are sent: not every server takes both.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ The results come in the next message. When you know the answer, write:
 
 Tools, one per line (name, description, JSON Schema of the arguments):
 """
-NO_TOOLS = 'Do not call a tool now. Write {"reply": {"type": "answer", "answer": "<the answer>"}}.'
+NO_TOOLS = 'Do not call a tool now: write your answer, as a reply of the type "answer".'
 #: How a call begins.
 _CALL = re.compile(r'\{\s*+"tool"')
 #: Calls in one reply: a small model would repeat them without end.

@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 
 from tinyagent.core.errors import ConfigurationError, MissingExtraError
 from tinyagent.core.threads import run_in_thread
-from tinyagent.models.proxies import bad_proxy, needs_httpx, proxies, proxy_of
+from tinyagent.models.proxies import bad_proxy, is_here, needs_httpx, proxies, proxy_of
 
 if TYPE_CHECKING:
     import ssl
@@ -124,7 +124,7 @@ def http_client(kind: Http, timeout: float | None, url: str = "") -> Any:
         ConfigurationError: `kind` is unknown, or a proxy of the environment cannot be used.
     """
     check_http(kind)
-    through = proxies() if not url or proxy_of(url) else {}
+    through = proxies() if not url or (proxy_of(url) and not is_here(url)) else {}
     try:
         return _http_client(kind, timeout, proxied=bool(through))
     except (ImportError, ValueError, sdk_httpx().InvalidURL) as error:
