@@ -82,6 +82,11 @@ types: $(STAMP)
 .PHONY: imports
 imports: $(STAMP)
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python scripts/cycles.py
+
+.PHONY: size
+size: $(STAMP) ## code lines by room, the way of one run, the longest functions
+	@$(BIN)/python scripts/size.py
 
 .PHONY: format
 format: $(STAMP) ## mend what ruff can mend

@@ -346,7 +346,7 @@ EXECUTORS = {"tinyagent": Tinyagent, "exec": Exec, "monty": Monty, "smolagents":
 
 def scripted_agent(replies, *, eager: bool = True):
     from tinyagent import TinyCodeAgent
-    from tinyagent.models.scripted import ScriptedModel
+    from tinyagent.testing.scripted import ScriptedModel
 
     return TinyCodeAgent(list(TOOLS.values()), model=ScriptedModel(replies), eager=eager)
 

@@ -12,8 +12,8 @@ import threading
 import pytest
 
 from tinyagent import ConfigurationError, ReactAgent, RunError, run_sync
-from tinyagent.models.script import call
-from tinyagent.models.scripted import ScriptedModel
+from tinyagent.testing.script import call
+from tinyagent.testing.scripted import ScriptedModel
 
 variable = contextvars.ContextVar("variable", default="unset")
 

@@ -53,10 +53,10 @@ from tinyagent import (
 )
 from tinyagent.models import retry
 from tinyagent.models.base import model_name
-from tinyagent.models.history import fault_of
 from tinyagent.models.native import message_data
-from tinyagent.models.scripted import ScriptedModel
 from tinyagent.testing import CUT, RawReply, RawStream, call
+from tinyagent.testing.history import fault_of
+from tinyagent.testing.scripted import ScriptedModel
 
 
 def add(a: int, b: int) -> int:

@@ -14,9 +14,9 @@ from tests.agents.kinds import WRITTEN, known, no_session_left
 from tinyagent import Call, Limits, ReactAgent, Reply, RunFailed, Tool, ToolStarted, User
 from tinyagent.core.context import Context
 from tinyagent.models import retry
-from tinyagent.models.history import fault_of
 from tinyagent.models.native import message_data
 from tinyagent.testing import RawReply, RawStream, ScriptedServer, call
+from tinyagent.testing.history import fault_of
 
 
 def fault(messages):

@@ -12,11 +12,11 @@ from tinyagent import FatalToolError, ModelError, Notice, Reply, StreamError, Te
 from tinyagent.agents.code import TinyCodeAgent
 from tinyagent.core.events import CodeFinished, CodeOutput, CodeStarted
 from tinyagent.models import retry
-from tinyagent.models.history import fault_of
 from tinyagent.models.native import message_data
 from tinyagent.sandbox.base import SandboxLimits
 from tinyagent.sandbox.process import ProcessSandbox
 from tinyagent.testing import CUT, RawReply, RawStream, ScriptedModel
+from tinyagent.testing.history import fault_of
 
 pytestmark = needs_sandbox
 

@@ -32,9 +32,9 @@ from tinyagent.core.context import Context
 from tinyagent.core.messages import NOT_ANSWERED
 from tinyagent.core.tool import GOES_ON
 from tinyagent.models import retry
-from tinyagent.models.history import fault_of
 from tinyagent.models.native import message_data
 from tinyagent.testing import RawStream, call
+from tinyagent.testing.history import fault_of
 
 
 def fault(messages):

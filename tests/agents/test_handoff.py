@@ -34,9 +34,9 @@ from tinyagent import (
     tool,
 )
 from tinyagent.core.events import HandedOver, LimitReached, StepFinished, StepStarted
-from tinyagent.models.history import fault_of
 from tinyagent.models.native import message_data
 from tinyagent.testing import ScriptedModel, call
+from tinyagent.testing.history import fault_of
 
 
 def fault(messages):

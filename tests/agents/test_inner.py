@@ -36,9 +36,9 @@ from tinyagent import (
 )
 from tinyagent.core.events import LimitReached, RunFailed, RunFinished, RunStarted, ToolFinished
 from tinyagent.core.shared import Shared, held
-from tinyagent.models.history import fault_of
 from tinyagent.models.native import message_data
 from tinyagent.testing import ScriptedModel, call
+from tinyagent.testing.history import fault_of
 
 
 def fault(messages):

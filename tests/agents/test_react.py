@@ -22,8 +22,8 @@ from tinyagent import (
 from tinyagent.agents.options import MAX_OBSERVATION
 from tinyagent.agents.react import ReactAgent
 from tinyagent.models.openai import OpenAIModel
-from tinyagent.models.scripted import ScriptedModel
 from tinyagent.testing import call
+from tinyagent.testing.scripted import ScriptedModel
 
 
 def add(a: int, b: int) -> int:

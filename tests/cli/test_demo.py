@@ -15,8 +15,8 @@ import pytest
 from tinyagent.cli.demo import CODE_ANSWER, CODE_BOTH, CODE_REPAIR, QUESTION, script, to_fahrenheit, weather
 from tinyagent.cli.main import main
 from tinyagent.core.messages import Reply
-from tinyagent.models.loopback import ScriptedRequest
 from tinyagent.testing import RawReply, call
+from tinyagent.testing.loopback import ScriptedRequest
 
 ANSWER = "Rome is 26.1 Fahrenheit degrees warmer than Oslo today (18.5 °C against 4 °C)."
 

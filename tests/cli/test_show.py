@@ -38,9 +38,9 @@ from tinyagent.core.events import (
 )
 from tinyagent.core.execution import CodeError, Execution, Observation
 from tinyagent.core.result import Metadata, RunResult
-from tinyagent.models.scripted import ScriptedModel
 from tinyagent.sandbox.choice import default_sandbox
 from tinyagent.testing import call
+from tinyagent.testing.scripted import ScriptedModel
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 

@@ -12,7 +12,7 @@ from tinyagent.core.events import ToolProgress
 from tinyagent.core.messages import Reply
 from tinyagent.core.tool import Tool
 from tinyagent.core.usage import Usage
-from tinyagent.models.script import call
+from tinyagent.testing.script import call
 
 
 def test_context_without_a_run():
@@ -126,7 +126,7 @@ def test_progress_after_the_loop_has_closed_is_ignored():
         kept.append(context)
         return "worked"
 
-    from tinyagent.models.scripted import ScriptedModel
+    from tinyagent.testing.scripted import ScriptedModel
 
     with ScriptedModel([call("work"), "done"]) as model:
         asyncio.run(ReactAgent([work], model=model).run("go"))

@@ -10,7 +10,7 @@ from tinyagent.core.errors import ConfigurationError, RunError
 from tinyagent.core.messages import Reply
 from tinyagent.core.tool import Tool
 from tinyagent.models import retry
-from tinyagent.models.script import call
+from tinyagent.testing.script import call
 
 
 async def test_direct_effects_make_every_call():

@@ -37,7 +37,7 @@ from tinyagent.core.execution import CodeError, Execution
 from tinyagent.core.messages import Assistant, Call, Reply, ToolReply, User
 from tinyagent.core.result import Metadata, Observation, RunResult, Step
 from tinyagent.core.usage import Usage
-from tinyagent.models.script import call
+from tinyagent.testing.script import call
 
 CALL = Call("add", {"a": 1, "deep": {"b": [None, "ä"]}}, id="A")
 OBSERVATION = Observation(CALL, "3", {"sum": 3}, None, 0.5)

@@ -19,7 +19,7 @@ from tinyagent.core.errors import (
 )
 from tinyagent.core.registry import ToolRegistry, as_tool, collect, freeze_registry, get_registry, tool
 from tinyagent.core.tool import Tool
-from tinyagent.models.script import call
+from tinyagent.testing.script import call
 
 
 def search(query: str) -> str:

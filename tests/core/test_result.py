@@ -16,7 +16,7 @@ from tinyagent.core.messages import Assistant, Call, System, ToolReply, User
 from tinyagent.core.result import Metadata, Observation, RunResult, Step
 from tinyagent.core.tool import Tool
 from tinyagent.core.usage import Usage
-from tinyagent.models.script import call
+from tinyagent.testing.script import call
 
 CALL = Call("add", {"a": 1, "deep": {"b": [None, "ä"]}}, id="A")
 FAILED = Call("fail", {}, id="B", problem="The arguments are not JSON.")

@@ -22,8 +22,8 @@ from tinyagent.core.limits import Limits
 from tinyagent.core.registry import collect, tool
 from tinyagent.core.tool import GOES_ON, Tool, check_unbound, is_async
 from tinyagent.models import retry
-from tinyagent.models.script import call
 from tinyagent.testing import ScriptedModel
+from tinyagent.testing.script import call
 
 # ---- callables of every kind
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from tinyagent import Assistant, Call, Conversation, ModelRequest, System, Tool, ToolReply, User
-from tinyagent.models.history import fault_of
 from tinyagent.models.native import NativeTools, message_data, to_bytes
+from tinyagent.testing.history import fault_of
 
 HERE = "http://here/v1/"
 CALL = Call("add", {"a": 2}, id="c1")

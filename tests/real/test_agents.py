@@ -27,8 +27,8 @@ from tinyagent import (
     TinyCodeAgent,
 )
 from tinyagent.models.calls import CUT_CALL
-from tinyagent.models.history import fault_of
 from tinyagent.models.native import message_data
+from tinyagent.testing.history import fault_of
 
 STEPS = 3
 QUESTION = "How warm is it in Oslo? Look it up."

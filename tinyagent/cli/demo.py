@@ -16,10 +16,10 @@ from tinyagent.core.limits import Limits
 from tinyagent.core.messages import Reply
 from tinyagent.core.printable import printable
 from tinyagent.core.tool import Tool
-from tinyagent.models.loopback import ScriptedRequest
 from tinyagent.models.openai import OpenAIModel
-from tinyagent.models.script import Item, call
+from tinyagent.testing.loopback import ScriptedRequest
 from tinyagent.testing.offline import model_or_script, online
+from tinyagent.testing.script import Item, call
 
 if TYPE_CHECKING:
     from pathlib import Path

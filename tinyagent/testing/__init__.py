@@ -9,10 +9,10 @@ With pytest, `pytest_plugins = ["tinyagent.testing.fixtures"]` in `conftest.py` 
 """
 
 from tinyagent.core.messages import Reply
-from tinyagent.models.loopback import ScriptedRequest, ScriptedServer
-from tinyagent.models.script import CUT, Item, RawReply, RawStream, call
-from tinyagent.models.scripted import ScriptedModel
+from tinyagent.testing.loopback import ScriptedRequest, ScriptedServer
 from tinyagent.testing.offline import model_or_script, online
+from tinyagent.testing.script import CUT, Item, RawReply, RawStream, call
+from tinyagent.testing.scripted import ScriptedModel
 
 __all__ = [
     "CUT",

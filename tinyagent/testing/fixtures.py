@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tinyagent.models.loopback import ScriptedServer
-from tinyagent.models.script import Item
-from tinyagent.models.scripted import ScriptedModel
+from tinyagent.testing.loopback import ScriptedServer
+from tinyagent.testing.script import Item
+from tinyagent.testing.scripted import ScriptedModel
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tinyagent.models.loopback import ScriptedServer
 from tinyagent.models.openai import OpenAIModel
-from tinyagent.models.script import Item
+from tinyagent.testing.loopback import ScriptedServer
+from tinyagent.testing.script import Item
 
 OFFLINE = "Offline: no OPENAI_API_KEY or OPENAI_BASE_URL is set, so a scripted server on this machine is the model."
 

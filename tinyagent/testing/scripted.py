@@ -11,7 +11,7 @@ from typing import Any
 from tinyagent.core.messages import Reply
 from tinyagent.core.usage import Usage
 from tinyagent.models.base import ModelRequest, Sink
-from tinyagent.models.script import Item, Script, as_reply
+from tinyagent.testing.script import Item, Script, as_reply
 
 
 class ScriptedModel:

@@ -3,8 +3,8 @@
 import pytest
 
 from tinyagent import Call, ConfigurationError, Reply, ScriptError
-from tinyagent.models.script import Script, as_reply
 from tinyagent.testing import CUT, RawReply, RawStream, call
+from tinyagent.testing.script import Script, as_reply
 
 
 async def all_of(script, requests):

@@ -13,9 +13,9 @@ from typing import Any
 
 from tinyagent.core.errors import ScriptError
 from tinyagent.core.messages import Reply
-from tinyagent.models.history import fault_of
 from tinyagent.models.openai import OpenAIModel
-from tinyagent.models.script import CUT, Item, RawReply, RawStream, Script, as_reply
+from tinyagent.testing.history import fault_of
+from tinyagent.testing.script import CUT, Item, RawReply, RawStream, Script, as_reply
 
 _HEAD = "HTTP/1.1 {status} {reason}\r\n{headers}\r\n"
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tinyagent.models.history import fault_of
+from tinyagent.testing.history import fault_of
 
 SYSTEM = {"role": "system", "content": "Be brief."}
 USER = {"role": "user", "content": "Hi"}
