@@ -72,7 +72,7 @@ async def main() -> None:
                     case HandedOver(agent):
                         print(f"→ {agent}")
                     case RunFinished(result):  # the usage of all of them adds up
-                        print(f"{result}\n({result.metadata.agent}, {result.usage.requests} model calls in all)")
+                        print(f"{result}\n({result.info.agent}, {result.usage.requests} model calls in all)")
 
 
 asyncio.run(main())

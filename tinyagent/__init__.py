@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         UnknownToolError,
     )
     from tinyagent.core.events import (
-        CallSealed, CodeFinished, CodeOutput, CodeStarted, Event, HandedOver, InnerEvent, LimitReached, Notice,
+        CallSealed, CodeFinished, CodeOutput, CodeStarted, Event, HandedOver, InnerEvent, LimitHit, Notice,
         ReasoningDelta, Retry, RunFailed, RunFinished, RunStarted, StepFinished, StepStarted, TextDelta, TextVoided,
         ToolFinished, ToolProgress, ToolStarted, event_from_dict,
     )
@@ -43,12 +43,12 @@ if TYPE_CHECKING:
     from tinyagent.core.opaque import Opaque
     from tinyagent.core.printable import printable
     from tinyagent.core.registry import Tool, ToolRegistry, freeze_registry, get_registry, tool
-    from tinyagent.core.result import Metadata, Observation, RunResult, State, Step
+    from tinyagent.core.result import RunInfo, Observation, RunResult, State, Step
     from tinyagent.core.threads import set_thread_limit
     from tinyagent.core.usage import Usage
     from tinyagent.models.base import Model, ModelRequest, Sink
     from tinyagent.models.chat import MessageLike, messages_from_json, messages_to_json
-    from tinyagent.models.openai import OpenAIModel, Settings
+    from tinyagent.models.openai import OpenAIModel, ModelSettings
     from tinyagent.sandbox.base import Capabilities, Sandbox, SandboxLimits, Session
     from tinyagent.sandbox.inprocess import PythonExecutor
     from tinyagent.sandbox.monty import MontySandbox
@@ -80,7 +80,7 @@ _NAMES = {
         "TinyAgentError TokenLimitReached ToolArgumentsError ToolDefinitionError ToolkitError "
         "TruncatedReplyError UnknownOptionError UnknownToolError",
     "core.events":
-        "CallSealed CodeFinished CodeOutput CodeStarted Event HandedOver InnerEvent LimitReached Notice "
+        "CallSealed CodeFinished CodeOutput CodeStarted Event HandedOver InnerEvent LimitHit Notice "
         "ReasoningDelta Retry RunFailed RunFinished RunStarted "
         "StepFinished StepStarted TextDelta TextVoided ToolFinished ToolProgress ToolStarted event_from_dict",
     "core.execution": "CodeError Execution",
@@ -89,12 +89,12 @@ _NAMES = {
     "core.opaque": "Opaque",
     "core.printable": "printable",
     "core.registry": "Tool ToolRegistry freeze_registry get_registry tool",
-    "core.result": "Metadata Observation RunResult State Step",
+    "core.result": "RunInfo Observation RunResult State Step",
     "core.threads": "set_thread_limit",
     "core.usage": "Usage",
     "models.base": "Model ModelRequest Sink",
     "models.chat": "MessageLike messages_from_json messages_to_json",
-    "models.openai": "OpenAIModel Settings",
+    "models.openai": "OpenAIModel ModelSettings",
     "sandbox.base": "Capabilities Sandbox SandboxLimits Session",
     "sandbox.inprocess": "PythonExecutor",
     "sandbox.monty": "MontySandbox",
@@ -113,21 +113,21 @@ __all__ = [
     "Capabilities", "CodeError", "CodeFinished", "CodeOutput", "CodeStarted", "ConfigurationError",
     "ContentFilterError", "Context", "ContextLengthError", "Conversation", "DuplicateToolError", "Effects",
     "EmptyReplyError", "Event", "Execution", "FatalToolError", "FrozenRegistryError", "HandedOver", "InnerEvent",
-    "JinaReader", "Journal", "JournalError", "LimitReached", "Limits", "MCPMedia", "MCPProgress", "MCPResult",
-    "MCPToolError", "MCPTools", "MalformedReplyError", "Message", "MessageLike", "Metadata",
-    "MissingCredentialsError", "MissingExtraError", "Model", "ModelConnectionError", "ModelError",
-    "ModelNotFoundError", "ModelRequest", "ModelTimeoutError", "MontySandbox", "NoChoicesError", "Notice",
-    "Observation", "Opaque", "OpenAIModel", "Page", "Plan", "PlanStep", "Planning", "ProcessSandbox",
-    "ProtocolError", "PythonExecutor", "RateLimitError", "ReactAgent", "ReasoningDelta", "RefusalError",
-    "ReplayError", "Reply", "Retry", "Run", "RunError", "RunFailed", "RunFinished", "RunLimitError", "RunOptions",
-    "RunResult", "RunStarted", "Sandbox", "SandboxError", "SandboxLimits", "SandboxUnavailableError", "ScriptError",
-    "SearchResult", "SearchResults", "ServerError", "Session", "Settings", "Sink", "State", "Step", "StepFinished",
-    "StepLimitReached", "StepStarted", "StreamError", "StreamInterruptedError", "System", "TextDelta", "TextVoided",
-    "TimeLimitReached", "TinyAgentError", "TinyCodeAgent", "TokenLimitReached", "Tool", "ToolArgumentsError",
-    "ToolDefinitionError", "ToolFinished", "ToolProgress", "ToolRegistry", "ToolReply", "ToolStarted", "Toolkit",
-    "ToolkitError", "TruncatedReplyError", "UnknownOptionError", "UnknownToolError", "Usage", "User", "WebBrowser",
-    "WebSearch", "event_from_dict", "freeze_registry", "get_registry", "jina_reader", "messages_from_json",
-    "messages_to_json", "printable", "run_sync", "set_thread_limit", "tool", "web_browse", "web_search",
+    "JinaReader", "Journal", "JournalError", "LimitHit", "Limits", "MCPMedia", "MCPProgress", "MCPResult",
+    "MCPToolError", "MCPTools", "MalformedReplyError", "Message", "MessageLike", "MissingCredentialsError",
+    "MissingExtraError", "Model", "ModelConnectionError", "ModelError", "ModelNotFoundError", "ModelRequest",
+    "ModelSettings", "ModelTimeoutError", "MontySandbox", "NoChoicesError", "Notice", "Observation", "Opaque",
+    "OpenAIModel", "Page", "Plan", "PlanStep", "Planning", "ProcessSandbox", "ProtocolError", "PythonExecutor",
+    "RateLimitError", "ReactAgent", "ReasoningDelta", "RefusalError", "ReplayError", "Reply", "Retry", "Run",
+    "RunError", "RunFailed", "RunFinished", "RunInfo", "RunLimitError", "RunOptions", "RunResult", "RunStarted",
+    "Sandbox", "SandboxError", "SandboxLimits", "SandboxUnavailableError", "ScriptError", "SearchResult",
+    "SearchResults", "ServerError", "Session", "Sink", "State", "Step", "StepFinished", "StepLimitReached",
+    "StepStarted", "StreamError", "StreamInterruptedError", "System", "TextDelta", "TextVoided", "TimeLimitReached",
+    "TinyAgentError", "TinyCodeAgent", "TokenLimitReached", "Tool", "ToolArgumentsError", "ToolDefinitionError",
+    "ToolFinished", "ToolProgress", "ToolRegistry", "ToolReply", "ToolStarted", "Toolkit", "ToolkitError",
+    "TruncatedReplyError", "UnknownOptionError", "UnknownToolError", "Usage", "User", "WebBrowser", "WebSearch",
+    "event_from_dict", "freeze_registry", "get_registry", "jina_reader", "messages_from_json", "messages_to_json",
+    "printable", "run_sync", "set_thread_limit", "tool", "web_browse", "web_search",
 ]
 # fmt: on
 

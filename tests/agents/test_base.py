@@ -165,18 +165,18 @@ async def test_result_metadata_names_the_run_its_times_and_what_was_passed(kind,
     agent = kind.agent(model=scripted_model(kind.script(["ok"]), name="tiny-1"), name="helper")
     result = await agent.run("Go.", run_id="run-7", metadata=given)
     given["user"] = "changed"
-    metadata = result.metadata
-    assert (metadata.run_id, metadata.agent, metadata.model) == ("run-7", "helper", "tiny-1")
-    assert before <= metadata.started <= time.time()
-    assert 0 < metadata.seconds <= time.time() - before + 1
-    assert metadata.extra == {"user": "u1"}
+    info = result.info
+    assert (info.run_id, info.agent, info.model) == ("run-7", "helper", "tiny-1")
+    assert before <= info.started <= time.time()
+    assert 0 < info.seconds <= time.time() - before + 1
+    assert result.metadata == {"user": "u1"}
 
 
 async def test_every_run_has_an_id_of_its_own(kind, scripted_model):
     agent = kind.agent(model=scripted_model(kind.script(["a", "b"])))
     first, second = await agent.run("One."), await agent.run("Two.")
-    assert first.metadata.run_id
-    assert first.metadata.run_id != second.metadata.run_id
+    assert first.info.run_id
+    assert first.info.run_id != second.info.run_id
 
 
 async def test_usage_is_counted_by_step_and_by_run(kind, scripted_server):
@@ -197,7 +197,7 @@ async def test_steps_have_times(kind, scripted_model):
 
     result = await kind.agent([slow], model=scripted_model(kind.script([call("slow"), "done"]))).run("Wait.")
     assert result.steps[0].seconds >= result.steps[0].observations[0].seconds >= 0.02
-    assert result.metadata.seconds >= result.steps[0].seconds
+    assert result.info.seconds >= result.steps[0].seconds
 
 
 async def test_a_tool_knows_its_run(kind, scripted_model):
@@ -323,7 +323,7 @@ async def test_the_token_limit_stops_before_the_next_model_call(kind, scripted_m
         with pytest.raises(TokenLimitReached, match=r"1,000 of 1,000 tokens \(Limits\.tokens\)") as caught:
             async for event in run:
                 events.append(event)
-    limit = next(event for event in events if event.type == "limit_reached")
+    limit = next(event for event in events if event.type == "limit_hit")
     assert (limit.limit, limit.value) == ("tokens", 1000)
     assert caught.value.result.steps[0].observations[0].value == 3
     assert caught.value.result.usage.total_tokens == 1000
@@ -441,7 +441,7 @@ async def test_a_reached_time_limit_is_an_event_and_a_timeout_error(kind, script
         with pytest.raises(TimeoutError):
             async for event in run:
                 events.append(event)
-    assert [event.type for event in events] == ["run_started", "step_started", "limit_reached", "run_failed"]
+    assert [event.type for event in events] == ["run_started", "step_started", "limit_hit", "run_failed"]
     assert (events[2].limit, events[2].value) == ("seconds", 0.02)
     assert (events[3].error, events[3].result.state) == ("TimeLimitReached", "failed")
 
@@ -547,7 +547,7 @@ async def test_a_failing_server_gives_an_error_of_the_tree_with_the_partial_resu
     assert isinstance(caught.value, RunError)
     assert isinstance(caught.value, TinyAgentError)
     result = caught.value.result
-    assert (result.state, result.output, result.metadata.run_id) == ("failed", None, "r1")
+    assert (result.state, result.output, result.info.run_id) == ("failed", None, "r1")
     assert result.steps[0].observations[0].value == 42
     assert result.usage.requests == 1
     assert fault(result.messages) is None
@@ -602,7 +602,7 @@ async def test_a_stream_cut_after_a_complete_call_goes_on_with_it(kind, end, scr
     assert ran == ["x"]
     assert run.result.steps[0].finish_reason == "interrupted"
     assert [event.text.endswith(f"Going on after {kind.done}.") for event in notices] == [True]
-    assert run.result.steps[0].reply.text.startswith("Let me ")
+    assert run.result.steps[0].message.text.startswith("Let me ")
     assert "kept" in kind.reports(run.result.messages)[0]
 
 
@@ -614,7 +614,7 @@ async def test_a_plain_async_function_is_a_model(kind):
         return kind.says(request.messages[-1].text)
 
     result = await kind.agent(model=parrot).run("Hello?")
-    assert (result.output, result.metadata.model) == ("Hello?", "parrot")
+    assert (result.output, result.info.model) == ("Hello?", "parrot")
 
 
 async def test_a_model_may_ignore_the_sink(kind):
@@ -896,7 +896,7 @@ async def test_step_limit_reached_is_in_the_tree_with_its_result(kind, scripted_
     with pytest.raises(StepLimitReached) as caught:
         await kind.agent([add], model=model, limits=Limits(steps=1)).run("Go.", run_id="r1")
     assert isinstance(caught.value, RunError)
-    assert caught.value.result.metadata.run_id == "r1"
+    assert caught.value.result.info.run_id == "r1"
 
 
 # ---- copies

@@ -87,8 +87,8 @@ SAID = block("await mark('said')\nfinal_answer('done')")
 async def test_code_before_an_orphaned_end_never_runs(marks, end):
     (result,) = await marks.run(marks.say(f"I could write\n{THOUGHT}\nor so.{end}{SAID}"))
     assert (marks.made, result.output) == (["said"], "done")
-    assert "thought" in result.steps[0].reply.reasoning
-    assert "thought" not in result.steps[0].reply.text
+    assert "thought" in result.steps[0].message.reasoning
+    assert "thought" not in result.steps[0].message.text
 
 
 async def test_code_before_an_orphaned_end_never_runs_in_any_reply(marks):

@@ -57,7 +57,7 @@ def check(kind, number, result):
     assert result.messages[1].text == f"Number {number}"
     assert "\n".join(kind.reports(result.messages)) == kind.shown(f"{2 * number}\n{3 * number}")
     assert kind.values(result)[0] == [2 * number, 3 * number]
-    assert (result.metadata.run_id, result.metadata.extra) == (f"run-{number}", {"number": number})
+    assert (result.info.run_id, result.metadata) == (f"run-{number}", {"number": number})
     assert result.usage.requests == len(result.steps) == 2
 
 
@@ -136,7 +136,7 @@ async def test_many_streams_at_once_hear_only_their_own_events(kind):
         assert events[0].run_id == f"run-{number}"
         assert events[0].task == f"Number {number}"
         written = "".join(event.text for event in events if event.type == "text_delta")
-        assert written == "".join(step.reply.text for step in run.result.steps)
+        assert written == "".join(step.message.text for step in run.result.steps)
         called = [event.call.arguments for event in events if event.type == "tool_started"]
         started = {arguments["number"] for arguments in called if "number" in arguments}
         assert started == {number}
@@ -184,7 +184,7 @@ async def test_two_runs_that_take_turns_never_mix(kind):
     async with asyncio.timeout(10):
         first, second = await asyncio.gather(agent.run("a"), agent.run("b"))
     assert (first.output, second.output) == ("aaaaa", "bbbbb")
-    assert first.metadata.run_id != second.metadata.run_id
+    assert first.info.run_id != second.info.run_id
     assert {step.number for step in first.steps} == {step.number for step in second.steps} == {1, 2, 3, 4, 5, 6}
 
 
@@ -211,7 +211,7 @@ async def test_limits_and_failures_of_one_run_are_its_own(kind):
     assert isinstance(outcomes[1], FatalToolError)
     assert isinstance(outcomes[2], RunError)
     assert isinstance(outcomes[3], StepLimitReached)
-    assert [error.result.metadata.run_id for error in outcomes[1:4]] == ["fatal", "broken", "endless"]
+    assert [error.result.info.run_id for error in outcomes[1:4]] == ["fatal", "broken", "endless"]
 
 
 async def test_context_variables_of_a_run_reach_its_tools_and_no_other(kind):

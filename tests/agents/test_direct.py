@@ -175,7 +175,7 @@ async def test_a_fatal_error_ends_it_and_has_its_result(kind):
             async with agent.stream_tool("fatal", {}, run_id=f"r{number}") as run:
                 await run.drain()
         assert caught.value.result == run.result
-        assert (run.result.state, run.result.metadata.run_id) == ("failed", f"r{number}")
+        assert (run.result.state, run.result.info.run_id) == ("failed", f"r{number}")
 
 
 # ---- the same as in a run
@@ -272,7 +272,7 @@ async def test_it_is_a_run_with_events_and_a_result_but_no_model(kind):
     assert [event.value for event in events[2:4]] == [1, {"part": 2}]
     result = run.result
     assert (result.output, result.state, result.steps, result.usage) == ("done", "success", (), Usage())
-    assert (result.metadata.run_id, result.metadata.extra) == ("r1", {"who": "me"})
+    assert (result.info.run_id, result.metadata) == ("r1", {"who": "me"})
     assert model.requests == []
     assert [event_from_dict(event.to_dict()).type for event in events] == [event.type for event in events]
 

@@ -33,7 +33,7 @@ from tinyagent import (
     event_from_dict,
     tool,
 )
-from tinyagent.core.events import HandedOver, LimitReached, StepFinished, StepStarted
+from tinyagent.core.events import HandedOver, LimitHit, StepFinished, StepStarted
 from tinyagent.models.native import message_data
 from tinyagent.testing import ScriptedModel, call
 from tinyagent.testing.history import fault_of
@@ -106,7 +106,7 @@ async def test_the_other_agent_goes_on_with_the_conversation_as_itself(kind, oth
     )
     result = await agent.run("Go.")
     assert (result.output, result.state) == ("I go on.", "success")
-    assert (result.metadata.agent, result.metadata.model) == ("second", "model-2")
+    assert (result.info.agent, result.info.model) == ("second", "model-2")
     assert len(result.steps) == len([message for message in result.messages if isinstance(message, Assistant)]) == 4
     assert result.usage.requests == 4
     assert fault(result.messages) is None
@@ -148,7 +148,7 @@ async def test_the_handoff_is_an_event_after_the_step_that_made_it(kind, other):
     ]
     assert steps[3].number == 2
     assert events[0].agent == "first"
-    assert events[-1].result.metadata.agent == "second"
+    assert events[-1].result.info.agent == "second"
     data = json.loads(json.dumps(handed[0].to_dict()))
     assert data.items() >= {"type": "handed_over", "agent": "second", "model": "model-2"}.items()
     assert event_from_dict(data) == handed[0]
@@ -222,9 +222,9 @@ async def test_the_first_of_two_handoffs_in_one_turn_counts(kind):
     one, two = (ReactAgent(model=ScriptedModel([f"I am {name}."]), name=name) for name in ("one", "two"))
     script = kind.script([[call("transfer_to_one"), call("transfer_to_two")]])
     result = await kind.agent(model=ScriptedModel(script), handoffs=[one, two]).run("Go.")
-    assert result.output == f"I am {result.metadata.agent}."
+    assert result.output == f"I am {result.info.agent}."
     if kind is NATIVE:
-        assert result.metadata.agent == "one"
+        assert result.info.agent == "one"
     assert len(one.model.requests) + len(two.model.requests) == 1
     assert fault(result.messages) is None
 
@@ -270,7 +270,7 @@ async def test_there_and_back_again(kind):
     run = agents["a"].stream("Go.")
     events = await heard(run)
     assert [event.agent for event in events if isinstance(event, HandedOver)] == ["b", "a"]
-    assert (run.result.output, run.result.metadata.agent) == ("done", "a")
+    assert (run.result.output, run.result.info.agent) == ("done", "a")
     assert [name for name, _ in seen] == ["a", "b", "a"]
     for name, said in seen:
         assert len(said) == 1
@@ -293,7 +293,7 @@ async def test_agents_that_hand_over_for_good_end_at_the_limit_of_steps(kind):
     events = await heard(run)
     assert isinstance(run.error, RunError)
     assert sum(isinstance(event, HandedOver) for event in events) == 7
-    assert LimitReached("steps", 7) in events
+    assert LimitHit("steps", 7) in events
     assert fault(run.conversation) is None
 
 
@@ -344,7 +344,7 @@ async def test_the_first_agents_steps_hold_over_the_whole(kind, other):
 async def test_a_handoff_in_the_last_step_leaves_the_other_its_last_words(kind, other):
     agent, target = pair(kind, other, limits=Limits(steps=1))
     result = await agent.run("Go.")
-    assert (result.output, result.state, result.metadata.agent) == ("I go on.", "step_limit_reached", "second")
+    assert (result.output, result.state, result.info.agent) == ("I go on.", "step_limit_reached", "second")
     assert target.model.requests[0].tool_choice == "none"
 
 
@@ -359,7 +359,7 @@ async def test_the_first_agents_tokens_and_seconds_hold_over_the_whole(kind):
     agent = kind.agent(model=ScriptedModel(kind.script([first])), handoffs=[target], limits=Limits(tokens=1_000))
     with pytest.raises(TokenLimitReached, match="1,100 of 1,000") as caught:
         await agent.run("Go.")
-    assert caught.value.result.metadata.agent == "second"
+    assert caught.value.result.info.agent == "second"
     assert len(target.model.requests) == 2
 
     stays = ReactAgent([Tool(asyncio.Event().wait, name="stay")], model=ScriptedModel([call("stay")]), name="second")
@@ -457,7 +457,7 @@ async def test_there_and_back_again_finds_the_toolkits_as_they_were(kind):
     )
     second = ReactAgent(model=ScriptedModel([call("transfer_to_first")]), name="second", handoffs=lambda: [first])
     result = await first.run("Go.")
-    assert (result.output, result.metadata.agent) == ("ok", "first")
+    assert (result.output, result.info.agent) == ("ok", "first")
     assert log == ["open one", "use one", "use one", "close one"]
 
 
@@ -470,7 +470,7 @@ async def test_handoffs_pass_through_the_effects_of_the_run(kind, tmp_path):
     result = await agent(kind.script([call("transfer_to_second")]), ["ok"]).run("Go.", run_id="r", effects=effects)
     assert {"r/1/model", "r/2/model"} <= set(effects.known)
     again = await agent([], []).run("Go.", run_id="r", effects=DiskJournal(tmp_path / "j"))
-    assert (again.output, again.metadata.agent) == ("ok", "second")
+    assert (again.output, again.info.agent) == ("ok", "second")
     assert again.messages == result.messages
 
 
@@ -498,7 +498,7 @@ async def test_fifty_runs_at_once_do_not_mix(kind, other):
     async with asyncio.timeout(40):
         results = await asyncio.gather(*(agent.run(f"Task {n}.") for n in range(number)))
     assert [result.output for result in results] == [f"Task {n}. done" for n in range(number)]
-    assert {result.metadata.agent for result in results} == {"second"}
+    assert {result.info.agent for result in results} == {"second"}
 
 
 async def test_it_can_be_cancelled_at_every_point():
@@ -545,7 +545,7 @@ async def test_a_run_that_is_left_when_it_was_handed_over_says_so(kind, other):
             if isinstance(event, HandedOver):
                 break
     assert run.result.state in ("cancelled", "success")
-    assert run.result.metadata.agent == "second"
+    assert run.result.info.agent == "second"
     assert fault(run.conversation) is None
 
 
@@ -553,7 +553,7 @@ async def test_a_failure_names_the_model_that_failed():
     agent, _ = pair(NATIVE, NATIVE, second=[lambda request: 1 / 0])
     with pytest.raises(ModelError, match="'model-2' failed: ZeroDivisionError") as caught:
         await agent.run("Go.")
-    assert caught.value.result.metadata.agent == "second"
+    assert caught.value.result.info.agent == "second"
 
 
 # ---- within a run inside
@@ -569,7 +569,7 @@ async def test_an_agent_that_is_a_tool_may_hand_over_inside(kind):
     run = agent.stream("Go.")
     events = await heard(run)
     assert kind.values(run.result)[0] == ["I go on."]
-    assert run.result.metadata.agent == "outer"
+    assert run.result.info.agent == "outer"
     inside = [event.event for event in events if isinstance(event, InnerEvent)]
     assert HandedOver("second", "model-2") in inside
     assert not any(isinstance(event, HandedOver) for event in events)
@@ -670,7 +670,7 @@ async def test_the_next_run_of_the_first_agent_has_not_the_instructions_of_the_o
     desk = kind.agent(model=ScriptedModel(kind.script(script)), name="desk", handoffs=[target])
     first = await desk.run("Go.")
     result = await desk.run("And now?", messages=first.messages)
-    assert (result.output, result.metadata.agent) == ("I am the desk.", "desk")
+    assert (result.output, result.info.agent) == ("I am the desk.", "desk")
     assert "You are the expert." not in str(result.messages)
 
 

@@ -14,7 +14,7 @@ from tinyagent import (
     ContentFilterError,
     Context,
     FatalToolError,
-    LimitReached,
+    LimitHit,
     Limits,
     ModelError,
     Notice,
@@ -186,7 +186,7 @@ async def test_a_run_that_ended_inside_a_tool_does_not_end_the_run_around_it(kin
     result = await outer.run("Go.")
     assert result.output == "It failed."
     assert result.steps[0].observations[0].error == "FatalToolError: inner disk"
-    assert caught[0].result.metadata.agent == "inner"
+    assert caught[0].result.info.agent == "inner"
 
 
 async def test_a_tool_that_cancels_its_own_task_is_told_to_the_model(kind):
@@ -216,7 +216,7 @@ async def test_the_time_limit_holds_for_a_model_that_does_not_stop(kind, raises)
         async with run:
             async for event in run:
                 events.append(event)
-    assert [event.limit for event in events if isinstance(event, LimitReached)] == ["seconds"]
+    assert [event.limit for event in events if isinstance(event, LimitHit)] == ["seconds"]
     assert run.result.state == "failed"
 
 

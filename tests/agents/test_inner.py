@@ -34,7 +34,7 @@ from tinyagent import (
     event_from_dict,
     tool,
 )
-from tinyagent.core.events import LimitReached, RunFailed, RunFinished, RunStarted, ToolFinished
+from tinyagent.core.events import LimitHit, RunFailed, RunFinished, RunStarted, ToolFinished
 from tinyagent.core.shared import Shared, held
 from tinyagent.models.native import message_data
 from tinyagent.testing import ScriptedModel, call
@@ -537,8 +537,8 @@ async def test_the_outer_runs_tokens_stop_the_inner_one(kind):
     assert run.result.usage.input_tokens == 1_200
     assert len(inner.model.requests) == 3
     (inside,) = inner_events(events).values()
-    assert LimitReached("tokens", 1_000) in inside
-    assert LimitReached("tokens", 1_000) in events
+    assert LimitHit("tokens", 1_000) in inside
+    assert LimitHit("tokens", 1_000) in events
     assert isinstance(inside[-1], RunFailed)
     assert fault(run.conversation) is None
 
@@ -640,7 +640,7 @@ async def test_a_failure_inside_is_told_to_the_outer_model_and_the_run_goes_on(k
     failed = next(inside for path, inside in inner_events(events).items() if path[0].startswith("helper:"))
     assert isinstance(failed[-1], RunFailed)
     assert (failed[-1].error, failed[-1].message) == (type(error).__name__, str(error))
-    assert failed[-1].result.metadata.agent == "helper"
+    assert failed[-1].result.info.agent == "helper"
     assert fault(run.conversation) is None
 
 

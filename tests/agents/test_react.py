@@ -317,7 +317,7 @@ async def test_text_beside_calls_is_not_the_answer_and_is_kept(scripted_model):
     model = scripted_model([Reply("Let me add.", (call("add", a=1, b=1),), finish_reason="tool_calls"), "It is 2."])
     result = await ReactAgent([add], model=model).run("Add.")
     assert result.output == "It is 2."
-    assert result.steps[0].reply.text == "Let me add."
+    assert result.steps[0].message.text == "Let me add."
     assert result.messages[1].text == "Let me add."
 
 

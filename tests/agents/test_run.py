@@ -15,7 +15,7 @@ from tinyagent import (
     CallSealed,
     ConfigurationError,
     FatalToolError,
-    LimitReached,
+    LimitHit,
     Limits,
     ModelError,
     Notice,
@@ -107,7 +107,7 @@ async def test_the_events_of_a_run_come_in_order(kind, scripted_server):
     assert events[0] == RunStarted("r1", "helper", "scripted", "Count to two.")
     assert [event.number for event in of(StepStarted, events)] == [1, 2]
     written = "".join(event.text for event in of(TextDelta, events))
-    assert written == "".join(step.reply.text for step in run.result.steps)
+    assert written == "".join(step.message.text for step in run.result.steps)
     assert written.startswith("Let me count.")
     assert [event.text for event in of(ReasoningDelta, events)] == ["Hm."]
     assert of(ToolStarted, events)[0].call.arguments == {"to": 2}
@@ -193,7 +193,7 @@ async def test_reasoning_is_its_own_event_and_never_part_of_the_answer(kind, scr
         events, _ = await events_of(run)
     assert "".join(event.text for event in of(ReasoningDelta, events)) == "Six times seven."
     assert run.result.output == "42"
-    assert run.result.steps[0].reply.reasoning == "Six times seven."
+    assert run.result.steps[0].message.reasoning == "Six times seven."
 
 
 async def test_a_models_retry_is_an_event(kind, scripted_server, monkeypatch):
@@ -227,7 +227,7 @@ async def test_a_reached_step_limit_is_an_event(kind, scripted_model):
     agent = kind.agent([add], model=scripted_model(kind.script([call("add", a=1, b=1), "2"])), limits=Limits(steps=1))
     events, error = await events_of(agent.stream("Add."))
     assert error is None
-    assert of(LimitReached, events) == [LimitReached("steps", 1)]
+    assert of(LimitHit, events) == [LimitHit("steps", 1)]
     assert events[-1].result.state == "step_limit_reached"
     assert [event.step.number for event in of(StepFinished, events)] == [1, 2]
 
@@ -284,7 +284,7 @@ async def test_every_event_tells_its_run_and_its_time(kind, scripted_model, monk
     assert {event.run_id for event in events} == {"r1"}
     times = [event.time for event in events]
     assert times == sorted(times)
-    started, seconds = run.result.metadata.started, run.result.metadata.seconds
+    started, seconds = run.result.info.started, run.result.info.seconds
     assert started <= times[0] <= times[-1]
     assert times[-1] >= started + seconds
 
@@ -345,7 +345,7 @@ async def test_the_result_can_be_read_while_the_run_goes_on(kind, scripted_model
 async def test_the_time_of_a_result_stands_still_after_the_end(kind, scripted_model):
     async with kind.agent(model=scripted_model(kind.script(["ok"]))).stream("Go.") as run:
         await run.drain()
-    assert run.result.metadata.seconds == run.result.metadata.seconds > 0
+    assert run.result.info.seconds == run.result.info.seconds > 0
 
 
 async def test_reading_may_begin_after_the_run_has_ended(kind, scripted_model):
@@ -415,14 +415,14 @@ async def test_the_run_shows_its_state_while_it_goes_on(kind, scripted_model):
     )
     async with agent.stream("Add.", run_id="r1", deps="deps", metadata={"user": "u1"}) as run:
         assert (run.run_id, run.task, run.deps, run.metadata) == ("r1", "Add.", "deps", {"user": "u1"})
-        about = run.result.metadata
+        about = run.result.info
         assert (about.run_id, about.agent, about.model) == ("r1", "helper", "scripted")
         await run.drain()
         assert len(run.steps) == 2
         assert run.usage.requests == 2
         said = [type(message) for message in kind.without_prompt(run.conversation.messages)]
         assert said == [User, Assistant, kind.told_in, Assistant]
-    assert run.result.metadata.extra == {"user": "u1"}
+    assert run.result.metadata == {"user": "u1"}
 
 
 async def test_a_run_has_one_reader(kind, scripted_model):

@@ -388,7 +388,7 @@ async def test_a_toolkit_that_cannot_be_opened_ends_the_run_and_the_next_one_tri
     ) as caught:
         await agent.run("Go.", run_id="r1")
     assert isinstance(caught.value.__cause__, OSError)
-    assert (caught.value.result.state, caught.value.result.metadata.run_id) == ("failed", "r1")
+    assert (caught.value.result.state, caught.value.result.info.run_id) == ("failed", "r1")
     assert (model.requests, kit.opened, kit.closed, other.now) == ([], 0, 0, 0)
     kit.opening = None
     gate.set()
@@ -409,7 +409,7 @@ async def test_each_run_that_waits_for_a_toolkit_is_told_why_it_cannot_be_opened
     gate.set()
     errors = await asyncio.gather(*runs, return_exceptions=True)
     assert {type(error) for error in errors} == {ToolkitError}
-    assert [error.result.metadata.run_id for error in errors] == [f"r{number}" for number in range(5)]
+    assert [error.result.info.run_id for error in errors] == [f"r{number}" for number in range(5)]
     assert kit.broken_off == 1
 
 
@@ -427,7 +427,7 @@ async def test_runs_that_wait_for_one_toolkit_do_not_share_their_error():
     gate.set()
     errors = await asyncio.gather(*runs, return_exceptions=True)
     assert [str(error) for error in errors] == ["the server has ended"] * 3
-    assert [error.result.metadata.run_id for error in errors] == ["r0", "r1", "r2"]
+    assert [error.result.info.run_id for error in errors] == ["r0", "r1", "r2"]
 
 
 async def test_an_error_of_ours_while_opening_is_one_of_the_run(kind):

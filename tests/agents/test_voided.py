@@ -82,7 +82,7 @@ async def test_thoughts_that_were_shown_as_text_are_void(agent):
         result = await page.read(agent([add], model=server.model()).stream("Go."))
     assert (page.text, page.voided) == (answer, [thoughts + answer])
     assert str(result.output) in ("It is 3.", "3")
-    assert result.steps[0].reply.reasoning == "I think\nso."
+    assert result.steps[0].message.reasoning == "I think\nso."
 
 
 async def test_code_of_a_reply_that_failed_does_not_run_and_that_of_the_next_does():
@@ -120,7 +120,7 @@ async def test_code_is_read_anew_where_only_its_end_is_void():
     page = Page()
     result = await page.read(TinyCodeAgent(model=model, eager=False).stream("Go."))
     assert result.output == 42
-    assert page.text == result.steps[0].reply.text
+    assert page.text == result.steps[0].message.text
 
 
 async def test_a_tool_named_model_voids_nothing_when_it_is_tried_again():

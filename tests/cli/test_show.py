@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.core.trees import values
-from tinyagent import Call, FatalToolError, LimitReached, Limits, ReactAgent, Reply, Retry, TinyCodeAgent, Tool, Usage
+from tinyagent import Call, FatalToolError, LimitHit, Limits, ReactAgent, Reply, Retry, TinyCodeAgent, Tool, Usage
 from tinyagent.cli.show import LINE, Terminal, describe_call, footer
 from tinyagent.core.context import Context
 from tinyagent.core.events import (
@@ -37,7 +37,7 @@ from tinyagent.core.events import (
     ToolStarted,
 )
 from tinyagent.core.execution import CodeError, Execution, Observation
-from tinyagent.core.result import Metadata, RunResult
+from tinyagent.core.result import RunInfo, RunResult
 from tinyagent.sandbox.choice import default_sandbox
 from tinyagent.testing import call
 from tinyagent.testing.scripted import ScriptedModel
@@ -90,7 +90,7 @@ def result_of(**changes):
         "messages": (),
         "steps": (),
         "usage": Usage(),
-        "metadata": Metadata("r1", "agent", "model", 0.0, 1.234),
+        "info": RunInfo("r1", "agent", "model", 0.0, 1.234),
     }
     return RunResult(**(values | changes))
 
@@ -179,8 +179,8 @@ async def test_retries_notices_and_limits_are_shown():
     terminal = Terminal(out)
     terminal.event(Retry("model", 2, 0.5, "ServerError:\n busy"))
     terminal.event(Notice("using the text protocol"))
-    terminal.event(LimitReached("tokens", 50000))
-    terminal.event(LimitReached("seconds", 0.5))
+    terminal.event(LimitHit("tokens", 50000))
+    terminal.event(LimitHit("seconds", 0.5))
     assert out.getvalue().splitlines() == [
         "↻ model, attempt 2 in 0.5 s: ServerError: busy",
         "! using the text protocol",
@@ -386,7 +386,7 @@ HOSTILE_EVENTS = [
     CodeFinished(1, Execution("x", error=CodeError(HOSTILE, HOSTILE, HOSTILE))),
     Retry(HOSTILE, 2, 0.5, HOSTILE),
     Notice(HOSTILE),
-    LimitReached(HOSTILE, 1),
+    LimitHit(HOSTILE, 1),
     RunFinished(result_of(output=HOSTILE)),
     RunFinished(result_of(output={HOSTILE: [HOSTILE]})),
 ]
@@ -425,7 +425,7 @@ def test_a_line_of_the_trace_is_one_line():
         ToolFinished(Observation(Call("x\n← add"), "a\r\n\x85\u2028← add")),
         Notice("a\n← add"),
         HandedOver("a\r\n← add", "m"),
-        LimitReached("a\n← add", 1),
+        LimitHit("a\n← add", 1),
     ]:
         out = io.StringIO()
         Terminal(out).event(event)
@@ -524,7 +524,7 @@ MEANWHILE = [
     Notice("note"),
     Retry("add", 2, 0.5, "busy"),
     ReasoningDelta("hm"),
-    LimitReached("tokens", 5),
+    LimitHit("tokens", 5),
 ]
 
 

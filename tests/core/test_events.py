@@ -17,7 +17,7 @@ from tinyagent.core.events import (
     Event,
     HandedOver,
     InnerEvent,
-    LimitReached,
+    LimitHit,
     Notice,
     ReasoningDelta,
     Retry,
@@ -35,7 +35,7 @@ from tinyagent.core.events import (
 )
 from tinyagent.core.execution import CodeError, Execution
 from tinyagent.core.messages import Assistant, Call, Reply, ToolReply, User
-from tinyagent.core.result import Metadata, Observation, RunResult, Step
+from tinyagent.core.result import Observation, RunInfo, RunResult, Step
 from tinyagent.core.usage import Usage
 from tinyagent.testing.script import call
 
@@ -48,8 +48,9 @@ RESULT = RunResult(
     (User("u"), Assistant("", (CALL,)), ToolReply("A", "3", "add"), Assistant("3")),
     (STEP,),
     Usage(1, 10, 5),
-    Metadata("r", "agent", "model", 1700000000.0, 1.0, {"k": ["v"]}),
+    RunInfo("r", "agent", "model", 1700000000.0, 1.0),
     "stop",
+    {"k": ["v"]},
 )
 #: One of each, and a few more.
 SAMPLES = [
@@ -74,8 +75,8 @@ SAMPLES = [
     Retry("model", 2, 0.5, "RateLimitError: 429"),
     Notice("Switched."),
     StepFinished(STEP),
-    LimitReached("steps", 10),
-    LimitReached("seconds", 0.25),
+    LimitHit("steps", 10),
+    LimitHit("seconds", 0.25),
     HandedOver("billing", "model"),
     InnerEvent(("ask:A",), TextDelta("x")),
     InnerEvent(("ask:A", "look:B"), ToolFinished(OBSERVATION)),
@@ -138,7 +139,7 @@ def test_progress_beyond_json_is_written_as_json(value):
 
 @pytest.mark.parametrize("value", [math.inf, 1e308, 5e-324], ids=repr)
 def test_any_limit_comes_back(value):
-    assert through_json(LimitReached("seconds", value)) == LimitReached("seconds", value)
+    assert through_json(LimitHit("seconds", value)) == LimitHit("seconds", value)
 
 
 def cycle():

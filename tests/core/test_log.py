@@ -59,7 +59,7 @@ async def test_calls_and_steps_are_told_where_they_are_wanted(caplog):
     model = ScriptedModel([Call("price", {"name": "tea"}, id="c1"), "3"])
     result = await ReactAgent([price], model=model, name="shop").run("How much\x1b[31m?")
     told = [record.getMessage() for record in records(caplog, logging.DEBUG)]
-    assert all(text.startswith(f"run {result.metadata.run_id}: ") for text in told)
+    assert all(text.startswith(f"run {result.info.run_id}: ") for text in told)
     told = [text.partition(": ")[2] for text in told]
     assert told[0] == "shop begins with scripted: 'How much\\x1b[31m?'"
     assert told[1] == "step 1: asking the model"

@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 
 from tinyagent.core.messages import Assistant
 from tinyagent.core.notebook import safe_markdown
-from tinyagent.core.result import Metadata, RunResult, Step
+from tinyagent.core.result import RunInfo, RunResult, Step
 from tinyagent.core.usage import Usage
 
 RESULT = RunResult(
@@ -18,7 +18,7 @@ RESULT = RunResult(
     (),
     (Step(1, Assistant("a")), Step(2, Assistant("b"))),
     Usage(2, 1200, 34),
-    Metadata("r", "a", "m", 0.0, 1.26),
+    RunInfo("r", "a", "m", 0.0, 1.26),
 )
 TOOK = "*2 steps · 1,234 tokens · 1.3 s*"
 MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable("table")

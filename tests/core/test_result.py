@@ -13,7 +13,7 @@ from tinyagent.agents.react import ReactAgent
 from tinyagent.core.events import StepFinished, ToolProgress
 from tinyagent.core.execution import CodeError, Execution
 from tinyagent.core.messages import Assistant, Call, System, ToolReply, User
-from tinyagent.core.result import Metadata, Observation, RunResult, Step
+from tinyagent.core.result import Observation, RunInfo, RunResult, Step
 from tinyagent.core.tool import Tool
 from tinyagent.core.usage import Usage
 from tinyagent.testing.script import call
@@ -21,7 +21,7 @@ from tinyagent.testing.script import call
 CALL = Call("add", {"a": 1, "deep": {"b": [None, "ä"]}}, id="A")
 FAILED = Call("fail", {}, id="B", problem="The arguments are not JSON.")
 REPLY = Assistant("I will.", (CALL, FAILED), "because", "reasoning_content", "http://127.0.0.1/v1")
-METADATA = Metadata("run-1", "agent", "gpt", 1700000000.5, 2.25, {"user": {"id": 7}})
+INFO = RunInfo("run-1", "agent", "gpt", 1700000000.5, 2.25)
 STEP = Step(
     1,
     REPLY,
@@ -36,10 +36,11 @@ FULL = RunResult(
     (System("s"), User("u"), REPLY, ToolReply("A", "3", "add"), ToolReply("B", "bad", "fail"), Assistant("done")),
     (STEP, Step(2, Assistant("done"), (), "stop", Usage(1, 20, 3, 8, 1), 0.25)),
     Usage(2, 30, 8, 8, 1),
-    METADATA,
+    INFO,
     "stop",
+    {"user": {"id": 7}},
 )
-EMPTY = RunResult(None, "failed", (), (), Usage(), Metadata("r", "a", "m", 0.0))
+EMPTY = RunResult(None, "failed", (), (), Usage(), RunInfo("r", "a", "m", 0.0))
 
 
 class Answer(BaseModel):
@@ -121,7 +122,7 @@ def test_value_without_a_json_form_becomes_text_and_spares_the_rest(value):
     step = dataclasses.replace(STEP, observations=(Observation(CALL, "text", value),))
     again = through_json(dataclasses.replace(FULL, output=value, steps=(step,)))
     assert dataclasses.replace(again, output=None, steps=()) == dataclasses.replace(FULL, output=None, steps=())
-    assert again.steps[0].reply == REPLY
+    assert again.steps[0].message == REPLY
     assert again.steps[0].observations[0].text == "text"
 
 
@@ -137,7 +138,7 @@ def test_print_shows_the_output():
     assert repr(EMPTY).startswith("RunResult(output=None, state='failed'")
 
 
-@pytest.mark.parametrize("item", [FULL, STEP, STEP.observations[0], METADATA], ids=lambda item: type(item).__name__)
+@pytest.mark.parametrize("item", [FULL, STEP, STEP.observations[0], INFO], ids=lambda item: type(item).__name__)
 def test_frozen_and_small(item):
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(item, dataclasses.fields(item)[0].name, None)
@@ -168,8 +169,8 @@ async def test_result_of_a_run(scripted_model):
     assert [step.number for step in result.steps] == [1, 2]
     assert result.usage == Usage(requests=2)
     assert result.usage == sum((step.usage for step in result.steps), Usage())
-    assert (result.metadata.run_id, result.metadata.agent, result.metadata.model) == ("run-9", "finder", "scripted")
-    assert result.metadata.extra == {"user": 7}
+    assert (result.info.run_id, result.info.agent, result.info.model) == ("run-9", "finder", "scripted")
+    assert result.metadata == {"user": 7}
     again = through_json(result)
     assert again.messages == result.messages
     assert again.steps[0].observations[0].value == {"x": 4}
@@ -191,7 +192,7 @@ def test_a_record_prints_itself_whatever_it_holds(make):
     seen = Observation(Call("t", {"a": make()}), "text", make())
     ran = Execution("x", make(), calls=(seen,), error=CodeError("E", "m", args=(make(),)))
     step = Step(1, REPLY, (seen,), executions=(ran,))
-    result = RunResult(make(), "success", (), (step,), Usage(), Metadata("r", "a", "m", 0.0, extra={"a": make()}))
+    result = RunResult(make(), "success", (), (step,), Usage(), RunInfo("r", "a", "m", 0.0), metadata={"a": make()})
     assert "text='text'" in repr(result)
     assert "code='x'" in repr(StepFinished(step))
     assert repr(ToolProgress(seen.call, make())).startswith("ToolProgress(call=Call(name='t', ")

@@ -10,7 +10,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionMessage
 
 from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.messages import Assistant, Call, System, ToolReply, User
-from tinyagent.core.result import Metadata, RunResult
+from tinyagent.core.result import RunInfo, RunResult
 from tinyagent.core.usage import Usage
 from tinyagent.models.chat import as_messages, messages_from_json, messages_to_json
 
@@ -28,7 +28,7 @@ MESSAGES = (
     ToolReply("B", "bad"),
     Assistant("It is 3."),
 )
-RESULT = RunResult("3", "success", MESSAGES, (), Usage(), Metadata("r", "a", "m", 0.0))
+RESULT = RunResult("3", "success", MESSAGES, (), Usage(), RunInfo("r", "a", "m", 0.0))
 
 
 def fields(messages):

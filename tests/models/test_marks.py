@@ -232,7 +232,7 @@ class Letters(Wire):
 
 
 def called(result):
-    return [(call.name, call.arguments) for call in result.steps[0].reply.calls]
+    return [(call.name, call.arguments) for call in result.steps[0].message.calls]
 
 
 def replayed(wire):
@@ -250,7 +250,7 @@ async def test_a_call_in_a_models_own_marks_is_a_call(wire, text, found):
     result = await wire.call(text)
     assert called(result) == found
     assert result.output == "Done."
-    assert result.steps[0].reply.text == ""
+    assert result.steps[0].message.text == ""
     assert [seen.error for seen in result.steps[0].observations] == [None] * len(found)
     assert replayed(wire) == found
     assert wire.requests[1].messages[1]["content"] is None
@@ -265,7 +265,7 @@ async def test_a_call_in_a_models_own_marks_is_a_call(wire, text, found):
 async def test_what_stands_before_a_mark_is_text_and_is_streamed(stream, text, found, size):
     result = await stream.call(f"Let me see: a < b [1].\n{text}", size=size)
     assert called(result) == found
-    assert result.steps[0].reply.text == "Let me see: a < b [1].\n"
+    assert result.steps[0].message.text == "Let me see: a < b [1].\n"
     assert stream.text() == "Let me see: a < b [1].\nDone."
     assert stream.requests[1].messages[1]["content"] == "Let me see: a < b [1].\n"
 
@@ -287,13 +287,13 @@ async def test_what_follows_the_calls_is_dropped(wire):
     result = await wire.call(f"<tool_call>{JSON}</tool_call>\n<tool_response>\n6\n</tool_response>\nIt is 6.")
     assert called(result) == [ADD]
     assert result.output == "Done."
-    assert wire.told() == {result.steps[0].reply.calls[0].id: "5"}
+    assert wire.told() == {result.steps[0].message.calls[0].id: "5"}
 
 
 async def test_thoughts_before_a_mark_stay_thoughts(wire):
     result = await wire.call(f"<think>How about <tool_call>now</tool_call>?</think>\n<tool_call>{JSON}</tool_call>")
     assert called(result) == [ADD]
-    assert result.steps[0].reply.reasoning == "How about <tool_call>now</tool_call>?"
+    assert result.steps[0].message.reasoning == "How about <tool_call>now</tool_call>?"
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -313,7 +313,7 @@ async def test_with_proper_calls_marks_are_text(wire):
     proper = {"name": "add", "arguments": '{"a": 2, "b": 3}'}
     result = await wire.ask(wire.reply({**calls(proper), "content": text}), wire.reply({"content": "Done."}))
     assert called(result) == [ADD]
-    assert result.steps[0].reply.text == text
+    assert result.steps[0].message.text == text
     if wire.streamed:
         assert wire.text() == f"{text}Done."
 
@@ -478,7 +478,7 @@ async def test_an_object_with_only_a_scratchpad_is_never_the_answer(wire, text, 
     replies = (wire.say(text), wire.reply({"content": answer}))
     result = await wire.ask(*replies, model={"tool_calling": tool_calling})
     assert result.output == "Done."
-    assert result.steps[0].reply.reasoning == "I add."
+    assert result.steps[0].message.reasoning == "I add."
     assert wire.requests[1].messages[-2]["content"] == text  # the model goes on from it
     assert "neither an answer nor a call" in wire.requests[1].messages[-1]["content"]
     if wire.streamed:

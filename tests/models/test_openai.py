@@ -15,13 +15,13 @@ from tinyagent import (
     ModelConnectionError,
     ModelError,
     ModelRequest,
+    ModelSettings,
     ModelTimeoutError,
     Notice,
     OpenAIModel,
     ReactAgent,
     Retry,
     ServerError,
-    Settings,
     User,
 )
 from tinyagent.models.base import NullSink
@@ -105,7 +105,7 @@ async def test_settings_pass_through(streamed):
 
 
 def test_every_setting_is_tested():
-    assert {*SETTINGS, "extra_body", "extra_headers", "extra_query"} == Settings.__annotations__.keys()
+    assert {*SETTINGS, "extra_body", "extra_headers", "extra_query"} == ModelSettings.__annotations__.keys()
 
 
 async def test_nothing_is_sent_that_was_not_asked_for():
@@ -143,7 +143,7 @@ def test_an_unknown_setting_is_refused_with_the_known_ones():
         ConfigurationError, match=r"no option \['temprature'\]\. Did you mean 'temperature'\? It has: client"
     ) as caught:
         OpenAIModel("m", temprature=0.5)
-    assert all(name in str(caught.value) for name in Settings.__annotations__)
+    assert all(name in str(caught.value) for name in ModelSettings.__annotations__)
     assert "extra_body={...}" in str(caught.value)
 
 

@@ -420,7 +420,7 @@ async def test_what_was_streamed_before_is_not_repeated(wire):
     wire.streamed = True
     parts = [delta("Let me "), delta("add"), {"error": unread("Let me add <function")}]
     result = await wire.ask(RawStream(parts), wire.reply({"content": "5"}))
-    assert result.steps[0].reply.text == "Let me add <function"
+    assert result.steps[0].message.text == "Let me add <function"
     assert wire.text() == "Let me add <function5"
 
 

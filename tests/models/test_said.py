@@ -71,7 +71,7 @@ class Letters(Wire):
 @pytest.mark.parametrize("tools", [True, False])
 async def test_thoughts_are_reasoning(wire, content, field, tools):
     result = await wire.ask(wire.say(content), **({} if tools else {"tools": ()}))
-    reply = result.steps[0].reply
+    reply = result.steps[0].message
     assert (result.output, reply.reasoning.strip(), reply.reasoning_field) == ("5", "2 and 3", field)
     if wire.streamed:
         assert wire.text() == "5"
@@ -94,7 +94,7 @@ async def test_thoughts_in_marks_go_back_to_the_server_that_wrote_them(wire):
 async def test_channels_do_not_go_back(wire):
     thoughts = "<|channel|>analysis<|message|>I add.<|end|><|start|>assistant<|channel|>commentary to=functions.add"
     result = await wire.ask(wire.say(f'{thoughts}<|message|>{{"a": 2, "b": 3}}<|call|>'), wire.say("5"))
-    assert result.steps[0].reply.reasoning == "I add."
+    assert result.steps[0].message.reasoning == "I add."
     assert wire.requests[1].messages[1]["content"] is None
     assert list(wire.told().values()) == ["5"]
 
@@ -105,7 +105,7 @@ async def test_a_preamble_in_a_channel_is_text(wire):
         '<|message|>{"a": 2, "b": 3}<|call|>'
     )
     result = await wire.ask(wire.say(text), wire.say("5"))
-    assert (result.steps[0].reply.text, len(result.steps[0].reply.calls)) == ("I add.", 1)
+    assert (result.steps[0].message.text, len(result.steps[0].message.calls)) == ("I add.", 1)
 
 
 async def test_a_final_channel_is_streamed_as_it_comes(stream):
@@ -130,7 +130,7 @@ async def test_thoughts_alone_are_asked_again(wire, content):
 
 @pytest.mark.parametrize("content", ORPHANED.values(), ids=ORPHANED)
 async def test_what_stands_before_an_orphaned_end_is_reasoning(wire, content):
-    reply = (await wire.ask(wire.say(content))).steps[0].reply
+    reply = (await wire.ask(wire.say(content))).steps[0].message
     assert reply.text.removesuffix("</think>") == "5"
     assert content.startswith(reply.reasoning)
     assert not reply.calls
@@ -139,15 +139,15 @@ async def test_what_stands_before_an_orphaned_end_is_reasoning(wire, content):
 @pytest.mark.parametrize("call", [MARKED, JSON, f"Well. {MARKED}"])
 async def test_a_call_behind_an_orphaned_end_is_a_call(wire, call):
     result = await wire.ask(wire.say(f"2 and 3</think>\n\n{call}"), wire.say("5"))
-    assert [(call.name, call.arguments) for call in result.steps[0].reply.calls] == [("add", {"a": 2, "b": 3})]
-    assert result.steps[0].reply.reasoning == "2 and 3"
+    assert [(call.name, call.arguments) for call in result.steps[0].message.calls] == [("add", {"a": 2, "b": 3})]
+    assert result.steps[0].message.reasoning == "2 and 3"
     assert wire.requests[1].messages[1]["content"].startswith("<think>2 and 3</think>")
     assert JSON not in wire.text()
 
 
 async def test_thoughts_beside_those_that_the_server_tells_apart_are_thoughts_too(wire):
     message = {"content": "and 3</think>5", "reasoning_content": "2 "}
-    reply = (await wire.ask(wire.reply(message))).steps[0].reply
+    reply = (await wire.ask(wire.reply(message))).steps[0].message
     assert (reply.text, reply.reasoning, reply.reasoning_field) == ("5", "2 and 3", "reasoning_content")
 
 
@@ -157,7 +157,7 @@ async def test_thoughts_beside_those_that_the_server_tells_apart_are_thoughts_to
 )
 async def test_an_end_that_is_quoted_or_has_its_beginning_is_text(wire, content):
     result = await wire.ask(wire.say(content))
-    assert (result.output, result.steps[0].reply.reasoning) == (content, "")
+    assert (result.output, result.steps[0].message.reasoning) == (content, "")
 
 
 async def test_a_model_whose_template_opens_the_block_is_remembered(stream):
@@ -168,7 +168,7 @@ async def test_a_model_whose_template_opens_the_block_is_remembered(stream):
             async with agent.stream("Add.") as run:
                 async for event in run:
                     stream.events.append(event)
-            assert (run.result.output, run.result.steps[0].reply.reasoning) == (output, thoughts)
+            assert (run.result.output, run.result.steps[0].message.reasoning) == (output, thoughts)
     assert stream.text() == "9"  # what came second was known for thoughts from its first letter on
     assert stream.reasoning() == "4 and 5"
 
@@ -182,7 +182,7 @@ async def test_a_reply_without_the_end_is_text_although_the_block_is_remembered(
         async with agent.stream("Add.") as run:
             async for event in run:
                 stream.events.append(event)
-    first = run.result.steps[0].reply
+    first = run.result.steps[0].message
     assert (first.text, first.reasoning) == (text.removesuffix(MARKED), "")
     assert stream.text().startswith(text.removesuffix(MARKED))
     assert bool(first.calls) == (MARKED in text)

@@ -72,7 +72,7 @@ def chat(request):
 
 def called(result):
     """The calls of the first step: names and arguments."""
-    return [(call.name, call.arguments) for call in result.steps[0].reply.calls]
+    return [(call.name, call.arguments) for call in result.steps[0].message.calls]
 
 
 # ---- what the model is told
@@ -95,7 +95,7 @@ async def test_results_come_in_a_message_of_the_user(chat):
     result = await chat.ask(ADD, ANSWER)
     assert [message["role"] for message in chat.requests[1].messages] == ["system", "user", "assistant", "user"]
     assert chat.requests[1].messages[2]["content"] == ADD
-    call_id = result.steps[0].reply.calls[0].id
+    call_id = result.steps[0].message.calls[0].id
     assert chat.told == f"Result of add ({call_id}):\n5"
     assert result.output == "It is 5."
 
@@ -266,7 +266,7 @@ async def test_prose_and_answers_are_streamed_as_text_and_scratchpads_as_reasoni
     assert "".join(chat.heard(TextDelta)) == "Sure. It is 5."
     assert len(chat.heard(TextDelta)) > 2
     assert chat.heard(ReasoningDelta) == ["hm", "add them", "done"]
-    assert result.steps[0].reply.reasoning == "hm\nadd them"
+    assert result.steps[0].message.reasoning == "hm\nadd them"
 
 
 async def test_reasoning_is_not_replayed():

@@ -597,7 +597,7 @@ async def test_text_beside_calls_is_kept_and_is_not_the_answer(wire):
     message = {**calls(ADD), "content": "Let me add."}
     result = await wire.ask(wire.reply(message, "tool_calls"), wire.reply({"content": "5"}))
     assert result.output == "5"
-    assert result.steps[0].reply.text == "Let me add."
+    assert result.steps[0].message.text == "Let me add."
     assert wire.requests[1].messages[1]["content"] == "Let me add."
     assert wire.told() == {"c1": "5"}
 
@@ -622,12 +622,12 @@ REASONING = [
 async def test_reasoning_is_kept_apart_from_the_answer(wire, message):
     result = await wire.ask(wire.reply(message))
     assert result.output == "5"
-    assert result.steps[0].reply.reasoning == "2 and 3"
+    assert result.steps[0].message.reasoning == "2 and 3"
 
 
 async def test_the_end_of_a_block_that_the_chat_template_opened_is_understood(wire):
     result = await wire.ask(wire.reply({"content": "2 and 3\n</think>\n\n5"}))
-    assert (result.output, result.steps[0].reply.reasoning) == ("5", "2 and 3")
+    assert (result.output, result.steps[0].message.reasoning) == ("5", "2 and 3")
 
 
 @pytest.mark.parametrize("message", REASONING)
@@ -1467,7 +1467,7 @@ async def test_events_of_a_run_are_plain_data(stream):
 async def test_a_scripted_reply_is_the_same_plain_and_streamed(wire):
     first = Reply("Let me see.", (call("add", a=2, b=3),), "hm", finish_reason="tool_calls", usage=Usage(1, 7, 2))
     result = await wire.ask(first, "The answer is 5.")
-    assert result.steps[0].reply.text == "Let me see."
-    assert result.steps[0].reply.reasoning == "hm"
+    assert result.steps[0].message.text == "Let me see."
+    assert result.steps[0].message.reasoning == "hm"
     assert result.steps[0].usage == Usage(1, 7, 2)
     assert result.output == "The answer is 5."

@@ -101,7 +101,7 @@ def check(result):
 def row(mode, streamed, result, end):
     calls = sum(len(step.observations) for step in result.steps)
     blocks = sum(len(step.executions) for step in result.steps)
-    seconds = f"{result.metadata.seconds:.1f}"
+    seconds = f"{result.info.seconds:.1f}"
     return mode, "streamed" if streamed else "plain", calls, blocks, len(result.steps), seconds, end
 
 
@@ -175,7 +175,7 @@ async def test_the_grammar_takes_every_annotation(smol, annotation):
             if isinstance(event, StepFinished):
                 break
     assert news == []
-    assert event.step.reply.text.startswith("{")
+    assert event.step.message.text.startswith("{")
 
 
 @pytest.mark.parametrize("mode", ["native", "json", "schema"])

@@ -52,7 +52,7 @@ async def test_tool_calls_are_streamed_without_a_stale_connection_being_felt(tin
             async for event in run:
                 news += [event] * isinstance(event, Retry | Notice)
                 if isinstance(event, StepFinished):
-                    steps, calls = steps + 1, calls + len(event.step.reply.calls)
+                    steps, calls = steps + 1, calls + len(event.step.message.calls)
                     if steps == STEPS:
                         break
     seconds = sorted(model.seconds)

@@ -109,7 +109,7 @@ async def test_scripted_model_makes_models_with_options(scripted_model):
     model = scripted_model([call("nothing"), "done"], name="tiny-1")
     assert isinstance(model, ScriptedModel)
     result = await ReactAgent(model=model).run("Go.")
-    assert (result.output, result.metadata.model) == ("done", "tiny-1")
+    assert (result.output, result.info.model) == ("done", "tiny-1")
 
 
 async def test_scripted_server_makes_servers_with_options(scripted_server):

@@ -116,4 +116,4 @@ async def test_what_is_about_http_is_refused():
 
 async def test_its_name_is_in_the_record():
     model = ScriptedModel(["5"], name="parrot")
-    assert (await ReactAgent(model=model).run("Add.")).metadata.model == "parrot"
+    assert (await ReactAgent(model=model).run("Add.")).info.model == "parrot"

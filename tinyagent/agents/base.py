@@ -23,12 +23,12 @@ from tinyagent.agents.toolbox import AnyTool, Toolbox, ToolLike
 from tinyagent.core.context import Context
 from tinyagent.core.door import door
 from tinyagent.core.errors import RunError, TimeLimitReached, TinyAgentError, UnknownToolError
-from tinyagent.core.events import LimitReached, Notice, RunStarted
+from tinyagent.core.events import LimitHit, Notice, RunStarted
 from tinyagent.core.jsonable import error_text
 from tinyagent.core.limits import Limits
 from tinyagent.core.loops import asyncio_loop
 from tinyagent.core.messages import Call
-from tinyagent.core.result import Metadata, RunResult
+from tinyagent.core.result import RunInfo, RunResult
 from tinyagent.core.shared import Shared, holding, keep_open
 from tinyagent.core.traces import shorten
 from tinyagent.core.waiting import is_cancelled
@@ -214,7 +214,7 @@ class Agent(Loop[Output]):
         parent: Run[Any] | None = None,
         call: str = "",
     ) -> Run[Output]:
-        about = Metadata(options.get("run_id") or uuid4().hex, self.name, model_name(self.model), time.time())
+        about = RunInfo(options.get("run_id") or uuid4().hex, self.name, model_name(self.model), time.time())
         drive = partial(self._drive, work=work)
         run = Run[Any](drive, task, about, options, limits=self.limits, streamed=streamed, parent=parent, call=call)
         if work == self._converse:
@@ -246,7 +246,7 @@ class Agent(Loop[Output]):
                 run.finish("cancelled" if isinstance(stop, asyncio.CancelledError) else "failed", error=stop)
                 raise
         if time_limit.expired():  # whatever came of it
-            run.emit(LimitReached("seconds", run.limits.seconds or 0))
+            run.emit(LimitHit("seconds", run.limits.seconds or 0))
             error = TimeLimitReached(f"The run took longer than {run.limits.seconds:g} s (Limits.seconds).")
         run.finish(ending.state if error is None else "failed", run.output, error)
 

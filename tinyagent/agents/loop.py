@@ -18,7 +18,7 @@ from tinyagent.agents.run import Output, Run
 from tinyagent.agents.toolbox import AnyTool, Toolbox
 from tinyagent.core.effects import journal_failed, performed
 from tinyagent.core.errors import EmptyReplyError, ModelError, StepLimitReached, TokenLimitReached
-from tinyagent.core.events import LimitReached, Notice, StepStarted
+from tinyagent.core.events import LimitHit, Notice, StepStarted
 from tinyagent.core.messages import Reply, User
 from tinyagent.core.result import Observation, State
 from tinyagent.models.base import Model, ModelRequest, ToolChoice
@@ -161,7 +161,7 @@ class Loop(ABC, Generic[Output]):
 
     async def _last_word(self, run: Run[Output], steps: int | None) -> Ending:
         """The steps are used up: ask once more, for an answer without tools."""
-        run.emit(LimitReached("steps", steps or 0))
+        run.emit(LimitHit("steps", steps or 0))
         if not run.text:  # otherwise the model is in the middle of its answer
             run.conversation.append(User(self._last_words))
         failure = StepLimitReached(
@@ -182,7 +182,7 @@ class Loop(ABC, Generic[Output]):
         while spender is not None:
             used, limit = spender.usage.total_tokens, spender.limits.tokens
             if limit is not None and used >= limit:
-                run.emit(LimitReached("tokens", limit))
+                run.emit(LimitHit("tokens", limit))
                 raise TokenLimitReached(f"The run used {used:,} of {limit:,} tokens (Limits.tokens).")
             spender = spender.parent
 

@@ -11,7 +11,7 @@ from tinyagent.core.errors import ConfigurationError, UnknownOptionError
 from tinyagent.core.limits import Limits
 from tinyagent.core.tool import NAME_PATTERN
 from tinyagent.models.base import Model
-from tinyagent.models.openai import OpenAIModel, Settings
+from tinyagent.models.openai import ModelSettings, OpenAIModel
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -81,7 +81,7 @@ def no_option(kind: Literal["agent", "run"], unknown: Iterable[str], known: Coll
     """What is said of options that are none."""
     from tinyagent.core.names import refused
 
-    of_the_model = (*OpenAIModel.__init__.__annotations__, *Settings.__annotations__)
+    of_the_model = (*OpenAIModel.__init__.__annotations__, *ModelSettings.__annotations__)
     cures = {name: f"it is the model's: model=OpenAIModel('gpt-4o-mini', {name}=...)" for name in of_the_model}
     return refused(kind, unknown, known, cures)
 

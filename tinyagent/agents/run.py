@@ -21,7 +21,7 @@ from tinyagent.core.log import LOGGED, log
 from tinyagent.core.loops import asyncio_loop
 from tinyagent.core.mending import mended
 from tinyagent.core.messages import NOT_ANSWERED, Assistant, Conversation, Reply, ToolReply, User
-from tinyagent.core.result import Metadata, Observation, RunResult, State, Step
+from tinyagent.core.result import Observation, RunInfo, RunResult, State, Step
 from tinyagent.core.traces import shorten
 from tinyagent.core.usage import Usage
 from tinyagent.core.waiting import wait_to_the_end
@@ -77,7 +77,7 @@ class Run(Generic[Output]):
         self,
         drive: Callable[[Run[Output]], Coroutine[Any, Any, None]],
         task: str,
-        about: Metadata,
+        about: RunInfo,
         options: RunOptions,
         *,
         limits: Limits,
@@ -135,8 +135,9 @@ class Run(Generic[Output]):
             messages=self.conversation.messages,
             steps=tuple(self.steps),
             usage=self.usage,
-            metadata=replace(self.about, seconds=seconds, extra=self.metadata),
+            info=replace(self.about, seconds=seconds),
             finish_reason=self.finish_reason,
+            metadata=self.metadata,
         )
 
     async def __aenter__(self) -> Run[Output]:

@@ -15,7 +15,7 @@ from tinyagent.core.events import (
     Event,
     HandedOver,
     InnerEvent,
-    LimitReached,
+    LimitHit,
     Notice,
     ReasoningDelta,
     Retry,
@@ -144,7 +144,7 @@ class Terminal:
                 self._line(f"↻ {what}, attempt {attempt} in {seconds:.1f} s: {_short(reason)}", "yellow")
             case Notice(text):
                 self._line(f"! {text}", "yellow")
-            case LimitReached(limit, value):
+            case LimitHit(limit, value):
                 self._line(f"! The limit of {value:g} {limit} is reached.", "yellow")
             case _:
                 pass
@@ -232,7 +232,7 @@ def footer(result: RunResult[Any]) -> str:
     """Steps, tokens and seconds in one line."""
     usage, steps = result.usage, len(result.steps)
     read = f"{usage.input_tokens:,} → {usage.output_tokens:,} tokens" if usage.total_tokens else "tokens not counted"
-    return f"{steps} step{'s' if steps != 1 else ''} · {read} · {result.metadata.seconds:.2f} s"
+    return f"{steps} step{'s' if steps != 1 else ''} · {read} · {result.info.seconds:.2f} s"
 
 
 def _outcome(execution: Execution) -> tuple[str, str]:

@@ -188,7 +188,7 @@ class StepFinished(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class LimitReached(Event):
+class LimitHit(Event):
     """A limit of the run was reached.
 
     Attributes:
@@ -196,7 +196,7 @@ class LimitReached(Event):
         value: The limit.
     """
 
-    type: ClassVar[str] = "limit_reached"
+    type: ClassVar[str] = "limit_hit"
     limit: str
     value: float
 

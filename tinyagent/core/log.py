@@ -16,7 +16,7 @@ from tinyagent.core.events import (
     CodeFinished,
     Event,
     HandedOver,
-    LimitReached,
+    LimitHit,
     Notice,
     Retry,
     RunFailed,
@@ -55,7 +55,7 @@ def _short(text: str) -> str:
 def _step(event: StepFinished) -> str:
     step = event.step
     tokens, reason = step.usage.total_tokens, step.finish_reason
-    return f"step {step.number}: {step.seconds:.3f} s, {tokens:,} tokens, {reason!r}: {_short(step.reply.text)}"
+    return f"step {step.number}: {step.seconds:.3f} s, {tokens:,} tokens, {reason!r}: {_short(step.message.text)}"
 
 
 def _call(event: ToolFinished) -> str:
@@ -78,14 +78,14 @@ _SAID: dict[type[Event], Callable[[Any], str]] = {
     StepFinished: _step,
     Retry: lambda event: f"{event.what}: attempt {event.attempt} in {event.seconds:.1f} s after {_short(event.reason)}",
     Notice: lambda event: _short(event.text),
-    LimitReached: lambda event: f"the limit of {event.limit} is reached: {event.value:g}",
+    LimitHit: lambda event: f"the limit of {event.limit} is reached: {event.value:g}",
     HandedOver: lambda event: f"handed over to {event.agent} with {event.model}",
     RunFinished: lambda event: f"ended with {event.result.state!r}: {_short(words(event.result.output))}",
     RunFailed: lambda event: f"failed with {event.error}: {_short(event.message)}",
 }
 #: The events that are logged; the pieces of a stream are not.
 LOGGED = frozenset(_SAID)
-_WARNINGS = frozenset({Retry, Notice, LimitReached})
+_WARNINGS = frozenset({Retry, Notice, LimitHit})
 
 
 def log(run_id: str, event: Event) -> None:

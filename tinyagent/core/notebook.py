@@ -48,7 +48,7 @@ def result_markdown(result: RunResult[Any]) -> str:
     else:
         data = printable(json.dumps(to_data(output), indent=2, ensure_ascii=False))
         answer = "" if output is None else _block("", "```", "json", f"{data}\n")
-    took = f"{steps} step{'s' * (steps != 1)} · {result.usage.total_tokens:,} tokens · {result.metadata.seconds:.1f} s"
+    took = f"{steps} step{'s' * (steps != 1)} · {result.usage.total_tokens:,} tokens · {result.info.seconds:.1f} s"
     said = f"**{_SAID[result.state]}**" if result.state in _SAID else ""
     return "\n\n".join(part for part in (said, answer.strip("\n"), f"*{took}*") if part)
 

@@ -11,7 +11,7 @@ from tinyagent.core.jsonable import adapter, fields_shown, to_data, words
 from tinyagent.core.messages import Assistant, Message
 from tinyagent.core.usage import Usage
 
-__all__ = ["Execution", "Metadata", "Observation", "RunResult", "State", "Step"]
+__all__ = ["Execution", "RunInfo", "Observation", "RunResult", "State", "Step"]
 
 Output = TypeVar("Output")
 
@@ -26,7 +26,7 @@ class Step:
 
     Attributes:
         number: From 1.
-        reply: What the model wrote.
+        message: What the model wrote.
         observations: One for each call, in call order.
         executions: One for each block of code that ran.
         finish_reason: As the server sent it.
@@ -35,7 +35,7 @@ class Step:
     """
 
     number: int
-    reply: Assistant
+    message: Assistant
     observations: tuple[Observation, ...] = ()
     finish_reason: str | None = None
     usage: Usage = field(default_factory=Usage)
@@ -44,7 +44,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Metadata:
+class RunInfo:
     """What is known of a run besides its output.
 
     Attributes:
@@ -53,7 +53,6 @@ class Metadata:
         model: The model's name.
         started: When it started, in seconds since the epoch.
         seconds: Its wall time so far.
-        extra: What was passed as `agent.run(..., metadata=...)`.
     """
 
     run_id: str
@@ -61,9 +60,6 @@ class Metadata:
     model: str
     started: float
     seconds: float = 0.0
-    extra: Mapping[str, Any] = field(default_factory=dict)
-
-    __repr__ = fields_shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +72,9 @@ class RunResult(Generic[Output]):
         messages: The whole conversation; pass it as `messages=` to go on from here.
         steps: Every turn, with whole observations.
         usage: What the run used.
-        metadata: Ids, names and times.
+        info: Ids, names and times.
         finish_reason: Of the last reply, as the server sent it; `length` means the answer was cut.
+        metadata: What was passed as `agent.run(..., metadata=...)`.
     """
 
     output: Output
@@ -85,8 +82,9 @@ class RunResult(Generic[Output]):
     messages: tuple[Message, ...]
     steps: tuple[Step, ...]
     usage: Usage
-    metadata: Metadata
+    info: RunInfo
     finish_reason: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     __repr__ = fields_shown
 

@@ -57,7 +57,7 @@ LOCAL_SERVERS = """\
   vLLM        http://localhost:8000/v1"""
 
 
-class Settings(TypedDict, total=False):
+class ModelSettings(TypedDict, total=False):
     """Parameters of the Chat Completions API that pass through unchanged; see its reference for each.
 
     `extra_body`, `extra_headers` and `extra_query` are merged into the request, as with the OpenAI SDK.
@@ -109,7 +109,7 @@ class OpenAIModel:
         max_retries: How often a failed call is tried again (default 2, or the client's).
         timeout: Seconds the server may be silent (default 600, or the client's).
         http: The transport of a client made here: `aiohttp` (extra `[fast]`), `httpx`, or `auto`.
-        **settings: See `Settings`: temperature, seed, max_completion_tokens, reasoning_effort, extra_body, ...
+        **settings: See `ModelSettings`: temperature, seed, max_completion_tokens, reasoning_effort, extra_body, ...
 
     Raises:
         ConfigurationError: An argument is wrong or unknown.
@@ -127,7 +127,7 @@ class OpenAIModel:
         max_retries: int | None = None,
         timeout: float | None = None,
         http: Http = "auto",
-        **settings: Unpack[Settings],
+        **settings: Unpack[ModelSettings],
     ) -> None:
         if not isinstance(name, str) or not name.strip():
             raise ConfigurationError(f"OpenAIModel({name!r}): pass the model's name, such as 'gpt-4o-mini'.")
@@ -343,13 +343,13 @@ def _failed_generation(error: Exception) -> tuple[str, str] | None:
 
 
 def _check_settings(settings: Mapping[str, Any]) -> None:
-    if unknown := settings.keys() - Settings.__annotations__.keys():
+    if unknown := settings.keys() - ModelSettings.__annotations__.keys():
         from inspect import signature
 
         from tinyagent.core.names import refused
 
         own = [name for name in signature(OpenAIModel).parameters if name not in ("name", "settings")]
-        said = refused("model", unknown, [*own, *Settings.__annotations__])
+        said = refused("model", unknown, [*own, *ModelSettings.__annotations__])
         raise UnknownOptionError(f"{said} Anything else that a server takes is passed as extra_body={{...}}.")
     for extra in _NOT_IN_BODY:
         if not isinstance(settings.get(extra, {}), Mapping):
