@@ -49,7 +49,8 @@ def harm(markdown):
             yield address
         if token.type in ("inline", "code_block") and '"' in token.content:  # would end an attribute, with math in it
             yield token.content
-        if token.type == "fence" and re.search(r'".*\$|\$.*"|<[A-Za-z/!?]', content, re.DOTALL):
+        parts = re.split(r"\n\s*\n", content)  # a blank line ends math
+        if token.type == "fence" and any(re.search(r'".*\$|\$.*"|<[A-Za-z/!?]', part, re.DOTALL) for part in parts):
             yield token.content
 
 
