@@ -49,8 +49,8 @@ from tinyagent import (
     Usage,
     User,
 )
-from tinyagent.agents.dispatch import LONGEST_ERROR
 from tinyagent.agents.loop import ANSWER_OR_CALL
+from tinyagent.agents.turn import LONGEST_ERROR
 from tinyagent.testing import CUT, RawReply, RawStream, Reply, ScriptedServer, call
 
 TASK = "What is 2 and 3?"

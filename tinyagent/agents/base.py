@@ -12,7 +12,6 @@ from uuid import uuid4
 from weakref import WeakKeyDictionary
 
 from tinyagent.agents.asking import Connected
-from tinyagent.agents.dispatch import Dispatch, direct_call
 from tinyagent.agents.handoff import with_handoffs
 from tinyagent.agents.inner import agent_tool
 from tinyagent.agents.loop import Ending, Loop
@@ -20,6 +19,7 @@ from tinyagent.agents.options import MAX_OBSERVATION, AgentOptions, as_model, ch
 from tinyagent.agents.prompt import Prompt
 from tinyagent.agents.run import Output, Run, RunOptions
 from tinyagent.agents.toolbox import AnyTool, Toolbox, ToolLike
+from tinyagent.agents.turn import Turn, direct_call
 from tinyagent.core.context import Context
 from tinyagent.core.door import door
 from tinyagent.core.errors import RunError, TimeLimitReached, TinyAgentError, UnknownToolError
@@ -27,7 +27,7 @@ from tinyagent.core.events import LimitHit, Notice, RunStarted
 from tinyagent.core.jsonable import error_text
 from tinyagent.core.limits import Limits
 from tinyagent.core.loops import asyncio_loop
-from tinyagent.core.messages import Call
+from tinyagent.core.messages import Call, Reply
 from tinyagent.core.result import RunInfo, RunResult
 from tinyagent.core.shared import Shared, holding, keep_open
 from tinyagent.core.traces import shorten
@@ -278,9 +278,9 @@ class Agent(Loop[Output]):
         """One call, without a model."""
         async with self.toolbox.opened() as run.toolbox:
             known = call.name in run.toolbox.tools
-            turn = Dispatch(run, run.toolbox.tools, step=0, eager=False, longest=None)
+            turn = Turn(run, run.toolbox.tools, step=0, eager=False, longest=None)
             async with turn:
-                [(observation, _)] = await turn.answer([call])
+                [observation] = (await turn.act(Reply(calls=(call,)))).observations
         if not known:
             raise UnknownToolError(observation.text)
         run.output, error = observation.value, turn.error_of(observation)

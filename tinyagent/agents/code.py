@@ -9,17 +9,17 @@ from typing import Any, ClassVar, Unpack
 from tinyagent.agents.base import Agent
 from tinyagent.agents.code_prompt import ANSWER_OR_CODE, LAST_WORD, code_prompt
 from tinyagent.agents.code_turn import CodeTurn
-from tinyagent.agents.dispatch import Dispatch
 from tinyagent.agents.options import AgentOptions
+from tinyagent.agents.outcome import Outcome
 from tinyagent.agents.run import Run
 from tinyagent.agents.toolbox import Toolbox, ToolLike
+from tinyagent.agents.turn import Turn
 from tinyagent.agents.workspace import Workspace
 from tinyagent.core.door import door
 from tinyagent.core.effects import Journal
 from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.messages import Reply
 from tinyagent.core.opaque import Opaque
-from tinyagent.core.result import Observation
 from tinyagent.core.tool import Tool
 from tinyagent.models.base import Model, ToolChoice
 from tinyagent.sandbox.base import Sandbox, SandboxLimits, tools_by_name
@@ -100,23 +100,17 @@ class TinyCodeAgent(Agent[Any]):
             finally:
                 await workspace.close()
 
-    def _turn(self, run: Run[Any], number: int, tool_choice: ToolChoice) -> Dispatch:
+    def _turn(self, run: Run[Any], number: int, tool_choice: ToolChoice) -> Turn:
         auto = tool_choice == "auto"
         tools = run.toolbox.tools if auto else {FINAL_ANSWER.name: FINAL_ANSWER}
         # what runs early belongs to no reply that is recorded, and could not be told from another one's
         eager = self.eager and run.streamed and auto and not isinstance(run.effects, Journal)
         return CodeTurn(run, tools, run.scope, step=number, eager=eager, longest=self.max_observation)
 
-    async def _act(self, turn: Dispatch, reply: Reply) -> list[tuple[Observation, str]]:
-        assert isinstance(turn, CodeTurn)  # noqa: S101 - `_turn` has made it
-        answers = await turn.answer(reply.calls) if reply.calls else []
-        await turn.run_code(reply)
-        return answers + [(seen, "") for execution in turn.executions for seen in execution.calls]
-
-    def _is_answer(self, run: Run[Any], turn: Dispatch, reply: Reply) -> bool:
+    def _is_answer(self, run: Run[Any], outcome: Outcome, reply: Reply) -> bool:
         """Words are an answer when the model has been asked for code, and has written words again."""
         last_word = len(run.steps) > (run.limits.steps or len(run.steps))
-        return super()._is_answer(run, turn, reply) and not turn.reports and (run.asked_again or last_word)
+        return super()._is_answer(run, outcome, reply) and not outcome.report and (run.asked_again or last_word)
 
 
 def _same(one: Tool[..., Any], other: Tool[..., Any]) -> bool:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import ast
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from tinyagent.agents.code_prompt import cut_middle, quoted, report
-from tinyagent.agents.dispatch import Dispatch
 from tinyagent.agents.fences import FenceReader, Piece
+from tinyagent.agents.outcome import Outcome
 from tinyagent.agents.run import Run
+from tinyagent.agents.turn import Turn
 from tinyagent.agents.workspace import Workspace
-from tinyagent.core.events import CodeFinished, CodeOutput, CodeStarted
-from tinyagent.core.execution import Execution
-from tinyagent.core.messages import Reply
+from tinyagent.core.events import CodeFinished, CodeOutput, CodeStarted, ToolFinished
+from tinyagent.core.execution import Execution, Observation
+from tinyagent.core.messages import Call, Reply
 from tinyagent.core.tool import Tool
+from tinyagent.sandbox.base import Answer
+from tinyagent.sandbox.block import ENDED, WITHDRAWN
 from tinyagent.sandbox.child.rewrite import depends_on_later
 
 CUT = "Your reply was cut off in the middle of a block. {what}What was complete before it has run. Go on from there."
@@ -24,7 +27,7 @@ OTHER = "Your reply came in two versions. What has run was written in the other 
 NOT_RUN = "What followed in your reply did not run."
 
 
-class CodeTurn(Dispatch):
+class CodeTurn(Turn):
     """Hears the model, finds the code in what it writes, runs it, and keeps what it gave.
 
     Args:
@@ -57,20 +60,18 @@ class CodeTurn(Dispatch):
         self._runner: asyncio.Task[None] | None = None
         self._executions: list[Execution] = []
         self._notes: list[str] = []
+        self._by_code: set[str] = set()  # the ids of calls that code has made
         self._stopped = False
         self._deaf = False
 
     # ---- what came of it
 
-    @property
-    def executions(self) -> Sequence[Execution]:  # type: ignore[override]
-        """The blocks that have run."""
-        return tuple(self._executions)
-
-    @property
-    def report(self) -> str:  # type: ignore[override]
-        """What the model reads of them."""
-        return report(self._executions, self._longest, [*self._shown_values(), *self._notes])
+    def outcome(self, calls: Iterable[Call]) -> Outcome:
+        """Return what has come of the turn so far, of its blocks too."""
+        answers = super().outcome(calls).answers
+        by_code = tuple((seen, "") for execution in self._executions for seen in execution.calls)
+        said = report(self._executions, self._longest, [*self._shown_values(), *self._notes])
+        return Outcome(answers + by_code, tuple(self._executions), said)
 
     def _shown_values(self) -> list[str]:
         """What the model is shown although the code may not have printed it: the last value of each such tool."""
@@ -82,11 +83,6 @@ class CodeTurn(Dispatch):
                     last.pop(tool.name, None)  # the newest comes last
                     last[tool.name] = quoted(seen.text, self._longest)
         return [f"{name} returned:\n{text}" for name, text in last.items()]
-
-    @property
-    def reports(self) -> bool:  # type: ignore[override]
-        """Whether anything of the reply has run, or could not."""
-        return bool(self._executions or self._notes)
 
     @property
     def committed(self) -> bool:
@@ -126,7 +122,44 @@ class CodeTurn(Dispatch):
         if self._eager and self._text:
             self._take(self._reader.feed(self._text))
 
+    # ---- the calls of the code
+
+    async def perform(self, call: Call) -> Answer:
+        """Run one call that code has made, in this task: what it gave, and what it raised.
+
+        Raises:
+            FatalToolError: The tool ended the run.
+        """
+        tool = self._tools.get(call.name)
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine that runs is in a task
+        self._by_code.add(call.id)
+        await self._perform(call, tool, self._line_up(call, tool, task))
+        observation = self._observations[call.id]
+        ends = observation.error is None and tool is not None and tool.returns_answer
+        return Answer(observation, self.error_of(observation), ends)
+
+    def refuse(self, call: Call, reason: str) -> Answer:
+        """Answer a call that code has made with a `RuntimeError`, without running it."""
+        observation = self._observations[call.id] = Observation(call, reason, error=reason)
+        self._run.emit(ToolFinished(observation))
+        return Answer(observation, RuntimeError(reason))
+
+    def _is_withdrawn(self, call: Call, error: asyncio.CancelledError) -> bool:
+        return call.id in self._by_code and error.args[:1] in ((WITHDRAWN,), (ENDED,))
+
     # ---- running the code
+
+    async def act(self, reply: Reply) -> Outcome:
+        """Do what the whole reply asks for: its calls, then its blocks.
+
+        Raises:
+            SandboxError: The sandbox could not start.
+            FatalToolError: A tool ended the run.
+        """
+        await super().act(reply)
+        await self.run_code(reply)
+        return self.outcome(reply.calls)
 
     async def run_code(self, reply: Reply) -> None:
         """Run the blocks of the reply, or what is left of them.

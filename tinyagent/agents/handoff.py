@@ -106,8 +106,8 @@ def handoffs_of(agents: object) -> list[Handoff]:
 
 
 def first_handoff(
-    tools: Mapping[str, Tool[..., Any]], answers: list[tuple[Observation, str]]
-) -> list[tuple[Observation, str]]:
+    tools: Mapping[str, Tool[..., Any]], answers: Iterable[tuple[Observation, str]]
+) -> tuple[tuple[Observation, str], ...]:
     """Of several handoffs in one turn the first counts: the answers, in which the others are told so."""
     first: Handoff | None = None
     told = []
@@ -118,4 +118,4 @@ def first_handoff(
                 text = f"Not done: {first.agent.name} goes on already."
             first = first or tool
         told.append((observation, text))
-    return told
+    return tuple(told)

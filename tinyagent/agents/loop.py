@@ -12,15 +12,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from tinyagent.agents.asking import asked
-from tinyagent.agents.dispatch import Dispatch
 from tinyagent.agents.handoff import Handoff, first_handoff
+from tinyagent.agents.outcome import Outcome
 from tinyagent.agents.run import Output, Run
 from tinyagent.agents.toolbox import AnyTool, Toolbox
+from tinyagent.agents.turn import Turn
 from tinyagent.core.effects import journal_failed, performed
 from tinyagent.core.errors import EmptyReplyError, ModelError, StepLimitReached, TokenLimitReached
 from tinyagent.core.events import LimitHit, Notice, StepStarted
 from tinyagent.core.messages import Reply, User
-from tinyagent.core.result import Observation, State
+from tinyagent.core.result import State
 from tinyagent.models.base import Model, ModelRequest, ToolChoice
 
 if TYPE_CHECKING:
@@ -67,26 +68,22 @@ class Loop(ABC, Generic[Output]):
                 reply = await self._ask(run, turn, tool_choice)
                 message = reply.message()
                 run.conversation.append(message)
-                answers = await self._act(turn, reply)
+                outcome = await turn.act(reply)
         except BaseException as error:
             self._salvage(run, turn, reply, error)
             raise
-        answers = first_handoff(run.toolbox.tools, answers)
-        run.answer_calls(answers)
-        observations = [observation for observation, _ in answers]
-        run.end_step(reply, message, observations, turn.executions)
-        ending = self._answer_in(run, turn, reply, observations)
-        if (
-            ending is not None
-            and ending.handoff is not None
-            and any(ran.stdout or ran.error for ran in turn.executions)
-        ):
-            run.conversation.append(User(turn.report))  # the next agent goes on from there
-        if ending is None and tool_choice == "auto":
-            self._go_on(run, turn, reply)
+        outcome = replace(outcome, answers=first_handoff(run.toolbox.tools, outcome.answers))
+        run.answer_calls(outcome.answers)
+        run.end_step(reply, message, outcome)
+        ending = self._answer_in(run, outcome, reply)
+        if ending is not None and ending.handoff is not None:
+            if any(ran.stdout or ran.error for ran in outcome.executions):
+                run.conversation.append(User(outcome.report))  # the next agent goes on from there
+        elif ending is None and tool_choice == "auto":
+            self._go_on(run, outcome, reply)
         return ending
 
-    async def _ask(self, run: Run[Output], turn: Dispatch, tool_choice: ToolChoice) -> Reply:
+    async def _ask(self, run: Run[Output], turn: Turn, tool_choice: ToolChoice) -> Reply:
         """The model's reply. One that broke off after something of it was done is taken as far as it came."""
         request = ModelRequest(run.conversation, self._offered(run), tool_choice, run.streamed, run.deadline)
         key = f"{run.run_id}/{len(run.steps) + 1}/model"
@@ -106,7 +103,7 @@ class Loop(ABC, Generic[Output]):
             reply = replace(reply, calls=(), finish_reason="tool_calls")
         return reply.with_own_ids()
 
-    def _salvage(self, run: Run[Output], turn: Dispatch, reply: Reply | None, error: BaseException) -> None:
+    def _salvage(self, run: Run[Output], turn: Turn, reply: Reply | None, error: BaseException) -> None:
         """The turn was broken off: what it cost and what came of it stay in the history and in the result."""
         if reply is None:  # while the model was writing
             partial = error.partial if isinstance(error, ModelError) and error.partial else Reply()
@@ -115,47 +112,44 @@ class Loop(ABC, Generic[Output]):
             if reply is None:
                 return
             run.conversation.append(reply.message())
-        answers = turn.finished(reply.calls)
-        run.answer_calls(answers)
-        if turn.reports:
-            run.conversation.append(User(turn.report))
-        by_code = [seen for execution in turn.executions for seen in execution.calls]
-        run.end_step(reply, reply.message(), [*(observation for observation, _ in answers), *by_code], turn.executions)
+        outcome = turn.outcome(reply.calls)
+        run.answer_calls(outcome.answers)
+        if outcome.report:
+            run.conversation.append(User(outcome.report))
+        run.end_step(reply, reply.message(), outcome)
 
-    def _answer_in(
-        self, run: Run[Output], turn: Dispatch, reply: Reply, observations: list[Observation]
-    ) -> Ending | None:
+    def _answer_in(self, run: Run[Output], outcome: Outcome, reply: Reply) -> Ending | None:
         """The run's ending, if this reply is or completes its answer."""
         tools = run.toolbox.tools
-        for observation in observations:
+        for observation in outcome.observations:
             tool = tools.get(observation.call.name)
             if observation.error is None and tool is not None and tool.returns_answer:
                 return Ending("success", observation.value, handoff=tool.agent if isinstance(tool, Handoff) else None)
-        if reply.calls or turn.reports:
+        if reply.calls or outcome.report:
             run.text = ""  # what was written before more work is no part of the answer
-        if not self._is_answer(run, turn, reply):
+        if not self._is_answer(run, outcome, reply):
             return None
         run.text += reply.text
         if reply.finish_reason != "length":
             return Ending("success", run.text)
         return None if self.continue_cut else Ending("cut", run.text)
 
-    def _go_on(self, run: Run[Output], turn: Dispatch, reply: Reply) -> None:
+    def _go_on(self, run: Run[Output], outcome: Outcome, reply: Reply) -> None:
         """The reply ends nothing: the model reads what came of it, or is told what to do.
 
         Raises:
             EmptyReplyError: It was told already, and has again written neither an answer nor anything to do.
         """
-        empty = not reply.calls and not turn.reports and not _is_text(reply)
-        missing = not reply.calls and not turn.reports and not self._is_answer(run, turn, reply)
+        empty = not reply.calls and not outcome.report and not _is_text(reply)
+        missing = not reply.calls and not outcome.report and not self._is_answer(run, outcome, reply)
         if empty and run.asked_again:
             raise EmptyReplyError(
                 "The model wrote neither an answer nor a call, twice in a row "
                 f"(finish_reason {reply.finish_reason!r}). Try another model, or shorter instructions."
             )
         run.asked_again = missing
-        if turn.reports:
-            run.conversation.append(User(turn.report))
+        if outcome.report:
+            run.conversation.append(User(outcome.report))
         elif not reply.calls:
             run.conversation.append(User(self._missing if missing else GO_ON))
 
@@ -200,17 +194,13 @@ class Loop(ABC, Generic[Output]):
         """The tools that the model may call natively."""
         return tuple(run.toolbox.tools.values())
 
-    def _is_answer(self, run: Run[Output], turn: Dispatch, reply: Reply) -> bool:  # noqa: ARG002
+    def _is_answer(self, run: Run[Output], outcome: Outcome, reply: Reply) -> bool:  # noqa: ARG002
         """Whether the reply is the answer."""
         return _is_text(reply)
 
     @abstractmethod
-    def _turn(self, run: Run[Output], number: int, tool_choice: ToolChoice) -> Dispatch:
+    def _turn(self, run: Run[Output], number: int, tool_choice: ToolChoice) -> Turn:
         """What hears the model and runs its calls in one turn."""
-
-    @abstractmethod
-    async def _act(self, turn: Dispatch, reply: Reply) -> list[tuple[Observation, str]]:
-        """Do what the reply asks: each observation, and what the model reads of it."""
 
 
 def _is_text(reply: Reply) -> bool:

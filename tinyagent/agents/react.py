@@ -6,13 +6,11 @@ from collections.abc import Iterable
 from typing import Any, Unpack
 
 from tinyagent.agents.base import Agent
-from tinyagent.agents.dispatch import Dispatch
 from tinyagent.agents.options import AgentOptions
 from tinyagent.agents.run import Run
 from tinyagent.agents.toolbox import ToolLike
+from tinyagent.agents.turn import Turn
 from tinyagent.core.door import door
-from tinyagent.core.messages import Reply
-from tinyagent.core.result import Observation
 from tinyagent.models.base import Model, ToolChoice
 
 
@@ -36,9 +34,6 @@ class ReactAgent(Agent[Any]):
     def __repr__(self) -> str:
         return f"ReactAgent({self.name!r}, model={self.model!r}, tools=[{', '.join(self.tools)}])"
 
-    def _turn(self, run: Run[Any], number: int, tool_choice: ToolChoice) -> Dispatch:
+    def _turn(self, run: Run[Any], number: int, tool_choice: ToolChoice) -> Turn:
         eager = self.eager and tool_choice == "auto"
-        return Dispatch(run, run.toolbox.tools, step=number, eager=eager, longest=self.max_observation)
-
-    async def _act(self, turn: Dispatch, reply: Reply) -> list[tuple[Observation, str]]:
-        return await turn.answer(reply.calls) if reply.calls else []
+        return Turn(run, run.toolbox.tools, step=number, eager=eager, longest=self.max_observation)

@@ -9,12 +9,12 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Generic, NoReturn, TypedDict, TypeVar
 
+from tinyagent.agents.outcome import Outcome
 from tinyagent.agents.toolbox import Toolbox
 from tinyagent.core.context import Context
 from tinyagent.core.effects import Effects, checked_effects
 from tinyagent.core.errors import ConfigurationError, RunError, UnknownOptionError
 from tinyagent.core.events import Event, HandedOver, InnerEvent, RunFailed, RunFinished, StepFinished
-from tinyagent.core.execution import Execution
 from tinyagent.core.jsonable import brief, words
 from tinyagent.core.limits import Limits
 from tinyagent.core.log import LOGGED, log
@@ -258,17 +258,11 @@ class Run(Generic[Output]):
         self._step_clock = time.perf_counter()
         return len(self.steps) + 1
 
-    def end_step(
-        self,
-        reply: Reply,
-        message: Assistant,
-        observations: Iterable[Observation] = (),
-        executions: Iterable[Execution] = (),
-    ) -> None:
+    def end_step(self, reply: Reply, message: Assistant, outcome: Outcome) -> None:
         """Record the turn, and say so."""
         seconds = time.perf_counter() - self._step_clock
-        number, seen, ran = len(self.steps) + 1, tuple(observations), tuple(executions)
-        step = Step(number, message, seen, reply.finish_reason, reply.usage, seconds, ran)
+        number, seen = len(self.steps) + 1, tuple(outcome.observations)
+        step = Step(number, message, seen, reply.finish_reason, reply.usage, seconds, outcome.executions)
         self.steps.append(step)
         self.emit(StepFinished(step))
 

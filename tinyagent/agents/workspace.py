@@ -8,9 +8,8 @@ import re
 from collections.abc import AsyncIterable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tinyagent.agents.dispatch import Dispatch
 from tinyagent.agents.run import Run
 from tinyagent.core.effects import Journal, journal_failed, performed
 from tinyagent.core.errors import ReplayError, SandboxError, TinyAgentError
@@ -20,6 +19,9 @@ from tinyagent.core.messages import Call
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.awaits.definitions import Definitions
 from tinyagent.sandbox.base import Answer, Sandbox, SandboxLimits, Session
+
+if TYPE_CHECKING:
+    from tinyagent.agents.code_turn import CodeTurn
 
 #: Seconds that a block which runs again may take to reach what is recorded of it.
 REPLAY_PATIENCE = 30.0
@@ -50,12 +52,12 @@ class Workspace:
         self._tools = tools
         self._limits = limits
         self._session: Session | None = None
-        self._turn: Dispatch | None = None
+        self._turn: CodeTurn | None = None
         self._step = 0
         self._unread = False
         self._replay: _Replay | None = None
 
-    def begin_turn(self, turn: Dispatch, step: int) -> None:
+    def begin_turn(self, turn: CodeTurn, step: int) -> None:
         """Another turn begins: the calls of its blocks go through it."""
         self._turn = turn
         self._step = step

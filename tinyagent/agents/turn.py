@@ -14,6 +14,7 @@ from functools import partial
 from types import AsyncGeneratorType, BuiltinFunctionType, FrameType, FunctionType, MethodType
 from typing import Any
 
+from tinyagent.agents.outcome import Outcome
 from tinyagent.agents.run import Run
 from tinyagent.core.context import Context
 from tinyagent.core.effects import performed
@@ -29,14 +30,11 @@ from tinyagent.core.events import (
     ToolProgress,
     ToolStarted,
 )
-from tinyagent.core.execution import Execution
 from tinyagent.core.jsonable import error_text, to_text, words
 from tinyagent.core.messages import NOT_ANSWERED, Call, Reply
 from tinyagent.core.result import Observation
 from tinyagent.core.tool import GOES_ON, Tool
 from tinyagent.models.retry import backoff
-from tinyagent.sandbox.base import Answer
-from tinyagent.sandbox.block import ENDED, WITHDRAWN
 
 #: Characters of a failing tool's error that the model is told.
 LONGEST_ERROR = 2_000
@@ -44,7 +42,7 @@ LONGEST_ERROR = 2_000
 _NO_VALUES = (FunctionType, MethodType, BuiltinFunctionType, AsyncGeneratorType)
 
 
-class Dispatch:
+class Turn:
     """The calls of one turn, and the sink that hears them while the model writes.
 
     Leaving it cancels what still runs and waits for it to clean up.
@@ -74,7 +72,7 @@ class Dispatch:
         self._loop = asyncio.get_running_loop()
         self._group = asyncio.TaskGroup()
 
-    async def __aenter__(self) -> Dispatch:
+    async def __aenter__(self) -> Turn:
         await self._group.__aenter__()
         return self
 
@@ -87,12 +85,6 @@ class Dispatch:
             failures = group.exceptions
         if failures:
             raise next((error for error in failures if isinstance(error, FatalToolError)), failures[0])
-
-    #: The blocks of code that have run, and what the model reads of them.
-    executions: Sequence[Execution] = ()
-    report: str = ""
-    #: Whether there is such a report.
-    reports: bool = False
 
     def so_far(self, partial: Reply) -> Reply | None:
         """A reply that broke off, if something of it was started."""
@@ -142,25 +134,20 @@ class Dispatch:
 
     # ---- running the calls
 
-    async def perform(self, call: Call) -> Answer:
-        """Run one call that code has made, in this task: what it gave, and what it raised.
+    async def act(self, reply: Reply) -> Outcome:
+        """Do what the whole reply asks for.
 
         Raises:
-            FatalToolError: The tool ended the run.
+            FatalToolError: A tool ended the run.
         """
-        tool = self._tools.get(call.name)
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a coroutine that runs is in a task
-        await self._perform(call, tool, self._line_up(call, tool, task), by_code=True)
-        observation = self._observations[call.id]
-        ends = observation.error is None and tool is not None and tool.returns_answer
-        return Answer(observation, self.error_of(observation), ends)
+        if reply.calls:
+            await self.answer(reply.calls)
+        return self.outcome(reply.calls)
 
-    def refuse(self, call: Call, reason: str) -> Answer:
-        """Answer a call that code has made with a `RuntimeError`, without running it."""
-        observation = self._observations[call.id] = Observation(call, reason, error=reason)
-        self._run.emit(ToolFinished(observation))
-        return Answer(observation, RuntimeError(reason))
+    def outcome(self, calls: Iterable[Call]) -> Outcome:
+        """Return what has come of the turn so far: of those of the calls that have ended, in their order."""
+        found = [self._observations[call.id] for call in calls if call.id in self._observations]
+        return Outcome(tuple((observation, self._shown(observation.text)) for observation in found))
 
     def error_of(self, observation: Observation) -> Exception | None:
         """What the call raised."""
@@ -168,28 +155,21 @@ class Dispatch:
             return None
         return observation.exception or RuntimeError(observation.error)
 
-    async def answer(self, calls: Iterable[Call]) -> list[tuple[Observation, str]]:
-        """Run every call that has not started, and give each its observation and the text the model reads.
+    async def answer(self, calls: Iterable[Call]) -> None:
+        """Run every call that has not started.
 
         Raises:
             FatalToolError: A tool ended the run.
         """
-        calls = list(calls)
         tasks = [self._start(call) for call in calls]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         for task in done:
             task.result()  # a fatal error ends the turn at once
-        return self.finished(calls)
 
     @property
     def started(self) -> tuple[Call, ...]:
         """The calls that have been started, in order."""
         return tuple(self._started)
-
-    def finished(self, calls: Iterable[Call]) -> list[tuple[Observation, str]]:
-        """What those of the calls that have ended gave, in their order, and the text the model reads."""
-        found = [self._observations[call.id] for call in calls if call.id in self._observations]
-        return [(observation, self._shown(observation.text)) for observation in found]
 
     def _start(self, call: Call) -> asyncio.Task[None]:
         task = self._tasks.get(call.id)
@@ -211,9 +191,7 @@ class Dispatch:
         self._tasks[call.id] = task
         return waits_for
 
-    async def _perform(
-        self, call: Call, tool: Tool[..., Any] | None, waits_for: list[asyncio.Task[Any]], *, by_code: bool = False
-    ) -> None:
+    async def _perform(self, call: Call, tool: Tool[..., Any] | None, waits_for: list[asyncio.Task[Any]]) -> None:
         """Run one call; its observation is there whatever happens, and every call that starts is said to end."""
         began = time.perf_counter()
         observation = Observation(call, NOT_ANSWERED, error=NOT_ANSWERED)
@@ -224,7 +202,7 @@ class Dispatch:
             if tool is not None and not tool.is_async:
                 text = f"{NOT_ANSWERED} If it had begun, it {GOES_ON}."
                 observation = Observation(call, text, error=text)
-            observation = await self._observe(call, tool, began, by_code=by_code)
+            observation = await self._observe(call, tool, began)
         except (FatalToolError, JournalError) as error:
             self._stopping = True
             observation = _failed(call, error, began)
@@ -233,7 +211,7 @@ class Dispatch:
             self._observations[call.id] = observation
             self._run.emit(ToolFinished(observation))
 
-    async def _observe(self, call: Call, tool: Tool[..., Any] | None, began: float, *, by_code: bool) -> Observation:
+    async def _observe(self, call: Call, tool: Tool[..., Any] | None, began: float) -> Observation:
         """The tool's value, or its error: whatever a tool raises, the model is told and the run goes on."""
         if call.problem is not None or tool is None:
             problem = call.problem or self._unknown(call.name)
@@ -255,12 +233,16 @@ class Dispatch:
                 raise asyncio.CancelledError from error
             return _failed(call, error, began)
         except asyncio.CancelledError as error:
-            if self._stopping or (by_code and error.args[:1] in ((WITHDRAWN,), (ENDED,))):
+            if self._stopping or self._is_withdrawn(call, error):
                 raise
             if (task := asyncio.current_task()) is not None:
                 task.uncancel()
             return _failed(call, error, began)  # the tool's own, not ours
         return Observation(call, to_text(value), value, seconds=time.perf_counter() - began)
+
+    def _is_withdrawn(self, call: Call, error: asyncio.CancelledError) -> bool:  # noqa: ARG002
+        """Whether whoever made the call has no use for it any more."""
+        return False
 
     async def _value(self, call: Call, tool: Tool[..., Any]) -> Any:
         """What the tool returns, with its retries."""

@@ -27,7 +27,7 @@ from tinyagent import (
     ToolReply,
     ToolStarted,
 )
-from tinyagent.agents.dispatch import LONGEST_ERROR
+from tinyagent.agents.turn import LONGEST_ERROR
 from tinyagent.core.context import Context
 from tinyagent.core.messages import NOT_ANSWERED
 from tinyagent.core.tool import GOES_ON
