@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from tinyagent.agents.code import TinyCodeAgent
     from tinyagent.agents.options import AgentOptions
     from tinyagent.agents.react import ReactAgent
-    from tinyagent.agents.run import Run, RunOptions
+    from tinyagent.agents.run import Run
+    from tinyagent.agents.state import RunOptions
     from tinyagent.bridge import run_sync
     from tinyagent.core.context import Context
     from tinyagent.core.effects import Effects, Journal
@@ -66,7 +67,8 @@ _NAMES = {
     "agents.code": "TinyCodeAgent",
     "agents.options": "AgentOptions",
     "agents.react": "ReactAgent",
-    "agents.run": "Run RunOptions",
+    "agents.run": "Run",
+    "agents.state": "RunOptions",
     "bridge": "run_sync",
     "core.context": "Context",
     "core.effects": "Effects Journal",

@@ -262,8 +262,8 @@ async def test_a_cancelled_run_says_so_and_its_history_is_valid(kind, scripted_m
         await both_under_way()
     assert (run.result.state, run.result.output) == ("cancelled", None)
     assert [observation.value for observation in run.result.steps[0].observations] == ["quick", None]
-    assert fault(run.conversation) is None
-    told = "\n".join(kind.reports(run.conversation.messages))
+    assert fault(run.state.conversation) is None
+    told = "\n".join(kind.reports(run.state.conversation.messages))
     assert 0 <= told.index("quick") < told.index("not finished")
 
 
@@ -286,9 +286,9 @@ async def test_answers_stay_in_call_order_when_an_earlier_call_was_not_finished(
     assert [seen.call.name for seen in observed] == ["wait", "quick", "wait", "quick"]
     assert [seen.value for seen in observed] == [None, "quick", None, "quick"]
     assert [seen.error is None for seen in observed] == [False, True, False, True]
-    told = "\n".join(kind.reports(run.conversation.messages))
+    told = "\n".join(kind.reports(run.state.conversation.messages))
     assert (told.count("quick") >= 2, told.count("not finished")) == (True, 2)
-    assert fault(run.conversation) is None
+    assert fault(run.state.conversation) is None
 
 
 async def test_a_cancelled_run_ends_its_events_with_a_failure(kind, scripted_model):
@@ -305,7 +305,7 @@ async def test_a_run_left_before_it_began_is_cancelled(kind, scripted_model):
     async with kind.agent(model=scripted_model([]), instructions="Be brief.").stream("Go.") as run:
         pass
     assert run.result.state == "cancelled"
-    assert fault(run.conversation) is None
+    assert fault(run.state.conversation) is None
     assert left_over() == set()
 
 
@@ -348,9 +348,9 @@ async def test_calls_of_a_reply_that_was_being_written_are_kept_when_they_had_st
 
     run, _ = await left_stream(ReactAgent([tool.wait], model=model), started=tool.started.wait)
     assert tool.cleaned == ["early"]
-    assert [message.role for message in run.conversation] == ["user", "assistant", "tool"]
-    assert run.conversation.messages[1].calls[0].id == "c1"
-    assert fault(run.conversation) is None
+    assert [message.role for message in run.state.conversation] == ["user", "assistant", "tool"]
+    assert run.state.conversation.messages[1].calls[0].id == "c1"
+    assert fault(run.state.conversation) is None
 
 
 async def test_a_reply_without_started_calls_that_was_being_written_leaves_nothing(kind):
@@ -362,7 +362,7 @@ async def test_a_reply_without_started_calls_that_was_being_written_leaves_nothi
         await asyncio.Event().wait()
 
     run, _ = await left_stream(kind.agent(model=model), started=asked.wait)
-    assert kind.without_prompt(run.conversation.messages) == [User("Go.")]
+    assert kind.without_prompt(run.state.conversation.messages) == [User("Go.")]
 
 
 # ---- tools that make it hard
@@ -407,10 +407,10 @@ async def test_a_tool_that_swallows_its_cancellation_is_waited_for_and_its_value
         return kind.says(call("stubborn"))
 
     run, _ = await left_stream(kind.agent([stubborn], model=model), started=started.wait)
-    assert "finished anyway" in kind.reports(run.conversation.messages)[-1]
+    assert "finished anyway" in kind.reports(run.state.conversation.messages)[-1]
     assert run.result.steps[0].observations[0].value == "finished anyway"
     assert run.result.state == "cancelled"
-    assert fault(run.conversation) is None
+    assert fault(run.state.conversation) is None
 
 
 async def test_clean_up_is_waited_for_even_when_the_waiting_is_cancelled_again(kind, scripted_model):
@@ -614,9 +614,9 @@ async def test_a_run_can_be_cancelled_at_every_point(kind, http, connected, agai
                 assert sorted(scenario.started) == sorted(scenario.cleaned), where
                 await nothing_left(kind, where)
                 if scenario.run is not None:
-                    assert fault(scenario.run.conversation) is None, where
+                    assert fault(scenario.run.state.conversation) is None, where
                     assert scenario.run.result.state in ("cancelled", "success"), where
-                    seen.add(tuple(message.role for message in scenario.run.conversation))
+                    seen.add(tuple(message.role for message in scenario.run.state.conversation))
                 if not under_way:
                     break
                 cancelled += 1
@@ -659,7 +659,7 @@ async def test_a_stream_can_be_left_at_every_event(kind, scripted_server):
                     break
         assert left_over() == set(), event_type
         assert sorted(scenario.started) == sorted(scenario.cleaned), event_type
-        assert fault(run.conversation) is None, event_type
+        assert fault(run.state.conversation) is None, event_type
         await nothing_left(kind, event_type)
         return types
 
@@ -685,7 +685,7 @@ async def test_a_cut_stream_can_be_cancelled_at_every_point(kind):
             scenario, under_way = await cancelled_after(kind, number, model, connected=False)
             assert left_over() == set(), number
             assert scenario.started == scenario.cleaned, number
-            assert scenario.run is None or fault(scenario.run.conversation) is None, number
+            assert scenario.run is None or fault(scenario.run.state.conversation) is None, number
             await nothing_left(kind, number)
             if not under_way:
                 break

@@ -245,7 +245,7 @@ async def test_final_answer_ends_the_run_wherever_it_is_called(code, streamed):
 
     agent = TinyCodeAgent([note], model=ScriptedModel([block(code)]))
     async with asyncio.timeout(20), agent.stream("Go.") as run:
-        run.streamed = streamed
+        run.state.streamed = streamed
         result = await run.drain()
     assert (result.output, result.state, notes) == ("x", "success", [])
 
@@ -364,7 +364,7 @@ FENCES = {
 @pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
 async def test_code_is_found_however_it_is_fenced(reply, streamed):
     async with asyncio.timeout(20), TinyCodeAgent(model=ScriptedModel([reply])).stream("Go.") as run:
-        run.streamed = streamed
+        run.state.streamed = streamed
         result = await run.drain()
     assert result.output == 1
 
@@ -486,7 +486,7 @@ async def test_blocks_after_a_failing_one_do_not_run_and_the_model_is_told(strea
     reply = f"{block('x = 1')}\n{block('1 / 0')}\n{block('x = 2')}\n{block('x = 3')}"
     agent = TinyCodeAgent(model=ScriptedModel([reply, block("final_answer(x)")]))
     async with asyncio.timeout(20), agent.stream("Go.") as run:
-        run.streamed = streamed
+        run.state.streamed = streamed
         result = await run.drain()
     assert result.output == 1
     assert len(result.steps[0].executions) == 2
@@ -511,7 +511,7 @@ async def test_an_answer_written_before_what_it_is_based_on_was_read_does_not_co
     reply = f"{block(code)}\nThe output is 41.\n{block('y = 1')}\n{block('final_answer(41)')}\n{block('y = 2')}"
     agent = TinyCodeAgent([add], model=ScriptedModel([reply, block("final_answer([42, y])")]))
     async with asyncio.timeout(30), agent.stream("Go.") as run:
-        run.streamed = streamed
+        run.state.streamed = streamed
         result = await run.drain()
     assert result.output == [42, 1]
     assert told(result).startswith(f"Block 1 of 3:\n{read}\n\nBlock 2 of 3:\nIt ran, and printed nothing.\n\n")
@@ -849,7 +849,7 @@ async def test_every_sandbox_keeps_names_calls_tools_tells_errors_and_answers(sa
     ]
     agent = TinyCodeAgent([add], model=ScriptedModel(replies), sandbox=sandbox())
     async with asyncio.timeout(30), agent.stream("Go.") as run:
-        run.streamed = streamed
+        run.state.streamed = streamed
         result = await run.drain()
     assert (result.output, result.state) == ({"x": 3, "y": 4}, "success")
     assert told(result, 1) == "Output:\n    x is 3\nValue:\n    6"

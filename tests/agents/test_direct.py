@@ -470,7 +470,7 @@ async def test_a_call_that_is_left_says_that_it_was_cancelled(kind):
         await begun.wait()
     assert tried == [True]
     assert run.result.state == "cancelled"
-    assert isinstance(run.error, asyncio.CancelledError)
+    assert isinstance(run.state.error, asyncio.CancelledError)
 
 
 async def test_a_tool_that_cancels_itself_has_failed(kind):

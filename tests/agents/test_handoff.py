@@ -291,10 +291,10 @@ async def test_agents_that_hand_over_for_good_end_at_the_limit_of_steps(kind):
     agents["b"] = kind.agent(model=say("a"), name="b", handoffs=lambda: [agents["a"]])
     run = agents["a"].stream("Go.")
     events = await heard(run)
-    assert isinstance(run.error, RunError)
+    assert isinstance(run.state.error, RunError)
     assert sum(isinstance(event, HandedOver) for event in events) == 7
     assert LimitHit("steps", 7) in events
-    assert fault(run.conversation) is None
+    assert fault(run.state.conversation) is None
 
 
 async def test_an_agent_may_hand_over_to_itself(kind):
@@ -532,7 +532,7 @@ async def test_it_can_be_cancelled_at_every_point():
         for name in ("one", "two"):
             assert log.count(f"open {name}") == log.count(f"close {name}"), where
         for run in runs:
-            assert fault(run.conversation) is None, where
+            assert fault(run.state.conversation) is None, where
             assert run.result.state in ("cancelled", "success"), where
     assert await task == "ok"
     assert number > 20
@@ -546,7 +546,7 @@ async def test_a_run_that_is_left_when_it_was_handed_over_says_so(kind, other):
                 break
     assert run.result.state in ("cancelled", "success")
     assert run.result.info.agent == "second"
-    assert fault(run.conversation) is None
+    assert fault(run.state.conversation) is None
 
 
 async def test_a_failure_names_the_model_that_failed():

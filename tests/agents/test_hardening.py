@@ -103,7 +103,7 @@ async def test_a_system_message_in_the_middle_is_said_by_the_user(kind):
 async def test_an_answer_about_the_think_tag_is_kept_whole(text, streamed):
     async with ScriptedServer([text]) as server:
         run = ReactAgent(model=server.model()).stream("How?")
-        run.streamed = streamed
+        run.state.streamed = streamed
         events = await events_of(run)
     assert run.result.output == text
     assert "".join(event.text for event in events if isinstance(event, TextDelta)) == text

@@ -533,14 +533,14 @@ async def test_the_outer_runs_tokens_stop_the_inner_one(kind):
     agent = kind.agent([inner], model=says(kind, call("helper", task="t"), "ok"), limits=Limits(tokens=1_000))
     run = agent.stream("Go.")
     events = await heard(run)
-    assert isinstance(run.error, TokenLimitReached)
+    assert isinstance(run.state.error, TokenLimitReached)
     assert run.result.usage.input_tokens == 1_200
     assert len(inner.model.requests) == 3
     (inside,) = inner_events(events).values()
     assert LimitHit("tokens", 1_000) in inside
     assert LimitHit("tokens", 1_000) in events
     assert isinstance(inside[-1], RunFailed)
-    assert fault(run.conversation) is None
+    assert fault(run.state.conversation) is None
 
 
 async def test_tokens_of_a_run_two_levels_up_count(kind):
@@ -597,7 +597,7 @@ async def test_time_ends_the_run_whose_limit_it_is(kind, whose):
     else:
         run = agent.stream("Go.")
         events = await heard(run)
-        assert isinstance(run.error, TimeLimitReached)
+        assert isinstance(run.state.error, TimeLimitReached)
         (inside,) = inner_events(events).values()
         assert inside[-1].result.state == "cancelled"
     assert cleaned == [True]
@@ -641,7 +641,7 @@ async def test_a_failure_inside_is_told_to_the_outer_model_and_the_run_goes_on(k
     assert isinstance(failed[-1], RunFailed)
     assert (failed[-1].error, failed[-1].message) == (type(error).__name__, str(error))
     assert failed[-1].result.info.agent == "helper"
-    assert fault(run.conversation) is None
+    assert fault(run.state.conversation) is None
 
 
 async def test_a_failure_two_levels_down_is_told_one_level_up(kind):
@@ -672,7 +672,7 @@ async def test_a_fatal_error_outside_ends_the_runs_inside(kind):
     inner = ReactAgent([stay], model=says(NATIVE, call("stay")), name="helper", description="H.")
     agent = kind.agent([inner, fatal], model=says(kind, [call("helper", task="t"), call("fatal")]))
     events = await heard(run := agent.stream("Go."))
-    assert isinstance(run.error, FatalToolError)
+    assert isinstance(run.state.error, FatalToolError)
     (inside,) = inner_events(events).values()
     assert inside[-1].result.state == "cancelled"
     assert cleaned == [True]
@@ -791,7 +791,7 @@ async def test_it_can_be_cancelled_at_every_point():
         assert left_over() == set(), where
         assert [kit.opened - kit.closed for kit in kits] == [0] * len(kits), where
         for run in runs:
-            assert fault(run.conversation) is None, where
+            assert fault(run.state.conversation) is None, where
             assert run.result.state in ("cancelled", "success"), where
     assert await task == "ok"
     assert number > 20

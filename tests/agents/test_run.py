@@ -383,7 +383,7 @@ async def test_a_failure_that_nobody_reads_does_not_raise(kind):
         while run.result.state == "running":
             await asyncio.sleep(0)
     assert run.result.state == "failed"
-    assert isinstance(run.error, ModelError)
+    assert isinstance(run.state.error, ModelError)
 
 
 async def test_a_run_does_nothing_before_it_is_entered(kind, scripted_model):
@@ -414,13 +414,18 @@ async def test_the_run_shows_its_state_while_it_goes_on(kind, scripted_model):
         [add], model=scripted_model(kind.script([Call("add", {"a": 1, "b": 1}, id="c1"), "2"])), name="helper"
     )
     async with agent.stream("Add.", run_id="r1", deps="deps", metadata={"user": "u1"}) as run:
-        assert (run.run_id, run.task, run.deps, run.metadata) == ("r1", "Add.", "deps", {"user": "u1"})
+        assert (run.run_id, run.state.task, run.state.deps, run.state.metadata) == (
+            "r1",
+            "Add.",
+            "deps",
+            {"user": "u1"},
+        )
         about = run.result.info
         assert (about.run_id, about.agent, about.model) == ("r1", "helper", "scripted")
         await run.drain()
-        assert len(run.steps) == 2
-        assert run.usage.requests == 2
-        said = [type(message) for message in kind.without_prompt(run.conversation.messages)]
+        assert len(run.state.steps) == 2
+        assert run.state.usage.requests == 2
+        said = [type(message) for message in kind.without_prompt(run.state.conversation.messages)]
         assert said == [User, Assistant, kind.told_in, Assistant]
     assert run.result.metadata == {"user": "u1"}
 

@@ -128,7 +128,7 @@ async def broken_off(tools, journal, replies, *, at, streamed=False, run_id="run
     agent = TinyCodeAgent([tools.fetch], model=ScriptedModel(replies))
     async with asyncio.timeout(30):
         async with agent.stream("Go.", run_id=run_id, effects=journal) as run:
-            run.streamed = streamed
+            run.state.streamed = streamed
             await tools.reached.wait()
     tools.stuck = set()
     tools.made.clear()
@@ -138,7 +138,7 @@ async def resumed(tools, journal, replies, *, streamed=False, run_id="run-1"):
     """The result of the same run, gone on with."""
     agent = TinyCodeAgent([tools.fetch], model=ScriptedModel(replies))
     async with asyncio.timeout(30), agent.stream("Go.", run_id=run_id, effects=journal) as run:
-        run.streamed = streamed
+        run.state.streamed = streamed
         return await run.drain()
 
 

@@ -373,7 +373,7 @@ async def test_a_kept_connection_that_turns_out_closed_is_not_felt(http, streame
         async with own_client(server, http_client=kind()) as client:
             model = OpenAIModel("m", client=client, max_retries=0) if own else server.model(http=http, max_retries=0)
             async with ReactAgent(model=model).stream("Hi") as run:
-                run.streamed = streamed
+                run.state.streamed = streamed
                 assert [event async for event in run if isinstance(event, Retry | Notice)] == []
         assert (run.result.output, len(run.result.steps)) == ("hello", 4)
         assert (server.accepted, server.left) == (4, 3)  # each request but the first met a closed one, and went again
@@ -394,7 +394,7 @@ async def test_that_is_a_retry_that_is_counted_and_shown(monkeypatch, http, stre
         agent = ReactAgent(model=server.model(max_retries=2, http=http))
         with pytest.raises(ModelConnectionError):
             async with agent.stream("Hi") as run:
-                run.streamed = streamed
+                run.state.streamed = streamed
                 async for event in run:
                     retries += [event] * isinstance(event, Retry)
     assert (server.accepted, len(retries)) == (3, 2)
@@ -433,7 +433,7 @@ async def test_many_runs_at_once_meet_closed_connections_and_feel_none(http, str
 
         async def one():
             async with agent.stream("Hi") as run:
-                run.streamed = streamed
+                run.state.streamed = streamed
                 return [event async for event in run if isinstance(event, Retry | Notice)], run.result.output
 
         assert await asyncio.gather(*(one() for _ in range(count))) == [([], "hello")] * count

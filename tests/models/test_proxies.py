@@ -36,7 +36,7 @@ def closed_port():
 async def ask(*, streamed=False, base_url="http://model.invalid/v1", **model):
     agent = ReactAgent(model=OpenAIModel("m", base_url=base_url, max_retries=0, **model))
     async with agent.stream("Hi") as run:
-        run.streamed = streamed
+        run.state.streamed = streamed
         return await run.drain()
 
 

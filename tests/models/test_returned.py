@@ -36,7 +36,7 @@ async def ask(server, *, streamed, tools=TOOLS, model=None, agent=None, **option
     """The result of a run, and the retries and notices on its way."""
     agent = agent or ReactAgent(tools, model=model or server.model(max_retries=0))
     async with agent.stream("What is 2 and 3?", **options) as run:
-        run.streamed = streamed
+        run.state.streamed = streamed
         news = [event async for event in run if isinstance(event, Retry | Notice)]
     return run.result, news
 

@@ -314,7 +314,7 @@ async def main(http, streamed):
         agent = ReactAgent([add, now], model=server.model(http=http))
         sys.meta_path.insert(0, Finder())
         async with agent.stream("Hi") as run:
-            run.streamed = streamed
+            run.state.streamed = streamed
             await run.drain()
         sys.meta_path.pop(0)
         print(run.result.output, *held)

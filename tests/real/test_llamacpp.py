@@ -48,7 +48,7 @@ async def test_tool_calls_are_streamed_without_a_stale_connection_being_felt(tin
     while steps < STEPS:
         runs += 1
         async with agent.stream("Flip a coin again and again.") as run:
-            run.streamed = streamed
+            run.state.streamed = streamed
             async for event in run:
                 news += [event] * isinstance(event, Retry | Notice)
                 if isinstance(event, StepFinished):

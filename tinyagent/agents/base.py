@@ -17,7 +17,8 @@ from tinyagent.agents.inner import agent_tool
 from tinyagent.agents.loop import Ending, Loop
 from tinyagent.agents.options import MAX_OBSERVATION, AgentOptions, as_model, check_options
 from tinyagent.agents.prompt import Prompt
-from tinyagent.agents.run import Output, Run, RunOptions
+from tinyagent.agents.run import Output, Run
+from tinyagent.agents.state import RunOptions, RunState
 from tinyagent.agents.toolbox import AnyTool, Toolbox, ToolLike
 from tinyagent.agents.turn import Turn, direct_call
 from tinyagent.core.context import Context
@@ -192,7 +193,7 @@ class Agent(Loop[Output]):
 
     def inner_run(self, task: str, context: Context[Any]) -> Run[Output]:
         """A run for a tool of another run, known by its `context`; outside of any, a run like others."""
-        outer: Run[Any] | None = context._run  # noqa: SLF001 - the seam between a tool's context and runs
+        outer: RunState | None = context._run  # noqa: SLF001 - the seam between a tool's context and runs
         if outer is None:
             return self._new_run(task, self._converse, {}, streamed=False)
         inherited: RunOptions = {
@@ -207,23 +208,22 @@ class Agent(Loop[Output]):
     def _new_run(
         self,
         task: str,
-        work: Callable[[Run[Any]], Awaitable[Ending]],
+        work: Callable[[RunState], Awaitable[Ending]],
         options: RunOptions,
         *,
         streamed: bool,
-        parent: Run[Any] | None = None,
+        parent: RunState | None = None,
         call: str = "",
     ) -> Run[Output]:
-        about = RunInfo(options.get("run_id") or uuid4().hex, self.name, model_name(self.model), time.time())
-        drive = partial(self._drive, work=work)
-        run = Run[Any](drive, task, about, options, limits=self.limits, streamed=streamed, parent=parent, call=call)
+        info = RunInfo(options.get("run_id") or uuid4().hex, self.name, model_name(self.model), time.time())
+        state = RunState(task, info, options, limits=self.limits, streamed=streamed, parent=parent, call=call)
         if work == self._converse:
-            run.conversation.instruct(self._written, self.name)
-        return run
+            state.conversation.instruct(self._written, self.name)
+        return Run(state, partial(self._drive, state, work))
 
     # ---- the run
 
-    async def _drive(self, run: Run[Output], work: Callable[[Run[Any]], Awaitable[Ending]]) -> None:
+    async def _drive(self, run: RunState, work: Callable[[RunState], Awaitable[Ending]]) -> None:
         """The whole run: its time limit, what it holds open, and how it ends, whatever happens on the way."""
         run.emit(RunStarted(run.run_id, self.name, model_name(self.model), run.task))
         if run.mended:
@@ -250,7 +250,7 @@ class Agent(Loop[Output]):
             error = TimeLimitReached(f"The run took longer than {run.limits.seconds:g} s (Limits.seconds).")
         run.finish(ending.state if error is None else "failed", run.output, error)
 
-    async def _converse(self, run: Run[Output]) -> Ending:
+    async def _converse(self, run: RunState) -> Ending:
         """The conversation with the model; with those of other agents too, when it is handed over."""
         agent: Agent[Any] = self
         places: dict[Agent[Any], tuple[Toolbox, Any]] = {}
@@ -268,13 +268,13 @@ class Agent(Loop[Output]):
                 agent = ending.handoff
                 run.hand_over(agent.name, model_name(agent.model))
 
-    async def _instruct(self, run: Run[Output]) -> None:
+    async def _instruct(self, run: RunState) -> None:
         """Put the instructions first, where they were not known, or others', when the run began."""
         if self.prompt.fixed is None or self.toolbox.kits or run.handed_over:
             text = await self.prompt.text(run.context())
             run.conversation.instruct(self._system_message(run.toolbox, text), self.name)
 
-    async def _call_directly(self, run: Run[Any], call: Call) -> Ending:
+    async def _call_directly(self, run: RunState, call: Call) -> Ending:
         """One call, without a model."""
         async with self.toolbox.opened() as run.toolbox:
             known = call.name in run.toolbox.tools
@@ -289,7 +289,7 @@ class Agent(Loop[Output]):
     # ---- around and between runs
 
     @asynccontextmanager
-    async def _around(self, run: Run[Output]) -> AsyncIterator[None]:
+    async def _around(self, run: RunState) -> AsyncIterator[None]:
         """What this agent needs for its part in a run, open until the run ends."""
         if run.parent is not None:  # it may be called again
             await keep_open(self._own())

@@ -11,7 +11,7 @@ from tinyagent.agents.code_prompt import ANSWER_OR_CODE, LAST_WORD, code_prompt
 from tinyagent.agents.code_turn import CodeTurn
 from tinyagent.agents.options import AgentOptions
 from tinyagent.agents.outcome import Outcome
-from tinyagent.agents.run import Run
+from tinyagent.agents.state import RunState
 from tinyagent.agents.toolbox import Toolbox, ToolLike
 from tinyagent.agents.turn import Turn
 from tinyagent.agents.workspace import Workspace
@@ -88,11 +88,11 @@ class TinyCodeAgent(Agent[Any]):
             self._prompt_for = tools, prompt
         return f"{prompt}\n\n{instructions}" if instructions else prompt
 
-    def _offered(self, run: Run[Any]) -> tuple[Tool[..., Any], ...]:  # noqa: ARG002
+    def _offered(self, run: RunState) -> tuple[Tool[..., Any], ...]:  # noqa: ARG002
         return ()  # the model calls them in code
 
     @asynccontextmanager
-    async def _around(self, run: Run[Any]) -> AsyncIterator[None]:
+    async def _around(self, run: RunState) -> AsyncIterator[None]:
         async with super()._around(run):
             workspace = run.scope = Workspace(run, self.sandbox, run.toolbox.tools, self.sandbox_limits)
             try:
@@ -100,14 +100,14 @@ class TinyCodeAgent(Agent[Any]):
             finally:
                 await workspace.close()
 
-    def _turn(self, run: Run[Any], number: int, tool_choice: ToolChoice) -> Turn:
+    def _turn(self, run: RunState, number: int, tool_choice: ToolChoice) -> Turn:
         auto = tool_choice == "auto"
         tools = run.toolbox.tools if auto else {FINAL_ANSWER.name: FINAL_ANSWER}
         # what runs early belongs to no reply that is recorded, and could not be told from another one's
         eager = self.eager and run.streamed and auto and not isinstance(run.effects, Journal)
         return CodeTurn(run, tools, run.scope, step=number, eager=eager, longest=self.max_observation)
 
-    def _is_answer(self, run: Run[Any], outcome: Outcome, reply: Reply) -> bool:
+    def _is_answer(self, run: RunState, outcome: Outcome, reply: Reply) -> bool:
         """Words are an answer when the model has been asked for code, and has written words again."""
         last_word = len(run.steps) > (run.limits.steps or len(run.steps))
         return super()._is_answer(run, outcome, reply) and not outcome.report and (run.asked_again or last_word)

@@ -11,7 +11,7 @@ from typing import Any
 from tinyagent.agents.code_prompt import cut_middle, quoted, report
 from tinyagent.agents.fences import FenceReader, Piece
 from tinyagent.agents.outcome import Outcome
-from tinyagent.agents.run import Run
+from tinyagent.agents.state import RunState
 from tinyagent.agents.turn import Turn
 from tinyagent.agents.workspace import Workspace
 from tinyagent.core.events import CodeFinished, CodeOutput, CodeStarted, ToolFinished
@@ -41,7 +41,7 @@ class CodeTurn(Turn):
 
     def __init__(
         self,
-        run: Run[Any],
+        run: RunState,
         tools: Mapping[str, Tool[..., Any]],
         workspace: Workspace,
         *,

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 from tinyagent.agents.asking import asked
 from tinyagent.agents.handoff import Handoff, first_handoff
 from tinyagent.agents.outcome import Outcome
-from tinyagent.agents.run import Output, Run
+from tinyagent.agents.run import Output
+from tinyagent.agents.state import RunState
 from tinyagent.agents.toolbox import AnyTool, Toolbox
 from tinyagent.agents.turn import Turn
 from tinyagent.core.effects import journal_failed, performed
@@ -48,7 +49,7 @@ class Loop(ABC, Generic[Output]):
     model: Model
     continue_cut: bool
 
-    async def _loop(self, run: Run[Output]) -> Ending:
+    async def _loop(self, run: RunState) -> Ending:
         """Steps, until one of them ends the run."""
         while run.limits.steps is None or len(run.steps) < run.limits.steps:
             ending = await self._step(run)
@@ -56,7 +57,7 @@ class Loop(ABC, Generic[Output]):
                 return ending
         return await self._last_word(run, run.limits.steps)
 
-    async def _step(self, run: Run[Output], tool_choice: ToolChoice = "auto") -> Ending | None:
+    async def _step(self, run: RunState, tool_choice: ToolChoice = "auto") -> Ending | None:
         """Ask the model, act on its reply; the ending, if this was it."""
         self._check_tokens(run)
         number = run.begin_step()
@@ -83,7 +84,7 @@ class Loop(ABC, Generic[Output]):
             self._go_on(run, outcome, reply)
         return ending
 
-    async def _ask(self, run: Run[Output], turn: Turn, tool_choice: ToolChoice) -> Reply:
+    async def _ask(self, run: RunState, turn: Turn, tool_choice: ToolChoice) -> Reply:
         """The model's reply. One that broke off after something of it was done is taken as far as it came."""
         request = ModelRequest(run.conversation, self._offered(run), tool_choice, run.streamed, run.deadline)
         key = f"{run.run_id}/{len(run.steps) + 1}/model"
@@ -103,7 +104,7 @@ class Loop(ABC, Generic[Output]):
             reply = replace(reply, calls=(), finish_reason="tool_calls")
         return reply.with_own_ids()
 
-    def _salvage(self, run: Run[Output], turn: Turn, reply: Reply | None, error: BaseException) -> None:
+    def _salvage(self, run: RunState, turn: Turn, reply: Reply | None, error: BaseException) -> None:
         """The turn was broken off: what it cost and what came of it stay in the history and in the result."""
         if reply is None:  # while the model was writing
             partial = error.partial if isinstance(error, ModelError) and error.partial else Reply()
@@ -118,7 +119,7 @@ class Loop(ABC, Generic[Output]):
             run.conversation.append(User(outcome.report))
         run.end_step(reply, reply.message(), outcome)
 
-    def _answer_in(self, run: Run[Output], outcome: Outcome, reply: Reply) -> Ending | None:
+    def _answer_in(self, run: RunState, outcome: Outcome, reply: Reply) -> Ending | None:
         """The run's ending, if this reply is or completes its answer."""
         tools = run.toolbox.tools
         for observation in outcome.observations:
@@ -134,7 +135,7 @@ class Loop(ABC, Generic[Output]):
             return Ending("success", run.text)
         return None if self.continue_cut else Ending("cut", run.text)
 
-    def _go_on(self, run: Run[Output], outcome: Outcome, reply: Reply) -> None:
+    def _go_on(self, run: RunState, outcome: Outcome, reply: Reply) -> None:
         """The reply ends nothing: the model reads what came of it, or is told what to do.
 
         Raises:
@@ -153,7 +154,7 @@ class Loop(ABC, Generic[Output]):
         elif not reply.calls:
             run.conversation.append(User(self._missing if missing else GO_ON))
 
-    async def _last_word(self, run: Run[Output], steps: int | None) -> Ending:
+    async def _last_word(self, run: RunState, steps: int | None) -> Ending:
         """The steps are used up: ask once more, for an answer without tools."""
         run.emit(LimitHit("steps", steps or 0))
         if not run.text:  # otherwise the model is in the middle of its answer
@@ -170,9 +171,9 @@ class Loop(ABC, Generic[Output]):
             raise failure
         return replace(ending, state="step_limit_reached")
 
-    def _check_tokens(self, run: Run[Output]) -> None:
+    def _check_tokens(self, run: RunState) -> None:
         """A run inside others spends what is theirs as well."""
-        spender: Run[Any] | None = run
+        spender: RunState | None = run
         while spender is not None:
             used, limit = spender.usage.total_tokens, spender.limits.tokens
             if limit is not None and used >= limit:
@@ -190,16 +191,16 @@ class Loop(ABC, Generic[Output]):
         """The first message, from the instructions (`None` while they are not known)."""
         return instructions or ""
 
-    def _offered(self, run: Run[Output]) -> tuple[AnyTool, ...]:
+    def _offered(self, run: RunState) -> tuple[AnyTool, ...]:
         """The tools that the model may call natively."""
         return tuple(run.toolbox.tools.values())
 
-    def _is_answer(self, run: Run[Output], outcome: Outcome, reply: Reply) -> bool:  # noqa: ARG002
+    def _is_answer(self, run: RunState, outcome: Outcome, reply: Reply) -> bool:  # noqa: ARG002
         """Whether the reply is the answer."""
         return _is_text(reply)
 
     @abstractmethod
-    def _turn(self, run: Run[Output], number: int, tool_choice: ToolChoice) -> Turn:
+    def _turn(self, run: RunState, number: int, tool_choice: ToolChoice) -> Turn:
         """What hears the model and runs its calls in one turn."""
 
 

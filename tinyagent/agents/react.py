@@ -7,7 +7,7 @@ from typing import Any, Unpack
 
 from tinyagent.agents.base import Agent
 from tinyagent.agents.options import AgentOptions
-from tinyagent.agents.run import Run
+from tinyagent.agents.state import RunState
 from tinyagent.agents.toolbox import ToolLike
 from tinyagent.agents.turn import Turn
 from tinyagent.core.door import door
@@ -34,6 +34,6 @@ class ReactAgent(Agent[Any]):
     def __repr__(self) -> str:
         return f"ReactAgent({self.name!r}, model={self.model!r}, tools=[{', '.join(self.tools)}])"
 
-    def _turn(self, run: Run[Any], number: int, tool_choice: ToolChoice) -> Turn:
+    def _turn(self, run: RunState, number: int, tool_choice: ToolChoice) -> Turn:
         eager = self.eager and tool_choice == "auto"
         return Turn(run, run.toolbox.tools, step=number, eager=eager, longest=self.max_observation)

@@ -15,7 +15,7 @@ from types import AsyncGeneratorType, BuiltinFunctionType, FrameType, FunctionTy
 from typing import Any
 
 from tinyagent.agents.outcome import Outcome
-from tinyagent.agents.run import Run
+from tinyagent.agents.state import RunState
 from tinyagent.core.context import Context
 from tinyagent.core.effects import performed
 from tinyagent.core.errors import ConfigurationError, FatalToolError, JournalError, ToolArgumentsError
@@ -56,7 +56,7 @@ class Turn:
     """
 
     def __init__(
-        self, run: Run[Any], tools: Mapping[str, Tool[..., Any]], *, step: int, eager: bool, longest: int | None
+        self, run: RunState, tools: Mapping[str, Tool[..., Any]], *, step: int, eager: bool, longest: int | None
     ) -> None:
         self._run = run
         self._tools = tools
@@ -286,7 +286,7 @@ class Turn:
 class _Progress:
     """Turns `context.progress` into events, from any thread, until the call has ended."""
 
-    def __init__(self, run: Run[Any], call: Call, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, run: RunState, call: Call, loop: asyncio.AbstractEventLoop) -> None:
         self._run = run
         self._call = call
         self._loop = loop

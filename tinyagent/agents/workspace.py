@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tinyagent.agents.run import Run
+from tinyagent.agents.state import RunState
 from tinyagent.core.effects import Journal, journal_failed, performed
 from tinyagent.core.errors import ReplayError, SandboxError, TinyAgentError
 from tinyagent.core.execution import Execution
@@ -43,7 +43,7 @@ class Workspace:
     """
 
     def __init__(
-        self, run: Run[Any], sandbox: Sandbox, tools: Mapping[str, Tool[..., Any]], limits: SandboxLimits | None
+        self, run: RunState, sandbox: Sandbox, tools: Mapping[str, Tool[..., Any]], limits: SandboxLimits | None
     ) -> None:
         self.blocks = 0
         self.definitions = Definitions()

@@ -81,7 +81,7 @@ class Terminal:
         """
         async with run:
             async for event in run:
-                self._tools = run.toolbox.tools
+                self._tools = run.state.toolbox.tools
                 self.event(event)
         return run.result
 

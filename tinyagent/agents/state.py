@@ -1,0 +1,230 @@
+"""What is known of a run while it goes on: plain data, on which the loop works."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, TypedDict
+
+from tinyagent.agents.outcome import Outcome
+from tinyagent.agents.toolbox import Toolbox
+from tinyagent.core.context import Context
+from tinyagent.core.effects import Effects, checked_effects
+from tinyagent.core.errors import ConfigurationError, RunError, UnknownOptionError
+from tinyagent.core.events import Event, HandedOver, InnerEvent, RunFailed, RunFinished, StepFinished
+from tinyagent.core.jsonable import brief, words
+from tinyagent.core.limits import Limits
+from tinyagent.core.log import LOGGED, log
+from tinyagent.core.mending import mended
+from tinyagent.core.messages import NOT_ANSWERED, Assistant, Conversation, Reply, ToolReply, User
+from tinyagent.core.result import Observation, RunInfo, RunResult, State, Step
+from tinyagent.core.usage import Usage
+from tinyagent.models.chat import MessageLike, as_messages
+
+_EMPTY = Toolbox({})
+
+
+class RunOptions(TypedDict, total=False):
+    """Options of one run.
+
+    Attributes:
+        messages: An earlier conversation to go on from: `result.messages`, any part of it, or dicts of the Chat
+            Completions API. What no server would take is mended, with a `Notice`.
+        deps: Handed to tools as `Context.deps`.
+        run_id: The run's id; made where none is given.
+        metadata: Kept with the result and handed to tools.
+        effects: Performs the model and tool calls; for journals.
+    """
+
+    messages: Iterable[MessageLike]
+    deps: Any
+    run_id: str | None
+    metadata: Mapping[str, Any] | None
+    effects: Effects | None
+
+
+class RunState:
+    """A run as far as it has come. The agent keeps nothing of it.
+
+    Args:
+        task: What was asked.
+        info: The run's ids, names and start.
+        options: What was passed for this run.
+        limits: What it may use.
+        streamed: Whether somebody hears replies while they are written.
+        parent: The run whose tool this one is in.
+        call: That call, as `tool name:call id`.
+
+    Attributes:
+        conversation: The messages so far.
+        mended: What was changed in `messages=`, in words; empty when nothing was.
+        usage: What has been used so far, by the runs inside it too.
+        steps: The turns so far.
+        deadline: When the run's time is over, on the event loop's clock.
+        state: How it ended; `running` while it has not.
+        text: Of the answer, as far as it has come.
+        handed_over: The conversation went from one agent to another.
+        asked_again: The last reply had nothing to go on with.
+        toolbox: The tools of the agent that is at work.
+        scope: What that agent keeps for this run.
+        hear: Who hears the events, if anybody does.
+    """
+
+    def __init__(
+        self,
+        task: str,
+        info: RunInfo,
+        options: RunOptions,
+        *,
+        limits: Limits,
+        streamed: bool,
+        parent: RunState | None = None,
+        call: str = "",
+    ) -> None:
+        if unknown := options.keys() - RunOptions.__annotations__.keys():
+            from tinyagent.agents.options import no_option
+
+            raise UnknownOptionError(no_option("run", unknown, RunOptions.__annotations__))
+        self.run_id = info.run_id
+        self.task = task
+        self.info = info
+        self.conversation, self.mended = _opening(task, options.get("messages", ()))
+        self.limits = limits
+        self.streamed = streamed
+        self.parent = parent
+        self.deps = options.get("deps")
+        self.metadata = _checked_metadata(options.get("metadata"))
+        self.effects = checked_effects(options.get("effects"))
+        self.usage = Usage()
+        self.steps: list[Step] = []
+        self.deadline: float | None = parent.deadline if parent is not None else None
+        self.error: BaseException | None = None
+        self.output: Any = None
+        self.state: State = "running"
+        self.finish_reason: str | None = None
+        self.text = ""
+        self.handed_over = False
+        self.asked_again = False
+        self.toolbox = _EMPTY
+        self.scope: Any = None
+        self.hear: Callable[[Event], None] | None = None
+        self._call = call
+        self._inner: Counter[str] = Counter()  # the runs inside each call
+        self._clock = time.perf_counter()
+        self._step_clock = self._clock
+        self._seconds: float | None = None
+
+    def emit(self, event: Event) -> None:
+        """Hand an event to the reader, to that of the run around this one, and to the log."""
+        if type(event) in LOGGED:
+            log(self.run_id, event)
+        if self.hear is None and self.parent is None:
+            return  # nobody does
+        event = event.stamped(self.run_id, self.info.started + time.perf_counter() - self._clock)
+        if self.parent is not None:
+            inner = event if isinstance(event, InnerEvent) else InnerEvent((), event)
+            self.parent.emit(InnerEvent((self._call, *inner.path), inner.event))
+        if self.hear is not None:
+            self.hear(event)
+
+    def context(self, **about: Any) -> Context[Any]:
+        """What a tool, or whoever else is asked for this run, can know of it."""
+        agent, model = self.info.agent, self.info.model
+        return Context(
+            deps=self.deps,
+            run_id=self.run_id,
+            agent=agent,
+            model=model,
+            metadata=self.metadata,
+            _usage=lambda: self.usage,
+            _run=self,
+            **about,
+        )
+
+    def hand_over(self, agent: str, model: str) -> None:
+        """Another agent goes on with the conversation."""
+        if isinstance(self.conversation.messages[-1], Assistant):  # which a server may want to be answered
+            self.conversation.append(User(f"{agent} goes on."))
+        self.info = replace(self.info, agent=agent, model=model)
+        self.handed_over, self.output = True, None
+        self.text, self.asked_again = "", False
+        self.emit(HandedOver(agent, model))
+
+    def inner_id(self, step: int, call: str) -> str:
+        """The id of the next run inside the call."""
+        name = f"{self.run_id}/{step}/{call}"
+        self._inner[name] += 1
+        return name if self._inner[name] == 1 else f"{name}/{self._inner[name]}"
+
+    def begin_step(self) -> int:
+        """The number of the step that begins."""
+        self._step_clock = time.perf_counter()
+        return len(self.steps) + 1
+
+    def end_step(self, reply: Reply, message: Assistant, outcome: Outcome) -> None:
+        """Record the turn, and say so."""
+        seconds = time.perf_counter() - self._step_clock
+        number, seen = len(self.steps) + 1, tuple(outcome.observations)
+        step = Step(number, message, seen, reply.finish_reason, reply.usage, seconds, outcome.executions)
+        self.steps.append(step)
+        self.emit(StepFinished(step))
+
+    def count(self, usage: Usage) -> None:
+        """Add what a model call cost, here and in the run around this one."""
+        self.usage = self.usage + usage
+        if self.parent is not None:
+            self.parent.count(usage)
+
+    def answer_calls(self, observations: Iterable[tuple[Observation, str]]) -> None:
+        """Answer the open calls, in their order, with what the model reads of each `(observation, text)`."""
+        answers = {observation.call.id: text for observation, text in observations}
+        for call in self.conversation.open_calls:
+            self.conversation.append(ToolReply(call.id, answers.get(call.id, NOT_ANSWERED), call.name))
+
+    @property
+    def result(self) -> RunResult[Any]:
+        """The result; what there is so far while the run goes on, or when it failed or was left."""
+        seconds = time.perf_counter() - self._clock if self._seconds is None else self._seconds
+        return RunResult(
+            output=self.output,
+            state=self.state,
+            messages=self.conversation.messages,
+            steps=tuple(self.steps),
+            usage=self.usage,
+            info=replace(self.info, seconds=seconds),
+            finish_reason=self.finish_reason,
+            metadata=self.metadata,
+        )
+
+    def finish(self, state: State, output: Any = None, error: BaseException | None = None) -> None:
+        """End the run; its history is made valid, its error gets the result."""
+        self.conversation.close()
+        self.output, self.state, self.error = output, state, error
+        self._seconds = time.perf_counter() - self._clock
+        result = self.result
+        if error is None:
+            self.emit(RunFinished(result))
+        else:
+            if isinstance(error, RunError):
+                error.result = result
+            self.emit(RunFailed(type(error).__name__, words(error), result))
+
+
+def _checked_metadata(metadata: object) -> Mapping[str, Any]:
+    if not isinstance(metadata, Mapping | None):
+        raise ConfigurationError(f"metadata={brief(metadata)}: pass a dict, such as metadata={{'user': 'u1'}}.")
+    return dict(metadata or {})
+
+
+def _opening(task: str, messages: Iterable[MessageLike]) -> tuple[Conversation, str]:
+    """The conversation as the run begins (what was said before, the task), and what was mended in it."""
+    if not isinstance(task, str) or not task.strip():
+        raise ConfigurationError(
+            f"The task is {brief(task)}: say in words what to do, such as agent.run('Add 2 and 3')."
+        )
+    whole, told = mended(as_messages(messages))
+    conversation = Conversation(whole)
+    conversation.append(User(task))
+    return conversation, told
