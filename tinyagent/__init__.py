@@ -14,7 +14,7 @@ __version__ = "2.0.0"
 # ruff: noqa: I001
 # fmt: off
 if TYPE_CHECKING:
-    from tinyagent.agents.base import Agent
+    from tinyagent.agents.agent import Agent
     from tinyagent.agents.code import TinyCodeAgent
     from tinyagent.agents.options import AgentOptions
     from tinyagent.agents.react import ReactAgent
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 
 #: The public names of each module.
 _NAMES = {
-    "agents.base": "Agent",
+    "agents.agent": "Agent",
     "agents.code": "TinyCodeAgent",
     "agents.options": "AgentOptions",
     "agents.react": "ReactAgent",

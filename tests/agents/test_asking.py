@@ -251,7 +251,7 @@ async def test_what_no_part_has_told_is_a_fault_of_ours(monkeypatch, error):
 
 
 async def test_a_single_call_without_a_model_blames_none(monkeypatch):
-    monkeypatch.setattr("tinyagent.agents.base.Turn", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("tinyagent.agents.agent.Turn", lambda *_, **__: 1 / 0)
     with pytest.raises(RunError, match=r"A fault in tinyagent .*ZeroDivisionError") as caught:
         await ReactAgent([add], model=ScriptedModel([])).execute_tool("add", a=1, b=2)
     assert not isinstance(caught.value, ModelError)

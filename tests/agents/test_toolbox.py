@@ -967,3 +967,43 @@ async def test_a_tool_or_toolkit_of_ones_own_may_have_an_attribute_called_agent(
     async with agent:
         result = await agent.run("Go.")
     assert [seen.value for step in result.steps for seen in step.observations] == ["page", "Smith, Jones"]
+
+
+# ---- a team that changes
+
+
+class Staff(Toolkit):
+    """Agents that can be asked; who they are may change."""
+
+    def __init__(self, *agents):
+        self.agents = list(agents)
+
+    @property
+    def tools(self):
+        return tuple(agent.as_tool() for agent in self.agents)
+
+
+async def test_leaving_closes_what_entering_opened_whoever_is_in_the_team_by_then():
+    kits = Notes(), Notes()
+    first, second = (
+        ReactAgent([kit], model=ScriptedModel([]), name=f"worker_{number}", description="Works.")
+        for number, kit in enumerate(kits)
+    )
+    staff = Staff(first)
+    boss = ReactAgent([staff], model=ScriptedModel([]))
+    async with second:  # somebody else has it open
+        async with boss:
+            assert [kit.now for kit in kits] == [1, 1]
+            staff.agents = [second]
+        assert [kit.now for kit in kits] == [0, 1]
+    assert [kit.now for kit in kits] == [0, 0]
+
+
+async def test_an_agent_is_left_as_often_as_it_was_entered():
+    kit = Notes()
+    agent = ReactAgent([kit], model=ScriptedModel([]))
+    async with agent, agent:
+        assert kit.now == 1
+    assert kit.now == 0
+    with pytest.raises(RuntimeError, match="is left in an event loop where it was not entered"):
+        await agent.__aexit__(None, None, None)

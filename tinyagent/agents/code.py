@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Unpack
 
-from tinyagent.agents.base import Agent
+from tinyagent.agents.agent import Agent
 from tinyagent.agents.code_prompt import ANSWER_OR_CODE, LAST_WORD, code_prompt
 from tinyagent.agents.code_turn import CodeTurn
 from tinyagent.agents.options import AgentOptions

@@ -14,7 +14,7 @@ from tinyagent.core.tool import Tool
 from tinyagent.tools.toolkit import Toolkit
 
 if TYPE_CHECKING:
-    from tinyagent.agents.base import Agent
+    from tinyagent.agents.agent import Agent
 
 
 class Handoff(Tool[[], str]):
@@ -88,7 +88,7 @@ def handoffs_of(agents: object) -> list[Handoff]:
     Raises:
         ConfigurationError: One is no agent.
     """
-    from tinyagent.agents.base import Agent
+    from tinyagent.agents.agent import Agent
 
     if not isinstance(agents, Iterable) or isinstance(agents, str):
         raise ConfigurationError(f"handoffs={agents!r}: pass a list of agents, or a function that returns one.")

@@ -10,7 +10,7 @@ from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.tool import Tool
 
 if TYPE_CHECKING:
-    from tinyagent.agents.base import Agent
+    from tinyagent.agents.agent import Agent
 
 
 class AgentTool(Tool[..., Any]):

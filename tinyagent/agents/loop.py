@@ -1,32 +1,29 @@
 """The loop: the part of an agent in a run, from the first model call to the answer.
 
-Read it from top to bottom: `_loop` repeats `_step`, a step asks the model and acts on its reply, `_answer_in` decides
-whether that was the answer.
+Read it from top to bottom: `loop` repeats `_step`, a step asks the model and acts on its reply, `_answer_in` decides
+whether that was the answer. What the kinds of agents do differently they say in methods of theirs.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Generic
+from typing import TYPE_CHECKING, Any
 
 from tinyagent.agents.asking import asked
 from tinyagent.agents.handoff import Handoff, first_handoff
 from tinyagent.agents.outcome import Outcome
-from tinyagent.agents.run import Output
 from tinyagent.agents.state import RunState
-from tinyagent.agents.toolbox import AnyTool, Toolbox
 from tinyagent.agents.turn import Turn
 from tinyagent.core.effects import journal_failed, performed
 from tinyagent.core.errors import EmptyReplyError, ModelError, StepLimitReached, TokenLimitReached
 from tinyagent.core.events import LimitHit, Notice, StepStarted
 from tinyagent.core.messages import Reply, User
 from tinyagent.core.result import State
-from tinyagent.models.base import Model, ModelRequest, ToolChoice
+from tinyagent.models.base import ModelRequest, ToolChoice
 
 if TYPE_CHECKING:
-    from tinyagent.agents.base import Agent
+    from tinyagent.agents.agent import Agent
 
 ANSWER_OR_CALL = "Your reply held neither an answer nor a call. Answer, or call a tool."
 LAST_WORD = "You have used all your steps. Answer now with what you know; you cannot call tools any more."
@@ -43,167 +40,146 @@ class Ending:
     handoff: Agent[Any] | None = None
 
 
-class Loop(ABC, Generic[Output]):
-    """What an agent does in a run."""
+async def loop(agent: Agent[Any], run: RunState) -> Ending:
+    """Steps, until one of them ends the run."""
+    while run.limits.steps is None or len(run.steps) < run.limits.steps:
+        ending = await _step(agent, run)
+        if ending is not None:
+            return ending
+    return await _last_word(agent, run, run.limits.steps)
 
-    model: Model
-    continue_cut: bool
 
-    async def _loop(self, run: RunState) -> Ending:
-        """Steps, until one of them ends the run."""
-        while run.limits.steps is None or len(run.steps) < run.limits.steps:
-            ending = await self._step(run)
-            if ending is not None:
-                return ending
-        return await self._last_word(run, run.limits.steps)
+async def _step(agent: Agent[Any], run: RunState, tool_choice: ToolChoice = "auto") -> Ending | None:
+    """Ask the model, act on its reply; the ending, if this was it."""
+    _check_tokens(run)
+    number = run.begin_step()
+    run.emit(StepStarted(number))
+    turn = agent._turn(run, number, tool_choice)
+    reply: Reply | None = None
+    try:
+        async with turn:
+            reply = await _ask(agent, run, turn, tool_choice)
+            message = reply.message()
+            run.conversation.append(message)
+            outcome = await turn.act(reply)
+    except BaseException as error:
+        _salvage(run, turn, reply, error)
+        raise
+    outcome = replace(outcome, answers=first_handoff(run.toolbox.tools, outcome.answers))
+    run.answer_calls(outcome.answers)
+    run.end_step(reply, message, outcome)
+    ending = _answer_in(agent, run, outcome, reply)
+    if ending is not None and ending.handoff is not None:
+        if any(ran.stdout or ran.error for ran in outcome.executions):
+            run.conversation.append(User(outcome.report))  # the next agent goes on from there
+    elif ending is None and tool_choice == "auto":
+        _go_on(agent, run, outcome, reply)
+    return ending
 
-    async def _step(self, run: RunState, tool_choice: ToolChoice = "auto") -> Ending | None:
-        """Ask the model, act on its reply; the ending, if this was it."""
-        self._check_tokens(run)
-        number = run.begin_step()
-        run.emit(StepStarted(number))
-        turn = self._turn(run, number, tool_choice)
-        reply: Reply | None = None
-        try:
-            async with turn:
-                reply = await self._ask(run, turn, tool_choice)
-                message = reply.message()
-                run.conversation.append(message)
-                outcome = await turn.act(reply)
-        except BaseException as error:
-            self._salvage(run, turn, reply, error)
+
+async def _ask(agent: Agent[Any], run: RunState, turn: Turn, tool_choice: ToolChoice) -> Reply:
+    """The model's reply. One that broke off after something of it was done is taken as far as it came."""
+    request = ModelRequest(run.conversation, agent._offered(run), tool_choice, run.streamed, run.deadline)
+    key = f"{run.run_id}/{len(run.steps) + 1}/model"
+    try:
+        reply = await performed(run.effects, key, partial(asked, agent.model, request, turn))
+    except ModelError as error:
+        if not (error.retryable and error.partial and (error.partial.calls or turn.committed)):
             raise
-        outcome = replace(outcome, answers=first_handoff(run.toolbox.tools, outcome.answers))
-        run.answer_calls(outcome.answers)
-        run.end_step(reply, message, outcome)
-        ending = self._answer_in(run, outcome, reply)
-        if ending is not None and ending.handoff is not None:
-            if any(ran.stdout or ran.error for ran in outcome.executions):
-                run.conversation.append(User(outcome.report))  # the next agent goes on from there
-        elif ending is None and tool_choice == "auto":
-            self._go_on(run, outcome, reply)
-        return ending
+        done = "its complete calls" if error.partial.calls else "the code that has run"
+        run.emit(Notice(f"{type(error).__name__}: {error} Going on after {done}."))
+        reply = replace(error.partial, finish_reason="interrupted")
+    if not isinstance(reply, Reply):
+        raise journal_failed(run.effects, f"for {key!r} it gave {type(reply).__name__}, and no Reply")
+    run.count(reply.usage)
+    run.finish_reason = reply.finish_reason
+    if tool_choice == "none" and reply.calls:  # text beside calls is no answer
+        reply = replace(reply, calls=(), finish_reason="tool_calls")
+    return reply.with_own_ids()
 
-    async def _ask(self, run: RunState, turn: Turn, tool_choice: ToolChoice) -> Reply:
-        """The model's reply. One that broke off after something of it was done is taken as far as it came."""
-        request = ModelRequest(run.conversation, self._offered(run), tool_choice, run.streamed, run.deadline)
-        key = f"{run.run_id}/{len(run.steps) + 1}/model"
-        try:
-            reply = await performed(run.effects, key, partial(asked, self.model, request, turn))
-        except ModelError as error:
-            if not (error.retryable and error.partial and (error.partial.calls or turn.committed)):
-                raise
-            done = "its complete calls" if error.partial.calls else "the code that has run"
-            run.emit(Notice(f"{type(error).__name__}: {error} Going on after {done}."))
-            reply = replace(error.partial, finish_reason="interrupted")
-        if not isinstance(reply, Reply):
-            raise journal_failed(run.effects, f"for {key!r} it gave {type(reply).__name__}, and no Reply")
-        run.count(reply.usage)
-        run.finish_reason = reply.finish_reason
-        if tool_choice == "none" and reply.calls:  # text beside calls is no answer
-            reply = replace(reply, calls=(), finish_reason="tool_calls")
-        return reply.with_own_ids()
 
-    def _salvage(self, run: RunState, turn: Turn, reply: Reply | None, error: BaseException) -> None:
-        """The turn was broken off: what it cost and what came of it stay in the history and in the result."""
-        if reply is None:  # while the model was writing
-            partial = error.partial if isinstance(error, ModelError) and error.partial else Reply()
-            run.count(replace(partial.usage, requests=0))
-            reply = turn.so_far(partial)
-            if reply is None:
-                return
-            run.conversation.append(reply.message())
-        outcome = turn.outcome(reply.calls)
-        run.answer_calls(outcome.answers)
-        if outcome.report:
-            run.conversation.append(User(outcome.report))
-        run.end_step(reply, reply.message(), outcome)
+def _salvage(run: RunState, turn: Turn, reply: Reply | None, error: BaseException) -> None:
+    """The turn was broken off: what it cost and what came of it stay in the history and in the result."""
+    if reply is None:  # while the model was writing
+        partial = error.partial if isinstance(error, ModelError) and error.partial else Reply()
+        run.count(replace(partial.usage, requests=0))
+        reply = turn.so_far(partial)
+        if reply is None:
+            return
+        run.conversation.append(reply.message())
+    outcome = turn.outcome(reply.calls)
+    run.answer_calls(outcome.answers)
+    if outcome.report:
+        run.conversation.append(User(outcome.report))
+    run.end_step(reply, reply.message(), outcome)
 
-    def _answer_in(self, run: RunState, outcome: Outcome, reply: Reply) -> Ending | None:
-        """The run's ending, if this reply is or completes its answer."""
-        tools = run.toolbox.tools
-        for observation in outcome.observations:
-            tool = tools.get(observation.call.name)
-            if observation.error is None and tool is not None and tool.returns_answer:
-                return Ending("success", observation.value, handoff=tool.agent if isinstance(tool, Handoff) else None)
-        if reply.calls or outcome.report:
-            run.text = ""  # what was written before more work is no part of the answer
-        if not self._is_answer(run, outcome, reply):
-            return None
-        run.text += reply.text
-        if reply.finish_reason != "length":
-            return Ending("success", run.text)
-        return None if self.continue_cut else Ending("cut", run.text)
 
-    def _go_on(self, run: RunState, outcome: Outcome, reply: Reply) -> None:
-        """The reply ends nothing: the model reads what came of it, or is told what to do.
+def _answer_in(agent: Agent[Any], run: RunState, outcome: Outcome, reply: Reply) -> Ending | None:
+    """The run's ending, if this reply is or completes its answer."""
+    tools = run.toolbox.tools
+    for observation in outcome.observations:
+        tool = tools.get(observation.call.name)
+        if observation.error is None and tool is not None and tool.returns_answer:
+            return Ending("success", observation.value, handoff=tool.agent if isinstance(tool, Handoff) else None)
+    if reply.calls or outcome.report:
+        run.text = ""  # what was written before more work is no part of the answer
+    if not agent._is_answer(run, outcome, reply):
+        return None
+    run.text += reply.text
+    if reply.finish_reason != "length":
+        return Ending("success", run.text)
+    return None if agent.continue_cut else Ending("cut", run.text)
 
-        Raises:
-            EmptyReplyError: It was told already, and has again written neither an answer nor anything to do.
-        """
-        empty = not reply.calls and not outcome.report and not _is_text(reply)
-        missing = not reply.calls and not outcome.report and not self._is_answer(run, outcome, reply)
-        if empty and run.asked_again:
-            raise EmptyReplyError(
-                "The model wrote neither an answer nor a call, twice in a row "
-                f"(finish_reason {reply.finish_reason!r}). Try another model, or shorter instructions."
-            )
-        run.asked_again = missing
-        if outcome.report:
-            run.conversation.append(User(outcome.report))
-        elif not reply.calls:
-            run.conversation.append(User(self._missing if missing else GO_ON))
 
-    async def _last_word(self, run: RunState, steps: int | None) -> Ending:
-        """The steps are used up: ask once more, for an answer without tools."""
-        run.emit(LimitHit("steps", steps or 0))
-        if not run.text:  # otherwise the model is in the middle of its answer
-            run.conversation.append(User(self._last_words))
-        failure = StepLimitReached(
-            f"No answer within {steps} steps (Limits.steps), nor when asked for one. Allow more with "
-            "limits=Limits(steps=...), or see in error.result.steps what it kept doing."
+def _go_on(agent: Agent[Any], run: RunState, outcome: Outcome, reply: Reply) -> None:
+    """The reply ends nothing: the model reads what came of it, or is told what to do.
+
+    Raises:
+        EmptyReplyError: It was told already, and has again written neither an answer nor anything to do.
+    """
+    empty = not reply.calls and not outcome.report and not is_text(reply)
+    missing = not reply.calls and not outcome.report and not agent._is_answer(run, outcome, reply)
+    if empty and run.asked_again:
+        raise EmptyReplyError(
+            "The model wrote neither an answer nor a call, twice in a row "
+            f"(finish_reason {reply.finish_reason!r}). Try another model, or shorter instructions."
         )
-        try:
-            ending = await self._step(run, "none")
-        except ModelError as error:
-            raise failure from error
-        if ending is None:
-            raise failure
-        return replace(ending, state="step_limit_reached")
-
-    def _check_tokens(self, run: RunState) -> None:
-        """A run inside others spends what is theirs as well."""
-        spender: RunState | None = run
-        while spender is not None:
-            used, limit = spender.usage.total_tokens, spender.limits.tokens
-            if limit is not None and used >= limit:
-                run.emit(LimitHit("tokens", limit))
-                raise TokenLimitReached(f"The run used {used:,} of {limit:,} tokens (Limits.tokens).")
-            spender = spender.parent
-
-    # ---- what each kind of agent says
-
-    #: What the model is told when its reply held nothing to go on with, and when its steps are used up.
-    _missing: ClassVar[str] = ANSWER_OR_CALL
-    _last_words: ClassVar[str] = LAST_WORD
-
-    def _system_message(self, toolbox: Toolbox, instructions: str | None) -> str:  # noqa: ARG002
-        """The first message, from the instructions (`None` while they are not known)."""
-        return instructions or ""
-
-    def _offered(self, run: RunState) -> tuple[AnyTool, ...]:
-        """The tools that the model may call natively."""
-        return tuple(run.toolbox.tools.values())
-
-    def _is_answer(self, run: RunState, outcome: Outcome, reply: Reply) -> bool:  # noqa: ARG002
-        """Whether the reply is the answer."""
-        return _is_text(reply)
-
-    @abstractmethod
-    def _turn(self, run: RunState, number: int, tool_choice: ToolChoice) -> Turn:
-        """What hears the model and runs its calls in one turn."""
+    run.asked_again = missing
+    if outcome.report:
+        run.conversation.append(User(outcome.report))
+    elif not reply.calls:
+        run.conversation.append(User(agent._missing if missing else GO_ON))
 
 
-def _is_text(reply: Reply) -> bool:
+async def _last_word(agent: Agent[Any], run: RunState, steps: int | None) -> Ending:
+    """The steps are used up: ask once more, for an answer without tools."""
+    run.emit(LimitHit("steps", steps or 0))
+    if not run.text:  # otherwise the model is in the middle of its answer
+        run.conversation.append(User(agent._last_words))
+    failure = StepLimitReached(
+        f"No answer within {steps} steps (Limits.steps), nor when asked for one. Allow more with "
+        "limits=Limits(steps=...), or see in error.result.steps what it kept doing."
+    )
+    try:
+        ending = await _step(agent, run, "none")
+    except ModelError as error:
+        raise failure from error
+    if ending is None:
+        raise failure
+    return replace(ending, state="step_limit_reached")
+
+
+def _check_tokens(run: RunState) -> None:
+    """A run inside others spends what is theirs as well."""
+    spender: RunState | None = run
+    while spender is not None:
+        used, limit = spender.usage.total_tokens, spender.limits.tokens
+        if limit is not None and used >= limit:
+            run.emit(LimitHit("tokens", limit))
+            raise TokenLimitReached(f"The run used {used:,} of {limit:,} tokens (Limits.tokens).")
+        spender = spender.parent
+
+
+def is_text(reply: Reply) -> bool:
     """Whether the reply is text, and neither calls anything nor announces calls that did not come."""
     return bool(reply.text.strip()) and not reply.calls and reply.finish_reason != "tool_calls"

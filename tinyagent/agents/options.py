@@ -16,7 +16,7 @@ from tinyagent.models.openai import ModelSettings, OpenAIModel
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-    from tinyagent.agents.base import Agent
+    from tinyagent.agents.agent import Agent
 
 #: Characters of an observation that the model reads; the result keeps it whole.
 MAX_OBSERVATION = 20_000

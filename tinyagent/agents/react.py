@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Unpack
 
-from tinyagent.agents.base import Agent
+from tinyagent.agents.agent import Agent
 from tinyagent.agents.options import AgentOptions
 from tinyagent.agents.state import RunState
 from tinyagent.agents.toolbox import ToolLike

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Any, NoReturn, Self, Unpack
+from typing import Any, ClassVar, Generic, NoReturn, Self, Unpack
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
 from tinyagent.agents.asking import Connected
 from tinyagent.agents.handoff import with_handoffs
 from tinyagent.agents.inner import agent_tool
-from tinyagent.agents.loop import Ending, Loop
+from tinyagent.agents.loop import ANSWER_OR_CALL, LAST_WORD, Ending, is_text, loop
 from tinyagent.agents.options import MAX_OBSERVATION, AgentOptions, as_model, check_options
+from tinyagent.agents.outcome import Outcome
 from tinyagent.agents.prompt import Prompt
 from tinyagent.agents.run import Output, Run
 from tinyagent.agents.state import RunOptions, RunState
@@ -33,10 +35,10 @@ from tinyagent.core.result import RunInfo, RunResult
 from tinyagent.core.shared import Shared, holding, keep_open
 from tinyagent.core.traces import shorten
 from tinyagent.core.waiting import is_cancelled
-from tinyagent.models.base import Model, model_name
+from tinyagent.models.base import Model, ToolChoice, model_name
 
 
-class Agent(Loop[Output]):
+class Agent(ABC, Generic[Output]):
     """What every agent shares. Immutable: one agent serves any number of runs at once."""
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
@@ -67,13 +69,14 @@ class Agent(Loop[Output]):
         self.max_observation = options.get("max_observation", MAX_OBSERVATION)
         self.continue_cut = options.get("continue_cut", False)
         self._open: WeakKeyDictionary[asyncio.AbstractEventLoop, Shared[None]] = WeakKeyDictionary()
+        self._entered: WeakKeyDictionary[asyncio.AbstractEventLoop, list[list[Shared[None]]]] = WeakKeyDictionary()
         self._written = self._system_message(self.toolbox, self.prompt.fixed)
 
     def __copy__(self) -> Self:
         """Return an agent with the same model, tools and toolkits; what it keeps open is its own."""
         twin = object.__new__(type(self))
         vars(twin).update(vars(self))
-        twin._open = WeakKeyDictionary()
+        twin._open, twin._entered = WeakKeyDictionary(), WeakKeyDictionary()
         return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -261,7 +264,7 @@ class Agent(Loop[Output]):
                     places[agent] = run.toolbox, run.scope
                 run.toolbox, run.scope = places[agent]
                 await agent._instruct(run)
-                ending = await agent._loop(run)
+                ending = await loop(agent, run)
                 run.output = ending.output
                 if ending.handoff is None:
                     return ending
@@ -285,6 +288,28 @@ class Agent(Loop[Output]):
             raise UnknownToolError(observation.text)
         run.output, error = observation.value, turn.error_of(observation)
         return Ending("success" if error is None else "failed", run.output, error)
+
+    # ---- what each kind of agent says
+
+    #: What the model is told when its reply held nothing to go on with, and when its steps are used up.
+    _missing: ClassVar[str] = ANSWER_OR_CALL
+    _last_words: ClassVar[str] = LAST_WORD
+
+    def _system_message(self, toolbox: Toolbox, instructions: str | None) -> str:  # noqa: ARG002
+        """The first message, from the instructions (`None` while they are not known)."""
+        return instructions or ""
+
+    def _offered(self, run: RunState) -> tuple[AnyTool, ...]:
+        """The tools that the model may call natively."""
+        return tuple(run.toolbox.tools.values())
+
+    def _is_answer(self, run: RunState, outcome: Outcome, reply: Reply) -> bool:  # noqa: ARG002
+        """Whether the reply is the answer."""
+        return is_text(reply)
+
+    @abstractmethod
+    def _turn(self, run: RunState, number: int, tool_choice: ToolChoice) -> Turn:
+        """What hears the model and runs its calls in one turn."""
 
     # ---- around and between runs
 
@@ -310,19 +335,24 @@ class Agent(Loop[Output]):
 
         Inner agents are those that it may call or hand over to, and theirs.
         """
-        entered: list[Agent[Any]] = []
+        entered: list[Shared[None]] = []
         try:
             for agent in self._team():
-                await agent._own().__aenter__()  # noqa: SLF001 - other agents'
-                entered.append(agent)
+                shared = agent._own()  # noqa: SLF001 - other agents'
+                await shared.__aenter__()
+                entered.append(shared)
         except BaseException as error:
             await _leave(entered)
             shorten(error)
             raise
+        self._entered.setdefault(asyncio_loop(), []).append(entered)  # the team may be another one when it is left
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await _leave(self._team())
+        entered = self._entered.get(asyncio_loop())
+        if not entered:
+            raise RuntimeError(f"The agent {self.name!r} is left in an event loop where it was not entered.")
+        await _leave(entered.pop())
 
     def _team(self) -> list[Agent[Any]]:
         """This agent, those that it may call or hand over to, and theirs."""
@@ -341,8 +371,8 @@ def _fault(error: BaseException) -> RunError:
     return made
 
 
-async def _leave(agents: Iterable[Agent[Any]]) -> None:
-    """Leave what each of them has opened, the last first, whatever one raises."""
+async def _leave(entered: Iterable[Shared[None]]) -> None:
+    """Leave each of them, the last first, whatever one raises."""
     async with AsyncExitStack() as stack:
-        for agent in agents:
-            stack.push_async_exit(agent._own())  # noqa: SLF001 - other agents'
+        for shared in entered:
+            stack.push_async_exit(shared)
