@@ -87,10 +87,12 @@ def test_builtin_that_catches_it(name, builtin):
 @pytest.mark.parametrize("kind", [found for found in classes().values() if issubclass(found, RunError)])
 def test_run_error_has_room_for_the_result(kind):
     error = kind("x")
-    assert error.result is None
+    assert not error.has_result
+    with pytest.raises(AttributeError, match="has ended no run"):
+        error.result
     error.result = "what the run had"
     assert error.result == "what the run had"
-    assert kind("y").result is None
+    assert not kind("y").has_result
 
 
 RETRYABLE = {

@@ -225,7 +225,7 @@ class Turn:
                     f"the tool {tool.name!r} returned {value!r}: it should call it and return what it gives"
                 )
         except (FatalToolError, JournalError) as error:
-            if error.result is None:
+            if not error.has_result:
                 raise
             return _failed(call, error, began)  # it has ended a run inside the tool, not this one
         except (Exception, SystemExit) as error:

@@ -106,11 +106,30 @@ class RunError(TinyAgentError):
     """A run ended without an answer.
 
     Attributes:
-        result: What the run had when it ended: messages (a valid history), steps, usage. `None` until the
-            error has passed through a run.
+        result: What the run had when it ended: messages (a valid history), steps, usage.
     """
 
-    result: RunResult[Any] | None = None
+    _result: RunResult[Any] | None = None
+
+    @property
+    def result(self) -> RunResult[Any]:
+        """What the run had when it ended.
+
+        Raises:
+            AttributeError: The error has not ended a run.
+        """
+        if self._result is None:
+            raise AttributeError(f"This {type(self).__name__} has ended no run, and so it has no result.")
+        return self._result
+
+    @result.setter
+    def result(self, result: RunResult[Any]) -> None:
+        self._result = result
+
+    @property
+    def has_result(self) -> bool:
+        """Whether it has ended a run."""
+        return self._result is not None
 
 
 class RunLimitError(RunError):

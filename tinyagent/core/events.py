@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self, TypeAlias, get_args
 
 from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.execution import Execution
@@ -15,7 +15,7 @@ from tinyagent.core.result import Observation, RunResult, Step
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class BaseEvent:
     """Base of all events. `type` is the event's name in JSON.
 
     Attributes:
@@ -40,10 +40,10 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class RunStarted(Event):
+class RunStarted(BaseEvent):
     """The run begins."""
 
-    type: ClassVar[str] = "run_started"
+    type: ClassVar[Literal["run_started"]] = "run_started"
     run_id: str
     agent: str
     model: str
@@ -51,23 +51,23 @@ class RunStarted(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class StepStarted(Event):
+class StepStarted(BaseEvent):
     """A model call begins. `number` counts from 1."""
 
-    type: ClassVar[str] = "step_started"
+    type: ClassVar[Literal["step_started"]] = "step_started"
     number: int
 
 
 @dataclass(frozen=True, slots=True)
-class TextDelta(Event):
+class TextDelta(BaseEvent):
     """More text from the model."""
 
-    type: ClassVar[str] = "text_delta"
+    type: ClassVar[Literal["text_delta"]] = "text_delta"
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class TextVoided(Event):
+class TextVoided(BaseEvent):
     """Text that was streamed in this step does not count: the reply failed and comes again, or it was no answer.
 
     Attributes:
@@ -75,39 +75,39 @@ class TextVoided(Event):
             follows as new ones.
     """
 
-    type: ClassVar[str] = "text_voided"
+    type: ClassVar[Literal["text_voided"]] = "text_voided"
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class ReasoningDelta(Event):
+class ReasoningDelta(BaseEvent):
     """More reasoning from the model; never part of the answer."""
 
-    type: ClassVar[str] = "reasoning_delta"
+    type: ClassVar[Literal["reasoning_delta"]] = "reasoning_delta"
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class CallSealed(Event):
+class CallSealed(BaseEvent):
     """A call is complete; the model may still be writing others."""
 
-    type: ClassVar[str] = "call_sealed"
+    type: ClassVar[Literal["call_sealed"]] = "call_sealed"
     call: Call
 
 
 @dataclass(frozen=True, slots=True)
-class ToolStarted(Event):
+class ToolStarted(BaseEvent):
     """A tool starts to run."""
 
-    type: ClassVar[str] = "tool_started"
+    type: ClassVar[Literal["tool_started"]] = "tool_started"
     call: Call
 
 
 @dataclass(frozen=True, slots=True)
-class ToolProgress(Event):
+class ToolProgress(BaseEvent):
     """A running tool reported something through `context.progress`."""
 
-    type: ClassVar[str] = "tool_progress"
+    type: ClassVar[Literal["tool_progress"]] = "tool_progress"
     call: Call
     value: Any
 
@@ -115,15 +115,15 @@ class ToolProgress(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class ToolFinished(Event):
+class ToolFinished(BaseEvent):
     """A call is answered: with the tool's value, or with an error that the model is told."""
 
-    type: ClassVar[str] = "tool_finished"
+    type: ClassVar[Literal["tool_finished"]] = "tool_finished"
     observation: Observation
 
 
 @dataclass(frozen=True, slots=True)
-class CodeStarted(Event):
+class CodeStarted(BaseEvent):
     """A block of code starts to run.
 
     Attributes:
@@ -131,30 +131,30 @@ class CodeStarted(Event):
         code: The block, as far as it has been written; more may follow while it runs.
     """
 
-    type: ClassVar[str] = "code_started"
+    type: ClassVar[Literal["code_started"]] = "code_started"
     number: int
     code: str
 
 
 @dataclass(frozen=True, slots=True)
-class CodeOutput(Event):
+class CodeOutput(BaseEvent):
     """The running block printed something."""
 
-    type: ClassVar[str] = "code_output"
+    type: ClassVar[Literal["code_output"]] = "code_output"
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class CodeFinished(Event):
+class CodeFinished(BaseEvent):
     """A block of code has run: to its end, or until an error that the model is told."""
 
-    type: ClassVar[str] = "code_finished"
+    type: ClassVar[Literal["code_finished"]] = "code_finished"
     number: int
     execution: Execution
 
 
 @dataclass(frozen=True, slots=True)
-class Retry(Event):
+class Retry(BaseEvent):
     """Something failed and is tried again.
 
     Attributes:
@@ -164,7 +164,7 @@ class Retry(Event):
         reason: What failed.
     """
 
-    type: ClassVar[str] = "retry"
+    type: ClassVar[Literal["retry"]] = "retry"
     what: str
     attempt: int
     seconds: float
@@ -172,23 +172,23 @@ class Retry(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Notice(Event):
+class Notice(BaseEvent):
     """Something the person should know, such as a switch to the text protocol for tools."""
 
-    type: ClassVar[str] = "notice"
+    type: ClassVar[Literal["notice"]] = "notice"
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class StepFinished(Event):
+class StepFinished(BaseEvent):
     """A turn is complete."""
 
-    type: ClassVar[str] = "step_finished"
+    type: ClassVar[Literal["step_finished"]] = "step_finished"
     step: Step
 
 
 @dataclass(frozen=True, slots=True)
-class LimitHit(Event):
+class LimitHit(BaseEvent):
     """A limit of the run was reached.
 
     Attributes:
@@ -196,13 +196,13 @@ class LimitHit(Event):
         value: The limit.
     """
 
-    type: ClassVar[str] = "limit_hit"
+    type: ClassVar[Literal["limit_hit"]] = "limit_hit"
     limit: str
     value: float
 
 
 @dataclass(frozen=True, slots=True)
-class HandedOver(Event):
+class HandedOver(BaseEvent):
     """The conversation was passed on: another agent goes on with it.
 
     Attributes:
@@ -210,21 +210,21 @@ class HandedOver(Event):
         model: Its model.
     """
 
-    type: ClassVar[str] = "handed_over"
+    type: ClassVar[Literal["handed_over"]] = "handed_over"
     agent: str
     model: str
 
 
 @dataclass(frozen=True, slots=True)
-class RunFinished(Event):
+class RunFinished(BaseEvent):
     """The run has its output."""
 
-    type: ClassVar[str] = "run_finished"
+    type: ClassVar[Literal["run_finished"]] = "run_finished"
     result: RunResult[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class RunFailed(Event):
+class RunFailed(BaseEvent):
     """The run ended without an output; iterating the stream raises the error next.
 
     Attributes:
@@ -233,14 +233,14 @@ class RunFailed(Event):
         result: What the run had.
     """
 
-    type: ClassVar[str] = "run_failed"
+    type: ClassVar[Literal["run_failed"]] = "run_failed"
     error: str
     message: str
     result: RunResult[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class InnerEvent(Event):
+class InnerEvent(BaseEvent):
     """An event of a run inside this one: of an agent that was called as a tool.
 
     Attributes:
@@ -248,7 +248,7 @@ class InnerEvent(Event):
         event: What happened there, with the id and the time of its own run.
     """
 
-    type: ClassVar[str] = "inner_event"
+    type: ClassVar[Literal["inner_event"]] = "inner_event"
     path: tuple[str, ...]
     event: Event
 
@@ -258,7 +258,31 @@ class InnerEvent(Event):
         return {**own, "path": list(self.path), "event": self.event.to_dict()}
 
 
-_BY_TYPE: dict[str, type[Event]] = {cls.type: cls for cls in Event.__subclasses__()}
+#: Any event. `event.type == "text_delta"` tells a type checker which one it is.
+Event: TypeAlias = (
+    RunStarted
+    | StepStarted
+    | TextDelta
+    | TextVoided
+    | ReasoningDelta
+    | CallSealed
+    | ToolStarted
+    | ToolProgress
+    | ToolFinished
+    | CodeStarted
+    | CodeOutput
+    | CodeFinished
+    | Retry
+    | Notice
+    | StepFinished
+    | LimitHit
+    | HandedOver
+    | RunFinished
+    | RunFailed
+    | InnerEvent
+)
+
+_BY_TYPE: dict[str, type[Event]] = {cls.type: cls for cls in get_args(Event)}
 
 
 def event_from_dict(data: Mapping[str, Any]) -> Event:
