@@ -34,7 +34,11 @@ class Facts:
         awaited: What stands behind `await`, and what `asyncio.run` gets.
         gathered: The arguments of `gather`.
         consumed: What other functions of asyncio are given to await, as it is or in parts.
-        escaping: What functions return and what is handed on in other ways, so that its use is not seen.
+        escaping: What functions return or get, so that its use is not seen.
+        arguments: What functions get, by their names.
+        functions: The names of functions and classes of the code.
+        imported: Names of modules and of what comes from them.
+        loose: Tools are used as values, not only called: calls of other functions may give what their calls give.
         certain: Calls that are awaitable whatever tools there are.
         flows: What comes to a name.
         returns: What the functions of a name return, unless they are coroutines.
@@ -55,6 +59,10 @@ class Facts:
         self.earlier = (0, 0, 0)
         self.consumed: list[Place] = []
         self.escaping: list[Place] = []
+        self.arguments: list[tuple[Name, Place]] = []
+        self.functions: set[Name] = set()
+        self.imported: set[Name] = set()
+        self.loose = False
         self.yields: defaultdict[Name, list[Place]] = defaultdict(list)
         self.fields: defaultdict[str, list[tuple[Name, int]]] = defaultdict(list)
         self.awaited: list[Place] = []
@@ -68,7 +76,7 @@ class Facts:
         self.in_text: set[ast.expr] = set()
         self.coroutines: set[Name] = set()
         self.names: tuple[str, ...] = ()
-        self._tools = tools
+        self.tools = tools
 
     def is_tool(self, call: ast.Call, scope: Scope) -> bool:
         """Whether it is the call of a tool, and not of what the code has given that name to."""
@@ -76,7 +84,7 @@ class Facts:
 
     def names_tool(self, name: str, scope: Scope) -> bool:
         """Whether a name used here is that of a tool, which the code has given to nothing else."""
-        return name in self._tools and name not in scope.owner(name).bound
+        return name in self.tools and name not in scope.owner(name).bound
 
     def name_of(self, node: ast.Name | ast.Attribute, scope: Scope) -> Name:
         """The name; an attribute counts as one name in all objects."""
@@ -141,6 +149,18 @@ def facts_of(tree: ast.Module, tools: Collection[str], earlier: Iterable[ast.stm
     return facts
 
 
+def _outermost(container: ast.expr) -> ast.Name | ast.Attribute | None:
+    """What holds a container: `groups` of `groups[key]` and `groups.setdefault(key, [])`."""
+    while True:
+        match container:
+            case ast.Subscript(value=whole) | ast.Call(func=ast.Attribute(value=whole, attr="setdefault")):
+                container = whole
+            case ast.Name() | ast.Attribute():
+                return container
+            case _:
+                return None
+
+
 class _Visitor(ast.NodeVisitor):
     """Notes the facts; knows in which scope it is."""
 
@@ -150,6 +170,8 @@ class _Visitor(ast.NodeVisitor):
         self._globals: dict[str, None] = {}
         self._asyncio = {"asyncio", "aio"}
         self._from_asyncio = {name: name for name in _PLAIN_CONSUMERS}
+        self._called: ast.expr | None = None  # what the call that is visited calls
+        self._guarded = False  # inside of a `try` or `with` of this function
 
     def names(self) -> tuple[str, ...]:
         return (*self._scope.bound, *(name for name in self._globals if name not in self._scope.bound))
@@ -162,6 +184,8 @@ class _Visitor(ast.NodeVisitor):
             case ast.Name(id=name):
                 self._scope.bound[name] = None
                 self.facts.flows[Name(self._scope.owner(name), name)].append(Flow(value, self._scope, how))
+                if self._scope.kind == "class":
+                    self.facts.flows[Name(self.facts.module, f".{name}")].append(Flow(value, self._scope, how))
             case ast.Starred(value=inner):
                 self._bind(inner, value)
             case ast.Tuple(elts=parts) | ast.List(elts=parts):
@@ -171,7 +195,6 @@ class _Visitor(ast.NodeVisitor):
                     self._bind(part, values[place] if pairwise else value, "same" if pairwise else "parts")
             case ast.Attribute():
                 self.facts.flows[self.facts.name_of(target, self._scope)].append(Flow(value, self._scope, how))
-                self.facts.escaping.append(Place(value, self._scope))
             case ast.Subscript(value=ast.Name() | ast.Attribute() as whole):
                 self.facts.flows[self.facts.name_of(whole, self._scope)].append(Flow(value, self._scope, "part"))
             case _:
@@ -216,6 +239,7 @@ class _Visitor(ast.NodeVisitor):
     def visit_Name(self, node: ast.Name) -> None:
         if isinstance(node.ctx, ast.Load):
             self.facts.loads.append((node, self._scope))
+            self.facts.loose |= node.id in self.facts.tools and node is not self._called
         else:
             self._scope.bound[node.id] = None
 
@@ -228,15 +252,19 @@ class _Visitor(ast.NodeVisitor):
 
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
-            self._scope.bound[alias.asname or alias.name.partition(".")[0]] = None
+            self._import(alias.asname or alias.name.partition(".")[0])
             if alias.name == "asyncio":
                 self._asyncio.add(alias.asname or alias.name)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         for alias in node.names:
-            self._scope.bound[alias.asname or alias.name] = None
+            self._import(alias.asname or alias.name)
             if node.module == "asyncio":
                 self._from_asyncio[alias.asname or alias.name] = alias.name
+
+    def _import(self, name: str) -> None:
+        self._scope.bound[name] = None
+        self.facts.imported.add(Name(self._scope.owner(name), name))
 
     def visit_MatchAs(self, node: ast.MatchAs) -> None:
         self._capture(node.name)
@@ -269,6 +297,7 @@ class _Visitor(ast.NodeVisitor):
         for decorator in node.decorator_list:
             self.visit(decorator)
         name = Name(self._scope.owner(node.name), node.name)
+        self.facts.functions.add(name)
         if self._scope.kind == "class":  # methods are found by their names in all objects
             name = Name(self.facts.module, f".{node.name}")
         self._function(node, kind, node.body, name)
@@ -282,15 +311,29 @@ class _Visitor(ast.NodeVisitor):
         for default in (*arguments.defaults, *arguments.kw_defaults):
             if default is not None:
                 self.visit(default)
-        outer = self._scope
+        outer, guarded, self._guarded = self._scope, self._guarded, False
         params = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
         others = [argument.arg for argument in (arguments.vararg, arguments.kwarg) if argument is not None]
         vararg = arguments.vararg.arg if arguments.vararg is not None else None
         self._scope = scope = Scope(kind, outer, dict.fromkeys(params + others), set(), params, name, vararg)
+        placed = params[: len(params) - len(arguments.kwonlyargs)]
+        last = len(placed) - len(arguments.defaults)
+        defaults = (*zip(placed[last:], arguments.defaults, strict=True),)
+        for param, default in (*defaults, *zip(params[len(placed) :], arguments.kw_defaults, strict=True)):
+            if default is not None:
+                self.facts.flows[Name(scope, param)].append(Flow(default, outer, "same"))
         for statement in body:
             self.visit(statement)
-        self._scope = outer
+        self._scope, self._guarded = outer, guarded
         return scope
+
+    def _guard(self, node: ast.Try | ast.TryStar | ast.With) -> None:
+        """What is returned inside must have its value there: it may fail."""
+        outer, self._guarded = self._guarded, True
+        self.generic_visit(node)
+        self._guarded = outer
+
+    visit_Try = visit_TryStar = visit_With = _guard
 
     def visit_Return(self, node: ast.Return) -> None:
         self._gives(self.facts.returns, node.value)
@@ -304,10 +347,12 @@ class _Visitor(ast.NodeVisitor):
         """A value leaves a function."""
         if value is not None and self._scope.kind == "function" and self._scope.function is not None:
             what[self._scope.function].append(Place(value, self._scope))
-            self.facts.escaping.append(Place(value, self._scope))
+            if what is self.facts.returns and not self._guarded:
+                self.facts.escaping.append(Place(value, self._scope))
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         self._scope.bound[node.name] = None
+        self.facts.functions.add(Name(self._scope.owner(node.name), node.name))
         targets = [part.target for part in node.body if isinstance(part, ast.AnnAssign)]
         for place, target in enumerate(target for target in targets if isinstance(target, ast.Name)):
             self.facts.fields[target.id].append((Name(self._scope.owner(node.name), node.name), place))
@@ -360,8 +405,13 @@ class _Visitor(ast.NodeVisitor):
         elif isinstance(function, ast.Name) and function.id in self._from_asyncio:
             self._call_asyncio(node, self._from_asyncio[function.id])
         elif not (isinstance(function, ast.Name) and hasattr(builtins, function.id)):
-            words = [word.value for word in node.keywords]
-            self.facts.escaping += [Place(argument, self._scope) for argument in (*node.args, *words)]
+            places = [Place(value, self._scope) for value in (*node.args, *(word.value for word in node.keywords))]
+            if isinstance(function, ast.Name):
+                name = self.facts.name_of(function, self._scope)
+                self.facts.arguments += [(name, place) for place in places]
+            else:
+                self.facts.escaping += places
+        self._called = function
         self.generic_visit(node)
 
     def _call_method(self, node: ast.Call, function: ast.Attribute) -> None:
@@ -370,7 +420,7 @@ class _Visitor(ast.NodeVisitor):
             self._call_asyncio(node, method)
         elif method in _METHODS:
             self._call_asyncio(node, "create_task")
-        elif isinstance(whole, ast.Name | ast.Attribute) and (method in _ADD or method in _EXTEND):
+        elif (method in _ADD or method in _EXTEND) and (whole := _outermost(whole)) is not None:
             how = "part" if method in _ADD else "same"
             container = self.facts.name_of(whole, self._scope)
             self.facts.flows[container].extend(Flow(argument, self._scope, how) for argument in node.args)

@@ -17,7 +17,7 @@ from weakref import WeakSet
 from tinyagent.sandbox.child.channel import Channel
 from tinyagent.sandbox.child.interrupts import interrupts, passes_on
 from tinyagent.sandbox.child.output import Output
-from tinyagent.sandbox.child.pending import Lazy, Pending, all_plain, as_coroutine, awaited, plain
+from tinyagent.sandbox.child.pending import Lazy, Pending, all_plain, as_coroutine, awaited
 from tinyagent.sandbox.values import pack
 
 #: What is told of a call whose block has ended before it was answered.
@@ -136,9 +136,21 @@ class Tools:
         if self._lazy:
             self._lazy = []
 
-    def plain(self, value: Any) -> Any:
-        """A value with what stands for values made plain."""
-        return value if self._lazy is None else all_plain(value)
+    @staticmethod
+    def make_plain(names: dict[str, Any]) -> None:
+        """The block is over: what stands for values that have come is replaced by them."""
+
+        def come(lazy: Lazy) -> Any:
+            try:
+                return lazy.value()
+            except Exception:  # noqa: BLE001 - raised where it is looked at
+                return lazy
+
+        if Lazy.made:
+            known: dict[int, Any] = {}
+            for name, value in list(names.items()):
+                if (new := all_plain(value, known, come)) is not value:
+                    names[name] = new
 
     def _withdraw(self, call: int, future: asyncio.Future[Any]) -> None:
         if future.cancelled():
@@ -149,8 +161,8 @@ class Tools:
     def _send(self, call: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._output.flush()
         opaque: list[str] = []
-        packed = [pack(self.plain(value), opaque=opaque) for value in args]
-        named = {key: pack(self.plain(value), opaque=opaque) for key, value in kwargs.items()}
+        packed = [pack(all_plain(value), opaque=opaque) for value in args]
+        named = {key: pack(all_plain(value), opaque=opaque) for key, value in kwargs.items()}
         self._channel.send({"t": "call", "n": name, "a": packed, "k": named, "id": call})
         if opaque:
             kinds = ", ".join(sorted(set(opaque)))
@@ -178,6 +190,8 @@ class RemoteTool:
         self.__name__ = self.__qualname__ = name
         self.__doc__ = doc
         self.is_async = is_async
+        if is_async:  # `asyncio.iscoroutinefunction` looks at this
+            self._is_coroutine = getattr(asyncio.coroutines, "_is_coroutine", None)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it: where an event loop runs the value of an async tool may be awaited or used, else it is the value."""
@@ -230,7 +244,7 @@ def as_awaitable(function: Any, /, *args: Any, **kwargs: Any) -> Any:
 def as_value(function: Any, /, *args: Any, **kwargs: Any) -> Any:
     """A call whose value is used at once: the tool is waited for."""
     if not _is_async_tool(function):
-        return plain(function(*args, **kwargs))
+        return all_plain(function(*args, **kwargs))
     if function.is_awaited_in(sys._getframe(1)):  # noqa: SLF001
         return function.start(*args, **kwargs)
     return function.call(*args, **kwargs)
@@ -242,7 +256,7 @@ async def called(function: Any, /, *args: Any, **kwargs: Any) -> Any:
     if _is_async_tool(function):
         return await function.start(*args, **kwargs)
     value = function(*args, **kwargs)
-    return await value.pending() if type(value) is Lazy else value
+    return await value.pending() if type(value) is Lazy else all_plain(value)
 
 
 @passes_on

@@ -63,6 +63,8 @@ def reading_of(
             facts = facts_of(tree, tools, [definition.statement for definition in known])
         else:
             known = []
+        if earlier is not None:
+            facts.loose = earlier.loose = facts.loose or earlier.loose
         calls = calls_of(facts)
     except RecursionError:  # nobody awaits anything that deep
         return Reading()
@@ -217,7 +219,7 @@ class _Rewriter(ast.NodeTransformer):
         return node
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        awaited, direct, value = (node in calls for calls in self._calls)
+        awaited, direct, value, loose = (node in calls for calls in self._calls)
         self.generic_visit(node)
         function = node.func
         is_async = self._tools.get(function.id) if isinstance(function, ast.Name) else None
@@ -227,7 +229,9 @@ class _Rewriter(ast.NodeTransformer):
             if value:
                 node.args[0] = _helped("__valued__", [node.args[0]], node.args[0])
             return node
-        if is_async or value or awaited:
+        if loose and self._outside and not self._in_loop:
+            return node
+        if is_async or value or awaited or loose:
             return self._explicit(node, awaited=awaited, direct=direct)
         if self._runs_in_loop(node):
             return _await(_helped("__awaited__", [node.args[0]], node) if self._tools else node.args[0])
