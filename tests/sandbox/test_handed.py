@@ -45,7 +45,11 @@ def tools():
             await asyncio.sleep(0)
             return function(x)
 
-        call.__name__, call.__doc__, call.__annotations__ = function.__name__, function.__doc__, function.__annotations__
+        call.__name__, call.__doc__, call.__annotations__ = (
+            function.__name__,
+            function.__doc__,
+            function.__annotations__,
+        )
         return call
 
     return plain, [coroutine(function) for function in plain.values()]

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from tinyagent.sandbox.awaits.facts import facts_of
+from tinyagent.sandbox.awaits.reader import facts_of
 
 #: Statements that are kept, and the lines of one.
 _MOST = 100

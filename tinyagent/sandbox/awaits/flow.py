@@ -274,31 +274,24 @@ class _Marks:
         if (function, held, parts) in self._functions:
             return
         self._functions.add((function, held, parts))
-        kind = type(function)
-        if isinstance(function, ast.Lambda) and not held:
-            self._mark(function.body, self._facts.inner[function], parts)
+        if isinstance(function, ast.Lambda):
+            if not held:
+                self._mark(function.body, self._facts.inner[function], parts)
         elif isinstance(function, ast.Name | ast.Attribute):
             self.visited.add(function)
-            name = self._facts.name_of(function, scope)
-            if name in self._used or not self._follow:
-                return
-            if not held:
-                self._mark_returned(name, parts)
-            for value, inner, how in (*self._facts.flows.get(name, ()), *_passed(self._facts, name)):
-                if how != "part" or held:
-                    self._mark_called(value, inner, how == "parts" or (how == "same" and held), parts)
-        elif isinstance(function, ast.Subscript):
-            self._mark_called(function.value, scope, True, parts)
-        elif isinstance(function, ast.Call):
-            if isinstance(function.func, ast.Attribute) and function.func.attr in _TAKE:
-                self._mark_called(function.func.value, scope, True, parts)
-        elif kind in _ELEMENTS and held:
-            for element in _children(function, _ELEMENTS[kind]):
-                for within in (False, True):
-                    self._mark_called(element, self._facts.inner.get(function, scope), within, parts)
+            self._mark_called_name(self._facts.name_of(function, scope), held, parts)
         else:
-            for operand in _children(function, *_OPERANDS.get(kind, ())):
-                self._mark_called(operand, scope, held, parts)
+            for value, inner, within in _inside(self._facts, function, scope, held):
+                self._mark_called(value, inner, within, parts)
+
+    def _mark_called_name(self, name: Name, held: bool, parts: bool) -> None:
+        if name in self._used or not self._follow:
+            return
+        if not held:
+            self._mark_returned(name, parts)
+        for value, scope, how in (*self._facts.flows.get(name, ()), *_passed(self._facts, name)):
+            if how != "part" or held:
+                self._mark_called(value, scope, how == "parts" or (how == "same" and held), parts)
 
     def _mark_returned(self, name: Name, parts: bool) -> None:
         """What a function of the code returns."""
@@ -323,6 +316,22 @@ class _Marks:
                     self._mark(value, scope, parts)
             elif parts:
                 self._mark_part(value, scope)
+
+
+def _inside(facts: Facts, value: ast.expr, scope: Scope, held: bool) -> Iterator[tuple[ast.expr, Scope, bool]]:
+    """What a value is made of: each part, where it stands, and whether it holds what the value is, or holds."""
+    if isinstance(value, ast.Subscript):
+        yield value.value, scope, True
+    elif isinstance(value, ast.Call):
+        if isinstance(value.func, ast.Attribute) and value.func.attr in _TAKE:
+            yield value.func.value, scope, True
+    elif type(value) in _ELEMENTS and held:
+        for element in _children(value, _ELEMENTS[type(value)]):
+            for within in (False, True):
+                yield element, facts.inner.get(value, scope), within
+    else:
+        for operand in _children(value, *_OPERANDS.get(type(value), ())):
+            yield operand, scope, held
 
 
 def _passed(facts: Facts, name: Name) -> Iterator[Flow]:

@@ -15,8 +15,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from tinyagent.sandbox.awaits.definitions import Definitions
-from tinyagent.sandbox.awaits.facts import facts_of
 from tinyagent.sandbox.awaits.flow import Calls, awaited_calls, calls_of, gives_calls
+from tinyagent.sandbox.awaits.reader import facts_of
 
 #: What needs a running loop even without `await`.
 NEED_LOOP = frozenset(
