@@ -192,3 +192,16 @@ async def test_what_is_no_awaitable_and_no_value_is_refused(code):
 def test_the_programs_are_python():
     for code in (*HANDED.values(), *TOGETHER.values(), ALL):
         compile(code, "", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+@ONLY_HERE
+async def test_what_holds_itself_or_is_very_deep_is_left_as_it_is():
+    async with ProcessSandbox().open(tools()[1]) as session:
+        code = (
+            "deep = []\nfor _ in range(100_000):\n    deep = [deep]\nring = {}\nring['ring'] = ring\n"
+            "def f(fn, *kept):\n    return [fn(1), *kept]\nr = f(num, deep, ring)\nring['list'] = r\ntype(r[0]) is int, r[1] is deep"
+        )
+        execution = await session.execute(WAIT + code)
+        assert execution.error is None, execution.error.traceback
+        assert execution.value[1] is True
+        assert (await session.execute("ring['ring'] is ring and ring['list'] is r")).value is True

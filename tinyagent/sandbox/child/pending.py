@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import json
@@ -73,6 +74,9 @@ class Lazy:
         return self.value().__reduce_ex__(protocol)
 
 
+_LOOKED_INTO = _CONTAINERS | {Lazy}
+
+
 def _forward(name: str, function: Callable[..., Any]) -> None:
     @passes_on
     def method(self: Lazy, *args: Any, **kwargs: Any) -> Any:
@@ -135,25 +139,35 @@ def plain(value: Any) -> Any:
     return value.value() if type(value) is Lazy else value
 
 
-def all_plain(value: Any, known: dict[int, Any] | None = None, of: Callable[[Lazy], Any] = Lazy.value) -> Any:
+def all_plain(value: Any, of: Callable[[Lazy], Any] = Lazy.value, known: dict[int, Any] | None = None) -> Any:
     """Return a value with everything in its lists, tuples, sets and dicts made plain; those that can change do.
 
     Args:
         value: The value.
-        known: What has been looked through, by its id.
         of: What is taken for a stand-in.
+        known: What has been looked through, by its id.
     """
+    if type(value) is Lazy:
+        return of(value)
+    if type(value) in _CONTAINERS and Lazy.made:
+        with contextlib.suppress(RecursionError):  # nobody keeps calls that deep
+            return _made_plain(value, of, {} if known is None else known)
+    return value
+
+
+def _made_plain(value: Any, of: Callable[[Lazy], Any], known: dict[int, Any]) -> Any:
     kind = type(value)
     if kind is Lazy:
         return of(value)
-    if kind not in _CONTAINERS or not Lazy.made:
-        return value
-    known = {} if known is None else known
-    if len(known) > _MOST or id(value) in known:
+    if kind not in _CONTAINERS or len(known) > _MOST or id(value) in known:
         return known.get(id(value), value)
     known[id(value)] = value  # of one that holds itself
+    if _LOOKED_INTO.isdisjoint(map(type, value)) and (
+        kind is not dict or _LOOKED_INTO.isdisjoint(map(type, value.values()))
+    ):
+        return value
     parts = [*value, *value.values()] if kind is dict else [*value]
-    changed = [all_plain(part, known, of) for part in parts]
+    changed = [_made_plain(part, of, known) for part in parts]
     if any(new is not old for new, old in zip(changed, parts, strict=True)):
         known[id(value)] = _with_parts(value, changed)
     return known[id(value)]
@@ -162,7 +176,8 @@ def all_plain(value: Any, known: dict[int, Any] | None = None, of: Callable[[Laz
 def _with_parts(value: Any, parts: list[Any]) -> Any:
     """A container with other parts: keys before values. One that can change is the same one, which others know, too."""
     if type(value) is dict:
-        pairs = list(zip(parts[: len(value)], parts[len(value) :], strict=True))
+        half = len(parts) // 2
+        pairs = list(zip(parts[:half], parts[half:], strict=False))
         if any(type(key) is Lazy for key in value):
             value.clear()
         value.update(pairs)

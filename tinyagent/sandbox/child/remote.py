@@ -50,7 +50,7 @@ class Tools:
         self.by_name: dict[str, RemoteTool] = {}
         self.ended = False
         self.awaited_at: frozenset[tuple[Any, ...]] = frozenset()
-        self._lazy: list[Lazy] | None = None  # those of this block; `None` while there never was one
+        self._lazy: list[Lazy] = []  # those of this block
         self._open: dict[int, Pending] = {}
         self._channel = channel
         self._output = output
@@ -102,8 +102,6 @@ class Tools:
     def lazy(self, pending: Pending) -> Lazy:
         """A call of which it is not known yet whether it is awaited or used."""
         lazy = Lazy(self, pending)
-        if self._lazy is None:
-            self._lazy = []
         self._lazy.append(lazy)
         return lazy
 
@@ -119,13 +117,16 @@ class Tools:
 
     def settle(self) -> None:
         """Wait for calls that nobody has looked at: they have been made, and may have failed."""
-        lazy, self._lazy = self._lazy, None if self._lazy is None else []
-        for each in lazy or ():
+        for each in self._lazy:
             if not each.was_seen:
                 each.value()
 
-    def end_calls(self) -> None:
-        """The block is over: nobody answers what is still in flight."""
+    def end_calls(self, names: dict[str, Any]) -> None:
+        """The block is over: nobody answers what is still in flight, and what came of other calls stands for itself.
+
+        Args:
+            names: What the code has defined.
+        """
         for call, pending in list(self._open.items()):
             self._channel.forget(call)
             pending.answer = {"e": _GONE}
@@ -134,23 +135,11 @@ class Tools:
                 pending._log_traceback = False  # noqa: SLF001 - nobody need ask
         self._open.clear()
         if self._lazy:
-            self._lazy = []
-
-    @staticmethod
-    def make_plain(names: dict[str, Any]) -> None:
-        """The block is over: what stands for values that have come is replaced by them."""
-
-        def come(lazy: Lazy) -> Any:
-            try:
-                return lazy.value()
-            except Exception:  # noqa: BLE001 - raised where it is looked at
-                return lazy
-
-        if Lazy.made:
             known: dict[int, Any] = {}
             for name, value in list(names.items()):
-                if (new := all_plain(value, known, come)) is not value:
+                if (new := all_plain(value, _come, known)) is not value:
                     names[name] = new
+            self._lazy = []
 
     def _withdraw(self, call: int, future: asyncio.Future[Any]) -> None:
         if future.cancelled():
@@ -263,6 +252,14 @@ async def called(function: Any, /, *args: Any, **kwargs: Any) -> Any:
 def for_values(function: Any, /) -> Any:
     """A function that is handed on, and whose values are used as such."""
     return function.call if _is_async_tool(function) else function
+
+
+def _come(lazy: Lazy) -> Any:
+    """The value, if it came."""
+    try:
+        return lazy.value()
+    except BaseException:  # noqa: BLE001 - raised where it is looked at
+        return lazy
 
 
 def _is_async_tool(function: Any) -> bool:

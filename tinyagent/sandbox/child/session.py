@@ -146,8 +146,7 @@ class Session:
                 getattr(sys, name).flush()
         if command["last"] or error is not None or self._tools.ended:
             self._give_names_back()
-            self._tools.end_calls()
-            self._tools.make_plain(self._namespace)
+            self._tools.end_calls(self._namespace)
         self._output.flush()
         done["ended"] = self._tools.ended
         done["names"] = self._names()
