@@ -17,8 +17,7 @@ class Facts:
         awaited: What stands behind `await`, and what `asyncio.run` gets.
         gathered: The arguments of `gather`.
         consumed: What other functions of asyncio are given to await, as it is or in parts.
-        escaping: What functions return or get, so that its use is not seen.
-        arguments: What functions get, by their names.
+        escaping: What functions return, so that its use is not seen.
         functions: The names of functions and classes of the code.
         imported: Names of modules and of what comes from them.
         loose: Tools are used as values, not only called: calls of other functions may give what their calls give.
@@ -42,7 +41,6 @@ class Facts:
         self.earlier = (0, 0, 0)
         self.consumed: list[Place] = []
         self.escaping: list[Place] = []
-        self.arguments: list[tuple[Name, Place]] = []
         self.functions: set[Name] = set()
         self.imported: set[Name] = set()
         self.loose = False

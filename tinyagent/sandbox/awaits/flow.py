@@ -73,17 +73,14 @@ def calls_of(facts: Facts) -> Calls:
     marks = _marks_of(facts, _consumed(facts))
     awaited = marks.found
     direct = _Marks(facts, set(), _consumed(facts), follow=False).found
-    known = facts.functions | facts.imported
-    handed = [*facts.escaping, *(place for name, place in facts.arguments if name not in known)]
-    escaping = _marks_of(facts, [(place, parts) for place in handed for parts in (False, True)])
+    escaping = _marks_of(facts, [(place, parts) for place in facts.escaping for parts in (False, True)])
     origins = _Origins(facts)
     others = {call for call, scope in facts.calls if not facts.is_tool(call, scope) and origins.is_tool(call, scope)}
-    others |= {call for call, scope in facts.calls if _last_name(call.func) == "map" and origins.is_mapped(call, scope)}
+    maps = {call for call, scope in facts.calls if _last_name(call.func) == "map" and origins.is_mapped(call, scope)}
     loose = {call for call, scope in facts.calls if facts.loose and _may_call(facts, call.func, scope)}
-    loose -= others | marks.calls | escaping.calls
-    return Calls(
-        frozenset(awaited), frozenset(direct & awaited), frozenset(others - awaited - escaping.found), frozenset(loose)
-    )
+    loose -= others | maps | marks.calls | escaping.calls
+    others = others - escaping.found | maps
+    return Calls(frozenset(awaited), frozenset(direct & awaited), frozenset(others - awaited), frozenset(loose))
 
 
 def _may_call(facts: Facts, function: ast.expr, scope: Scope) -> bool:

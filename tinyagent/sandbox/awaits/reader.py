@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import builtins
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import TypeAlias
@@ -57,6 +56,14 @@ def _outermost(container: ast.expr) -> ast.Name | ast.Attribute | None:
                 return container
             case _:
                 return None
+
+
+def _is_looked_up(node: _Function) -> bool:
+    """Whether it is a method that is not called by its name: a property, `__getitem__`."""
+    if isinstance(node, ast.Lambda) or node.name == "__call__":
+        return False
+    names = [part.id for decorator in node.decorator_list for part in ast.walk(decorator) if isinstance(part, ast.Name)]
+    return node.name[:2] == "__" or "property" in names or "cached_property" in names
 
 
 class _Visitor(ast.NodeVisitor):
@@ -209,7 +216,7 @@ class _Visitor(ast.NodeVisitor):
         for default in (*arguments.defaults, *arguments.kw_defaults):
             if default is not None:
                 self.visit(default)
-        outer, guarded, self._guarded = self._scope, self._guarded, False
+        outer, guarded, self._guarded = self._scope, self._guarded, _is_looked_up(node)
         params = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
         others = [argument.arg for argument in (arguments.vararg, arguments.kwarg) if argument is not None]
         vararg = arguments.vararg.arg if arguments.vararg is not None else None
@@ -309,13 +316,6 @@ class _Visitor(ast.NodeVisitor):
             self._call_method(node, function)
         elif isinstance(function, ast.Name) and function.id in self._from_asyncio:
             self._call_asyncio(node, self._from_asyncio[function.id])
-        elif not (isinstance(function, ast.Name) and hasattr(builtins, function.id)):
-            places = [Place(value, self._scope) for value in (*node.args, *(word.value for word in node.keywords))]
-            if isinstance(function, ast.Name):
-                name = self.facts.name_of(function, self._scope)
-                self.facts.arguments += [(name, place) for place in places]
-            else:
-                self.facts.escaping += places
         self._called = function
         self.generic_visit(node)
 
