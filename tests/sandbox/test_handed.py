@@ -82,6 +82,10 @@ HANDED = {
     "an argument of the library": "from datetime import timedelta\ndef f(fn): return fn(1)\nprint(timedelta(days=f(num)))",
     "an argument of a function": "def show(r): print(r is None)\ndef f(fn): return fn(2)\nshow(f(maybe))",
     "match": "def f(fn, x): return fn(x)\nmatch f(maybe, 2):\n    case None: print('none')\n    case other: print('other', other)",
+    "a property": "class C:\n    def __init__(self, fn): self.fn = fn\n    @property\n    def v(self): return self.fn(2)\nprint(C(maybe).v is None, type(C(num).v))",
+    "a method of an operator": "class C:\n    def __init__(self, fn): self.fn = fn\n    def __getitem__(self, k): return self.fn(k)\nprint(C(maybe)[2] is None, type(C(num)[1]))",
+    "a named tuple": "from collections import namedtuple\nP = namedtuple('P', 'a b')\ndef f(fn, x): return fn(x)\np = P(f(num, 1), f(maybe, 2))\nprint(p, p.b is None, P.__module__)",
+    "a returned map": "def rows(fn): return map(fn, range(3))\nfor r in rows(maybe): print(r is None)",
     "a chain": "def first(fns, x):\n    for fn in fns:\n        try:\n            return fn(x)\n        except ValueError as e:\n            print('skip', e)\nprint(first([fail, word], 'q').upper())",
 }
 
