@@ -5,7 +5,8 @@ The same tool may be called either way: `x = search(q)`, `x = await search(q)`, 
 value is awaited for certain, as `awaits.flow` finds; otherwise it waits. In a function that is not a coroutine that may
 change with every block that calls it, so there it is looked up when the call is made. Synchronous tools are plain
 functions, except where Python would refuse their value: `await count(q)`, `create_task(count(a))`. Only calls of what
-may be a tool are changed, and the helpers look again at run time, so that anything else behaves as ever.
+may be a tool are changed, and, where tools are handed on, of what may give the value of such a call; the helpers look
+again at run time, so that anything else behaves as ever.
 """
 
 from __future__ import annotations
