@@ -393,7 +393,7 @@ STYLES = {
     "keyword": "look(value=4)",
     "awaited": "await search(4)",
     "sync awaited": "await look(4)",
-    "gathered": "(await asyncio.gather(search(4), look(5), look))[0]",
+    "gathered": "(await asyncio.gather(search(4), look(5), 6))[0]",
     "kept": "ts = [search(4), search(5)]\n(await asyncio.gather(*ts))[0]",
     "in async def": "async def f():\n    return search(4)\nawait f()",
     "in async def, run": "async def f():\n    return search(4)\nasyncio.run(f())",

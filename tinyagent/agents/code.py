@@ -109,9 +109,8 @@ class TinyCodeAgent(Agent[Any]):
 
     async def _act(self, turn: Dispatch, reply: Reply) -> list[tuple[Observation, str]]:
         assert isinstance(turn, CodeTurn)  # noqa: S101 - `_turn` has made it
-        answers = await turn.answer(reply.calls) if reply.calls else []
-        await turn.run_code(reply)
-        return answers + [(seen, "") for execution in turn.executions for seen in execution.calls]
+        await turn.act(reply)
+        return turn.finished(reply.calls) + [(seen, "") for execution in turn.executions for seen in execution.calls]
 
     def _is_answer(self, run: Run[Any], turn: Dispatch, reply: Reply) -> bool:
         """Words are an answer when the model has been asked for code, and has written words again."""
