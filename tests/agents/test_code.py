@@ -556,6 +556,31 @@ async def test_an_answer_beside_native_calls_does_not_count_before_they_are_read
     assert result.output == 42
 
 
+@pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
+async def test_a_native_answer_does_not_count_before_what_the_code_beside_it_gave_is_read(streamed):
+    made = []
+
+    @tool(returns_answer=True)
+    def submit(order: int) -> int:
+        """Submit an order."""
+        made.append(order)
+        return order
+
+    reply = Reply(block("print(add(40, 2))"), (call("submit", order=41),), finish_reason="tool_calls")
+    agent = TinyCodeAgent([add, submit], model=ScriptedModel([reply, block("submit(42)")]))
+    async with asyncio.timeout(30), agent.stream("Go.") as run:
+        run.streamed = streamed
+        result = await run.drain()
+    assert (result.output, made) == (42, [42])
+    assert "submit() does not count here" in result.messages[3].text
+
+
+async def test_a_native_answer_beside_code_that_gave_nothing_to_read_counts():
+    reply = Reply(block("x = 1"), (call("final_answer", value=42),), finish_reason="tool_calls")
+    result = await solve([reply])
+    assert (result.output, len(result.steps)) == (42, 1)
+
+
 # ---- tools in code
 
 

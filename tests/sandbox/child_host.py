@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import builtins
 import contextlib
+import inspect
+import json
 import linecache
 import multiprocessing.context
 import os
@@ -152,6 +154,18 @@ class Host:
                 repeating.join()
 
 
+#: What a session changes for good, as its process is its own.
+TAUGHT = (asyncio, asyncio.BaseEventLoop, asyncio.Runner, json.JSONEncoder)
+
+
+def keep_as_it_is(monkeypatch):
+    """Have everything that a session changes in its process changed back at the end of the test."""
+    for taught in TAUGHT:
+        for name, value in inspect.getmembers_static(taught, inspect.isfunction):
+            if name in vars(taught):
+                monkeypatch.setattr(taught, name, value)
+
+
 @contextlib.contextmanager
 def player(monkeypatch):
     """Runs a script for the host in a thread, and a session for it here, as its process would."""
@@ -159,7 +173,7 @@ def player(monkeypatch):
         monkeypatch.setattr(sys, name, getattr(sys, name))
     monkeypatch.setattr(sys, "argv", list(sys.argv))
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
-    monkeypatch.setattr(asyncio, "run", asyncio.run)
+    keep_as_it_is(monkeypatch)
     for name in (*session.helpers(), "exit", "quit", "help"):
         monkeypatch.setattr(builtins, name, getattr(builtins, name, None), raising=False)
     for name in ("Lock", "RLock"):

@@ -7,8 +7,9 @@ import ast
 import pytest
 
 from tinyagent.sandbox.awaits.definitions import Definitions
-from tinyagent.sandbox.awaits.facts import Facts, facts_of
+from tinyagent.sandbox.awaits.facts import Facts
 from tinyagent.sandbox.awaits.flow import calls_of
+from tinyagent.sandbox.awaits.reader import facts_of
 
 TOOLS = {"search": True}
 
@@ -86,7 +87,7 @@ class Counted(Facts):
 
 @pytest.mark.parametrize("code", HARD.values(), ids=HARD)
 def test_no_part_of_the_code_is_read_many_times(code, monkeypatch):
-    monkeypatch.setattr("tinyagent.sandbox.awaits.facts.Facts", Counted)
+    monkeypatch.setattr("tinyagent.sandbox.awaits.reader.Facts", Counted)
     tree = ast.parse(code)
     facts = facts_of(tree, TOOLS)
     calls_of(facts)

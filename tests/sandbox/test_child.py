@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.sandbox.child_host import Host, player
+from tests.sandbox.child_host import TAUGHT, Host, player
 from tinyagent.core.opaque import Opaque
 from tinyagent.sandbox.child import session
 from tinyagent.sandbox.child.channel import Channel
@@ -393,7 +393,7 @@ STYLES = {
     "keyword": "look(value=4)",
     "awaited": "await search(4)",
     "sync awaited": "await look(4)",
-    "gathered": "(await asyncio.gather(search(4), look(5), look))[0]",
+    "gathered": "(await asyncio.gather(search(4), look(5), 6))[0]",
     "kept": "ts = [search(4), search(5)]\n(await asyncio.gather(*ts))[0]",
     "in async def": "async def f():\n    return search(4)\nawait f()",
     "in async def, run": "async def f():\n    return search(4)\nasyncio.run(f())",
@@ -865,3 +865,10 @@ def test_streams_behave_as_streams(channel):
 def test_helpers_are_found_by_their_names(playing):
     assert set(session.helpers()) == {name for name in vars(builtins) if name in session.helpers()}
     assert asyncio.run.__wrapped__ is not None
+
+
+def test_these_tests_leave_their_own_process_as_it_was():
+    before = [dict(vars(each)) for each in TAUGHT]
+    with pytest.MonkeyPatch.context() as patched, player(patched):
+        assert [dict(vars(each)) for each in TAUGHT] != before
+    assert [dict(vars(each)) for each in TAUGHT] == before

@@ -13,8 +13,8 @@ from tinyagent.agents.fences import FenceReader, Piece
 from tinyagent.agents.outcome import Outcome
 from tinyagent.agents.state import RunState
 from tinyagent.agents.turn import Turn
-from tinyagent.agents.workspace import Workspace
-from tinyagent.core.events import CodeFinished, CodeOutput, CodeStarted, ToolFinished
+from tinyagent.agents.workspace import UNREAD, Workspace
+from tinyagent.core.events import CallSealed, CodeFinished, CodeOutput, CodeStarted, ToolFinished
 from tinyagent.core.execution import Execution, Observation
 from tinyagent.core.messages import Call, Reply
 from tinyagent.core.tool import Tool
@@ -122,6 +122,17 @@ class CodeTurn(Turn):
         if self._eager and self._text:
             self._take(self._reader.feed(self._text))
 
+    def call(self, call: Call) -> None:
+        """A call beside the code: one that ends the run waits for what the code gives."""
+        if self._ends(call):
+            self._run.emit(CallSealed(call))
+        else:
+            super().call(call)
+
+    def _ends(self, call: Call) -> bool:
+        tool = self._tools.get(call.name)
+        return tool is not None and tool.returns_answer
+
     # ---- the calls of the code
 
     async def perform(self, call: Call) -> Answer:
@@ -151,14 +162,21 @@ class CodeTurn(Turn):
     # ---- running the code
 
     async def act(self, reply: Reply) -> Outcome:
-        """Do what the whole reply asks for: its calls, then its blocks.
+        """Run the calls of the reply and its code; what ends the run comes last, and only if nothing was to be read.
 
         Raises:
             SandboxError: The sandbox could not start.
             FatalToolError: A tool ended the run.
         """
-        await super().act(reply)
+        ending = [call for call in reply.calls if self._ends(call)]
+        if len(ending) < len(reply.calls):
+            await self.answer(call for call in reply.calls if call not in ending)
         await self.run_code(reply)
+        if any(execution.error is not None or _is_read(execution) for execution in self._executions):
+            for call in ending:
+                self.refuse(call, UNREAD.format(name=call.name))
+        elif ending:
+            await self.answer(ending)
         return self.outcome(reply.calls)
 
     async def run_code(self, reply: Reply) -> None:
@@ -255,10 +273,7 @@ class CodeTurn(Turn):
         self._run.emit(CodeOutput(text))
 
     def _answered(self, execution: Execution) -> bool:
-        return any(
-            seen.error is None and (tool := self._tools.get(seen.call.name)) is not None and tool.returns_answer
-            for seen in execution.calls
-        )
+        return any(seen.error is None and self._ends(seen.call) for seen in execution.calls)
 
 
 def _is_read(execution: Execution) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from tinyagent.sandbox.awaits.facts import facts_of
+from tinyagent.sandbox.awaits.reader import facts_of
 
 #: Statements that are kept, and the lines of one.
 _MOST = 100
@@ -29,9 +29,14 @@ class Definition(NamedTuple):
 
 
 class Definitions:
-    """The statements of earlier blocks that still hold, by the names they bind."""
+    """The statements of earlier blocks that still hold, by the names they bind.
+
+    Attributes:
+        loose: Tools were used as values, not only called.
+    """
 
     def __init__(self) -> None:
+        self.loose = False
         self._by_name: dict[str, Definition] = {}
 
     def __iter__(self) -> Iterator[Definition]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -12,6 +13,11 @@ from tinyagent.sandbox.awaits.scopes import Flow, Name, Place, Scope
 #: Methods and functions whose value is a part, or holds the parts, of a container.
 _TAKE = frozenset({"values", "items", "pop", "popleft", "get", "copy"})
 _CONTAINERS = frozenset({"list", "tuple", "set", "dict", "zip", "enumerate", "reversed", "sorted", "iter"})
+#: Functions that give what another one gives which they call, or what is in an iterator.
+_CALLING = frozenset({"reduce"})
+_GIVING = _CONTAINERS | {"next", "max", "min"}
+#: Methods of data.
+_OF_DATA = frozenset().union(*map(dir, (str, bytes, list, dict, set, int, float)))
 #: Expressions that are one of their operands, and those that hold theirs.
 _OPERANDS: dict[type[ast.expr], tuple[str, ...]] = {
     ast.IfExp: ("body", "orelse"),
@@ -38,11 +44,13 @@ class Calls(NamedTuple):
         awaited: Those whose values the code awaits, each of them for certain.
         direct: Those of them that are awaited where they stand.
         values: Calls of what may be a tool under another name, and of `map` with it, whose values are used as such.
+        loose: Those of other functions that may give the value of a tool's call, whose values are used as such.
     """
 
     awaited: frozenset[ast.expr] = frozenset()
     direct: frozenset[ast.expr] = frozenset()
     values: frozenset[ast.expr] = frozenset()
+    loose: frozenset[ast.expr] = frozenset()
 
 
 def awaited_calls(facts: Facts) -> set[ast.expr]:
@@ -50,21 +58,47 @@ def awaited_calls(facts: Facts) -> set[ast.expr]:
 
     Where a name is also used in another way, its value might be meant: those calls are left out.
     """
-    roots = _consumed(facts)
+    return _marks_of(facts, _consumed(facts)).found
+
+
+def _marks_of(facts: Facts, roots: list[tuple[Place, bool]]) -> _Marks:
+    """What comes to the roots, and is used in no other way."""
     marks = _Marks(facts, set(), roots)
     used = {facts.name_of(node, scope) for node, scope in facts.loads if node not in marks.visited}
-    return _Marks(facts, used, roots).found
+    return _Marks(facts, used, roots)
 
 
 def calls_of(facts: Facts) -> Calls:
     """Return what the calls of the tools are meant as."""
-    awaited = awaited_calls(facts)
+    marks = _marks_of(facts, _consumed(facts))
+    awaited = marks.found
     direct = _Marks(facts, set(), _consumed(facts), follow=False).found
-    escaping = _Marks(facts, set(), [(place, parts) for place in facts.escaping for parts in (False, True)]).found
+    escaping = _marks_of(facts, [(place, parts) for place in facts.escaping for parts in (False, True)])
     origins = _Origins(facts)
     others = {call for call, scope in facts.calls if not facts.is_tool(call, scope) and origins.is_tool(call, scope)}
-    others |= {call for call, scope in facts.calls if _last_name(call.func) == "map" and origins.is_mapped(call, scope)}
-    return Calls(frozenset(awaited), frozenset(direct & awaited), frozenset(others - awaited - escaping))
+    maps = {call for call, scope in facts.calls if _last_name(call.func) == "map" and origins.is_mapped(call, scope)}
+    loose = {call for call, scope in facts.calls if facts.loose and _may_call(facts, call.func, scope)}
+    loose -= others | maps | marks.calls | escaping.calls
+    others = others - escaping.found | maps
+    return Calls(frozenset(awaited), frozenset(direct & awaited), frozenset(others - awaited), frozenset(loose))
+
+
+def _may_call(facts: Facts, function: ast.expr, scope: Scope) -> bool:
+    """Return whether a function, which is no tool, may call one that it was given, and give what that gives."""
+    if isinstance(function, ast.Attribute):
+        name, whole = facts.name_of(function, scope), function.value
+        while isinstance(whole, ast.Attribute):
+            whole = whole.value
+        of_module = isinstance(whole, ast.Name) and facts.name_of(whole, scope) in facts.imported
+        return name in facts.returns or name in facts.flows or not (of_module or function.attr in _OF_DATA)
+    if not isinstance(function, ast.Name):
+        return True
+    name = facts.name_of(function, scope)
+    if function.id in facts.tools or name in facts.imported or name in facts.coroutines:
+        return function.id in _CALLING
+    if name in facts.functions:
+        return name in facts.returns or name in facts.yields
+    return function.id in _GIVING or not hasattr(builtins, function.id)
 
 
 def gives_calls(facts: Facts, call: ast.Call, scope: Scope) -> bool:
@@ -170,6 +204,7 @@ class _Marks:
     ) -> None:
         self.found: set[ast.expr] = set()
         self.visited: set[ast.expr] = set()
+        self.calls: set[ast.expr] = set()
         self._facts = facts
         self._used = used
         self._follow = follow
@@ -177,6 +212,7 @@ class _Marks:
         self._done: set[tuple[ast.expr, bool]] = set()
         self._seen: set[tuple[Name, bool]] = set()
         self._called: set[tuple[Name, bool]] = set()
+        self._functions: set[tuple[ast.expr, bool, bool]] = set()
         for (value, scope), parts in roots:
             self._mark(value, scope, parts)
 
@@ -206,13 +242,15 @@ class _Marks:
 
     def _mark_call(self, call: ast.Call, scope: Scope, parts: bool) -> None:
         function = call.func
+        self.calls.add(call)
         if not parts and self._origins.is_tool(call, scope):  # what holds awaited parts is not awaited itself
             self.found.add(call)
         if isinstance(function, ast.Attribute) and function.attr in _TAKE:
             self._mark(function.value, scope, True)
+        elif isinstance(function, ast.Subscript):
+            self._mark_called(function, scope, False, parts)
         elif isinstance(function, ast.Name | ast.Attribute) and not self._facts.is_tool(call, scope):
-            self.visited.add(function)
-            self._mark_returned(function, scope, parts)
+            self._mark_called(function, scope, False, parts)
             if parts and isinstance(function, ast.Name) and function.id in _CONTAINERS:
                 for argument in call.args:
                     self._mark(argument, scope, True)
@@ -226,22 +264,41 @@ class _Marks:
         elif self._origins.is_mapped(call, scope):
             self.found.add(call)
         elif isinstance(function, ast.Name):
-            self.visited.add(function)
-            self._mark_returned(function, scope, False)
+            self._mark_called(function, scope, False, False)
 
-    def _mark_returned(self, function: ast.Name | ast.Attribute, scope: Scope, parts: bool) -> None:
+    def _mark_called(self, function: ast.expr, scope: Scope, held: bool, parts: bool) -> None:
+        """What functions return, which an expression is or holds."""
+        if (function, held, parts) in self._functions:
+            return
+        self._functions.add((function, held, parts))
+        if isinstance(function, ast.Lambda):
+            if not held:
+                self._mark(function.body, self._facts.inner[function], parts)
+        elif isinstance(function, ast.Name | ast.Attribute):
+            self.visited.add(function)
+            self._mark_called_name(self._facts.name_of(function, scope), held, parts)
+        else:
+            for value, inner, within in _inside(self._facts, function, scope, held):
+                self._mark_called(value, inner, within, parts)
+
+    def _mark_called_name(self, name: Name, held: bool, parts: bool) -> None:
+        if name in self._used or not self._follow:
+            return
+        if not held:
+            self._mark_returned(name, parts)
+        for value, scope, how in (*self._facts.flows.get(name, ()), *_passed(self._facts, name)):
+            if how != "part" or held:
+                self._mark_called(value, scope, how == "parts" or (how == "same" and held), parts)
+
+    def _mark_returned(self, name: Name, parts: bool) -> None:
         """What a function of the code returns."""
-        name = self._facts.name_of(function, scope)
-        if name in self._used or (name, parts) in self._called or not self._follow:
+        if (name, parts) in self._called:
             return
         self._called.add((name, parts))
         for value, inner in self._facts.returns.get(name, ()):
             self._mark(value, inner, parts)
         for value, inner in self._facts.yields.get(name, ()) if parts else ():
             self._mark(value, inner, False)
-        for flow in self._facts.flows.get(name, ()):
-            if isinstance(flow.value, ast.Lambda):
-                self._mark(flow.value.body, self._facts.inner[flow.value], parts)
 
     def _mark_name(self, name: Name, parts: bool) -> None:
         if (name, parts) in self._seen or not self._follow:
@@ -252,10 +309,26 @@ class _Marks:
             if how == "parts":
                 self._mark(value, scope, True)
             elif how == "same":
-                if not (unclear and isinstance(value, ast.Call) and self._origins.is_tool(value, scope)):
+                if not (unclear and isinstance(value, ast.Call)):
                     self._mark(value, scope, parts)
             elif parts:
                 self._mark_part(value, scope)
+
+
+def _inside(facts: Facts, value: ast.expr, scope: Scope, held: bool) -> Iterator[tuple[ast.expr, Scope, bool]]:
+    """What a value is made of: each part, where it stands, and whether it holds what the value is, or holds."""
+    if isinstance(value, ast.Subscript):
+        yield value.value, scope, True
+    elif isinstance(value, ast.Call):
+        if isinstance(value.func, ast.Attribute) and value.func.attr in _TAKE:
+            yield value.func.value, scope, True
+    elif type(value) in _ELEMENTS and held:
+        for element in _children(value, _ELEMENTS[type(value)]):
+            for within in (False, True):
+                yield element, facts.inner.get(value, scope), within
+    else:
+        for operand in _children(value, *_OPERANDS.get(type(value), ())):
+            yield operand, scope, held
 
 
 def _passed(facts: Facts, name: Name) -> Iterator[Flow]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import json
@@ -35,8 +36,10 @@ class Lazy:
     """A call made in a way that does not tell what it is meant as: it can be awaited, or used as its value."""
 
     __slots__ = ("_pending", "_seen", "_tools")
+    made = False  # whether there ever was one
 
     def __init__(self, tools: Tools, pending: Pending) -> None:
+        Lazy.made = True
         self._tools = tools
         self._pending = pending
         self._seen = False
@@ -69,6 +72,9 @@ class Lazy:
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return self.value().__reduce_ex__(protocol)
+
+
+_LOOKED_INTO = _CONTAINERS | {Lazy}
 
 
 def _forward(name: str, function: Callable[..., Any]) -> None:
@@ -133,21 +139,56 @@ def plain(value: Any) -> Any:
     return value.value() if type(value) is Lazy else value
 
 
-def all_plain(value: Any, known: dict[int, Any] | None = None) -> Any:
-    """Return a value with everything in its lists, tuples, sets and dicts made plain."""
+def all_plain(value: Any, of: Callable[[Lazy], Any] = Lazy.value, known: dict[int, Any] | None = None) -> Any:
+    """Return a value with everything in its lists, tuples, sets and dicts made plain; those that can change do.
+
+    Args:
+        value: The value.
+        of: What is taken for a stand-in.
+        known: What has been looked through, by its id.
+    """
+    if type(value) is Lazy:
+        return of(value)
+    if type(value) in _CONTAINERS and Lazy.made:
+        with contextlib.suppress(RecursionError):  # nobody keeps calls that deep
+            return _made_plain(value, of, {} if known is None else known)
+    return value
+
+
+def _made_plain(value: Any, of: Callable[[Lazy], Any], known: dict[int, Any]) -> Any:
     kind = type(value)
     if kind is Lazy:
-        return value.value()
-    known = {} if known is None else known
+        return of(value)
     if kind not in _CONTAINERS or len(known) > _MOST or id(value) in known:
         return known.get(id(value), value)
     known[id(value)] = value  # of one that holds itself
+    if _LOOKED_INTO.isdisjoint(map(type, value)) and (
+        kind is not dict or _LOOKED_INTO.isdisjoint(map(type, value.values()))
+    ):
+        return value
     parts = [*value, *value.values()] if kind is dict else [*value]
-    changed = [all_plain(part, known) for part in parts]
+    changed = [_made_plain(part, of, known) for part in parts]
     if any(new is not old for new, old in zip(changed, parts, strict=True)):
-        half = len(value)
-        known[id(value)] = dict(zip(changed[:half], changed[half:], strict=True)) if kind is dict else kind(changed)
+        known[id(value)] = _with_parts(value, changed)
     return known[id(value)]
+
+
+def _with_parts(value: Any, parts: list[Any]) -> Any:
+    """A container with other parts: keys before values. One that can change is the same one, which others know, too."""
+    if type(value) is dict:
+        half = len(parts) // 2
+        pairs = list(zip(parts[:half], parts[half:], strict=False))
+        if any(type(key) is Lazy for key in value):
+            value.clear()
+        value.update(pairs)
+    elif type(value) is list:
+        value[:] = parts
+    elif type(value) is set:
+        value.clear()
+        value.update(parts)
+    else:
+        return type(value)(parts)
+    return value
 
 
 # ---- asyncio with what the calls of tools may be
@@ -158,19 +199,28 @@ async def awaited(value: Any) -> Any:
     """`await value`, also where it is a plain value because a tool was waited for already."""
     if type(value) is Lazy:
         return await value.pending()
-    return await value if inspect.isawaitable(value) else value
+    return value if _is_data(value) else await value
 
 
 def _awaitable(value: Any) -> Any:
     """What asyncio takes for an awaitable."""
     if type(value) is Lazy:
         return value.pending()
-    return value if inspect.isawaitable(value) else awaited(value)
+    return awaited(value) if _is_data(value) else value
+
+
+def _is_data(value: Any) -> bool:
+    """Whether it may be the value of a tool; what is neither that nor awaitable is refused as Python refuses it."""
+    kind = type(value)
+    if kind in _CONTAINERS:  # no star before a list of awaitables
+        parts = value.values() if kind is dict else value
+        return not any(type(part) is Lazy or inspect.isawaitable(part) for part in parts)
+    return not (inspect.isawaitable(value) or callable(value) or hasattr(value, "__next__"))
 
 
 def as_coroutine(value: Any) -> Any:
     """Return what asyncio takes for a coroutine."""
-    return awaited(value) if type(value) in (Lazy, Pending) or not inspect.isawaitable(value) else value
+    return awaited(value) if type(value) in (Lazy, Pending) or _is_data(value) else value
 
 
 def _task(value: Any) -> Any:

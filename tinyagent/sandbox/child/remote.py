@@ -17,7 +17,7 @@ from weakref import WeakSet
 from tinyagent.sandbox.child.channel import Channel
 from tinyagent.sandbox.child.interrupts import interrupts, passes_on
 from tinyagent.sandbox.child.output import Output
-from tinyagent.sandbox.child.pending import Lazy, Pending, all_plain, as_coroutine, awaited, plain
+from tinyagent.sandbox.child.pending import Lazy, Pending, all_plain, as_coroutine, awaited
 from tinyagent.sandbox.values import pack
 
 #: What is told of a call whose block has ended before it was answered.
@@ -50,7 +50,7 @@ class Tools:
         self.by_name: dict[str, RemoteTool] = {}
         self.ended = False
         self.awaited_at: frozenset[tuple[Any, ...]] = frozenset()
-        self._lazy: list[Lazy] | None = None  # those of this block; `None` while there never was one
+        self._lazy: list[Lazy] = []  # those of this block
         self._open: dict[int, Pending] = {}
         self._channel = channel
         self._output = output
@@ -102,8 +102,6 @@ class Tools:
     def lazy(self, pending: Pending) -> Lazy:
         """A call of which it is not known yet whether it is awaited or used."""
         lazy = Lazy(self, pending)
-        if self._lazy is None:
-            self._lazy = []
         self._lazy.append(lazy)
         return lazy
 
@@ -119,13 +117,16 @@ class Tools:
 
     def settle(self) -> None:
         """Wait for calls that nobody has looked at: they have been made, and may have failed."""
-        lazy, self._lazy = self._lazy, None if self._lazy is None else []
-        for each in lazy or ():
+        for each in self._lazy:
             if not each.was_seen:
                 each.value()
 
-    def end_calls(self) -> None:
-        """The block is over: nobody answers what is still in flight."""
+    def end_calls(self, names: dict[str, Any]) -> None:
+        """The block is over: nobody answers what is still in flight, and what came of other calls stands for itself.
+
+        Args:
+            names: What the code has defined.
+        """
         for call, pending in list(self._open.items()):
             self._channel.forget(call)
             pending.answer = {"e": _GONE}
@@ -134,11 +135,11 @@ class Tools:
                 pending._log_traceback = False  # noqa: SLF001 - nobody need ask
         self._open.clear()
         if self._lazy:
+            known: dict[int, Any] = {}
+            for name, value in list(names.items()):
+                if (new := all_plain(value, _come, known)) is not value:
+                    names[name] = new
             self._lazy = []
-
-    def plain(self, value: Any) -> Any:
-        """A value with what stands for values made plain."""
-        return value if self._lazy is None else all_plain(value)
 
     def _withdraw(self, call: int, future: asyncio.Future[Any]) -> None:
         if future.cancelled():
@@ -149,8 +150,8 @@ class Tools:
     def _send(self, call: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._output.flush()
         opaque: list[str] = []
-        packed = [pack(self.plain(value), opaque=opaque) for value in args]
-        named = {key: pack(self.plain(value), opaque=opaque) for key, value in kwargs.items()}
+        packed = [pack(all_plain(value), opaque=opaque) for value in args]
+        named = {key: pack(all_plain(value), opaque=opaque) for key, value in kwargs.items()}
         self._channel.send({"t": "call", "n": name, "a": packed, "k": named, "id": call})
         if opaque:
             kinds = ", ".join(sorted(set(opaque)))
@@ -178,6 +179,8 @@ class RemoteTool:
         self.__name__ = self.__qualname__ = name
         self.__doc__ = doc
         self.is_async = is_async
+        if is_async:  # `asyncio.iscoroutinefunction` looks at this
+            self._is_coroutine = getattr(asyncio.coroutines, "_is_coroutine", None)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it: where an event loop runs the value of an async tool may be awaited or used, else it is the value."""
@@ -230,7 +233,7 @@ def as_awaitable(function: Any, /, *args: Any, **kwargs: Any) -> Any:
 def as_value(function: Any, /, *args: Any, **kwargs: Any) -> Any:
     """A call whose value is used at once: the tool is waited for."""
     if not _is_async_tool(function):
-        return plain(function(*args, **kwargs))
+        return all_plain(function(*args, **kwargs))
     if function.is_awaited_in(sys._getframe(1)):  # noqa: SLF001
         return function.start(*args, **kwargs)
     return function.call(*args, **kwargs)
@@ -242,13 +245,21 @@ async def called(function: Any, /, *args: Any, **kwargs: Any) -> Any:
     if _is_async_tool(function):
         return await function.start(*args, **kwargs)
     value = function(*args, **kwargs)
-    return await value.pending() if type(value) is Lazy else value
+    return await value.pending() if type(value) is Lazy else all_plain(value)
 
 
 @passes_on
 def for_values(function: Any, /) -> Any:
     """A function that is handed on, and whose values are used as such."""
     return function.call if _is_async_tool(function) else function
+
+
+def _come(lazy: Lazy) -> Any:
+    """The value, if it came."""
+    try:
+        return lazy.value()
+    except BaseException:  # noqa: BLE001 - raised where it is looked at
+        return lazy
 
 
 def _is_async_tool(function: Any) -> bool:

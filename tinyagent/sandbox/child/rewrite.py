@@ -5,7 +5,8 @@ The same tool may be called either way: `x = search(q)`, `x = await search(q)`, 
 value is awaited for certain, as `awaits.flow` finds; otherwise it waits. In a function that is not a coroutine that may
 change with every block that calls it, so there it is looked up when the call is made. Synchronous tools are plain
 functions, except where Python would refuse their value: `await count(q)`, `create_task(count(a))`. Only calls of what
-may be a tool are changed, and the helpers look again at run time, so that anything else behaves as ever.
+may be a tool are changed, and, where tools are handed on, of what may give the value of such a call; the helpers look
+again at run time, so that anything else behaves as ever.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from tinyagent.sandbox.awaits.definitions import Definitions
-from tinyagent.sandbox.awaits.facts import facts_of
 from tinyagent.sandbox.awaits.flow import Calls, awaited_calls, calls_of, gives_calls
+from tinyagent.sandbox.awaits.reader import facts_of
 
 #: What needs a running loop even without `await`.
 NEED_LOOP = frozenset(
@@ -63,6 +64,8 @@ def reading_of(
             facts = facts_of(tree, tools, [definition.statement for definition in known])
         else:
             known = []
+        if earlier is not None:
+            facts.loose = earlier.loose = facts.loose or earlier.loose
         calls = calls_of(facts)
     except RecursionError:  # nobody awaits anything that deep
         return Reading()
@@ -217,7 +220,7 @@ class _Rewriter(ast.NodeTransformer):
         return node
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        awaited, direct, value = (node in calls for calls in self._calls)
+        awaited, direct, value, loose = (node in calls for calls in self._calls)
         self.generic_visit(node)
         function = node.func
         is_async = self._tools.get(function.id) if isinstance(function, ast.Name) else None
@@ -227,7 +230,9 @@ class _Rewriter(ast.NodeTransformer):
             if value:
                 node.args[0] = _helped("__valued__", [node.args[0]], node.args[0])
             return node
-        if is_async or value or awaited:
+        if loose and self._outside and not self._in_loop:
+            return node
+        if is_async or value or awaited or loose:
             return self._explicit(node, awaited=awaited, direct=direct)
         if self._runs_in_loop(node):
             return _await(_helped("__awaited__", [node.args[0]], node) if self._tools else node.args[0])

@@ -32,7 +32,7 @@ from tinyagent.sandbox.awaits.definitions import Definitions, is_worth_keeping
 from tinyagent.sandbox.child.channel import Channel
 from tinyagent.sandbox.child.interrupts import BLOCK, interrupts
 from tinyagent.sandbox.child.output import Output
-from tinyagent.sandbox.child.pending import teach_asyncio
+from tinyagent.sandbox.child.pending import all_plain, teach_asyncio
 from tinyagent.sandbox.child.remote import BlockEnded, Tools, helpers, run_nested
 from tinyagent.sandbox.child.report import report
 from tinyagent.sandbox.child.rewrite import needs_loop, reading_of, rewritten
@@ -146,7 +146,7 @@ class Session:
                 getattr(sys, name).flush()
         if command["last"] or error is not None or self._tools.ended:
             self._give_names_back()
-            self._tools.end_calls()
+            self._tools.end_calls(self._namespace)
         self._output.flush()
         done["ended"] = self._tools.ended
         done["names"] = self._names()
@@ -176,7 +176,7 @@ class Session:
 
     def _reply(self, done: dict[str, Any], value: Any) -> None:
         try:
-            self._channel.send({**done, "v": pack(self._tools.plain(value), text=done.get("repr"))})
+            self._channel.send({**done, "v": pack(all_plain(value), text=done.get("repr"))})
         except TooLargeError as error:
             done.pop("repr", None)
             self._channel.send({**done, "e": done.get("e") or report(error)})

@@ -18,8 +18,9 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from tinyagent.sandbox.awaits.definitions import Definitions
-from tinyagent.sandbox.awaits.facts import Facts, facts_of
+from tinyagent.sandbox.awaits.facts import Facts
 from tinyagent.sandbox.awaits.flow import awaited_calls
+from tinyagent.sandbox.awaits.reader import facts_of
 from tinyagent.sandbox.awaits.scopes import Place, Scope
 
 #: Characters of the text of a value; one whose text is longer does not leave the sandbox.
