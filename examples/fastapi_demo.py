@@ -18,7 +18,8 @@ from typing import Any
 import httpx
 from pydantic import BaseModel, Field
 
-from tinyagent import ReactAgent, RunError, ToolArgumentsError, UnknownToolError, tool
+from tinyagent import ReactAgent, RunError, tool
+from tinyagent.errors import ToolArgumentsError, UnknownToolError
 from tinyagent.testing import ScriptedRequest, call, model_or_script
 
 try:

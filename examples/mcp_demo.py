@@ -8,7 +8,8 @@ Runs offline against a scripted server; with OPENAI_API_KEY or OPENAI_BASE_URL s
 import asyncio
 import sys
 
-from tinyagent import MCPTools, ReactAgent, ToolFinished, ToolProgress, ToolStarted, printable
+from tinyagent import MCPTools, ReactAgent, ToolFinished, ToolStarted, printable
+from tinyagent.events import ToolProgress
 from tinyagent.testing import ScriptedRequest, call, model_or_script
 
 

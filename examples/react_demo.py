@@ -8,7 +8,8 @@ Runs offline against a scripted server; with OPENAI_API_KEY or OPENAI_BASE_URL s
 import asyncio
 import time
 
-from tinyagent import Context, ReactAgent, TextDelta, TextVoided, ToolFinished, ToolProgress, ToolStarted, tool
+from tinyagent import Context, ReactAgent, TextDelta, TextVoided, ToolFinished, ToolStarted, tool
+from tinyagent.events import ToolProgress
 from tinyagent.testing import ScriptedRequest, call, model_or_script
 
 POPULATION = {"norway": 5_600_000, "italy": 58_900_000}

@@ -8,8 +8,10 @@ Runs offline against a scripted server; with OPENAI_API_KEY or OPENAI_BASE_URL s
 import asyncio
 import re
 
-from tinyagent import HandedOver, InnerEvent, Plan, Planning, ReactAgent, RunFinished, ToolFinished, tool
+from tinyagent import InnerEvent, Planning, ReactAgent, ToolFinished, tool
+from tinyagent.events import HandedOver, RunFinished
 from tinyagent.testing import ScriptedRequest, call, model_or_script
+from tinyagent.tools import Plan
 
 
 @tool

@@ -15,8 +15,9 @@ import traceback
 import pytest
 
 from tests.everything import EVERYTHING, MCP_SERVER, MONTY, double, everything, executor
-from tinyagent import MontySandbox, ReactAgent, SandboxUnavailableError, TinyCodeAgent, run_sync
+from tinyagent import MontySandbox, ReactAgent, TinyCodeAgent, run_sync
 from tinyagent.core import shared, threads
+from tinyagent.errors import SandboxUnavailableError
 from tinyagent.sandbox import zygote
 from tinyagent.testing import ScriptedModel, call
 from tinyagent.tools.mcp import MCPTools

@@ -1,7 +1,8 @@
 """tinyagent: a small, fast, async agent package.
 
-Everything public is imported from here. Names load when they are first used, so that `import tinyagent` costs a
-few milliseconds and imports neither openai nor httpx nor pydantic.
+What most programs need is imported from here; everything else that is public from `tinyagent.errors`, `.events`,
+`.messages`, `.results`, `.sandbox`, `.tools` and `.testing`. Names load when they are first used, so that
+`import tinyagent` costs a few milliseconds and imports neither openai nor httpx nor pydantic.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ __version__ = "2.0.0"
 # ruff: noqa: I001
 # fmt: off
 if TYPE_CHECKING:
-    from tinyagent.agents.agent import Agent
     from tinyagent.agents.code import TinyCodeAgent
     from tinyagent.agents.options import AgentOptions
     from tinyagent.agents.react import ReactAgent
@@ -23,47 +23,33 @@ if TYPE_CHECKING:
     from tinyagent.bridge import run_sync
     from tinyagent.core.context import Context
     from tinyagent.core.effects import Effects, Journal
-    from tinyagent.core.errors import (
-        AuthenticationError, BadRequestError, ConfigurationError, ContentFilterError, ContextLengthError,
-        DuplicateToolError, EmptyReplyError, FatalToolError, FrozenRegistryError, JournalError, MalformedReplyError,
-        MissingCredentialsError, MissingExtraError, ModelConnectionError, ModelError, ModelNotFoundError,
-        ModelTimeoutError, NoChoicesError, ProtocolError, RateLimitError, RefusalError, ReplayError, RunError,
-        RunLimitError, SandboxError, SandboxUnavailableError, ScriptError, ServerError, StepLimitReached, StreamError,
-        StreamInterruptedError, TimeLimitReached, TinyAgentError, TokenLimitReached, ToolArgumentsError,
-        ToolDefinitionError, ToolkitError, TruncatedReplyError, UnknownOptionError,
-        UnknownToolError,
-    )
+    from tinyagent.core.errors import ConfigurationError, FatalToolError, ModelError, RunError, TinyAgentError
     from tinyagent.core.events import (
-        CallSealed, CodeFinished, CodeOutput, CodeStarted, Event, HandedOver, InnerEvent, LimitHit, Notice,
-        ReasoningDelta, Retry, RunFailed, RunFinished, RunStarted, StepFinished, StepStarted, TextDelta, TextVoided,
-        ToolFinished, ToolProgress, ToolStarted, event_from_dict,
+        InnerEvent, Notice, Retry, StepFinished, TextDelta, TextVoided, ToolFinished, ToolStarted,
     )
-    from tinyagent.core.execution import CodeError, Execution
     from tinyagent.core.limits import Limits
-    from tinyagent.core.messages import Assistant, Call, Conversation, Message, Reply, System, ToolReply, User
-    from tinyagent.core.opaque import Opaque
+    from tinyagent.core.messages import Call, Reply, User
     from tinyagent.core.printable import printable
-    from tinyagent.core.registry import Tool, ToolRegistry, freeze_registry, get_registry, tool
-    from tinyagent.core.result import RunInfo, Observation, RunResult, State, Step
+    from tinyagent.core.registry import Tool, freeze_registry, get_registry, tool
+    from tinyagent.core.result import Observation, RunResult
     from tinyagent.core.threads import set_thread_limit
     from tinyagent.core.usage import Usage
     from tinyagent.models.base import Model, ModelRequest, Sink
-    from tinyagent.models.chat import MessageLike, messages_from_json, messages_to_json
-    from tinyagent.models.openai import OpenAIModel, ModelSettings
-    from tinyagent.sandbox.base import Capabilities, Sandbox, SandboxLimits, Session
+    from tinyagent.models.chat import messages_from_json, messages_to_json
+    from tinyagent.models.openai import ModelSettings, OpenAIModel
+    from tinyagent.sandbox.base import SandboxLimits
     from tinyagent.sandbox.inprocess import PythonExecutor
     from tinyagent.sandbox.monty import MontySandbox
     from tinyagent.sandbox.process import ProcessSandbox
     from tinyagent.tools.builtin.jina_reader import JinaReader, jina_reader
-    from tinyagent.tools.builtin.planning import Plan, Planning, PlanStep
-    from tinyagent.tools.builtin.web_browse import Page, WebBrowser, web_browse
-    from tinyagent.tools.builtin.web_search import SearchResult, SearchResults, WebSearch, web_search
-    from tinyagent.tools.mcp import MCPMedia, MCPProgress, MCPResult, MCPToolError, MCPTools
+    from tinyagent.tools.builtin.planning import Planning
+    from tinyagent.tools.builtin.web_browse import WebBrowser, web_browse
+    from tinyagent.tools.builtin.web_search import WebSearch, web_search
+    from tinyagent.tools.mcp import MCPTools
     from tinyagent.tools.toolkit import Toolkit
 
 #: The public names of each module.
 _NAMES = {
-    "agents.agent": "Agent",
     "agents.code": "TinyCodeAgent",
     "agents.options": "AgentOptions",
     "agents.react": "ReactAgent",
@@ -72,69 +58,47 @@ _NAMES = {
     "bridge": "run_sync",
     "core.context": "Context",
     "core.effects": "Effects Journal",
-    "core.errors":
-        "AuthenticationError BadRequestError ConfigurationError ContentFilterError ContextLengthError "
-        "DuplicateToolError EmptyReplyError FatalToolError FrozenRegistryError JournalError MalformedReplyError "
-        "MissingCredentialsError MissingExtraError ModelConnectionError ModelError ModelNotFoundError "
-        "ModelTimeoutError NoChoicesError ProtocolError RateLimitError RefusalError ReplayError RunError "
-        "RunLimitError SandboxError SandboxUnavailableError ScriptError ServerError StepLimitReached StreamError "
-        "StreamInterruptedError TimeLimitReached "
-        "TinyAgentError TokenLimitReached ToolArgumentsError ToolDefinitionError ToolkitError "
-        "TruncatedReplyError UnknownOptionError UnknownToolError",
-    "core.events":
-        "CallSealed CodeFinished CodeOutput CodeStarted Event HandedOver InnerEvent LimitHit Notice "
-        "ReasoningDelta Retry RunFailed RunFinished RunStarted "
-        "StepFinished StepStarted TextDelta TextVoided ToolFinished ToolProgress ToolStarted event_from_dict",
-    "core.execution": "CodeError Execution",
+    "core.errors": "ConfigurationError FatalToolError ModelError RunError TinyAgentError",
+    "core.events": "InnerEvent Notice Retry StepFinished TextDelta TextVoided ToolFinished ToolStarted",
     "core.limits": "Limits",
-    "core.messages": "Assistant Call Conversation Message Reply System ToolReply User",
-    "core.opaque": "Opaque",
+    "core.messages": "Call Reply User",
     "core.printable": "printable",
-    "core.registry": "Tool ToolRegistry freeze_registry get_registry tool",
-    "core.result": "RunInfo Observation RunResult State Step",
+    "core.registry": "Tool freeze_registry get_registry tool",
+    "core.result": "Observation RunResult",
     "core.threads": "set_thread_limit",
     "core.usage": "Usage",
     "models.base": "Model ModelRequest Sink",
-    "models.chat": "MessageLike messages_from_json messages_to_json",
-    "models.openai": "OpenAIModel ModelSettings",
-    "sandbox.base": "Capabilities Sandbox SandboxLimits Session",
+    "models.chat": "messages_from_json messages_to_json",
+    "models.openai": "ModelSettings OpenAIModel",
+    "sandbox.base": "SandboxLimits",
     "sandbox.inprocess": "PythonExecutor",
     "sandbox.monty": "MontySandbox",
     "sandbox.process": "ProcessSandbox",
     "tools.builtin.jina_reader": "JinaReader jina_reader",
-    "tools.builtin.planning": "Plan PlanStep Planning",
-    "tools.builtin.web_browse": "Page WebBrowser web_browse",
-    "tools.builtin.web_search": "SearchResult SearchResults WebSearch web_search",
-    "tools.mcp": "MCPMedia MCPProgress MCPResult MCPToolError MCPTools",
+    "tools.builtin.planning": "Planning",
+    "tools.builtin.web_browse": "WebBrowser web_browse",
+    "tools.builtin.web_search": "WebSearch web_search",
+    "tools.mcp": "MCPTools",
     "tools.toolkit": "Toolkit",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
-    "Agent", "AgentOptions", "Assistant", "AuthenticationError", "BadRequestError", "Call", "CallSealed",
-    "Capabilities", "CodeError", "CodeFinished", "CodeOutput", "CodeStarted", "ConfigurationError",
-    "ContentFilterError", "Context", "ContextLengthError", "Conversation", "DuplicateToolError", "Effects",
-    "EmptyReplyError", "Event", "Execution", "FatalToolError", "FrozenRegistryError", "HandedOver", "InnerEvent",
-    "JinaReader", "Journal", "JournalError", "LimitHit", "Limits", "MCPMedia", "MCPProgress", "MCPResult",
-    "MCPToolError", "MCPTools", "MalformedReplyError", "Message", "MessageLike", "MissingCredentialsError",
-    "MissingExtraError", "Model", "ModelConnectionError", "ModelError", "ModelNotFoundError", "ModelRequest",
-    "ModelSettings", "ModelTimeoutError", "MontySandbox", "NoChoicesError", "Notice", "Observation", "Opaque",
-    "OpenAIModel", "Page", "Plan", "PlanStep", "Planning", "ProcessSandbox", "ProtocolError", "PythonExecutor",
-    "RateLimitError", "ReactAgent", "ReasoningDelta", "RefusalError", "ReplayError", "Reply", "Retry", "Run",
-    "RunError", "RunFailed", "RunFinished", "RunInfo", "RunLimitError", "RunOptions", "RunResult", "RunStarted",
-    "Sandbox", "SandboxError", "SandboxLimits", "SandboxUnavailableError", "ScriptError", "SearchResult",
-    "SearchResults", "ServerError", "Session", "Sink", "State", "Step", "StepFinished", "StepLimitReached",
-    "StepStarted", "StreamError", "StreamInterruptedError", "System", "TextDelta", "TextVoided", "TimeLimitReached",
-    "TinyAgentError", "TinyCodeAgent", "TokenLimitReached", "Tool", "ToolArgumentsError", "ToolDefinitionError",
-    "ToolFinished", "ToolProgress", "ToolRegistry", "ToolReply", "ToolStarted", "Toolkit", "ToolkitError",
-    "TruncatedReplyError", "UnknownOptionError", "UnknownToolError", "Usage", "User", "WebBrowser", "WebSearch",
-    "event_from_dict", "freeze_registry", "get_registry", "jina_reader", "messages_from_json", "messages_to_json",
+    "AgentOptions", "Call", "ConfigurationError", "Context", "Effects", "FatalToolError", "InnerEvent", "JinaReader",
+    "Journal", "Limits", "MCPTools", "Model", "ModelError", "ModelRequest", "ModelSettings", "MontySandbox", "Notice",
+    "Observation", "OpenAIModel", "Planning", "ProcessSandbox", "PythonExecutor", "ReactAgent", "Reply", "Retry", "Run",
+    "RunError", "RunOptions", "RunResult", "SandboxLimits", "Sink", "StepFinished", "TextDelta", "TextVoided",
+    "TinyAgentError", "TinyCodeAgent", "Tool", "ToolFinished", "ToolStarted", "Toolkit", "Usage", "User", "WebBrowser",
+    "WebSearch", "freeze_registry", "get_registry", "jina_reader", "messages_from_json", "messages_to_json",
     "printable", "run_sync", "set_thread_limit", "tool", "web_browse", "web_search",
 ]
 # fmt: on
 
+#: Where the names are that are not at the door.
+_ROOMS = ("errors", "events", "messages", "results", "sandbox", "tools")
 #: What to write instead of names of tinyagent 1.x and of other packages.
 _ELSEWHERE = {
+    "Agent": "Write ReactAgent(tools=[...], model=...), or TinyCodeAgent(...).",
     "FinalAnswer FinalAnswerTool final_answer": "Write @tool(returns_answer=True): its value is the run's output.",
     "MultiStepAgent ToolCallingAgent AgentExecutor ToolAgent": "Write ReactAgent(tools=[...], model=...).",
     "LiteLLMModel OpenAIServerModel OpenAIChatModel ChatOpenAI LLM": "Write OpenAIModel('gpt-4o-mini', ...).",
@@ -161,6 +125,9 @@ def __getattr__(name: str) -> object:
 def _unknown(name: str) -> Exception:
     """The error for a name that is none here; where it was imported, one whose text Python does not replace."""
     cure = next((cure for names, cure in _ELSEWHERE.items() if name in names.split()), "")
+    if not cure and (name[:1].isupper() or name == "event_from_dict"):
+        rooms = (importlib.import_module(f"tinyagent.{room}") for room in _ROOMS)
+        cure = next((f"Write from {room.__name__} import {name}." for room in rooms if name in room.__all__), "")
     if not cure and name[:1].isalpha():
         import difflib
 

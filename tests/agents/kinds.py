@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tinyagent import Call, ReactAgent, Reply, ToolReply, User
+from tinyagent import Call, ReactAgent, Reply, User
 from tinyagent.agents.code import TinyCodeAgent
 from tinyagent.core.messages import Conversation
+from tinyagent.messages import ToolReply
 from tinyagent.models.base import ModelRequest, NullSink
 from tinyagent.sandbox import zygote
 from tinyagent.sandbox.process import ProcessSandbox

@@ -7,19 +7,8 @@ import asyncio
 import pytest
 
 from tests.agents.kinds import needs_sandbox
-from tinyagent import (
-    Call,
-    ConfigurationError,
-    JournalError,
-    Limits,
-    ModelError,
-    ReactAgent,
-    Reply,
-    RunError,
-    SandboxError,
-    TinyCodeAgent,
-    ToolkitError,
-)
+from tinyagent import Call, ConfigurationError, Limits, ModelError, ReactAgent, Reply, RunError, TinyCodeAgent
+from tinyagent.errors import JournalError, SandboxError, ToolkitError
 from tinyagent.sandbox.inprocess import PythonExecutor
 from tinyagent.testing import ScriptedModel, call
 

@@ -11,8 +11,9 @@ import threading
 import pytest
 
 from tests.agents.kinds import WRITTEN, known, no_session_left
-from tinyagent import Call, Limits, ReactAgent, Reply, RunFailed, Tool, ToolStarted, User
+from tinyagent import Call, Limits, ReactAgent, Reply, Tool, ToolStarted, User
 from tinyagent.core.context import Context
+from tinyagent.events import RunFailed
 from tinyagent.models import retry
 from tinyagent.models.native import message_data
 from tinyagent.testing import RawReply, RawStream, ScriptedServer, call

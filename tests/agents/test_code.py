@@ -20,20 +20,18 @@ from tests.agents.kinds import block, needs_sandbox, no_session_left
 from tinyagent import (
     ConfigurationError,
     Context,
-    DuplicateToolError,
-    EmptyReplyError,
     FatalToolError,
     Limits,
     OpenAIModel,
     Reply,
-    StepLimitReached,
-    System,
     Tool,
     User,
     tool,
 )
 from tinyagent.agents.code import TinyCodeAgent
 from tinyagent.agents.options import MAX_OBSERVATION
+from tinyagent.errors import DuplicateToolError, EmptyReplyError, StepLimitReached
+from tinyagent.messages import System
 from tinyagent.sandbox.base import SandboxLimits
 from tinyagent.sandbox.inprocess import PythonExecutor
 from tinyagent.sandbox.process import ProcessSandbox

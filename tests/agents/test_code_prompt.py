@@ -13,12 +13,12 @@ from tinyagent.agents.code import FINAL_ANSWER, TinyCodeAgent
 from tinyagent.agents.code_prompt import code_prompt, cut_middle, quoted, report
 from tinyagent.core.execution import CodeError, Execution, Opaque
 from tinyagent.core.tool import Tool
-from tinyagent.sandbox.base import Capabilities
+from tinyagent.sandbox.base import SandboxCapabilities
 from tinyagent.sandbox.inprocess import PythonExecutor
 from tinyagent.sandbox.process import ProcessSandbox
 from tinyagent.testing import ScriptedModel
 
-FULL = Capabilities(full_python=True, isolated=True, async_tools=True, concurrent_tools=True, replay=True)
+FULL = SandboxCapabilities(full_python=True, isolated=True, async_tools=True, concurrent_tools=True, replay=True)
 
 
 def add(a: int, b: int = 2) -> int:

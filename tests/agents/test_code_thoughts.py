@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from tests.agents.kinds import block, needs_sandbox, no_session_left
-from tinyagent import Limits, TextDelta, TruncatedReplyError
+from tinyagent import Limits, TextDelta
 from tinyagent.agents.code import TinyCodeAgent
+from tinyagent.errors import TruncatedReplyError
 from tinyagent.testing import RawReply, RawStream, ScriptedServer
 
 pytestmark = needs_sandbox

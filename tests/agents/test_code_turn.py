@@ -8,9 +8,10 @@ import inspect
 import pytest
 
 from tests.agents.kinds import block, known, needs_sandbox, no_session_left
-from tinyagent import FatalToolError, ModelError, Notice, Reply, StreamError, TextDelta, Tool, ToolFinished, Usage, User
+from tinyagent import FatalToolError, ModelError, Notice, Reply, TextDelta, Tool, ToolFinished, Usage, User
 from tinyagent.agents.code import TinyCodeAgent
 from tinyagent.core.events import CodeFinished, CodeOutput, CodeStarted
+from tinyagent.errors import StreamError
 from tinyagent.models import retry
 from tinyagent.models.native import message_data
 from tinyagent.sandbox.base import SandboxLimits

@@ -12,9 +12,10 @@ import threading
 import pytest
 
 from tests.agents.kinds import NATIVE, WRITTEN, needs_sandbox, no_session_left
-from tinyagent import FatalToolError, Limits, Reply, RunError, StepLimitReached, Tool
+from tinyagent import FatalToolError, Limits, Reply, RunError, Tool
 from tinyagent.core import threads
 from tinyagent.core.context import Context
+from tinyagent.errors import StepLimitReached
 from tinyagent.testing import ScriptedModel, ScriptedServer, call
 
 MANY = 500

@@ -15,16 +15,14 @@ from tinyagent import (
     Limits,
     ReactAgent,
     RunError,
-    TimeLimitReached,
     Tool,
-    ToolArgumentsError,
     Toolkit,
-    UnknownToolError,
     Usage,
-    event_from_dict,
     tool,
 )
 from tinyagent.core.events import Retry, RunFailed, RunFinished, RunStarted, ToolFinished, ToolProgress, ToolStarted
+from tinyagent.errors import TimeLimitReached, ToolArgumentsError, UnknownToolError
+from tinyagent.events import event_from_dict
 from tinyagent.models import retry
 from tinyagent.testing import ScriptedModel, call
 

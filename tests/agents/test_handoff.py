@@ -12,7 +12,6 @@ import pytest
 from tests.agents.journal import DiskJournal
 from tests.agents.kinds import NATIVE, WRITTEN, block, needs_sandbox, no_session_left
 from tinyagent import (
-    Assistant,
     ConfigurationError,
     Context,
     InnerEvent,
@@ -21,19 +20,16 @@ from tinyagent import (
     ReactAgent,
     Reply,
     RunError,
-    System,
-    TimeLimitReached,
-    TokenLimitReached,
     Tool,
-    ToolDefinitionError,
     Toolkit,
-    ToolkitError,
     Usage,
     User,
-    event_from_dict,
     tool,
 )
 from tinyagent.core.events import HandedOver, LimitHit, StepFinished, StepStarted
+from tinyagent.errors import TimeLimitReached, TokenLimitReached, ToolDefinitionError, ToolkitError
+from tinyagent.events import event_from_dict
+from tinyagent.messages import Assistant, System
 from tinyagent.models.native import message_data
 from tinyagent.testing import ScriptedModel, call
 from tinyagent.testing.history import fault_of

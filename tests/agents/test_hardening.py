@@ -11,32 +11,34 @@ import pytest
 from tinyagent import (
     Call,
     ConfigurationError,
-    ContentFilterError,
     Context,
     FatalToolError,
-    LimitHit,
     Limits,
     ModelError,
     Notice,
     OpenAIModel,
-    RateLimitError,
     ReactAgent,
     Reply,
     Retry,
     RunError,
     StepFinished,
-    StepLimitReached,
-    System,
     TextDelta,
-    TimeLimitReached,
     Tool,
-    ToolArgumentsError,
     ToolFinished,
     ToolStarted,
     Usage,
     User,
     set_thread_limit,
 )
+from tinyagent.errors import (
+    ContentFilterError,
+    RateLimitError,
+    StepLimitReached,
+    TimeLimitReached,
+    ToolArgumentsError,
+)
+from tinyagent.events import LimitHit
+from tinyagent.messages import System
 from tinyagent.models import response, transport
 from tinyagent.testing import CUT, RawReply, RawStream, ScriptedModel, ScriptedServer, call
 

@@ -6,18 +6,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from openai.types.chat import ChatCompletionMessage
 
-from tinyagent import (
-    Assistant,
-    Call,
-    ConfigurationError,
-    Notice,
-    ReactAgent,
-    System,
-    ToolReply,
-    User,
-    messages_from_json,
-    messages_to_json,
-)
+from tinyagent import Call, ConfigurationError, Notice, ReactAgent, User, messages_from_json, messages_to_json
+from tinyagent.messages import Assistant, System, ToolReply
 from tinyagent.testing import ScriptedServer, call
 
 

@@ -16,7 +16,6 @@ from tests.agents.kinds import NATIVE, WRITTEN, block, needs_sandbox, no_session
 from tinyagent import (
     ConfigurationError,
     Context,
-    DuplicateToolError,
     FatalToolError,
     InnerEvent,
     Limits,
@@ -24,18 +23,21 @@ from tinyagent import (
     ReactAgent,
     Reply,
     RunError,
-    StepLimitReached,
-    TimeLimitReached,
-    TokenLimitReached,
     Tool,
-    ToolDefinitionError,
     Toolkit,
     Usage,
-    event_from_dict,
     tool,
 )
 from tinyagent.core.events import LimitHit, RunFailed, RunFinished, RunStarted, ToolFinished
 from tinyagent.core.shared import Shared, held
+from tinyagent.errors import (
+    DuplicateToolError,
+    StepLimitReached,
+    TimeLimitReached,
+    TokenLimitReached,
+    ToolDefinitionError,
+)
+from tinyagent.events import event_from_dict
 from tinyagent.models.native import message_data
 from tinyagent.testing import ScriptedModel, call
 from tinyagent.testing.history import fault_of

@@ -7,20 +7,11 @@ import functools
 import openai
 import pytest
 
-from tinyagent import (
-    Call,
-    ConfigurationError,
-    DuplicateToolError,
-    Limits,
-    Reply,
-    StepLimitReached,
-    System,
-    Tool,
-    User,
-    tool,
-)
+from tinyagent import Call, ConfigurationError, Limits, Reply, Tool, User, tool
 from tinyagent.agents.options import MAX_OBSERVATION
 from tinyagent.agents.react import ReactAgent
+from tinyagent.errors import DuplicateToolError, StepLimitReached
+from tinyagent.messages import System
 from tinyagent.models.openai import OpenAIModel
 from tinyagent.testing import call
 from tinyagent.testing.scripted import ScriptedModel

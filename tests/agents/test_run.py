@@ -10,34 +10,36 @@ import pytest
 
 from tests.agents.kinds import WRITTEN, needs_sandbox
 from tinyagent import (
-    Assistant,
     Call,
-    CallSealed,
     ConfigurationError,
     FatalToolError,
-    LimitHit,
     Limits,
     ModelError,
     Notice,
     ReactAgent,
-    ReasoningDelta,
     Reply,
     Retry,
-    RunFailed,
-    RunFinished,
-    RunStarted,
     StepFinished,
-    StepStarted,
     TextDelta,
     Tool,
     ToolFinished,
-    ToolProgress,
     ToolStarted,
     User,
-    event_from_dict,
 )
 from tinyagent.core.context import Context
 from tinyagent.core.events import CodeFinished, CodeOutput, CodeStarted
+from tinyagent.events import (
+    CallSealed,
+    LimitHit,
+    ReasoningDelta,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    StepStarted,
+    ToolProgress,
+    event_from_dict,
+)
+from tinyagent.messages import Assistant
 from tinyagent.models import retry
 from tinyagent.testing import RawReply, call
 

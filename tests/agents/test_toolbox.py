@@ -16,23 +16,20 @@ from tests.agents.kinds import WRITTEN, no_session_left
 from tinyagent import (
     ConfigurationError,
     Context,
-    DuplicateToolError,
     FatalToolError,
     Limits,
-    MissingExtraError,
     ModelError,
     ReactAgent,
     Reply,
     RunError,
-    TimeLimitReached,
     TinyCodeAgent,
     Tool,
     Toolkit,
-    ToolkitError,
     run_sync,
     tool,
 )
 from tinyagent.core.shared import Shared, held
+from tinyagent.errors import DuplicateToolError, MissingExtraError, TimeLimitReached, ToolkitError
 from tinyagent.testing import ScriptedModel, call
 
 MANY = 500

@@ -19,18 +19,17 @@ from tinyagent import (
     Reply,
     RunError,
     RunResult,
-    StreamError,
     Tool,
-    ToolArgumentsError,
     ToolFinished,
-    ToolProgress,
-    ToolReply,
     ToolStarted,
 )
 from tinyagent.agents.turn import LONGEST_ERROR
 from tinyagent.core.context import Context
 from tinyagent.core.messages import NOT_ANSWERED
 from tinyagent.core.tool import GOES_ON
+from tinyagent.errors import StreamError, ToolArgumentsError
+from tinyagent.events import ToolProgress
+from tinyagent.messages import ToolReply
 from tinyagent.models import retry
 from tinyagent.models.native import message_data
 from tinyagent.testing import RawStream, call

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.core.trees import values
-from tinyagent import Call, FatalToolError, LimitHit, Limits, ReactAgent, Reply, Retry, TinyCodeAgent, Tool, Usage
+from tinyagent import Call, FatalToolError, Limits, ReactAgent, Reply, Retry, TinyCodeAgent, Tool, Usage
 from tinyagent.cli.show import LINE, Terminal, describe_call, footer
 from tinyagent.core.context import Context
 from tinyagent.core.events import (
@@ -38,6 +38,7 @@ from tinyagent.core.events import (
 )
 from tinyagent.core.execution import CodeError, Execution, Observation
 from tinyagent.core.result import RunInfo, RunResult
+from tinyagent.events import LimitHit
 from tinyagent.sandbox.choice import default_sandbox
 from tinyagent.testing import call
 from tinyagent.testing.scripted import ScriptedModel

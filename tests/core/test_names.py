@@ -20,12 +20,12 @@ from tinyagent import (
     SandboxLimits,
     TinyCodeAgent,
     Tool,
-    ToolDefinitionError,
     tool,
 )
 from tinyagent.agents.options import AgentOptions
-from tinyagent.agents.run import RunOptions
+from tinyagent.agents.state import RunOptions
 from tinyagent.core import names
+from tinyagent.errors import ToolDefinitionError
 from tinyagent.testing import ScriptedModel
 
 

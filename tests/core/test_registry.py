@@ -316,7 +316,8 @@ async def test_agents_work_with_a_frozen_registry(scripted_model):
 
 def test_freezing_lasts_for_the_process():
     program = """
-        from tinyagent import FrozenRegistryError, Tool, freeze_registry, get_registry, tool
+        from tinyagent import Tool, freeze_registry, get_registry, tool
+        from tinyagent.errors import FrozenRegistryError
 
         @tool
         def before(x: int) -> int:

@@ -15,28 +15,30 @@ import openai
 import pytest
 
 from tinyagent import (
-    AuthenticationError,
     ConfigurationError,
-    DuplicateToolError,
-    EmptyReplyError,
     FatalToolError,
     Limits,
-    MissingCredentialsError,
-    ModelConnectionError,
     ModelError,
     OpenAIModel,
     ReactAgent,
     Reply,
     RunError,
-    ScriptError,
-    StepLimitReached,
     Toolkit,
-    ToolkitError,
-    UnknownToolError,
     run_sync,
     tool,
 )
 from tinyagent.core.traces import shorten
+from tinyagent.errors import (
+    AuthenticationError,
+    DuplicateToolError,
+    EmptyReplyError,
+    MissingCredentialsError,
+    ModelConnectionError,
+    ScriptError,
+    StepLimitReached,
+    ToolkitError,
+    UnknownToolError,
+)
 from tinyagent.testing import RawReply, ScriptedModel, ScriptedServer, call
 
 HERE = Path(__file__).name

@@ -10,20 +10,17 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
-from tinyagent import (
+from tinyagent import ConfigurationError, ModelError, OpenAIModel, ReactAgent
+from tinyagent.errors import (
     AuthenticationError,
     BadRequestError,
-    ConfigurationError,
     ContextLengthError,
     MalformedReplyError,
     MissingCredentialsError,
     ModelConnectionError,
-    ModelError,
     ModelNotFoundError,
     ModelTimeoutError,
-    OpenAIModel,
     RateLimitError,
-    ReactAgent,
     ServerError,
     StreamInterruptedError,
 )

@@ -6,19 +6,9 @@ import time
 import pytest
 
 from tests.models.test_wire import DONE, TOOLS, Wire, calls, delta, piece, until
-from tinyagent import (
-    CallSealed,
-    EmptyReplyError,
-    Limits,
-    Notice,
-    ProtocolError,
-    ReasoningDelta,
-    StepLimitReached,
-    StreamInterruptedError,
-    TextDelta,
-    Tool,
-    ToolStarted,
-)
+from tinyagent import Limits, Notice, TextDelta, Tool, ToolStarted
+from tinyagent.errors import EmptyReplyError, ProtocolError, StepLimitReached, StreamInterruptedError
+from tinyagent.events import CallSealed, ReasoningDelta
 from tinyagent.models.base import NullSink
 from tinyagent.models.marks import MarkSplitter, read_calls
 from tinyagent.models.said import Said

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from tinyagent import Assistant, Call, Conversation, ModelRequest, System, Tool, ToolReply, User
+from tinyagent import Call, ModelRequest, Tool, User
+from tinyagent.messages import Assistant, Conversation, System, ToolReply
 from tinyagent.models.native import NativeTools, message_data, to_bytes
 from tinyagent.testing.history import fault_of
 

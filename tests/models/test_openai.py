@@ -9,21 +9,18 @@ import pytest
 from openai import AsyncAzureOpenAI, AsyncOpenAI, DefaultAioHttpClient, DefaultAsyncHttpxClient, OpenAI
 
 from tinyagent import (
-    BadRequestError,
     ConfigurationError,
-    Conversation,
-    ModelConnectionError,
     ModelError,
     ModelRequest,
     ModelSettings,
-    ModelTimeoutError,
     Notice,
     OpenAIModel,
     ReactAgent,
     Retry,
-    ServerError,
     User,
 )
+from tinyagent.errors import BadRequestError, ModelConnectionError, ModelTimeoutError, ServerError
+from tinyagent.messages import Conversation
 from tinyagent.models.base import NullSink
 from tinyagent.testing import CUT, RawReply, RawStream, ScriptedServer, call
 

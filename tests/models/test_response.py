@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from tinyagent import MalformedReplyError, ModelError, ReactAgent, StreamInterruptedError, Usage
+from tinyagent import ModelError, ReactAgent, Usage
+from tinyagent.errors import MalformedReplyError, StreamInterruptedError
 from tinyagent.models import response
 from tinyagent.testing import CUT, RawReply, RawStream, ScriptedServer
 

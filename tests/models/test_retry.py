@@ -6,17 +6,8 @@ from email.utils import formatdate
 
 import pytest
 
-from tinyagent import (
-    BadRequestError,
-    Limits,
-    ModelError,
-    ModelTimeoutError,
-    RateLimitError,
-    ReactAgent,
-    Retry,
-    ServerError,
-    TimeLimitReached,
-)
+from tinyagent import Limits, ModelError, ReactAgent, Retry
+from tinyagent.errors import BadRequestError, ModelTimeoutError, RateLimitError, ServerError, TimeLimitReached
 from tinyagent.models import retry
 from tinyagent.models.retry import backoff, retry_after
 from tinyagent.testing import CUT, RawReply, RawStream, ScriptedServer, call

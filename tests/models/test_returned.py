@@ -6,21 +6,10 @@ import re
 import pytest
 
 from tests.models.test_wire import ADD, DONE, TOOLS, Wire, calls, delta, piece
-from tinyagent import (
-    Assistant,
-    BadRequestError,
-    Call,
-    Notice,
-    OpenAIModel,
-    ReactAgent,
-    Retry,
-    RunResult,
-    StepLimitReached,
-    StreamError,
-    ToolReply,
-    User,
-)
+from tinyagent import Call, Notice, OpenAIModel, ReactAgent, Retry, RunResult, User
 from tinyagent.core.limits import Limits
+from tinyagent.errors import BadRequestError, StepLimitReached, StreamError
+from tinyagent.messages import Assistant, ToolReply
 from tinyagent.models.native import nine_characters
 from tinyagent.testing import RawReply, RawStream, ScriptedServer, call
 

@@ -3,7 +3,9 @@
 import pytest
 
 from tests.models.test_wire import DONE, Wire, add, delta, until
-from tinyagent import EmptyReplyError, ReactAgent, ReasoningDelta, TextDelta, TruncatedReplyError
+from tinyagent import ReactAgent, TextDelta
+from tinyagent.errors import EmptyReplyError, TruncatedReplyError
+from tinyagent.events import ReasoningDelta
 from tinyagent.testing import RawStream, ScriptedServer
 
 JSON = '{"name": "add", "arguments": {"a": 2, "b": 3}}'

@@ -6,18 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from tinyagent import (
-    BadRequestError,
-    ConfigurationError,
-    EmptyReplyError,
-    Limits,
-    ModelError,
-    Notice,
-    OpenAIModel,
-    ReactAgent,
-    ReasoningDelta,
-    TextDelta,
-)
+from tinyagent import ConfigurationError, Limits, ModelError, Notice, OpenAIModel, ReactAgent, TextDelta
+from tinyagent.errors import BadRequestError, EmptyReplyError
+from tinyagent.events import ReasoningDelta
 from tinyagent.models.text_protocol import NO_TOOLS
 from tinyagent.testing import RawReply, Reply, ScriptedServer, call
 

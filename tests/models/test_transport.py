@@ -8,7 +8,8 @@ import types
 
 import pytest
 
-from tinyagent import ConfigurationError, MissingExtraError, OpenAIModel, ReactAgent
+from tinyagent import ConfigurationError, OpenAIModel, ReactAgent
+from tinyagent.errors import MissingExtraError
 from tinyagent.models import transport
 from tinyagent.models.transport import (
     BEGIN_AT_ONCE,

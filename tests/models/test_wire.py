@@ -15,42 +15,42 @@ import pytest
 from pydantic import TypeAdapter
 
 from tinyagent import (
-    Assistant,
-    BadRequestError,
-    CallSealed,
-    ContentFilterError,
-    ContextLengthError,
-    EmptyReplyError,
     FatalToolError,
     Limits,
-    MalformedReplyError,
-    ModelConnectionError,
     ModelError,
-    ModelTimeoutError,
-    NoChoicesError,
     Notice,
-    ProtocolError,
     ReactAgent,
-    ReasoningDelta,
-    RefusalError,
     Retry,
-    ServerError,
-    StepLimitReached,
-    StreamError,
-    StreamInterruptedError,
     TextDelta,
-    TimeLimitReached,
-    TokenLimitReached,
     Tool,
     ToolFinished,
-    ToolReply,
     ToolStarted,
-    TruncatedReplyError,
     Usage,
     User,
 )
 from tinyagent.agents.loop import ANSWER_OR_CALL
 from tinyagent.agents.turn import LONGEST_ERROR
+from tinyagent.errors import (
+    BadRequestError,
+    ContentFilterError,
+    ContextLengthError,
+    EmptyReplyError,
+    MalformedReplyError,
+    ModelConnectionError,
+    ModelTimeoutError,
+    NoChoicesError,
+    ProtocolError,
+    RefusalError,
+    ServerError,
+    StepLimitReached,
+    StreamError,
+    StreamInterruptedError,
+    TimeLimitReached,
+    TokenLimitReached,
+    TruncatedReplyError,
+)
+from tinyagent.events import CallSealed, ReasoningDelta
+from tinyagent.messages import Assistant, ToolReply
 from tinyagent.testing import CUT, RawReply, RawStream, Reply, ScriptedServer, call
 
 TASK = "What is 2 and 3?"

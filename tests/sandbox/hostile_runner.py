@@ -25,7 +25,7 @@ from tests.sandbox.hostile_checks import summary
 from tests.sandbox.hostile_plain import plainly
 from tests.sandbox.hostile_trial import LIMITS, Lag, Trial
 from tests.sandbox.hostile_world import World
-from tinyagent.sandbox.base import SandboxLimits, Session
+from tinyagent.sandbox.base import SandboxLimits, SandboxSession
 from tinyagent.sandbox.process import ProcessSandbox
 from tinyagent.sandbox.zygote import close_zygotes
 
@@ -92,7 +92,7 @@ class Siege:
             finally:
                 ticking.cancel()
 
-    async def _in_batches(self, sandbox: ProcessSandbox, neighbour: Session, world: World) -> None:
+    async def _in_batches(self, sandbox: ProcessSandbox, neighbour: SandboxSession, world: World) -> None:
         waiting = list(reversed(self._attempts))
 
         async def worker() -> None:

@@ -14,7 +14,7 @@ from tests.sandbox.hostile_world import World
 from tinyagent.core.errors import SandboxError
 from tinyagent.core.execution import Execution
 from tinyagent.core.messages import Call
-from tinyagent.sandbox.base import Answer, SandboxLimits, Session, caller_of, tools_by_name
+from tinyagent.sandbox.base import Answer, SandboxLimits, SandboxSession, caller_of, tools_by_name
 from tinyagent.sandbox.process import ProcessSandbox
 
 LIMITS = {
@@ -166,11 +166,11 @@ class Trial:
         elif error := trying.exception():
             self.violations.append(f"the host raised {type(error).__name__}: {error!s:.300}")
 
-    async def _try(self, session: Session) -> None:
+    async def _try(self, session: SandboxSession) -> None:
         async with session:
             await self._run_blocks(session)
 
-    async def _run_blocks(self, session: Session) -> None:
+    async def _run_blocks(self, session: SandboxSession) -> None:
         names = "".join(f"{name} = {value!r}\n" for name, value in self._world.names.items())
         began = await self._execute_ours(session, names + PRELUDE, trusted=True)
         if began.error is not None:
@@ -187,7 +187,7 @@ class Trial:
                 self._judge(execution)
         await self._afterwards(session)
 
-    async def _execute_ours(self, session: Session, code: str, *, trusted: bool) -> Execution:
+    async def _execute_ours(self, session: SandboxSession, code: str, *, trusted: bool) -> Execution:
         """A block that takes no time, except on a machine that has none."""
         for _ in range(TRIES if trusted else 1):
             execution = await self._execute(session, code)
@@ -195,7 +195,7 @@ class Trial:
                 break
         return execution
 
-    async def _execute(self, session: Session, code: str) -> Execution:
+    async def _execute(self, session: SandboxSession, code: str) -> Execution:
         self._in_block = True
         try:
             execution = await session.execute(code)
@@ -206,7 +206,7 @@ class Trial:
             self.violations += [leak for text in texts(execution) for leak in self._world.leaks(text)]
         return execution
 
-    async def _meddled(self, session: Session) -> Execution | None:
+    async def _meddled(self, session: SandboxSession) -> Execution | None:
         """The host interrupts, cancels or closes while the block runs."""
         running = asyncio.create_task(self._execute(session, self.attempt.code))
         await asyncio.wait([running], timeout=0.1)
@@ -226,7 +226,7 @@ class Trial:
         if not any(fits(expected, execution) for expected in self.attempt.expect):
             self.violations.append(f"expected {' or '.join(self.attempt.expect)}, got {self.told}")
 
-    async def _afterwards(self, session: Session) -> None:
+    async def _afterwards(self, session: SandboxSession) -> None:
         """The session goes on, in this process or another; what was tampered with may answer what it likes."""
         if self.attempt.options.get("meddle") == "close":
             return

@@ -15,7 +15,15 @@ from tinyagent.core.execution import CodeError, Execution, Observation, Opaque
 from tinyagent.core.messages import Call
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox import base
-from tinyagent.sandbox.base import Answer, Capabilities, SandboxLimits, Session, bind, caller_of, tools_by_name
+from tinyagent.sandbox.base import (
+    Answer,
+    SandboxCapabilities,
+    SandboxLimits,
+    SandboxSession,
+    bind,
+    caller_of,
+    tools_by_name,
+)
 from tinyagent.sandbox.inprocess import PythonExecutor
 from tinyagent.sandbox.monty import MontySandbox
 from tinyagent.sandbox.process import ProcessSandbox
@@ -103,7 +111,9 @@ def test_true_is_no_number_of_seconds():
 
 
 def test_capabilities_say_nothing_more_than_they_must():
-    capabilities = Capabilities(full_python=True, isolated=True, async_tools=True, concurrent_tools=True, replay=False)
+    capabilities = SandboxCapabilities(
+        full_python=True, isolated=True, async_tools=True, concurrent_tools=True, replay=False
+    )
     assert (capabilities.packages, capabilities.notes) == ((), ())
     assert capabilities.fields == "value.field or value['field']"
 
@@ -258,7 +268,7 @@ def test_two_tools_of_one_name_are_refused():
 # ---- sessions
 
 
-class Logged(Session):
+class Logged(SandboxSession):
     """A session that notes what is done with it."""
 
     def __init__(self, failing=False):
@@ -309,7 +319,7 @@ async def test_a_session_that_does_not_start_is_not_entered():
 
 
 def test_a_session_has_all_of_it():
-    class Half(Session):
+    class Half(SandboxSession):
         async def start(self): ...
 
     with pytest.raises(TypeError, match="abstract"):

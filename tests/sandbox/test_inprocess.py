@@ -22,7 +22,7 @@ from tinyagent.core.execution import Observation
 from tinyagent.core.messages import NOT_ANSWERED
 from tinyagent.core.registry import tool
 from tinyagent.core.tool import Tool
-from tinyagent.sandbox.base import Answer, SandboxLimits, Session, caller_of
+from tinyagent.sandbox.base import Answer, SandboxLimits, SandboxSession, caller_of
 from tinyagent.sandbox.inprocess import DEFAULT_IMPORTS, PythonExecutor
 from tinyagent.sandbox.inprocess.namespace import REMOVED
 from tinyagent.sandbox.inprocess.stopper import Interrupted, Stopper
@@ -518,7 +518,7 @@ async def session():
 
 
 async def test_execution(session):
-    assert isinstance(session, Session)
+    assert isinstance(session, SandboxSession)
     execution = await session.execute("print('sum')\nadd(2, b=3)")
     assert (execution.value, execution.repr, execution.stdout) == (5, "5", "sum\n")
     assert (execution.error, execution.truncated, execution.interrupted) == (None, 0, False)

@@ -19,8 +19,9 @@ import pytest
 from pydantic import BaseModel
 
 from tests.sandbox.processes import alive, state_of
-from tinyagent import ConfigurationError, SandboxError, SandboxUnavailableError, Tool
+from tinyagent import ConfigurationError, Tool
 from tinyagent.core.opaque import Opaque
+from tinyagent.errors import SandboxError, SandboxUnavailableError
 from tinyagent.sandbox.base import SandboxLimits
 from tinyagent.sandbox.child import lock
 from tinyagent.sandbox.process import ProcessSandbox

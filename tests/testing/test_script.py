@@ -2,7 +2,8 @@
 
 import pytest
 
-from tinyagent import Call, ConfigurationError, Reply, ScriptError
+from tinyagent import Call, ConfigurationError, Reply
+from tinyagent.errors import ScriptError
 from tinyagent.testing import CUT, RawReply, RawStream, call
 from tinyagent.testing.script import Script, as_reply
 

@@ -4,22 +4,10 @@ import asyncio
 
 import pytest
 
-from tinyagent import (
-    Assistant,
-    CallSealed,
-    ConfigurationError,
-    Conversation,
-    ModelRequest,
-    ReactAgent,
-    ReasoningDelta,
-    Reply,
-    ScriptError,
-    ServerError,
-    TextDelta,
-    ToolReply,
-    Usage,
-    User,
-)
+from tinyagent import ConfigurationError, ModelRequest, ReactAgent, Reply, TextDelta, Usage, User
+from tinyagent.errors import ScriptError, ServerError
+from tinyagent.events import CallSealed, ReasoningDelta
+from tinyagent.messages import Assistant, Conversation, ToolReply
 from tinyagent.models.base import NullSink
 from tinyagent.testing import RawReply, ScriptedModel, call
 

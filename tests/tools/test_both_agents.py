@@ -10,8 +10,9 @@ from tests.agents.kinds import NATIVE, WRITTEN, needs_sandbox, no_session_left
 from tests.tools.builtin.search_server import PAGES, SearchServer
 from tests.tools.mcp.support import EVERYTHING, over_http
 from tests.tools.servers import Raw
-from tinyagent import Call, JinaReader, MCPTools, Plan, Planning, ReactAgent, Toolkit, WebBrowser, WebSearch, tool
+from tinyagent import Call, JinaReader, MCPTools, Planning, ReactAgent, Toolkit, WebBrowser, WebSearch, tool
 from tinyagent.testing.scripted import ScriptedModel
+from tinyagent.tools import Plan
 from tinyagent.tools.http import fetch
 
 HTML = b"<title>Oslo</title><main><h1>Oslo</h1><p>A city of <b>Norway</b> by the sea.</p></main>"

@@ -488,7 +488,7 @@ async def test_a_prefix_tells_two_apart_and_changes_nothing_else():
 
 
 def test_a_wrong_argument_is_told_under_the_longer_name():
-    from tinyagent import ToolArgumentsError
+    from tinyagent.errors import ToolArgumentsError
 
     with pytest.raises(ToolArgumentsError, match="do not fit the tool 'sales_put'"):
         asyncio.run(Notes().prefixed("sales").tools[0].run({"row": "a", "column": 1}))

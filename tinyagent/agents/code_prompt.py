@@ -10,7 +10,7 @@ from typing import Any
 from tinyagent.agents.stubs import stubs
 from tinyagent.core.execution import Execution, Observation, Opaque
 from tinyagent.core.tool import Tool
-from tinyagent.sandbox.base import Capabilities
+from tinyagent.sandbox.base import SandboxCapabilities
 
 _PROMPT = """\
 You solve tasks by writing Python. Think briefly, then write one block of code in a fence:
@@ -53,7 +53,7 @@ LAST_WORD = (
 )
 
 
-def code_prompt(tools: Iterable[Tool[..., Any]], capabilities: Capabilities) -> str:
+def code_prompt(tools: Iterable[Tool[..., Any]], capabilities: SandboxCapabilities) -> str:
     """How a code agent works; the user's own instructions come after it.
 
     Args:

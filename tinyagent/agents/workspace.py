@@ -18,7 +18,7 @@ from tinyagent.core.jsonable import error_text
 from tinyagent.core.messages import Call
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.awaits.definitions import Definitions
-from tinyagent.sandbox.base import Answer, Sandbox, SandboxLimits, Session
+from tinyagent.sandbox.base import Answer, Sandbox, SandboxLimits, SandboxSession
 
 if TYPE_CHECKING:
     from tinyagent.agents.code_turn import CodeTurn
@@ -51,7 +51,7 @@ class Workspace:
         self._sandbox = sandbox
         self._tools = tools
         self._limits = limits
-        self._session: Session | None = None
+        self._session: SandboxSession | None = None
         self._turn: CodeTurn | None = None
         self._step = 0
         self._unread = False

@@ -105,7 +105,7 @@ class Execution:
         error: What ended it early.
         calls: The tool calls it made, in the order they began.
         truncated: Characters of output beyond the limit, which are lost.
-        interrupted: It was stopped from outside: by its time limit, `Session.interrupt` or a cancellation.
+        interrupted: It was stopped from outside: by its time limit, `SandboxSession.interrupt` or a cancellation.
         seconds: Its wall time.
     """
 

@@ -1,1 +1,54 @@
-"""Where model-written Python runs."""
+"""Where model-written Python runs: the sandboxes, their limits, and what a block of code gives."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tinyagent.core.execution import CodeError, Execution
+    from tinyagent.core.opaque import Opaque
+    from tinyagent.sandbox.base import Sandbox, SandboxCapabilities, SandboxLimits, SandboxSession
+    from tinyagent.sandbox.inprocess import PythonExecutor
+    from tinyagent.sandbox.monty import MontySandbox
+    from tinyagent.sandbox.process import ProcessSandbox
+
+#: Where each name is; loaded when it is first used.
+_HOME = {
+    "CodeError": "tinyagent.core.execution",
+    "Execution": "tinyagent.core.execution",
+    "Opaque": "tinyagent.core.opaque",
+    "Sandbox": "tinyagent.sandbox.base",
+    "SandboxCapabilities": "tinyagent.sandbox.base",
+    "SandboxLimits": "tinyagent.sandbox.base",
+    "SandboxSession": "tinyagent.sandbox.base",
+    "PythonExecutor": "tinyagent.sandbox.inprocess",
+    "MontySandbox": "tinyagent.sandbox.monty",
+    "ProcessSandbox": "tinyagent.sandbox.process",
+}
+
+__all__ = [
+    "CodeError",
+    "Execution",
+    "MontySandbox",
+    "Opaque",
+    "ProcessSandbox",
+    "PythonExecutor",
+    "Sandbox",
+    "SandboxCapabilities",
+    "SandboxLimits",
+    "SandboxSession",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

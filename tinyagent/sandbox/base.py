@@ -1,4 +1,4 @@
-"""The seam between an agent and whatever runs its code: `Sandbox` and `Session`."""
+"""The seam between an agent and whatever runs its code: `Sandbox` and `SandboxSession`."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tinyagent.core.tool import Tool
 
 __all__ = [
     "Answer",
-    "Capabilities",
+    "SandboxCapabilities",
     "Caller",
     "CodeError",
     "Execution",
     "Opaque",
     "Sandbox",
     "SandboxLimits",
-    "Session",
+    "SandboxSession",
     "bind",
     "caller_of",
     "check_not_waited_for",
@@ -91,7 +91,7 @@ SandboxLimits.__init__ = door("sandbox limits")(SandboxLimits.__init__)  # type:
 
 
 @dataclass(frozen=True, slots=True)
-class Capabilities:
+class SandboxCapabilities:
     """What a sandbox can do.
 
     Attributes:
@@ -132,7 +132,7 @@ Caller: TypeAlias = Callable[[Call], Awaitable[Answer]]
 Tools: TypeAlias = Iterable[Tool[..., Any] | Callable[..., Any]]
 
 
-class Session(ABC):
+class SandboxSession(ABC):
     """One namespace in which blocks of code run, one after the other.
 
     An async context manager: leaving it ends everything the code started.
@@ -188,7 +188,7 @@ class Session(ABC):
     async def close(self) -> None:
         """End the session and everything the code started."""
 
-    async def __aenter__(self) -> Session:
+    async def __aenter__(self) -> SandboxSession:
         await self.start()
         return self
 
@@ -200,7 +200,7 @@ class Sandbox(Protocol):
     """Where code runs. One object serves any number of sessions at once."""
 
     @property
-    def capabilities(self) -> Capabilities:
+    def capabilities(self) -> SandboxCapabilities:
         """What it can do."""
         ...
 
@@ -211,7 +211,7 @@ class Sandbox(Protocol):
         *,
         call: Caller | None = None,
         seed: str | None = None,
-    ) -> Session:
+    ) -> SandboxSession:
         """A new session whose code can call the tools. Entering it, or its first use, starts it.
 
             async with sandbox.open([search]) as session:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from tinyagent.core.errors import ConfigurationError, SandboxError, ToolArgumentsError
 from tinyagent.core.execution import CodeError, Execution
 from tinyagent.core.tool import Tool
-from tinyagent.sandbox.base import Answer, Caller, SandboxLimits, Session, check_not_waited_for, refuse_tools
+from tinyagent.sandbox.base import Answer, Caller, SandboxLimits, SandboxSession, check_not_waited_for, refuse_tools
 from tinyagent.sandbox.block import Block, pieces_of
 from tinyagent.sandbox.computing import Turn
 from tinyagent.sandbox.cpu import LOOKS, Patience, seconds_used
@@ -56,7 +56,7 @@ class Process(Protocol):
         ...
 
 
-class FramedSession(Session):
+class FramedSession(SandboxSession):
     """A session in a process of its own, which is replaced when it is lost.
 
     Args:
@@ -330,7 +330,7 @@ class FramedSession(Session):
     async def execute(
         self, code: str | AsyncIterable[str], *, on_output: Callable[[str], None] | None = None
     ) -> Execution:
-        """See `Session.execute`."""
+        """See `SandboxSession.execute`."""
         check_not_waited_for(self._block)
         async with self._lock:
             await self._ensure()
@@ -466,13 +466,13 @@ class FramedSession(Session):
         return error
 
     async def interrupt(self) -> None:
-        """See `Session.interrupt`."""
+        """See `SandboxSession.interrupt`."""
         self._stop("the block was interrupted")
 
     # ---- values
 
     async def set(self, values: Mapping[str, Any]) -> None:
-        """See `Session.set`."""
+        """See `SandboxSession.set`."""
         if wrong := [name for name in values if not (isinstance(name, str) and name.isidentifier())]:
             raise ConfigurationError(f"set({wrong[0]!r}): a name in Python is letters, digits and '_'.")
         refuse_tools(values, self._tools)
@@ -492,7 +492,7 @@ class FramedSession(Session):
                 self._freeze()
 
     async def get(self, *names: str) -> dict[str, Any]:
-        """See `Session.get`."""
+        """See `SandboxSession.get`."""
         check_not_waited_for(self._block)
         async with self._lock:
             await self._ensure()
@@ -507,7 +507,7 @@ class FramedSession(Session):
         return {name: found[name] for name in names if name in found}
 
     async def close(self) -> None:
-        """See `Session.close`."""
+        """See `SandboxSession.close`."""
         self._closed = True
         self._fail("it was closed")
         async with self._lock:  # whatever goes on ends, with its process

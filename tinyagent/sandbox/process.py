@@ -10,9 +10,9 @@ from tinyagent.core.errors import ConfigurationError, SandboxError, SandboxUnava
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import (
     Caller,
-    Capabilities,
+    SandboxCapabilities,
     SandboxLimits,
-    Session,
+    SandboxSession,
     Tools,
     caller_of,
     checked_limits,
@@ -60,9 +60,9 @@ class ProcessSandbox:
         return reason_against()
 
     @property
-    def capabilities(self) -> Capabilities:
+    def capabilities(self) -> SandboxCapabilities:
         """What it can do."""
-        return Capabilities(
+        return SandboxCapabilities(
             full_python=True,
             isolated=True,
             async_tools=True,
@@ -79,7 +79,7 @@ class ProcessSandbox:
         *,
         call: Caller | None = None,
         seed: str | None = None,
-    ) -> Session:
+    ) -> SandboxSession:
         """A new session whose code can call the tools. Entering it, or its first use, starts it.
 
             async with ProcessSandbox().open([search]) as session:

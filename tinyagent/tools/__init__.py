@@ -1,1 +1,53 @@
 """What an agent can reach: built-in tools, toolkits, MCP servers, and safe fetching for tools of your own."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tinyagent.core.registry import ToolRegistry
+    from tinyagent.tools.builtin.planning import Plan, PlanStep
+    from tinyagent.tools.builtin.web_browse import Page
+    from tinyagent.tools.builtin.web_search import SearchResult, SearchResults
+    from tinyagent.tools.mcp import MCPMedia, MCPProgress, MCPResult, MCPToolError
+
+#: Where each name is; loaded when it is first used.
+_HOME = {
+    "ToolRegistry": "tinyagent.core.registry",
+    "Plan": "tinyagent.tools.builtin.planning",
+    "PlanStep": "tinyagent.tools.builtin.planning",
+    "Page": "tinyagent.tools.builtin.web_browse",
+    "SearchResult": "tinyagent.tools.builtin.web_search",
+    "SearchResults": "tinyagent.tools.builtin.web_search",
+    "MCPMedia": "tinyagent.tools.mcp",
+    "MCPProgress": "tinyagent.tools.mcp",
+    "MCPResult": "tinyagent.tools.mcp",
+    "MCPToolError": "tinyagent.tools.mcp",
+}
+
+__all__ = [
+    "MCPMedia",
+    "MCPProgress",
+    "MCPResult",
+    "MCPToolError",
+    "Page",
+    "Plan",
+    "PlanStep",
+    "SearchResult",
+    "SearchResults",
+    "ToolRegistry",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -7,9 +7,10 @@ import asyncio
 import pytest
 
 from tests.agents.kinds import NATIVE, WRITTEN, block, needs_sandbox, no_session_left
-from tinyagent import ReactAgent, Tool, ToolArgumentsError
+from tinyagent import ReactAgent, Tool
 from tinyagent.core.events import ToolFinished
 from tinyagent.core.jsonable import to_text
+from tinyagent.errors import ToolArgumentsError
 from tinyagent.testing import ScriptedModel, call
 from tinyagent.tools.builtin.planning import LONGEST_LINE, MOST_STEPS, Plan, Planning, PlanStep
 

@@ -6,7 +6,9 @@ import pytest
 
 from tests.agents.kinds import NATIVE, WRITTEN, needs_sandbox, no_session_left
 from tests.tools.mcp.support import EVERYTHING, call as ask, over_http, raw
-from tinyagent import TinyCodeAgent, ToolFinished, ToolkitError, ToolProgress
+from tinyagent import TinyCodeAgent, ToolFinished
+from tinyagent.errors import ToolkitError
+from tinyagent.events import ToolProgress
 from tinyagent.testing import ScriptedModel, call
 from tinyagent.tools.mcp import MCPProgress, MCPResult, MCPTools
 

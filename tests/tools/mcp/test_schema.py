@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 from hypothesis import given, strategies as st
 
-from tinyagent import ToolArgumentsError
+from tinyagent.errors import ToolArgumentsError
 from tinyagent.tools.mcp.names import valid_names
 from tinyagent.tools.mcp.schema import arguments_of, unwrapped
 from tinyagent.tools.mcp.types import Types

@@ -10,9 +10,10 @@ import pytest
 from mcp import MCPError
 
 from tests.tools.mcp.support import EVERYTHING, SERVERS, call, legacy, make, over_http, raw, reported
-from tinyagent import ConfigurationError, MissingExtraError, ToolArgumentsError
+from tinyagent import ConfigurationError
 from tinyagent.agents.stubs import stub
 from tinyagent.core.jsonable import to_text
+from tinyagent.errors import MissingExtraError, ToolArgumentsError
 from tinyagent.tools.mcp import MCPMedia, MCPProgress, MCPResult, MCPToolError, MCPTools, session
 
 

@@ -13,7 +13,8 @@ import pytest
 import trustme
 
 from tests.tools.servers import Raw
-from tinyagent import ConfigurationError, MissingExtraError
+from tinyagent import ConfigurationError
+from tinyagent.errors import MissingExtraError
 from tinyagent.tools.http import AddressRefusedError, guarded_client
 from tinyagent.tools.web import client as client_module, guard as guard_module, transport as transport_module
 from tinyagent.tools.web.allowed import Allowed

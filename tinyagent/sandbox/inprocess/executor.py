@@ -19,7 +19,15 @@ from tinyagent.core.door import door
 from tinyagent.core.errors import ConfigurationError, ToolArgumentsError
 from tinyagent.core.forks import in_forked_copy
 from tinyagent.core.tool import Tool
-from tinyagent.sandbox.base import Caller, Capabilities, SandboxLimits, Session, Tools, bind, tools_by_name
+from tinyagent.sandbox.base import (
+    Caller,
+    SandboxCapabilities,
+    SandboxLimits,
+    SandboxSession,
+    Tools,
+    bind,
+    tools_by_name,
+)
 from tinyagent.sandbox.choice import check_tools
 from tinyagent.sandbox.inprocess.namespace import REMOVED, BlockEnded, Namespace, Output, check_calls, stopped
 from tinyagent.sandbox.inprocess.session import ThreadSession
@@ -79,10 +87,10 @@ class PythonExecutor:
         self._running = False
 
     @property
-    def capabilities(self) -> Capabilities:
+    def capabilities(self) -> SandboxCapabilities:
         """What it can do."""
         installed = (name for name in self._imports if name.partition(".")[0] not in sys.stdlib_module_names)
-        return Capabilities(
+        return SandboxCapabilities(
             full_python=False,
             isolated=False,
             async_tools=False,
@@ -105,7 +113,7 @@ class PythonExecutor:
         *,
         call: Caller | None = None,
         seed: str | None = None,  # noqa: ARG002 - random numbers are those of the whole process
-    ) -> Session:
+    ) -> SandboxSession:
         """A new session with a namespace of its own: see `Sandbox.open`.
 
         Raises:

@@ -19,7 +19,7 @@ from tinyagent.sandbox.base import (
     Answer,
     Caller,
     SandboxLimits,
-    Session,
+    SandboxSession,
     caller_of,
     check_not_waited_for,
     context_of_calls,
@@ -32,7 +32,7 @@ from tinyagent.sandbox.inprocess.namespace import Namespace, Outcome
 from tinyagent.sandbox.inprocess.stopper import Interrupted, Stopper
 
 
-class ThreadSession(Session):
+class ThreadSession(SandboxSession):
     """See `PythonExecutor.open`."""
 
     def __init__(
@@ -55,7 +55,7 @@ class ThreadSession(Session):
     async def execute(
         self, code: str | AsyncIterable[str], *, on_output: Callable[[str], None] | None = None
     ) -> Execution:
-        """Run a block: see `Session.execute`."""
+        """Run a block: see `SandboxSession.execute`."""
         began = time.perf_counter()
         check_not_waited_for(self._block)
         async with self._lock:

@@ -7,9 +7,9 @@ from typing import Any
 from tinyagent.core.door import door
 from tinyagent.sandbox.base import (
     Caller,
-    Capabilities,
+    SandboxCapabilities,
     SandboxLimits,
-    Session,
+    SandboxSession,
     Tools,
     caller_of,
     checked_limits,
@@ -84,9 +84,9 @@ class MontySandbox:
         return "MontySandbox()"
 
     @property
-    def capabilities(self) -> Capabilities:
+    def capabilities(self) -> SandboxCapabilities:
         """What it can do."""
-        return Capabilities(
+        return SandboxCapabilities(
             full_python=False,
             isolated=True,
             async_tools=True,
@@ -103,7 +103,7 @@ class MontySandbox:
         *,
         call: Caller | None = None,
         seed: str | None = None,
-    ) -> Session:
+    ) -> SandboxSession:
         """A new session whose code can call the tools. Entering it, or its first use, starts it.
 
             async with MontySandbox().open([search]) as session:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from tinyagent.core.errors import ConfigurationError, SandboxError
 from tinyagent.core.execution import CodeError, Execution
 from tinyagent.core.tool import Tool
-from tinyagent.sandbox.base import Caller, SandboxLimits, Session, check_not_waited_for, is_name, refuse_tools
+from tinyagent.sandbox.base import Caller, SandboxLimits, SandboxSession, check_not_waited_for, is_name, refuse_tools
 from tinyagent.sandbox.block import Block
 from tinyagent.sandbox.monty.driver import Driver, Lost
 from tinyagent.sandbox.monty.namespace import Namespace
@@ -22,7 +22,7 @@ T = TypeVar("T")
 _GONE = "All variables, functions and imports are gone"
 
 
-class MontySession(Session):
+class MontySession(SandboxSession):
     """One namespace in a worker, which is replaced when it is lost.
 
     Args:
@@ -123,7 +123,7 @@ class MontySession(Session):
     async def execute(
         self, code: str | AsyncIterable[str], *, on_output: Callable[[str], None] | None = None
     ) -> Execution:
-        """See `Session.execute`."""
+        """See `SandboxSession.execute`."""
         check_not_waited_for(self._block)
         async with self._lock:
             space = await self._ready()
@@ -192,14 +192,14 @@ class MontySession(Session):
         self._killer = asyncio.get_running_loop().call_later(self._limits.grace, kill)
 
     async def interrupt(self) -> None:
-        """See `Session.interrupt`."""
+        """See `SandboxSession.interrupt`."""
         if self._block is not None:
             self._stop("the block was interrupted")
 
     # ---- values
 
     async def set(self, values: Mapping[str, Any]) -> None:
-        """See `Session.set`."""
+        """See `SandboxSession.set`."""
         if wrong := [name for name in values if not is_name(name)]:
             raise ConfigurationError(f"set({wrong[0]!r}): a name in Python is letters, digits and '_', and no keyword.")
         refuse_tools(values, self._tools)
@@ -215,14 +215,14 @@ class MontySession(Session):
                 self._values[name] = taken
 
     async def get(self, *names: str) -> dict[str, Any]:
-        """See `Session.get`."""
+        """See `SandboxSession.get`."""
         check_not_waited_for(self._block)
         async with self._lock:
             space = await self._ready()
             return await self._between_blocks(space, space.get(names))
 
     async def close(self) -> None:
-        """See `Session.close`."""
+        """See `SandboxSession.close`."""
         self._closed = True
         space, block = self._space, self._block
         if space is not None:
