@@ -79,7 +79,7 @@ SABOTAGE = {
     "the runtime reports nonsense": "m = sys.modules['tinyagent.sandbox.child.session']\nm.report = lambda error: {'type': 1}\n1 / 0",
     "the runtime numbers calls anew": "m = sys.modules['tinyagent.sandbox.child.channel']\nm.Channel.new_call = lambda self, hearer=None: 1\nawait asyncio.gather(echo(1), echo(2))",
     "the runtime lets nobody in": "m = sys.modules['tinyagent.sandbox.child.interrupts']\nm.interrupts.running = False\nm.Interrupts.checkpoint = None\nwhile True: pass",
-    "the lock runs again": "m = sys.modules['tinyagent.sandbox.child.lock']\nm.lock(memory=1 << 40, cpu_seconds=None, threads=9999, uid=None, parent=os.getppid(), keep={3})",
+    "the lock runs again": "m = sys.modules['tinyagent.locked.lock']\nm.lock(memory=1 << 40, cpu_seconds=None, threads=9999, uid=None, parent=os.getppid(), keep={3})",
     "the zygote's loop runs here": "m = sys.modules['tinyagent.sandbox.child.zygote']\nm._Zygote(socket.socket(fileno=3), HOST_PID).serve()",
     "the session runs inside itself": "m = sys.modules['tinyagent.sandbox.child.session']\nm.Session(socket.socket(fileno=os.dup(3))).serve({})",
 }

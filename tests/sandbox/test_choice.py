@@ -10,7 +10,7 @@ import pytest
 from tinyagent.agents.code import TinyCodeAgent
 from tinyagent.core.errors import ConfigurationError, SandboxUnavailableError
 from tinyagent.core.tool import Tool
-from tinyagent.sandbox.child.lock import reason_against
+from tinyagent.locked.lock import reason_against
 from tinyagent.sandbox.choice import check_tools, default_sandbox
 from tinyagent.sandbox.inprocess import PythonExecutor
 from tinyagent.sandbox.monty import MontySandbox

@@ -22,8 +22,8 @@ from tests.sandbox.processes import alive, state_of
 from tinyagent import ConfigurationError, Tool
 from tinyagent.core.opaque import Opaque
 from tinyagent.errors import SandboxError, SandboxUnavailableError
+from tinyagent.locked import lock
 from tinyagent.sandbox.base import SandboxLimits
-from tinyagent.sandbox.child import lock
 from tinyagent.sandbox.process import ProcessSandbox
 
 QUICK = SandboxLimits(seconds=0.3, grace=0.2)

@@ -8,6 +8,7 @@ from functools import cache
 from tinyagent.core.door import door
 from tinyagent.core.errors import ConfigurationError, SandboxError, SandboxUnavailableError
 from tinyagent.core.tool import Tool
+from tinyagent.locked.lock import reason_against
 from tinyagent.sandbox.base import (
     Caller,
     SandboxCapabilities,
@@ -18,7 +19,6 @@ from tinyagent.sandbox.base import (
     checked_limits,
     tools_by_name,
 )
-from tinyagent.sandbox.child.lock import reason_against
 from tinyagent.sandbox.framed import FramedSession
 from tinyagent.sandbox.zygote import Child, ChildLimits, zygote
 

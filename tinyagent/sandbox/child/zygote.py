@@ -20,8 +20,9 @@ import struct
 import sys
 from typing import Any
 
-from tinyagent.sandbox.child import files, lock, preload, session
-from tinyagent.sandbox.child.seccomp import libc
+from tinyagent.locked import lock
+from tinyagent.locked.seccomp import libc
+from tinyagent.sandbox.child import files, preload, session
 from tinyagent.sandbox.values import encode_frame
 
 _CONTROL = 1 << 16

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import time
 
-from tinyagent.sandbox.child import seccomp
+from tinyagent.locked import seccomp
 
 
 def outcome(attempt):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tinyagent.sandbox.child import lock as locking, seccomp
+from tinyagent.locked import lock as locking, seccomp
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
@@ -26,7 +26,7 @@ HEADER = """
 import asyncio, concurrent.futures.thread, contextlib, ctypes, datetime as dt, decimal, errno, fcntl, hashlib, json
 import mmap, os, pathlib, queue, random, re, resource, secrets, select, signal, socket, struct, subprocess, sys
 import threading, time, uuid
-from tinyagent.sandbox.child import lock as locking, seccomp
+from tinyagent.locked import lock as locking, seccomp
 """
 
 
@@ -100,7 +100,7 @@ def interpreter(user):
         return (sys.executable, None) if os.geteuid() == 0 else (None, "needs root")
     if os.geteuid() != 0:
         return sys.executable, None
-    probe = "import sys, tinyagent.sandbox.child.lock as lock; sys.exit(sys.version_info < (3, 11))"
+    probe = "import sys, tinyagent.locked.lock as lock; sys.exit(sys.version_info < (3, 11))"
     for candidate in (sys.executable, PACKAGED):
         with_source = [candidate, "-P", "-B", "-c", probe]
         try:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tinyagent.sandbox.child import lock, seccomp
-from tinyagent.sandbox.child.seccomp import MACHINES, NEWEST, RULES, SYSCALLS, filter_program, with_pid
+from tinyagent.locked import lock, seccomp
+from tinyagent.locked.seccomp import MACHINES, NEWEST, RULES, SYSCALLS, filter_program, with_pid
 
 ALLOWED = 0x7FFF0000
 KILLED = 0x80000000

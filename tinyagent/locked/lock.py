@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TypedDict
 
-from tinyagent.sandbox.child.seccomp import MACHINES, filter_program, install, libc, problem_here, syscall, with_pid
+from tinyagent.locked.seccomp import MACHINES, filter_program, install, libc, problem_here, syscall, with_pid
 
 if sys.platform == "linux":
     import posix  # os may see files in memory only

@@ -34,9 +34,9 @@ import uuid
 
 import pytest
 
-from tests.sandbox.locked import ROOT, fail_calls, inside, run_as
-from tests.sandbox.refused import OTHERWISE, attempts, outcome
-from tinyagent.sandbox.child import lock as locking, seccomp
+from tests.locked.locked import ROOT, fail_calls, inside, run_as
+from tests.locked.refused import OTHERWISE, attempts, outcome
+from tinyagent.locked import lock as locking, seccomp
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="needs Linux"),
@@ -678,7 +678,7 @@ sys.platform = {system!r}
 sys.modules["resource"] = None
 for name in ("pidfd_open", "setresuid", "geteuid", "nice"):
     delattr(os, name)
-from tinyagent.sandbox.child import lock
+from tinyagent.locked import lock
 print(lock.reason_against())
 """
     command = [sys.executable, "-P", "-c", script]
