@@ -306,6 +306,18 @@ async def test_null_is_an_argument_that_was_not_given(chat):
     assert result.steps[0].observations[0].value == "tea, 10"
 
 
+async def test_null_is_a_field_that_was_not_given(chat):
+    node = {"name": "a", "children": None}
+    order = {"item": "tea", "count": None, "tags": None, "price": None}
+    rest = {"colour": None, "size": None, "many": None, "ratio": None}
+    reply = calls(("closed", {"node": node, "order": order, **rest}))
+    result = await chat.ask(reply, ANSWER, tools=(closed,))
+    assert chat.fits(reply)
+    assert result.steps[0].observations[0].error is None
+    assert "children=[]" in result.steps[0].observations[0].value
+    assert "count=1" in result.steps[0].observations[0].value
+
+
 async def test_the_answer_is_streamed_as_it_is_written():
     chat = Chat(streamed=True)
     result = await chat.ask(answer("It is 5, as far as I know."))

@@ -117,15 +117,16 @@ class Form:
         self.definitions: dict[str, _Schema] = {}
         self._name = tool.name
         self._root: Mapping[str, Any] = tool.parameters
-        needed = self._root.get("required", ())
-        arguments = {
-            name: self._part(part) if name in needed else _or_null(self._part(part))
-            for name, part in self._root.get("properties", {}).items()
-        }
-        taken = _object(arguments)
+        taken = self._fields(self._root)
         if self._root.get("additionalProperties") not in (None, False):
             self.strict, taken["additionalProperties"] = False, True
         self.schema = _object({"tool": _kind(tool.name), "arguments": taken})
+
+    def _fields(self, schema: Mapping[str, Any]) -> _Schema:
+        """An object's; what may be left out may be null."""
+        needed, parts = schema.get("required", ()), schema.get("properties", {})
+        read = {name: self._part(part) for name, part in parts.items()}
+        return _object({name: part if name in needed else _or_null(part) for name, part in read.items()})
 
     def _part(self, schema: Any) -> _Schema:
         """A schema's structure."""
@@ -164,8 +165,8 @@ class Form:
         elif schema["type"] == "array":
             kept["items"] = self._part(schema.get("items", {}))
         elif schema["type"] == "object":
-            if properties := schema.get("properties"):
-                return _object({name: self._part(part) for name, part in properties.items()})
+            if schema.get("properties"):
+                return self._fields(schema)
             self.strict = False
             kept["additionalProperties"] = self._part(schema.get("additionalProperties", {}))
         return kept
