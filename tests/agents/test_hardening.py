@@ -8,6 +8,7 @@ import weakref
 
 import pytest
 
+from tests.agents.journal import DiskJournal
 from tinyagent import (
     Call,
     ConfigurationError,
@@ -412,3 +413,33 @@ async def test_instructions_whose_error_cannot_be_printed_say_its_class():
 
     with pytest.raises(ConfigurationError, match="<Mute>"):
         await ReactAgent(model=ScriptedModel([]), instructions=instructions).run("Go.")
+
+
+# ---- runs that are taken up again
+
+
+async def test_a_reply_that_broke_off_is_recorded_as_far_as_it_came(tmp_path):
+    """Otherwise the model is asked again after a crash, and its calls are made twice."""
+    made = []
+
+    async def pay(amount: int) -> str:
+        """Pay."""
+        made.append(amount)
+        return "paid"
+
+    function = {"name": "pay", "arguments": '{"amount": 5}'}
+    broken = RawStream([chunk({"tool_calls": [{"index": 0, "id": "c1", "function": function}]}), CUT])
+    journal = DiskJournal(tmp_path / "journal")
+
+    async def go(*replies):
+        async with ScriptedServer(replies) as server:
+            run = ReactAgent([pay], model=server.model()).stream("Go.", run_id="r", effects=journal)
+            await events_of(run)
+        return run.result, len(server.requests)
+
+    first, asked = await go(broken, "Paid.")
+    assert (first.output, asked, made) == ("Paid.", 2, [5])
+    del journal.known["r/2/model"]  # it crashed before that
+    again, asked = await go("Paid.")
+    assert (again.output, asked, made) == ("Paid.", 1, [5])
+    assert [message.text for message in again.messages] == [message.text for message in first.messages]

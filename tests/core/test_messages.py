@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 from collections import Counter
 
 import pytest
@@ -427,3 +428,12 @@ def test_what_was_encoded_before_is_not_sent_with_new_instructions():
     conversation.instruct("")
     conversation.append(Assistant("Yes."))
     assert list(conversation.encoded(encode)) == [b"Add.", b"Yes."]
+
+
+def test_ids_that_are_made_for_a_reply_are_always_the_same():
+    reply = Reply(calls=(Call("a", id="x"), Call("b", id="x"), Call("c", id="y"), Call("d", id="x")))
+    first, second = reply.with_own_ids(), reply.with_own_ids()
+    assert first == second
+    ids = [call.id for call in first.calls]
+    assert (ids[0], ids[2], len(set(ids))) == ("x", "y", 4)
+    assert all(re.fullmatch(r"[A-Za-z0-9]{9}", made) for made in (ids[1], ids[3]))

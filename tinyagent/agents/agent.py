@@ -203,7 +203,7 @@ class Agent(ABC, Generic[Output]):
             "deps": outer.deps,
             "metadata": outer.metadata,
             "effects": outer.effects,
-            "run_id": outer.inner_id(context.step, context.call_id),
+            "run_id": outer.inner_id(context.step, context.call_id, self.name, task),
         }
         call = f"{context.tool}:{context.call_id}"
         return self._new_run(task, self._converse, inherited, streamed=outer.streamed, parent=outer, call=call)

@@ -78,17 +78,10 @@ async def _step(agent: Agent[Any], run: RunState, tool_choice: ToolChoice = "aut
 
 
 async def _ask(agent: Agent[Any], run: RunState, turn: Turn, tool_choice: ToolChoice) -> Reply:
-    """The model's reply. One that broke off after something of it was done is taken as far as it came."""
+    """The model's reply, made now or as it is recorded."""
     request = ModelRequest(run.conversation, agent._offered(run), tool_choice, run.streamed, run.deadline)
     key = f"{run.run_id}/{len(run.steps) + 1}/model"
-    try:
-        reply = await performed(run.effects, key, partial(asked, agent.model, request, turn))
-    except ModelError as error:
-        if not (error.retryable and error.partial and (error.partial.calls or turn.committed)):
-            raise
-        done = "its complete calls" if error.partial.calls else "the code that has run"
-        run.emit(Notice(f"{type(error).__name__}: {error} Going on after {done}."))
-        reply = replace(error.partial, finish_reason="interrupted")
+    reply = await performed(run.effects, key, partial(_heard, agent, run, request, turn))
     if not isinstance(reply, Reply):
         raise journal_failed(run.effects, f"for {key!r} it gave {type(reply).__name__}, and no Reply")
     run.count(reply.usage)
@@ -96,6 +89,18 @@ async def _ask(agent: Agent[Any], run: RunState, turn: Turn, tool_choice: ToolCh
     if tool_choice == "none" and reply.calls:  # text beside calls is no answer
         reply = replace(reply, calls=(), finish_reason="tool_calls")
     return reply.with_own_ids()
+
+
+async def _heard(agent: Agent[Any], run: RunState, request: ModelRequest, turn: Turn) -> Reply:
+    """The model's reply, or what has come of it when it broke off after something of it was done."""
+    try:
+        return await asked(agent.model, request, turn)
+    except ModelError as error:
+        if not (error.retryable and error.partial and (error.partial.calls or turn.committed)):
+            raise
+        done = "its complete calls" if error.partial.calls else "the code that has run"
+        run.emit(Notice(f"{type(error).__name__}: {error} Going on after {done}."))
+        return replace(error.partial, finish_reason="interrupted")
 
 
 def _salvage(run: RunState, turn: Turn, reply: Reply | None, error: BaseException) -> None:

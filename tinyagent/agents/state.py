@@ -18,7 +18,7 @@ from tinyagent.core.jsonable import brief, words
 from tinyagent.core.limits import Limits
 from tinyagent.core.log import LOGGED, log
 from tinyagent.core.mending import mended
-from tinyagent.core.messages import NOT_ANSWERED, Assistant, Conversation, Reply, ToolReply, User
+from tinyagent.core.messages import NOT_ANSWERED, Assistant, Conversation, Reply, ToolReply, User, derived_id
 from tinyagent.core.result import Observation, RunInfo, RunResult, State, Step
 from tinyagent.core.usage import Usage
 from tinyagent.models.chat import MessageLike, as_messages
@@ -111,7 +111,7 @@ class RunState:
         self.scope: Any = None
         self.hear: Callable[[Event], None] | None = None
         self._call = call
-        self._inner: Counter[str] = Counter()  # the runs inside each call
+        self._inner: Counter[str] = Counter()  # equal runs inside a call
         self._clock = time.perf_counter()
         self._step_clock = self._clock
         self._seconds: float | None = None
@@ -152,9 +152,9 @@ class RunState:
         self.text, self.asked_again = "", False
         self.emit(HandedOver(agent, model))
 
-    def inner_id(self, step: int, call: str) -> str:
-        """The id of the next run inside the call."""
-        name = f"{self.run_id}/{step}/{call}"
+    def inner_id(self, step: int, call: str, agent: str, task: str) -> str:
+        """The id of a run inside the call: always the same for the same task of the same agent, in whatever order."""
+        name = f"{self.run_id}/{step}/{call}/{agent}:{derived_id(task)}"
         self._inner[name] += 1
         return name if self._inner[name] == 1 else f"{name}/{self._inner[name]}"
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tinyagent.agents.state import RunState
-from tinyagent.core.effects import Journal, journal_failed, performed
+from tinyagent.core.effects import Journal, journal_failed, journal_of, performed
 from tinyagent.core.errors import ReplayError, SandboxError, TinyAgentError
 from tinyagent.core.execution import Execution
 from tinyagent.core.jsonable import error_text
@@ -85,8 +85,7 @@ class Workspace:
         self.blocks += 1
         self._unread = unread
         prefix = f"{self._run.run_id}/{self._step}/tool/"
-        effects = self._run.effects
-        journal = effects if isinstance(effects, Journal) else None
+        journal = journal_of(self._run.effects)
         self._replay = replay = None if journal is None else _Replay(journal, prefix, self.blocks)
         self._session.last = None
         with self._told():

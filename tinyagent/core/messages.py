@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import string
@@ -25,6 +26,15 @@ _random = random.SystemRandom()  # which no program seeds
 def new_call_id() -> str:
     """Return an id for a call that came without one."""
     return "".join(_random.choices(ALPHANUMERIC, k=ID_LENGTH))
+
+
+def derived_id(text: str) -> str:
+    """Return an id for a call that is always the same for the same text."""
+    number, letters = int.from_bytes(hashlib.blake2b(text.encode(errors="replace"), digest_size=8).digest()), ""
+    for _ in range(ID_LENGTH):
+        number, place = divmod(number, len(ALPHANUMERIC))
+        letters += ALPHANUMERIC[place]
+    return letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +154,13 @@ class Reply:
         return Assistant(self.text, self.calls, self.reasoning, self.reasoning_field, self.origin, extra=self.extra)
 
     def with_own_ids(self) -> Reply:
-        """This reply, with new ids for calls that share one."""
+        """This reply, with new ids for calls that share one: always the same for the same reply."""
         if len({call.id for call in self.calls}) == len(self.calls):
             return self
         taken: set[str] = set()
         calls: list[Call] = []
-        for call in self.calls:
-            calls.append(replace(call, id=new_call_id()) if call.id in taken else call)
+        for place, call in enumerate(self.calls):
+            calls.append(replace(call, id=derived_id(f"{call.id} {place}")) if call.id in taken else call)
             taken.add(call.id)
         return replace(self, calls=tuple(calls))
 

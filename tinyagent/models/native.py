@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from tinyagent.core.messages import ALPHANUMERIC, ID_LENGTH, Assistant, Call, Message, ToolReply
+from tinyagent.core.messages import ID_LENGTH, Assistant, Call, Message, ToolReply, derived_id
 from tinyagent.core.tool import Tool
 from tinyagent.models.base import ModelRequest
 from tinyagent.models.quirks import NO_QUIRKS, Quirks
@@ -77,11 +76,7 @@ def nine_characters(call_id: str) -> str:
     """Return the id as nine letters and digits, always the same for one id; one that is so already stays."""
     if len(call_id) == ID_LENGTH and call_id.isascii() and call_id.isalnum():
         return call_id
-    number, letters = int.from_bytes(hashlib.blake2b(call_id.encode(errors="replace"), digest_size=8).digest()), ""
-    for _ in range(ID_LENGTH):
-        number, place = divmod(number, len(ALPHANUMERIC))
-        letters += ALPHANUMERIC[place]
-    return letters
+    return derived_id(call_id)
 
 
 def _accepted(name: str) -> str:
