@@ -443,3 +443,37 @@ async def test_a_reply_that_broke_off_is_recorded_as_far_as_it_came(tmp_path):
     again, asked = await go("Paid.")
     assert (again.output, asked, made) == ("Paid.", 1, [5])
     assert [message.text for message in again.messages] == [message.text for message in first.messages]
+
+
+async def test_calls_that_started_while_the_reply_was_written_are_not_made_again(tmp_path):
+    """The run dies before its reply is whole: what had begun is the reply."""
+    made, hung = [], asyncio.Event()
+
+    async def pay(amount: int) -> str:
+        """Pay."""
+        made.append(amount)
+        return f"paid {amount}"
+
+    async def model(request, sink):
+        asked.append(len(request.messages))
+        if len(request.messages) > 1:
+            return Reply("Paid.")
+        for amount in (5, 7):
+            sink.call(call("pay", amount=amount))
+        while len(journal.known) < 4:  # both have begun, and ended
+            await asyncio.sleep(0.001)
+        hung.set()
+        return await asyncio.Event().wait()
+
+    asked = []
+    agent = ReactAgent([pay], model=model)
+    journal = DiskJournal(tmp_path / "journal")
+    async with agent.stream("Go.", run_id="r", effects=journal):
+        await hung.wait()  # and now it dies
+    asked.clear()
+    journal = DiskJournal(tmp_path / "journal")
+    result = await agent.run("Go.", run_id="r", effects=journal)
+    assert (result.output, made, len(asked)) == ("Paid.", [5, 7], 1)
+    assert [seen.value for seen in result.steps[0].observations] == ["paid 5", "paid 7"]
+    assert (await agent.run("Go.", run_id="r", effects=DiskJournal(tmp_path / "journal"))).output == "Paid."
+    assert (made, len(asked)) == ([5, 7], 1)

@@ -15,10 +15,10 @@ from tinyagent.agents.handoff import Handoff, first_handoff
 from tinyagent.agents.outcome import Outcome
 from tinyagent.agents.state import RunState
 from tinyagent.agents.turn import Turn
-from tinyagent.core.effects import journal_failed, performed
+from tinyagent.core.effects import journal_failed, journal_of, performed, recorded
 from tinyagent.core.errors import EmptyReplyError, ModelError, StepLimitReached, TokenLimitReached
 from tinyagent.core.events import LimitHit, Notice, StepStarted
-from tinyagent.core.messages import Reply, User
+from tinyagent.core.messages import Call, Reply, User
 from tinyagent.core.result import State
 from tinyagent.models.base import ModelRequest, ToolChoice
 
@@ -81,7 +81,9 @@ async def _ask(agent: Agent[Any], run: RunState, turn: Turn, tool_choice: ToolCh
     """The model's reply, made now or as it is recorded."""
     request = ModelRequest(run.conversation, agent._offered(run), tool_choice, run.streamed, run.deadline)
     key = f"{run.run_id}/{len(run.steps) + 1}/model"
-    reply = await performed(run.effects, key, partial(_heard, agent, run, request, turn))
+    begun = await _begun(run, key)
+    work = partial(_broken_off, begun) if begun else partial(_heard, agent, run, request, turn)
+    reply = await performed(run.effects, key, work)
     if not isinstance(reply, Reply):
         raise journal_failed(run.effects, f"for {key!r} it gave {type(reply).__name__}, and no Reply")
     run.count(reply.usage)
@@ -89,6 +91,20 @@ async def _ask(agent: Agent[Any], run: RunState, turn: Turn, tool_choice: ToolCh
     if tool_choice == "none" and reply.calls:  # text beside calls is no answer
         reply = replace(reply, calls=(), finish_reason="tool_calls")
     return reply.with_own_ids()
+
+
+async def _begun(run: RunState, key: str) -> tuple[Call, ...]:
+    """The calls that had started when the run was broken off, in a reply that was never whole: they are the reply."""
+    journal = journal_of(run.effects)
+    if journal is None or key in recorded(journal, key):
+        return ()
+    prefix = f"{run.run_id}/{len(run.steps) + 1}/tool/"
+    keys = [each for each in recorded(journal, prefix) if each.endswith("/begun")]
+    return tuple([await performed(journal, each, partial(_broken_off, ())) for each in keys])
+
+
+async def _broken_off(calls: tuple[Call, ...]) -> Any:
+    return Reply(calls=calls, finish_reason="interrupted")
 
 
 async def _heard(agent: Agent[Any], run: RunState, request: ModelRequest, turn: Turn) -> Reply:

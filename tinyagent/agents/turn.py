@@ -17,7 +17,7 @@ from typing import Any
 from tinyagent.agents.outcome import Outcome
 from tinyagent.agents.state import RunState
 from tinyagent.core.context import Context
-from tinyagent.core.effects import performed
+from tinyagent.core.effects import journal_of, performed
 from tinyagent.core.errors import ConfigurationError, FatalToolError, JournalError, ToolArgumentsError
 from tinyagent.core.events import (
     CallSealed,
@@ -66,6 +66,7 @@ class Turn:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._shown_text: list[str] = []  # of this step, as the reader has it
         self._started: list[Call] = []
+        self._early: set[str] = set()  # those that started before the reply was whole
         self._observations: dict[str, Observation] = {}
         self._stopping = False  # what still runs is being cancelled
         self._barrier: asyncio.Task[None] | None = None
@@ -125,6 +126,7 @@ class Turn:
         if tool is not None and tool.exclusive:
             self._eager = False  # nor do the calls after it start before it
         if self._eager and tool is not None and tool.eager and call.id not in self._tasks:
+            self._early.add(call.id)
             self._start(call)
 
     @property
@@ -250,6 +252,8 @@ class Turn:
         progress = _Progress(run, call, self._loop)
         context = run.context(call_id=call.id, tool=tool.name, step=self._step, _progress=progress)
         key = f"{run.run_id}/{self._step}/tool/{call.id}"
+        if call.id in self._early and journal_of(run.effects) is not None:  # its reply is not recorded yet
+            await performed(run.effects, f"{key}/begun", partial(_itself, call))
         try:
             work = partial(self._with_retries, call, tool, context)
             return await performed(run.effects, key, work, may_refuse=True)
@@ -281,6 +285,10 @@ class Turn:
             return text
         missing = len(text) - self._longest
         return f"{text[: self._longest]}\n[{missing:,} of {len(text):,} characters are not shown]"
+
+
+async def _itself(call: Call) -> Call:
+    return call
 
 
 class _Progress:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tinyagent.agents.state import RunState
-from tinyagent.core.effects import Journal, journal_failed, journal_of, performed
+from tinyagent.core.effects import Journal, journal_failed, journal_of, performed, recorded
 from tinyagent.core.errors import ReplayError, SandboxError, TinyAgentError
 from tinyagent.core.execution import Execution
 from tinyagent.core.jsonable import error_text
@@ -143,10 +143,7 @@ class _Replay:
 
     def __init__(self, journal: Journal, prefix: str, block: int) -> None:
         self._prefix = prefix
-        try:
-            self._left = set(journal.recorded(f"{prefix}block{block}_"))
-        except Exception as error:
-            raise journal_failed(journal, error_text(error)) from error
+        self._left = set(recorded(journal, f"{prefix}block{block}_"))
         self._done = asyncio.Event()
         self._fresh = not self._left
         if self._fresh:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
-from typing import Protocol, TypeVar, cast
+from typing import Protocol, TypeVar, cast, runtime_checkable
 
 from tinyagent.core.errors import ConfigurationError, JournalError, TinyAgentError
 from tinyagent.core.jsonable import error_text
@@ -29,6 +29,7 @@ class Effects(Protocol):
         ...
 
 
+@runtime_checkable
 class Journal(Effects, Protocol):
     """Effects that remember: what was recorded is answered, also in another process."""
 
@@ -40,6 +41,18 @@ class Journal(Effects, Protocol):
 def journal_of(effects: Effects) -> Journal | None:
     """Return the effects if they remember. A check of the whole protocol would take 15 µs, for each block of code."""
     return cast("Journal", effects) if hasattr(effects, "recorded") else None
+
+
+def recorded(journal: Journal, prefix: str) -> list[str]:
+    """Return the keys of a journal that begin so.
+
+    Raises:
+        JournalError: It failed.
+    """
+    try:
+        return list(journal.recorded(prefix))
+    except Exception as error:
+        raise journal_failed(journal, error_text(error)) from error
 
 
 class DirectEffects:
