@@ -18,6 +18,7 @@ from tinyagent import (
     ModelError,
     Notice,
     OpenAIModel,
+    Planning,
     ReactAgent,
     Reply,
     Retry,
@@ -477,3 +478,23 @@ async def test_calls_that_started_while_the_reply_was_written_are_not_made_again
     assert [seen.value for seen in result.steps[0].observations] == ["paid 5", "paid 7"]
     assert (await agent.run("Go.", run_id="r", effects=DiskJournal(tmp_path / "journal"))).output == "Paid."
     assert (made, len(asked)) == ([5, 7], 1)
+
+
+async def test_a_plan_is_there_again_when_the_run_is_taken_up(kind, tmp_path):
+    """It is kept by the toolkit for the run: an answer from the journal would bring the words back, and no plan."""
+    steps = [call("create_plan", steps=["buy", "cook"]), call("update_plan", step=1, status="done"), call("get_plan")]
+    replies = kind.script([*steps, "Done."])
+
+    async def go():
+        agent = kind.agent([Planning(), add], model=ScriptedModel(replies))
+        return await agent.run("Go.", run_id="r", effects=DiskJournal(tmp_path / "journal"))
+
+    first = await go()
+    plans = [str(seen.value) for step in first.steps for seen in step.observations if "plan" in seen.call.name]
+    journal = DiskJournal(tmp_path / "journal")
+    assert not [key for key in journal.known if "plan" in key and "/tool/" in key]
+    replies = []
+    again = await go()
+    assert [str(seen.value) for step in again.steps for seen in step.observations if "plan" in seen.call.name] == plans
+    assert len(plans) == 3
+    assert again.output == first.output

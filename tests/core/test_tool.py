@@ -951,7 +951,9 @@ class Tally:
     def __init__(self):
         self.total = 0
 
-    @tool(timeout=5, retries=1, exclusive=True, read_only=True, returns_answer=True, eager=False, shown=True)
+    @tool(
+        timeout=5, retries=1, exclusive=True, read_only=True, returns_answer=True, eager=False, shown=True, local=True
+    )
     def count(self, by: int) -> int:
         """Count on.
 
@@ -968,7 +970,7 @@ def test_a_renamed_tool_is_the_same_under_another_name():
     after = before.renamed("count_on")
     assert (after.name, after.__name__, before.name, tally.count.name) == ("count_on", "count_on", "count", "count")
     assert (after.parameters, after.description, after.source) == (before.parameters, before.description, before.source)
-    options = ("timeout", "retries", "exclusive", "read_only", "returns_answer", "eager", "shown", "is_async")
+    options = ("timeout", "retries", "exclusive", "read_only", "returns_answer", "eager", "shown", "local", "is_async")
     assert [getattr(after, option) for option in options] == [getattr(before, option) for option in options]
     assert after.definition["function"]["name"] == "count_on"
     assert (after(by=2), before(by=3), tally.total) == (2, 5, 5)

@@ -256,6 +256,8 @@ class Turn:
             await performed(run.effects, f"{key}/begun", partial(_itself, call))
         try:
             work = partial(self._with_retries, call, tool, context)
+            if tool.local:
+                return await work()
             return await performed(run.effects, key, work, may_refuse=True)
         finally:
             progress.close()

@@ -108,7 +108,7 @@ class Workspace:
         tool = self._tools.get(call.name)
         if self._unread and tool is not None and tool.returns_answer:
             return self._turn.refuse(call, UNREAD.format(name=call.name))
-        if self._replay is not None:
+        if self._replay is not None and not (tool is not None and tool.local):
             await self._replay.admit(call)
         return await self._turn.perform(call)
 

@@ -117,6 +117,7 @@ def tool(
     returns_answer: bool = False,
     eager: bool = True,
     shown: bool = False,
+    local: bool = False,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 
 
@@ -129,7 +130,7 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     Args:
         function: The function.
         **options: See `Tool`: `name`, `description`, `timeout` (seconds), `retries`, `exclusive`, `read_only`,
-            `returns_answer`, `eager`, `shown`.
+            `returns_answer`, `eager`, `shown`, `local`.
 
     Raises:
         ToolDefinitionError: The function cannot be described; the text names the parameter.

@@ -45,6 +45,8 @@ class Tool(Generic[P, R]):
         returns_answer: The tool's value is the run's output.
         eager: In a stream, the call may start while the model still writes the rest of its reply.
         shown: What it returns is shown to the model also when code has called it and printed nothing.
+        local: It changes nothing but what it keeps for the run, such as a plan: a run that is taken up again calls it
+            again, instead of answering from its journal.
         local_names: Where annotations written as strings are looked up besides the function's module.
         signature: What a model may pass, where the function itself does not say it.
 
@@ -59,7 +61,7 @@ class Tool(Generic[P, R]):
     __wrapped__: Callable[..., Any]
 
     @door("tool")
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is an option of its own, by name
         self,
         function: Callable[P, R],
         *,
@@ -72,6 +74,7 @@ class Tool(Generic[P, R]):
         returns_answer: bool = False,
         eager: bool = True,
         shown: bool = False,
+        local: bool = False,
         local_names: Mapping[str, Any] | None = None,
         signature: Signature | None = None,
     ) -> None:
@@ -108,6 +111,7 @@ class Tool(Generic[P, R]):
         self.returns_answer = returns_answer
         self.eager = eager
         self.shown = shown
+        self.local = local
         self.__name__ = self.name
         functools.update_wrapper(self, function, updated=())
         if isinstance(function, functools.partial):  # which documents only what a partial is

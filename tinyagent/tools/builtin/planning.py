@@ -66,7 +66,7 @@ class Planning(Toolkit):
         """A plan belongs to one run."""
         return type(self)()
 
-    @tool(shown=True)
+    @tool(shown=True, local=True)
     async def create_plan(self, goal: str, steps: list[str]) -> Plan:
         """Make a plan before a task of several steps. It takes the place of an earlier plan.
 
@@ -80,7 +80,7 @@ class Planning(Toolkit):
         self.plan = plan
         return plan
 
-    @tool(shown=True)
+    @tool(shown=True, local=True)
     async def update_plan(
         self, step: int, status: Status = "done", note: str = "", new_steps: list[str] | None = None
     ) -> Plan:
@@ -101,7 +101,7 @@ class Planning(Toolkit):
         self.plan = replace(plan, steps=steps)
         return self.plan
 
-    @tool(read_only=True, shown=True)
+    @tool(read_only=True, shown=True, local=True)
     async def get_plan(self) -> Plan:
         """The plan as it is now."""
         return self._current()
