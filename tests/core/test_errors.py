@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-import tinyagent
+import tinyagent.errors as errors_room
 from tinyagent.core import errors
 from tinyagent.core.errors import (
     ConfigurationError,
@@ -63,8 +63,8 @@ def test_the_tree_is_read_rightly():
 
 @pytest.mark.parametrize("name", sorted(classes()))
 def test_each_error_is_public_and_documented(name):
-    assert getattr(tinyagent, name) is classes()[name]
-    assert name in tinyagent.__all__
+    assert getattr(errors_room, name) is classes()[name]
+    assert name in errors_room.__all__
     assert vars(classes()[name])["__doc__"]
 
 
