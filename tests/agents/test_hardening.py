@@ -498,3 +498,21 @@ async def test_a_plan_is_there_again_when_the_run_is_taken_up(kind, tmp_path):
     assert [str(seen.value) for step in again.steps for seen in step.observations if "plan" in seen.call.name] == plans
     assert len(plans) == 3
     assert again.output == first.output
+
+
+async def test_an_answered_call_keeps_its_answer_when_its_tool_has_another_name_by_now(tmp_path):
+    made = []
+
+    async def pay(amount: int) -> str:
+        """Pay."""
+        made.append(amount)
+        return "paid"
+
+    replies = [call("pay", amount=5), "Paid."]
+    journal = DiskJournal(tmp_path / "journal")
+    first = await ReactAgent([pay], model=ScriptedModel(replies)).run("Go.", run_id="r", effects=journal)
+    del journal.known["r/2/model"]  # it crashed before that
+    renamed = ReactAgent([Tool(pay, name="transfer")], model=ScriptedModel(["Paid."]))
+    again = await renamed.run("Go.", run_id="r", effects=journal)
+    assert (again.output, made) == ("Paid.", [5])
+    assert again.steps[0].observations[0].value == first.steps[0].observations[0].value == "paid"

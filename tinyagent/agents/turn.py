@@ -17,7 +17,7 @@ from typing import Any
 from tinyagent.agents.outcome import Outcome
 from tinyagent.agents.state import RunState
 from tinyagent.core.context import Context
-from tinyagent.core.effects import journal_of, performed
+from tinyagent.core.effects import journal_of, performed, recorded
 from tinyagent.core.errors import ConfigurationError, FatalToolError, JournalError, ToolArgumentsError
 from tinyagent.core.events import (
     CallSealed,
@@ -215,14 +215,14 @@ class Turn:
 
     async def _observe(self, call: Call, tool: Tool[..., Any] | None, began: float) -> Observation:
         """The tool's value, or its error: whatever a tool raises, the model is told and the run goes on."""
-        if call.problem is not None or tool is None:
+        if call.problem is not None or (tool is None and not self._is_recorded(call)):
             problem = call.problem or self._unknown(call.name)
             wrong = NameError(problem) if tool is None else TypeError(problem)
             return Observation(call, problem, error=problem).raised(wrong)
         self._run.emit(ToolStarted(call))
         try:
             value = await self._value(call, tool)
-            if isinstance(value, _NO_VALUES) and not tool.returns_answer:
+            if tool is not None and isinstance(value, _NO_VALUES) and not tool.returns_answer:
                 raise TypeError(
                     f"the tool {tool.name!r} returned {value!r}: it should call it and return what it gives"
                 )
@@ -246,12 +246,21 @@ class Turn:
         """Whether whoever made the call has no use for it any more."""
         return False
 
-    async def _value(self, call: Call, tool: Tool[..., Any]) -> Any:
-        """What the tool returns, with its retries."""
-        run = self._run
+    def _key(self, call: Call) -> str:
+        return f"{self._run.run_id}/{self._step}/tool/{call.id}"
+
+    def _is_recorded(self, call: Call) -> bool:
+        """Whether a journal answers the call, although its tool may have gone since."""
+        journal = journal_of(self._run.effects)
+        return journal is not None and self._key(call) in recorded(journal, self._key(call))
+
+    async def _value(self, call: Call, tool: Tool[..., Any] | None) -> Any:
+        """What the tool returns, with its retries; without a tool, what is recorded."""
+        run, key = self._run, self._key(call)
+        if tool is None:
+            return await performed(run.effects, key, partial(_itself, call), may_refuse=True)
         progress = _Progress(run, call, self._loop)
         context = run.context(call_id=call.id, tool=tool.name, step=self._step, _progress=progress)
-        key = f"{run.run_id}/{self._step}/tool/{call.id}"
         if call.id in self._early and journal_of(run.effects) is not None:  # its reply is not recorded yet
             await performed(run.effects, f"{key}/begun", partial(_itself, call))
         try:
