@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+import pydoc
+
 import pytest
 
-from tinyagent import ConfigurationError, Limits, OpenAIModel
+from tinyagent import ConfigurationError, Limits, OpenAIModel, ReactAgent, TinyCodeAgent
 from tinyagent.agents.options import MAX_OBSERVATION, AgentOptions, as_model, check_options, tool_name
 from tinyagent.testing import ScriptedModel
 
@@ -106,3 +109,18 @@ def test_a_name_that_cannot_be_one_is_refused(name):
     ) as caught:
         tool_name(name, "why")
     assert repr(name) in str(caught.value)
+
+
+# ---- completion
+
+
+@pytest.mark.parametrize("kind", [ReactAgent, TinyCodeAgent])
+def test_every_option_is_in_the_signature_with_what_it_is_where_it_is_not_passed(kind):
+    parameters = inspect.signature(kind).parameters
+    assert [*AgentOptions.__annotations__] == [*parameters][-len(AgentOptions.__annotations__) :]
+    assert [*parameters][:2] == ["tools", "model"]
+    assert "options" not in parameters
+    agent = kind(model=ScriptedModel([]))
+    for name in ("name", "description", "eager", "max_observation", "continue_cut"):
+        assert parameters[name].default == getattr(agent, name)
+    assert "max_observation" in pydoc.render_doc(kind, renderer=pydoc.plaintext).partition("Args:")[0]

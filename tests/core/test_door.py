@@ -52,4 +52,4 @@ def test_what_is_made_is_copied_and_pickled_as_ever():
 
 
 def test_the_options_of_an_agent_are_seen():
-    assert list(inspect.signature(ReactAgent).parameters) == ["tools", "model", "options"]
+    assert list(inspect.signature(ReactAgent.__init__).parameters) == ["self", "tools", "model", "options"]

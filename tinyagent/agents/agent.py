@@ -16,7 +16,7 @@ from tinyagent.agents.asking import Connected
 from tinyagent.agents.handoff import with_handoffs
 from tinyagent.agents.inner import agent_tool
 from tinyagent.agents.loop import ANSWER_OR_CALL, LAST_WORD, Ending, is_text, loop
-from tinyagent.agents.options import MAX_OBSERVATION, AgentOptions, as_model, check_options
+from tinyagent.agents.options import DEFAULTS, AgentOptions, AgentSignature, as_model, check_options
 from tinyagent.agents.outcome import Outcome
 from tinyagent.agents.prompt import Prompt
 from tinyagent.agents.run import Output, Run
@@ -41,6 +41,8 @@ from tinyagent.models.base import Model, ToolChoice, model_name
 class Agent(ABC, Generic[Output]):
     """What every agent shares. Immutable: one agent serves any number of runs at once."""
 
+    __signature__: ClassVar = AgentSignature()
+
     def __new__(cls, *_: Any, **__: Any) -> Self:
         """Make one of the kinds of agent.
 
@@ -59,15 +61,16 @@ class Agent(ABC, Generic[Output]):
         own: Mapping[str, AnyTool] | None = None,
     ) -> None:
         check_options(options)
-        self.name = options.get("name", "agent")
-        self.description = options.get("description", "")
-        self.model = as_model(model, options.get("client"))
-        self.prompt = Prompt(options.get("instructions", ""), options.get("prompt_file"))
-        self.toolbox = Toolbox.of(with_handoffs(tools, options.get("handoffs", ())), own)
-        self.limits = options.get("limits") or Limits()
-        self.eager = options.get("eager", True)
-        self.max_observation = options.get("max_observation", MAX_OBSERVATION)
-        self.continue_cut = options.get("continue_cut", False)
+        given: AgentOptions = {**DEFAULTS, **options}
+        self.name = given["name"]
+        self.description = given["description"]
+        self.model = as_model(model, given["client"])
+        self.prompt = Prompt(given["instructions"], given["prompt_file"])
+        self.toolbox = Toolbox.of(with_handoffs(tools, given["handoffs"]), own)
+        self.limits = given["limits"] or Limits()
+        self.eager = given["eager"]
+        self.max_observation = given["max_observation"]
+        self.continue_cut = given["continue_cut"]
         self._open: WeakKeyDictionary[asyncio.AbstractEventLoop, Shared[None]] = WeakKeyDictionary()
         self._entered: WeakKeyDictionary[asyncio.AbstractEventLoop, list[list[Shared[None]]]] = WeakKeyDictionary()
         self._written = self._system_message(self.toolbox, self.prompt.fixed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
@@ -53,6 +54,35 @@ class AgentOptions(TypedDict, total=False):
     eager: bool
     max_observation: int | None
     continue_cut: bool
+
+
+#: What an agent has where nothing is passed.
+DEFAULTS: AgentOptions = {
+    "client": None,
+    "instructions": "",
+    "prompt_file": None,
+    "limits": None,
+    "name": "agent",
+    "description": "",
+    "handoffs": (),
+    "eager": True,
+    "max_observation": MAX_OBSERVATION,
+    "continue_cut": False,
+}
+
+
+class AgentSignature:
+    """The signature of a kind of agent with each of its options by name: for completion in notebooks, and `help()`."""
+
+    def __get__(self, _: object, kind: type[Agent[Any]]) -> Signature:
+        """Return the signature of the class."""
+        own = [item for item in signature(kind.__init__).parameters.values() if item.kind is not Parameter.VAR_KEYWORD]
+        written = {name: said.__forward_arg__ for name, said in AgentOptions.__annotations__.items()}
+        options = (
+            Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=written[name])
+            for name, default in DEFAULTS.items()
+        )
+        return Signature([*own[1:], *options])
 
 
 def check_options(options: AgentOptions) -> None:
