@@ -84,10 +84,7 @@ class _Dialect:
         return {"$ref": ref, **{key: part for key, part in beside.items() if key != "title"}}
 
     def _target(self, ref: str) -> Mapping[str, Any] | None:
-        found: Any = self._root if ref.startswith("#") else None
-        for step in filter(None, ref.removeprefix("#").split("/")):
-            found = found.get(_unescaped(step)) if isinstance(found, Mapping) else None
-        return found if isinstance(found, Mapping) else None
+        return target_of(self._root, ref)
 
     def _reached(self, ref: str) -> set[str]:
         """The references that following one leads to."""
@@ -98,6 +95,14 @@ class _Dialect:
 
 
 _DEFINITIONS = ("$defs", "definitions")
+
+
+def target_of(root: Mapping[str, Any], ref: str) -> Mapping[str, Any] | None:
+    """Return what a reference within a schema stands for; `None` where there is nothing."""
+    found: Any = root if ref.startswith("#") else None
+    for step in filter(None, ref.removeprefix("#").split("/")):
+        found = found.get(_unescaped(step)) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else None
 
 
 def refs_in(schema: Any) -> Iterator[str]:

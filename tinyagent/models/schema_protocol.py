@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from tinyagent.core.dialect import target_of
 from tinyagent.core.jsonable import to_text
 from tinyagent.core.messages import Assistant, Call, Reply
 from tinyagent.core.tool import Tool
@@ -143,9 +144,7 @@ class Form:
 
     def _referred(self, ref: str) -> _Schema:
         """A definition, which moves to the root under a name that no other tool has."""
-        target: Any = self._root
-        for step in filter(None, ref.removeprefix("#").split("/")):
-            target = target.get(step) if isinstance(target, Mapping) else None
+        target = target_of(self._root, ref)
         if target is None:
             return {}
         name = f"{self._name}.{re.sub(r'[^A-Za-z0-9]+', '.', ref).strip('.') or 'root'}"
