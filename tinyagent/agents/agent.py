@@ -16,7 +16,7 @@ from tinyagent.agents.asking import Connected
 from tinyagent.agents.handoff import with_handoffs
 from tinyagent.agents.inner import agent_tool
 from tinyagent.agents.loop import ANSWER_OR_CALL, LAST_WORD, Ending, is_text, loop
-from tinyagent.agents.options import DEFAULTS, AgentOptions, AgentSignature, as_model, check_options
+from tinyagent.agents.options import AgentOptions, AgentSignature, as_model, check_options
 from tinyagent.agents.outcome import Outcome
 from tinyagent.agents.prompt import Prompt
 from tinyagent.agents.run import Output, Run
@@ -60,8 +60,7 @@ class Agent(ABC, Generic[Output]):
         options: AgentOptions,
         own: Mapping[str, AnyTool] | None = None,
     ) -> None:
-        check_options(options)
-        given: AgentOptions = {**DEFAULTS, **options}
+        given = check_options(options)
         self.name = given["name"]
         self.description = given["description"]
         self.model = as_model(model, given["client"])

@@ -85,8 +85,8 @@ class AgentSignature:
         return Signature([*own[1:], *options])
 
 
-def check_options(options: AgentOptions) -> None:
-    """Refuse options that are wrong.
+def check_options(options: AgentOptions) -> AgentOptions:
+    """Return the options, with what an agent has where nothing is passed.
 
     Raises:
         UnknownOptionError: There is no such option.
@@ -94,17 +94,17 @@ def check_options(options: AgentOptions) -> None:
     """
     if unknown := options.keys() - AgentOptions.__annotations__.keys():
         raise UnknownOptionError(no_option("agent", unknown, ["model", *AgentOptions.__annotations__]))
-    limits, name = options.get("limits"), options.get("name", "agent")
+    given: AgentOptions = {**DEFAULTS, **options}
+    limits, name, description, longest = (given[key] for key in ("limits", "name", "description", "max_observation"))
     if not isinstance(limits, Limits | None):
         raise ConfigurationError(f"limits={limits!r}: pass Limits(steps=..., tokens=..., seconds=...).")
     if not isinstance(name, str) or not name.strip():
         raise ConfigurationError(f"name={name!r}: pass a name for the agent.")
-    description = options.get("description", "")
     if not isinstance(description, str):
         raise ConfigurationError(f"description={description!r}: pass text that says what the agent is good for.")
-    longest = options.get("max_observation", MAX_OBSERVATION)
     if longest is not None and not (isinstance(longest, int) and longest > 0):
         raise ConfigurationError(f"max_observation={longest!r}: pass characters above 0, or None.")
+    return given
 
 
 def no_option(kind: Literal["agent", "run"], unknown: Iterable[str], known: Collection[str]) -> str:
