@@ -14,8 +14,8 @@ from tinyagent.agents.asking import asked
 from tinyagent.agents.handoff import Handoff, first_handoff
 from tinyagent.agents.outcome import Outcome
 from tinyagent.agents.state import RunState
-from tinyagent.agents.turn import Turn
-from tinyagent.core.effects import journal_failed, journal_of, performed, recorded
+from tinyagent.agents.turn import BEGUN, Turn
+from tinyagent.core.effects import is_recorded, journal_failed, journal_of, performed, recorded, remembered
 from tinyagent.core.errors import EmptyReplyError, ModelError, StepLimitReached, TokenLimitReached
 from tinyagent.core.events import LimitHit, Notice, StepStarted
 from tinyagent.core.messages import Call, Reply, User
@@ -96,14 +96,14 @@ async def _ask(agent: Agent[Any], run: RunState, turn: Turn, tool_choice: ToolCh
 async def _begun(run: RunState, key: str) -> tuple[Call, ...]:
     """The calls that had started when the run was broken off, in a reply that was never whole: they are the reply."""
     journal = journal_of(run.effects)
-    if journal is None or key in recorded(journal, key):
+    if journal is None or is_recorded(journal, key):
         return ()
     prefix = f"{run.run_id}/{len(run.steps) + 1}/tool/"
-    keys = [each for each in recorded(journal, prefix) if each.endswith("/begun")]
-    return tuple([await performed(journal, each, partial(_broken_off, ())) for each in keys])
+    keys = [each for each in recorded(journal, prefix) if each.endswith(BEGUN)]
+    return tuple([await remembered(journal, each) for each in keys])
 
 
-async def _broken_off(calls: tuple[Call, ...]) -> Any:
+async def _broken_off(calls: tuple[Call, ...]) -> Reply:
     return Reply(calls=calls, finish_reason="interrupted")
 
 

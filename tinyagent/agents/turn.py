@@ -17,7 +17,7 @@ from typing import Any
 from tinyagent.agents.outcome import Outcome
 from tinyagent.agents.state import RunState
 from tinyagent.core.context import Context
-from tinyagent.core.effects import journal_of, performed, recorded
+from tinyagent.core.effects import is_recorded, journal_of, performed, remembered
 from tinyagent.core.errors import ConfigurationError, FatalToolError, JournalError, ToolArgumentsError
 from tinyagent.core.events import (
     CallSealed,
@@ -36,6 +36,8 @@ from tinyagent.core.result import Observation
 from tinyagent.core.tool import GOES_ON, Tool
 from tinyagent.models.retry import backoff
 
+#: Ends the key under which a call is recorded that starts before its reply is whole.
+BEGUN = "/begun"
 #: Characters of a failing tool's error that the model is told.
 LONGEST_ERROR = 2_000
 #: What a tool returns by mistake, and nobody can read.
@@ -215,7 +217,7 @@ class Turn:
 
     async def _observe(self, call: Call, tool: Tool[..., Any] | None, began: float) -> Observation:
         """The tool's value, or its error: whatever a tool raises, the model is told and the run goes on."""
-        if call.problem is not None or (tool is None and not self._is_recorded(call)):
+        if call.problem is not None or (tool is None and not is_recorded(self._run.effects, self._key(call))):
             problem = call.problem or self._unknown(call.name)
             wrong = NameError(problem) if tool is None else TypeError(problem)
             return Observation(call, problem, error=problem).raised(wrong)
@@ -249,20 +251,15 @@ class Turn:
     def _key(self, call: Call) -> str:
         return f"{self._run.run_id}/{self._step}/tool/{call.id}"
 
-    def _is_recorded(self, call: Call) -> bool:
-        """Whether a journal answers the call, although its tool may have gone since."""
-        journal = journal_of(self._run.effects)
-        return journal is not None and self._key(call) in recorded(journal, self._key(call))
-
     async def _value(self, call: Call, tool: Tool[..., Any] | None) -> Any:
         """What the tool returns, with its retries; without a tool, what is recorded."""
         run, key = self._run, self._key(call)
         if tool is None:
-            return await performed(run.effects, key, partial(_itself, call), may_refuse=True)
+            return await remembered(run.effects, key, may_refuse=True)
         progress = _Progress(run, call, self._loop)
         context = run.context(call_id=call.id, tool=tool.name, step=self._step, _progress=progress)
         if call.id in self._early and journal_of(run.effects) is not None:  # its reply is not recorded yet
-            await performed(run.effects, f"{key}/begun", partial(_itself, call))
+            await performed(run.effects, key + BEGUN, partial(_itself, call))
         try:
             work = partial(self._with_retries, call, tool, context)
             if tool.local:

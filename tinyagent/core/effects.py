@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
-from typing import Protocol, TypeVar, cast, runtime_checkable
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 from tinyagent.core.errors import ConfigurationError, JournalError, TinyAgentError
 from tinyagent.core.jsonable import error_text
@@ -55,6 +55,16 @@ def recorded(journal: Journal, prefix: str) -> list[str]:
         raise journal_failed(journal, error_text(error)) from error
 
 
+def is_recorded(effects: Effects, key: str) -> bool:
+    """Return whether a journal answers the call of that name.
+
+    Raises:
+        JournalError: It failed.
+    """
+    journal = journal_of(effects)
+    return journal is not None and key in recorded(journal, key)
+
+
 class DirectEffects:
     """The default: every call is made."""
 
@@ -98,6 +108,15 @@ def performed(
         Exception: Whatever the call raises, now or as it is remembered.
     """
     return call() if type(effects) is DirectEffects else _performed(effects, key, call, may_refuse)
+
+
+def remembered(effects: Effects, key: str, *, may_refuse: bool = False) -> Awaitable[Any]:
+    """The recorded result of the call of that name, for what is done no more: see `performed`."""
+    return performed(effects, key, _nothing, may_refuse=may_refuse)
+
+
+async def _nothing() -> None:
+    """What is not called, because it is recorded."""
 
 
 async def _performed(effects: Effects, key: str, call: Callable[[], Awaitable[T]], may_refuse: bool) -> T:
