@@ -9,7 +9,7 @@ import inspect
 import json
 import operator
 from asyncio import base_events
-from collections.abc import Callable, Coroutine, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING, Any
 
 from tinyagent.sandbox.child.interrupts import passes_on
@@ -250,10 +250,12 @@ def _gathering(gather: Callable[..., Any]) -> Callable[..., Any]:
     return passes_on(wrapper)
 
 
-def _starting(create_task: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(create_task)
+def _starting(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method of asyncio that takes a coroutine."""
+
+    @functools.wraps(method)
     def wrapper(self: Any, coro: Any, **options: Any) -> Any:
-        return create_task(self, as_coroutine(coro), **options)
+        return method(self, as_coroutine(coro), **options)
 
     return passes_on(wrapper)
 
@@ -279,17 +281,9 @@ def teach_asyncio() -> None:
     loops: Any = base_events.BaseEventLoop
     loops.create_task = _starting(loops.create_task)
     runner: Any = asyncio.Runner
-    runner.run = _running(runner.run)
+    runner.run = _starting(runner.run)
     encoder: Any = json.JSONEncoder
     encoder.default = _encoding(encoder.default)
-
-
-def _running(run: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(run)
-    def wrapper(self: Any, coro: Coroutine[Any, Any, Any], **options: Any) -> Any:
-        return run(self, as_coroutine(coro), **options)
-
-    return passes_on(wrapper)
 
 
 def _encoding(default: Callable[..., Any]) -> Callable[..., Any]:
