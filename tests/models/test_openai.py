@@ -159,6 +159,8 @@ def test_an_unknown_setting_is_refused_with_the_known_ones():
         ({"timeout": -1}, "timeout=-1: pass seconds above 0"),
         ({"metadata": {"a": object()}}, "The model settings are not JSON"),
         ({"extra_body": {"a": {1, 2}}}, "The model settings are not JSON"),
+        ({"extra_body": 5}, "extra_body=5: pass a dict"),
+        ({"extra_body": None}, "extra_body=None: pass a dict"),
     ],
 )
 def test_wrong_arguments_are_refused_with_what_to_pass(options, said):

@@ -141,6 +141,7 @@ class OpenAIModel:
             )
         if tool_calling not in ("auto", "native", "schema", "json"):
             raise ConfigurationError(f"tool_calling={tool_calling!r}: pass 'auto', 'native', 'schema' or 'json'.")
+        _check_settings(settings)
         own_format = "response_format" in {**settings, **settings.get("extra_body", {})}
         if own_format and tool_calling == "schema":
             raise ConfigurationError("tool_calling='schema' makes the response_format itself: leave yours out.")
@@ -149,7 +150,6 @@ class OpenAIModel:
             raise ConfigurationError(f"max_retries={max_retries!r}: pass 0 or more.")
         if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
             raise ConfigurationError(f"timeout={timeout!r}: pass seconds above 0.")
-        _check_settings(settings)
         self.name = name
         self.tool_calling = tool_calling
         self._given = client
