@@ -233,6 +233,14 @@ async def test_a_base_url_that_names_an_endpoint_is_told_at_once(endpoint, monke
             await ask(OpenAIModel("m", client=client))
 
 
+@pytest.mark.parametrize("path", ["/models", "/v1/chat2", "/my/models/"])
+async def test_a_base_url_may_end_in_what_only_looks_like_an_endpoint(path):
+    """https://NAME.services.ai.azure.com/models is Azure AI's."""
+    async with ScriptedServer(["hello"]) as server:
+        url = server.url.removesuffix("/v1") + path
+        assert (await ask(OpenAIModel("m", base_url=url))).output == "hello"
+
+
 async def test_white_space_around_a_base_url_is_no_part_of_it():
     async with ScriptedServer(["hello"]) as server:
         assert (await ask(OpenAIModel("m", base_url=f" {server.url}\n"))).output == "hello"

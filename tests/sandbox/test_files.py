@@ -110,7 +110,8 @@ import sys
 files.install()
 print(sorted(name for name in sys.modules if name.startswith("tinyagent") and ".child" not in name))
 """
-    assert in_python(code, tmp_path, "-S") == "['tinyagent', 'tinyagent.sandbox']\n"
+    loaded = ["tinyagent", "tinyagent.core", "tinyagent.core.lazy", "tinyagent.sandbox"]
+    assert in_python(code, tmp_path, "-S") == f"{loaded}\n"
 
 
 def test_installing_again_keeps_the_files(tmp_path):

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
 from tinyagent.core.errors import TinyAgentError, ToolkitError
 from tinyagent.core.forks import in_forked_copy
@@ -20,12 +21,16 @@ T = TypeVar("T")
 #: Seconds that closing may take once the wait for it is cancelled; then it is cancelled too.
 GRACE = 10.0
 _lock = threading.Lock()
+_hosts: WeakSet[_Host[Any]] = WeakSet()
+_inherited: list[_Host[Any]] = []
 
 
 @in_forked_copy
-def _renew_lock() -> None:
+def _renew() -> None:
+    """Keep the hosts of the process that was forked: ending their tasks here would close what this process opens."""
     global _lock  # noqa: PLW0603 - one lock for the process
     _lock = threading.Lock()
+    _inherited.extend(_hosts)
 
 
 class Shared(Generic[T]):
@@ -100,6 +105,7 @@ class _Host(Generic[T]):
         self._leave = asyncio.Event()
         self._value: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self.task = asyncio.create_task(self._live())
+        _hosts.add(self)
 
     async def _live(self) -> None:
         _holds.set(None)  # it may outlive the run that has opened it

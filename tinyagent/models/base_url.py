@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from tinyagent.core.errors import ConfigurationError
 
-#: What the client adds itself, or is another endpoint.
-_ENDPOINT = re.compile(r"/(chat/completions|completions|chat|responses|models|embeddings)/*\Z")
+#: What the client adds itself, or is another endpoint. Azure AI's base URL ends in /models, without a version.
+_ENDPOINT = re.compile(r"/(chat/completions|completions|chat|responses|embeddings)/*\Z|(?<=/v\d)/models/*\Z")
 _VERSION = re.compile(r"/v\d\w*(/|\Z)")
 
 
