@@ -21,12 +21,12 @@ import numpy as np
 import pytest
 
 from tests.sandbox.child_host import TAUGHT, Host, player
+from tinyagent.core.codec import FrameError
 from tinyagent.core.opaque import Opaque
 from tinyagent.sandbox.child import session
 from tinyagent.sandbox.child.channel import Channel
 from tinyagent.sandbox.child.interrupts import interrupts
 from tinyagent.sandbox.child.output import Output
-from tinyagent.sandbox.values import FrameError
 
 ROOT = Path(__file__).parents[2]
 

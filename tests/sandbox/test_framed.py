@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from tests.sandbox.scripted import Peer, ScriptedSession, done, give_back, obey, scripted, ticks, until, with_blocks
+from tinyagent.core.codec import MAX_FRAME, Record
 from tinyagent.core.errors import ConfigurationError, FatalToolError, SandboxError, SandboxUnavailableError
 from tinyagent.core.execution import CodeError
 from tinyagent.core.messages import NOT_ANSWERED
@@ -21,7 +22,6 @@ from tinyagent.core.tool import Tool
 from tinyagent.sandbox import block as blocks, framed, protocol
 from tinyagent.sandbox.base import SandboxLimits
 from tinyagent.sandbox.block import WITHDRAWN
-from tinyagent.sandbox.values import MAX_FRAME, Record
 
 pytestmark = pytest.mark.each_loop
 

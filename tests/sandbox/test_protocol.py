@@ -14,9 +14,9 @@ import weakref
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from tinyagent.core.codec import MAX_FRAME, FrameBuffer, Record, TooLargeError, decode_frame, encode_frame
 from tinyagent.sandbox import protocol
 from tinyagent.sandbox.protocol import MOST_UNREAD, Connection, exception_data
-from tinyagent.sandbox.values import MAX_FRAME, FrameBuffer, Record, TooLargeError, decode_frame, encode_frame
 
 pytestmark = pytest.mark.each_loop
 

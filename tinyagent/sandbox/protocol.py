@@ -13,9 +13,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
-from tinyagent.core.jsonable import words
-from tinyagent.core.threads import run_in_thread
-from tinyagent.sandbox.values import (
+from tinyagent.core.codec import (
     FEW_PARTS,
     FrameBuffer,
     FrameError,
@@ -24,6 +22,8 @@ from tinyagent.sandbox.values import (
     encode_frame,
     pack,
 )
+from tinyagent.core.jsonable import words
+from tinyagent.core.threads import run_in_thread
 
 #: Bytes of answers that a process may leave unread before it is taken for dead.
 MOST_UNREAD = 32 << 20

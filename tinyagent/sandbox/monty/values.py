@@ -13,10 +13,10 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, get_args
 from uuid import UUID
 
+from tinyagent.core.codec import DEEPEST, LONGEST_TEXT, MAX_CONTAINERS, TAG, decode_frame, encode_frame, pack
 from tinyagent.core.errors import ToolArgumentsError
 from tinyagent.core.jsonable import words
 from tinyagent.core.opaque import Opaque
-from tinyagent.sandbox.values import DEEPEST, LONGEST_TEXT, MAX_CONTAINERS, TAG, decode_frame, encode_frame, pack
 
 if TYPE_CHECKING:
     from pydantic_monty import ExternalSettledResult

@@ -32,10 +32,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from pydantic import BaseModel
 
-from tinyagent.core.jsonable import to_text
-from tinyagent.core.opaque import Opaque
-from tinyagent.sandbox import values
-from tinyagent.sandbox.values import (
+from tinyagent.core import codec
+from tinyagent.core.codec import (
     DEEPEST,
     LONGEST_DECIMAL,
     LONGEST_FRACTION,
@@ -53,6 +51,8 @@ from tinyagent.sandbox.values import (
     opaque,
     pack,
 )
+from tinyagent.core.jsonable import to_text
+from tinyagent.core.opaque import Opaque
 
 #: Multiples of it are distinct whole numbers of one hash.
 SAME_HASH = (1 << 61) - 1
@@ -200,10 +200,10 @@ def test_corners_cross_as_they_are(value, records):
 
 
 def test_a_frame_has_a_most_of_half_characters():
-    assert crossed("\ud800" * values.MAX_HALVES) == "\ud800" * values.MAX_HALVES
+    assert crossed("\ud800" * codec.MAX_HALVES) == "\ud800" * codec.MAX_HALVES
     assert crossed("\ud55c" * 100_000) == "\ud55c" * 100_000  # whole ones that begin with the same byte
     with pytest.raises(TooLargeError, match="half characters"):
-        crossed("\ud800" * (values.MAX_HALVES + 1))
+        crossed("\ud800" * (codec.MAX_HALVES + 1))
 
 
 def test_half_characters_in_a_row_stay_two():
@@ -650,7 +650,7 @@ def test_nesting_is_kept_down_to_a_depth_and_is_text_below(make, levels, records
 
 
 def test_a_value_that_doubles_at_every_level_is_refused(monkeypatch):
-    monkeypatch.setattr(values, "MAX_FRAME", 1 << 14)  # it would be refused at a megabyte as well, a while later
+    monkeypatch.setattr(codec, "MAX_FRAME", 1 << 14)  # it would be refused at a megabyte as well, a while later
     bomb = [1]
     for _ in range(60):
         bomb = [bomb, bomb]
@@ -726,8 +726,8 @@ def test_numbers_have_a_longest_length():
         range(10**100),
         range(0, 1, 10**100),
         range(-(10**100), 0),
-        range(values.LONGEST_RANGE),
-        range(values.LONGEST_RANGE + 1),
+        range(codec.LONGEST_RANGE),
+        range(codec.LONGEST_RANGE + 1),
     ],
     ids=["stop", "step", "start", "longest", "too long"],
 )
@@ -738,13 +738,13 @@ def test_a_range_of_any_length_crosses_in_some_way(value):
 
 def test_what_a_tool_would_expand_crosses_as_its_text():
     """`list[int]` makes a list of a range, `int` a number of a decimal: of any length, in the host's event loop."""
-    for value in (range(values.LONGEST_RANGE + 2), range(0, -(10**9), -1), decimal.Decimal("1e999999999")):
+    for value in (range(codec.LONGEST_RANGE + 2), range(0, -(10**9), -1), decimal.Decimal("1e999999999")):
         assert isinstance(crossed(value), Opaque)
-    many = crossed([range(values.LONGEST_RANGE // 3)] * 4)
+    many = crossed([range(codec.LONGEST_RANGE // 3)] * 4)
     assert [type(part) for part in many] == [range] * 3 + [Opaque]
     for hostile in (
-        {"!": "range", "v": ["0x0", hex(values.LONGEST_RANGE + 2), "0x1"]},
-        [{"!": "range", "v": ["0x0", hex(values.LONGEST_RANGE), "0x1"]}] * 2,
+        {"!": "range", "v": ["0x0", hex(codec.LONGEST_RANGE + 2), "0x1"]},
+        [{"!": "range", "v": ["0x0", hex(codec.LONGEST_RANGE), "0x1"]}] * 2,
         {"!": "Decimal", "v": "1e999999999"},
         {"!": "Decimal", "v": "1e-999999"},
     ):
@@ -773,7 +773,7 @@ def test_a_moment_in_a_broken_zone_crosses_as_its_text():
 
 
 def test_the_bounds_of_a_range_have_a_longest_length():
-    end = 2 ** (4 * values.LONGEST_BOUND)
+    end = 2 ** (4 * codec.LONGEST_BOUND)
     assert crossed(range(end - 9, end - 1)) == range(end - 9, end - 1)
     assert isinstance(crossed(range(end - 9, end)), Opaque)
 
@@ -781,7 +781,7 @@ def test_the_bounds_of_a_range_have_a_longest_length():
 @pytest.mark.parametrize("records", [False, True], ids=["plain", "records"])
 def test_a_range_too_long_leaves_the_others_alone(records):
     others = [dt.datetime(2024, 5, 6), b"x", 2**80, math.inf, range(3)]
-    found = crossed([range(values.LONGEST_RANGE + 1), *others], records=records)
+    found = crossed([range(codec.LONGEST_RANGE + 1), *others], records=records)
     assert isinstance(found[0], Opaque)
     assert same(found[1:], others)
 
@@ -826,11 +826,11 @@ def test_brackets_in_a_text_are_no_lists():
 
 
 def test_a_frame_has_a_most_of_values_with_tags():
-    moments = [dt.date(2024, 5, 6)] * values.MAX_TAGGED
+    moments = [dt.date(2024, 5, 6)] * codec.MAX_TAGGED
     assert decode_frame(encode_frame({"v": pack(moments)})[4:])["v"] == moments
-    with pytest.raises(TooLargeError, match=f"over {values.MAX_TAGGED:,} values"):
+    with pytest.raises(TooLargeError, match=f"over {codec.MAX_TAGGED:,} values"):
         encode_frame({"v": pack([*moments, moments[0]])})
-    with pytest.raises(FrameError, match=f"over {values.MAX_TAGGED:,} values"):
+    with pytest.raises(FrameError, match=f"over {codec.MAX_TAGGED:,} values"):
         decode_frame(json.dumps({"v": pack(moments) + pack(moments[:1])}, separators=(",", ":")).encode())
 
 
@@ -1091,7 +1091,7 @@ def test_many_honest_keys_are_no_attack(make, no_garbage_collection, untraced):
 @pytest.mark.xfail(reason="the time of a garbage collection counts as time of the keys", raises=FrameError)
 def test_the_time_of_a_garbage_collection_does_not_count():
     def collect_long(phase, _):  # as in a process with millions of objects
-        until = time.thread_time() + 2 * values.KEY_TIME
+        until = time.thread_time() + 2 * codec.KEY_TIME
         while time.thread_time() < until and phase == "start":
             pass
         gc.callbacks.clear()
@@ -1106,17 +1106,17 @@ def test_the_time_of_a_garbage_collection_does_not_count():
 
 
 def test_keys_are_timed_for_each_thread_by_itself():
-    while time.thread_time() < 2 * values.KEY_TIME:
+    while time.thread_time() < 2 * codec.KEY_TIME:
         pass
-    values._clock.start()
-    other = threading.Thread(target=values._clock.start)
+    codec._clock.start()
+    other = threading.Thread(target=codec._clock.start)
     other.start()
     other.join()
-    time.sleep(1.1 * values.KEY_TIME)
-    values._clock.check()
+    time.sleep(1.1 * codec.KEY_TIME)
+    codec._clock.check()
 
 
-tags = st.sampled_from([*values._READERS, "record", "text", "datetime", "time", "bomb", ""]) | st.text(max_size=3)
+tags = st.sampled_from([*codec._READERS, "record", "text", "datetime", "time", "bomb", ""]) | st.text(max_size=3)
 plain = st.recursive(
     st.none()
     | st.booleans()
@@ -1404,11 +1404,11 @@ def test_packing_pauses_on_its_way():
 
 
 def test_a_value_of_many_parts_is_not_packed_on_the_way():
-    few = list(range(values.FEW_PARTS))
-    assert pack(few, few=values.FEW_PARTS) == few
-    for many in ([*few, 1], {"a": [few, 1]}, "x" * (2 * values.FEW_PARTS + 2), np.arange(values.FEW_PARTS + 1)):
+    few = list(range(codec.FEW_PARTS))
+    assert pack(few, few=codec.FEW_PARTS) == few
+    for many in ([*few, 1], {"a": [few, 1]}, "x" * (2 * codec.FEW_PARTS + 2), np.arange(codec.FEW_PARTS + 1)):
         with pytest.raises(ManyPartsError):
-            pack(many, few=values.FEW_PARTS)
+            pack(many, few=codec.FEW_PARTS)
         assert pack(many)
 
 
