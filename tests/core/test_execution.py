@@ -7,10 +7,10 @@ import json
 import pytest
 
 from tinyagent.core import execution, result
+from tinyagent.core.codec import Opaque
 from tinyagent.core.execution import CodeError, Execution, Observation
 from tinyagent.core.jsonable import adapter, to_data
 from tinyagent.core.messages import Call
-from tinyagent.core.opaque import Opaque
 
 CALL = Call("add", {"a": 1}, id="block1_add_1")
 OBSERVATION = Observation(CALL, "3", 3, None, 0.5)

@@ -17,9 +17,10 @@ import sys
 import threading
 from dataclasses import dataclass, field
 
-from tinyagent.core.codec import FrameBuffer, decode_frame, encode_frame, pack
+from tinyagent.core.codec import pack
 from tinyagent.sandbox.child import session
 from tinyagent.sandbox.child.interrupts import interrupts
+from tinyagent.sandbox.frames import FrameBuffer, decode_frame, encode_frame
 from tinyagent.sandbox.protocol import exception_data
 
 #: Seconds after which a test that hangs is given up.

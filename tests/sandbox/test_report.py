@@ -11,8 +11,8 @@ import traceback
 
 import pytest
 
-from tinyagent.core.codec import encode_frame
 from tinyagent.sandbox.child.report import report
+from tinyagent.sandbox.frames import encode_frame
 
 FILE = "<block 3>"
 

@@ -15,11 +15,11 @@ from tinyagent.agents.state import RunState
 from tinyagent.agents.toolbox import Toolbox, ToolLike
 from tinyagent.agents.turn import Turn
 from tinyagent.agents.workspace import Workspace
+from tinyagent.core.codec import Opaque
 from tinyagent.core.door import door
 from tinyagent.core.effects import journal_of
 from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.messages import Reply
-from tinyagent.core.opaque import Opaque
 from tinyagent.core.tool import Tool
 from tinyagent.models.base import Model, ToolChoice
 from tinyagent.sandbox.base import Sandbox, SandboxLimits, tools_by_name

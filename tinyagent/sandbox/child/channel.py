@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from tinyagent.core.codec import FrameBuffer, decode_frame, encode_frame
 from tinyagent.sandbox.child.interrupts import interrupts, waits
+from tinyagent.sandbox.frames import FrameBuffer, decode_frame, encode_frame
 
 _CHUNK = 1 << 18
 
