@@ -34,21 +34,9 @@ from tinyagent.core.codec.packing import FEW_PARTS, pack
 from tinyagent.core.codec.reading import clock, read, read_with_records
 
 __all__ = [
-    "FEW_PARTS",
-    "MAX_BYTES",
-    "MAX_CONTAINERS",
-    "TAG",
-    "MalformedError",
-    "ManyPartsError",
-    "Opaque",
-    "Record",
-    "TooLargeError",
-    "dumps",
-    "from_json",
-    "loads",
-    "pack",
-    "to_json",
-]
+    "FEW_PARTS", "MAX_BYTES", "MAX_CONTAINERS", "TAG", "MalformedError", "ManyPartsError", "Opaque", "Record",
+    "TooLargeError", "dumps", "from_json", "loads", "pack", "to_json",
+]  # fmt: skip
 
 #: Levels of JSON that a text may have: those of its values, those around them, and those of a tag.
 _LEVELS = DEEPEST + 8
