@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     )
     from tinyagent.core.limits import Limits
     from tinyagent.core.messages import Call, Reply, User
-    from tinyagent.core.printable import printable
+    from tinyagent.core.text import printable
     from tinyagent.core.registry import Tool, freeze_registry, get_registry, tool
     from tinyagent.core.result import Observation, RunResult
     from tinyagent.core.threads import set_thread_limit
@@ -62,7 +62,7 @@ _NAMES = {
     "core.events": "InnerEvent Notice Retry StepFinished TextDelta TextVoided ToolFinished ToolStarted",
     "core.limits": "Limits",
     "core.messages": "Call Reply User",
-    "core.printable": "printable",
+    "core.text": "printable",
     "core.registry": "Tool freeze_registry get_registry tool",
     "core.result": "Observation RunResult",
     "core.threads": "set_thread_limit",

@@ -30,7 +30,7 @@ from tinyagent.core.events import (
     ToolStarted,
 )
 from tinyagent.core.jsonable import to_data, words
-from tinyagent.core.printable import printable
+from tinyagent.core.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

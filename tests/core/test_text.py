@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 from hypothesis import given, strategies as st
 
-from tinyagent.core.printable import printable
+from tinyagent.core.text import printable
 
 #: What a terminal obeys or does not show, and how it is shown.
 HIDDEN = [
