@@ -30,7 +30,7 @@ from tinyagent.core.events import (
     ToolStarted,
 )
 from tinyagent.core.jsonable import to_data, words
-from tinyagent.core.text import printable
+from tinyagent.core.text import excerpt, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -244,8 +244,7 @@ def _outcome(execution: Execution) -> tuple[str, str]:
 
 
 def _short(text: str) -> str:
-    text = printable(" ".join(text.split())[: LINE + 1])
-    return text if len(text) <= LINE else text[: LINE - 1] + "…"
+    return excerpt(printable(" ".join(text.split())[: LINE + 1]), LINE - 1, "…")
 
 
 def _styles(stream: TextIO) -> Callable[[str, str], str]:
