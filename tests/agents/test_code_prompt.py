@@ -12,7 +12,7 @@ from tinyagent import Call, Observation, Toolkit
 from tinyagent.agents.code import FINAL_ANSWER, TinyCodeAgent
 from tinyagent.agents.code_prompt import code_prompt, quoted, report
 from tinyagent.core.codec import Opaque
-from tinyagent.core.execution import CodeError, Execution
+from tinyagent.core.result import CodeError, Execution
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import SandboxCapabilities
 from tinyagent.sandbox.inprocess import PythonExecutor

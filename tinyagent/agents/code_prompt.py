@@ -9,7 +9,7 @@ from typing import Any
 
 from tinyagent.agents.stubs import stubs
 from tinyagent.core.codec import Opaque
-from tinyagent.core.execution import Execution, Observation
+from tinyagent.core.result import Execution, Observation
 from tinyagent.core.text import ends
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import SandboxCapabilities

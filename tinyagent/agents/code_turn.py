@@ -9,14 +9,15 @@ from dataclasses import replace
 from typing import Any
 
 from tinyagent.agents.code_prompt import quoted, report
-from tinyagent.agents.fences import FenceReader, Piece
+from tinyagent.agents.fenced import Piece
+from tinyagent.agents.fences import FenceReader
 from tinyagent.agents.outcome import Outcome
 from tinyagent.agents.state import RunState
 from tinyagent.agents.turn import Turn
 from tinyagent.agents.workspace import UNREAD, Workspace
 from tinyagent.core.events import CallSealed, CodeFinished, CodeOutput, CodeStarted, ToolFinished
-from tinyagent.core.execution import Execution, Observation
 from tinyagent.core.messages import Call, Reply
+from tinyagent.core.result import Execution, Observation
 from tinyagent.core.text import ends
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import Answer

@@ -36,9 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tinyagent.agents.run import Run
-    from tinyagent.core.execution import Execution
     from tinyagent.core.messages import Call
-    from tinyagent.core.result import RunResult
+    from tinyagent.core.result import Execution, RunResult
     from tinyagent.core.tool import Tool
 
 #: Characters of arguments and results that a line shows.

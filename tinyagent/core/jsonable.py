@@ -197,7 +197,7 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
 
 
 def adapter(cls: Any) -> TypeAdapter[Any]:
-    """The (cached) pydantic adapter of a type."""
+    """Return the (cached) pydantic adapter of a type."""
     return _adapter(cls)
 
 

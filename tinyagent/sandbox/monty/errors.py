@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, TypeAlias
 
-from tinyagent.core.execution import CodeError
+from tinyagent.core.result import CodeError
 from tinyagent.core.text import ends
 from tinyagent.sandbox.monty.source import Source
 
