@@ -7,6 +7,7 @@ from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
+from tinyagent.agents.middleware import Middleware
 from tinyagent.agents.prompt import Instructions
 from tinyagent.core.errors import ConfigurationError, UnknownOptionError
 from tinyagent.core.limits import Limits
@@ -37,6 +38,7 @@ class AgentOptions(TypedDict, total=False):
         description: What it is good for; told to agents that may call it or hand over to it.
         handoffs: Agents that a run can be handed over to, or a function that returns them. Each is a tool
             `transfer_to_<name>`.
+        middleware: Stands around each model call and tool call of its runs: `Middleware` objects, the first outermost.
         eager: When streaming, start what the model has written completely while it still writes.
         max_observation: Characters of a tool's value that the model reads; `None` is no limit. The rest is
             named in a notice, and kept in the result.
@@ -51,6 +53,7 @@ class AgentOptions(TypedDict, total=False):
     name: str
     description: str
     handoffs: Iterable[Agent[Any]] | Callable[[], Iterable[Agent[Any]]]
+    middleware: Iterable[Middleware]
     eager: bool
     max_observation: int | None
     continue_cut: bool
@@ -65,6 +68,7 @@ DEFAULTS: AgentOptions = {
     "name": "agent",
     "description": "",
     "handoffs": (),
+    "middleware": (),
     "eager": True,
     "max_observation": MAX_OBSERVATION,
     "continue_cut": False,

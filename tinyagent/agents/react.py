@@ -21,7 +21,7 @@ class ReactAgent(Agent[Any]):
         tools: Functions, `Tool` objects, methods, toolkits, or agents. Two of one name are an error.
         model: A model's name for `OpenAIModel`, or any `Model`.
         **options: See `AgentOptions`: `client`, `instructions`, `prompt_file`, `limits`, `name`, `description`,
-            `handoffs`, `eager`, `max_observation`, `continue_cut`.
+            `handoffs`, `middleware`, `eager`, `max_observation`, `continue_cut`.
 
     Raises:
         ConfigurationError: An argument is wrong; the text says what to pass.
@@ -35,5 +35,5 @@ class ReactAgent(Agent[Any]):
         return f"ReactAgent({self.name!r}, model={self.model!r}, tools=[{', '.join(self.tools)}])"
 
     def _turn(self, run: RunState, number: int, tool_choice: ToolChoice) -> Turn:
-        eager = self.eager and tool_choice == "auto"
+        eager = self._starts_early(run, tool_choice)
         return Turn(run, run.toolbox.tools, step=number, eager=eager, longest=self.max_observation)
