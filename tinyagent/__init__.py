@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from tinyagent.core.limits import Limits
     from tinyagent.core.messages import Call, Reply, User
     from tinyagent.agents.middleware import Middleware
-    from tinyagent.core.printable import printable
+    from tinyagent.core.text import printable
     from tinyagent.core.registry import Tool, freeze_registry, get_registry, tool
     from tinyagent.core.result import Observation, RunResult
     from tinyagent.core.store import MemoryStore
     from tinyagent.core.threads import set_thread_limit
-    from tinyagent.core.usage import Usage
+    from tinyagent.core.limits import Usage
     from tinyagent.models.base import Model, ModelRequest, Sink
     from tinyagent.models.chat import messages_from_json, messages_to_json
     from tinyagent.models.openai import ModelSettings, OpenAIModel
@@ -60,15 +60,14 @@ _NAMES = {
     "core.context": "Context",
     "core.errors": "ConfigurationError FatalToolError ModelError RunError TinyAgentError",
     "core.events": "InnerEvent Notice Retry StepFinished TextDelta TextVoided ToolFinished ToolStarted",
-    "core.limits": "Limits",
+    "core.limits": "Limits Usage",
     "core.messages": "Call Reply User",
     "agents.middleware": "Middleware",
-    "core.printable": "printable",
+    "core.text": "printable",
     "core.registry": "Tool freeze_registry get_registry tool",
     "core.result": "Observation RunResult",
     "core.store": "MemoryStore",
     "core.threads": "set_thread_limit",
-    "core.usage": "Usage",
     "models.base": "Model ModelRequest Sink",
     "models.chat": "messages_from_json messages_to_json",
     "models.openai": "ModelSettings OpenAIModel",

@@ -9,10 +9,9 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 from tinyagent.agents.state import RunState
 from tinyagent.core.events import Event
-from tinyagent.core.loops import asyncio_loop
 from tinyagent.core.result import RunResult
 from tinyagent.core.traces import shorten
-from tinyagent.core.waiting import wait_to_the_end
+from tinyagent.core.waiting import asyncio_loop, wait_to_the_end
 
 Output = TypeVar("Output")
 

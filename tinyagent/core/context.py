@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from tinyagent.core.usage import Usage
+from tinyagent.core.limits import Usage
 
 Deps = TypeVar("Deps")
 

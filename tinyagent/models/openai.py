@@ -23,8 +23,8 @@ from tinyagent.core.errors import (
     UnknownOptionError,
 )
 from tinyagent.core.events import Notice
-from tinyagent.core.loops import asyncio_loop
 from tinyagent.core.messages import Reply
+from tinyagent.core.waiting import asyncio_loop
 from tinyagent.models import borrowed
 from tinyagent.models.base import ModelRequest, Sink
 from tinyagent.models.base_url import checked_base_url

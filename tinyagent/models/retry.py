@@ -11,8 +11,8 @@ from email.utils import parsedate_to_datetime
 
 from tinyagent.core.errors import ModelError
 from tinyagent.core.events import Retry
+from tinyagent.core.limits import Usage
 from tinyagent.core.messages import Reply
-from tinyagent.core.usage import Usage
 from tinyagent.models.base import Sink
 
 #: Seconds before the first retry; doubled for each further one, up to LONGEST_BACKOFF, with jitter.

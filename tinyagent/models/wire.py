@@ -22,9 +22,9 @@ from tinyagent.core.errors import (
     TruncatedReplyError,
 )
 from tinyagent.core.events import Notice
+from tinyagent.core.limits import Usage
 from tinyagent.core.messages import Call, Reply
 from tinyagent.core.tool import Tool
-from tinyagent.core.usage import Usage
 from tinyagent.models.base import Sink
 from tinyagent.models.calls import CUT_CALL, OpenCall, own_name, parse_arguments, without_surplus
 from tinyagent.models.extras import KNOWN_IN_CALL, KNOWN_IN_FUNCTION, KNOWN_IN_MESSAGE, keep
