@@ -8,7 +8,6 @@ for every chunk. Reference: OpenAI API reference, "Chat Completions"; openai-pyt
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
 import os
 from collections.abc import Mapping
@@ -34,7 +33,7 @@ from tinyagent.models.native import to_bytes
 from tinyagent.models.proxies import is_here, proxy_of
 from tinyagent.models.quirks import NO_QUIRKS, Quirks
 from tinyagent.models.response import read_response
-from tinyagent.models.retry import with_retries
+from tinyagent.models.retry import DEFAULT_RETRIES, Retries
 from tinyagent.models.schema_protocol import SchemaTools, read_schema_reply, shown_in_schema
 from tinyagent.models.text_protocol import TextTools, read_reply, shown_in_text
 from tinyagent.models.think import Habit
@@ -48,7 +47,6 @@ ToolCalling: TypeAlias = Literal["auto", "native", "schema", "json"]
 
 #: Seconds without a byte from the server; the SDK's default.
 READ_TIMEOUT = 600.0
-DEFAULT_RETRIES = 2
 OPENAI_URL = "https://api.openai.com/v1"
 LOCAL_SERVERS = """\
   Ollama      http://localhost:11434/v1
@@ -106,10 +104,14 @@ class OpenAIModel:
         tool_calling: `native` tool calls; `schema` for models without them, whose replies the server's grammar
             constrains (`response_format`); a `json` text protocol for servers without that. `auto` (default) takes
             the first of them that the server does not refuse, `schema` the text protocol where it must.
-        max_retries: How often a failed call is tried again (default 2, or the client's).
+        max_retries: How often a failed call is tried again (default 2, or the client's); see `Retries`.
         timeout: Seconds the server may be silent (default 600, or the client's).
         http: The transport of a client made here: `aiohttp` (extra `[fast]`), `httpx`, or `auto`.
         **settings: See `ModelSettings`: temperature, seed, max_completion_tokens, reasoning_effort, extra_body, ...
+
+    Attributes:
+        name: As given.
+        retries: What tries again. Its `model` is this one without retries, for as long as this one is entered.
 
     Raises:
         ConfigurationError: An argument is wrong or unknown.
@@ -146,8 +148,9 @@ class OpenAIModel:
         if own_format and tool_calling == "schema":
             raise ConfigurationError("tool_calling='schema' makes the response_format itself: leave yours out.")
         check_http(http)
-        if max_retries is not None and not (isinstance(max_retries, int) and max_retries >= 0):
-            raise ConfigurationError(f"max_retries={max_retries!r}: pass 0 or more.")
+        if max_retries is None:
+            max_retries = DEFAULT_RETRIES if client is None else client.max_retries
+        self.retries = Retries(self._attempt, max_retries)
         if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
             raise ConfigurationError(f"timeout={timeout!r}: pass seconds above 0.")
         self.name = name
@@ -155,7 +158,6 @@ class OpenAIModel:
         self._given = client
         self._base_url = checked_base_url(base_url) if base_url else None
         self._api_key = api_key
-        self._max_retries = max_retries
         self._timeout = timeout
         self._http = http
         self._settings = settings
@@ -230,18 +232,12 @@ class OpenAIModel:
             MissingCredentialsError: There is neither a key nor a base URL.
         """
         async with self:
-            connection = self._connect()
-            retries = connection.client.max_retries if self._given else DEFAULT_RETRIES
-            with connection.call():
-                return await with_retries(
-                    functools.partial(self._attempt, connection, request, sink),
-                    sink,
-                    max_retries=retries if self._max_retries is None else self._max_retries,
-                    deadline=request.deadline,
-                )
+            with self._connect().call():
+                return await self.retries(request, sink)
 
-    async def _attempt(self, connection: Connection, request: ModelRequest, sink: Sink) -> Reply:
+    async def _attempt(self, request: ModelRequest, sink: Sink) -> Reply:
         """One attempt; a server that refuses the form of the request is asked again in another."""
+        connection = self._connect()
         quirks = self._quirks
         while True:
             try:
