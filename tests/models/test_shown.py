@@ -8,8 +8,8 @@ from hypothesis import example, given, strategies as st
 
 from tinyagent import Reply, TextVoided
 from tinyagent.core.tool import Tool
-from tinyagent.models.schema_protocol import read_schema_reply, shown_in_schema
-from tinyagent.models.text_protocol import read_reply, shown_in_text
+from tinyagent.models.schema_protocol import SchemaReply
+from tinyagent.models.text_protocol import TextReply
 
 
 async def add(a: int, b: int) -> int:
@@ -93,8 +93,8 @@ def hear(kind, text, places=()):
 @example(["Prose. ", ANSWER], [3])
 def test_in_the_end_the_answer_is_shown_and_nothing_else(parts, places):
     text = "".join(parts)
-    page, shown = hear(shown_in_text, text, places)
-    reply = read_reply(Reply(text), shown, TOOLS)
+    page, shown = hear(TextReply, text, places)
+    reply = shown.read(Reply(text))
     if not reply.calls and reply.finish_reason == "stop":
         assert page.shown == reply.text
     assert tuple(page.calls) == reply.calls
@@ -103,10 +103,8 @@ def test_in_the_end_the_answer_is_shown_and_nothing_else(parts, places):
 @given(st.lists(PARTS, max_size=5), st.lists(st.integers(0, 10**6), max_size=10), st.sampled_from(["stop", "length"]))
 def test_the_same_with_a_schema_and_when_that_is_ignored(parts, places, finish_reason):
     text = "".join(parts)
-    page, shown = hear(shown_in_schema, text, places)
-    reply = read_schema_reply(Reply(text, finish_reason=finish_reason), shown)
-    if reply is None:
-        reply = read_reply(Reply(text, finish_reason=finish_reason), shown, TOOLS)
+    page, shown = hear(SchemaReply, text, places)
+    reply = shown.read(Reply(text, finish_reason=finish_reason))
     if not reply.calls and reply.finish_reason != "tool_calls":
         assert page.shown == reply.text
     assert tuple(page.calls) == reply.calls
@@ -130,7 +128,7 @@ def test_the_same_with_a_schema_and_when_that_is_ignored(parts, places, finish_r
 )
 def test_text_is_shown_as_it_is_written(text, shown):
     """Character by character, before the reply is whole."""
-    page, _ = hear(shown_in_text, text, None)
+    page, _ = hear(TextReply, text, None)
     assert page.shown.rstrip() == shown.rstrip()
     if " " in shown:
         assert len(page.pieces) > 3
@@ -138,6 +136,6 @@ def test_text_is_shown_as_it_is_written(text, shown):
 
 def test_a_reply_of_a_great_many_objects_is_heard_in_linear_time():
     text = '{"name": 1} ' * 100_000
-    page, shown = hear(shown_in_text, text)
-    read_reply(Reply(text), shown, TOOLS)
+    page, shown = hear(TextReply, text)
+    shown.read(Reply(text))
     assert page.shown == text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from tinyagent.core.messages import ID_LENGTH, Assistant, Call, Message, ToolReply, derived_id
@@ -13,6 +13,8 @@ from tinyagent.core.tool import Tool
 from tinyagent.models.base import ModelRequest
 from tinyagent.models.quirks import NO_QUIRKS, Quirks
 from tinyagent.models.think import TAGS
+
+T = TypeVar("T")
 
 _dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -85,7 +87,9 @@ def _accepted(name: str) -> str:
 
 
 class NativeTools:
-    """Requests whose tools are native tool calls."""
+    """Tools as native tool calls."""
+
+    heard = None
 
     def __init__(self, origin: str, quirks: Quirks = NO_QUIRKS) -> None:
         self.encode: Callable[[Message], bytes] = lambda message: to_bytes(message_data(message, origin, quirks))
@@ -96,24 +100,23 @@ class NativeTools:
         if not request.tools:
             return b'"messages":[' + messages + b"]"
         choice = b'"tool_choice":"none",' if request.tool_choice == "none" else b""
-        return (
-            choice
-            + b'"tools":'
-            + b"["
-            + b",".join(map(_encoded, request.tools))
-            + b"]"
-            + b',"messages":['
-            + messages
-            + b"]"
-        )
+        tools = b",".join(map(_encoded, request.tools))
+        return b"".join((choice, b'"tools":[', tools, b'],"messages":[', messages, b"]"))
 
 
-_definitions: WeakKeyDictionary[Tool[..., object], bytes] = WeakKeyDictionary()
+def once_per_tool(make: Callable[[Tool[..., object]], T]) -> Callable[[Tool[..., object]], T]:
+    """Remember what a function makes of a tool for as long as the tool lives."""
+    made: WeakKeyDictionary[Tool[..., object], T] = WeakKeyDictionary()
 
+    def known(tool: Tool[..., object]) -> T:
+        found = made.get(tool)
+        if found is None:
+            found = made[tool] = make(tool)
+        return found
 
-def _encoded(tool: Tool[..., object]) -> bytes:
-    """The tool's definition, encoded once for as long as the tool lives."""
-    known = _definitions.get(tool)
-    if known is None:
-        known = _definitions[tool] = to_bytes(tool.definition)
     return known
+
+
+@once_per_tool
+def _encoded(tool: Tool[..., object]) -> bytes:
+    return to_bytes(tool.definition)

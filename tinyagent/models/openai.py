@@ -29,13 +29,13 @@ from tinyagent.models.base import ModelRequest, Sink
 from tinyagent.models.base_url import checked_base_url
 from tinyagent.models.connection import Connection
 from tinyagent.models.failures import translated
-from tinyagent.models.native import to_bytes
+from tinyagent.models.native import NativeTools, to_bytes
 from tinyagent.models.proxies import is_here, proxy_of
 from tinyagent.models.quirks import NO_QUIRKS, Quirks
 from tinyagent.models.response import read_response
 from tinyagent.models.retry import DEFAULT_RETRIES, Retries
-from tinyagent.models.schema_protocol import SchemaTools, read_schema_reply, shown_in_schema
-from tinyagent.models.text_protocol import TextTools, read_reply, shown_in_text
+from tinyagent.models.schema_protocol import SchemaTools
+from tinyagent.models.text_protocol import TextTools
 from tinyagent.models.think import Habit
 from tinyagent.models.transport import Http, check_http, http_client, warm_up
 from tinyagent.models.wire import ReplyAssembler, failed_generation
@@ -254,22 +254,20 @@ class OpenAIModel:
                 return reply
 
     async def _ask(self, connection: Connection, request: ModelRequest, sink: Sink, quirks: Quirks) -> Reply:
-        as_text = quirks.tools or (quirks.calls and not request.tools)
-        by_schema = quirks.tools and not quirks.schema
-        dialect = (self._schema if by_schema else self._text) if as_text else connection.native(quirks)
+        if not quirks.tools and (request.tools or not quirks.calls):
+            protocol: NativeTools | TextTools = connection.native(quirks)
+        else:
+            protocol = self._text if quirks.schema or not quirks.tools else self._schema
+        head = self._head
         if request.stream:
             head = self._head + b'"stream":true,' if quirks.stream_options else self._stream_head
-        else:
-            head = self._head
-        by_protocol = as_text and bool(request.tools)
-        tools = () if by_protocol else request.tools
-        shown = (shown_in_schema if by_schema else shown_in_text)(sink, request.tools) if by_protocol else None
-        habit = Habit(opened=False) if shown and by_schema else self._habit  # a grammar leaves no room for thoughts
-        assembler = ReplyAssembler(shown or sink, connection.origin, tools, habit)
+        heard = protocol.heard(sink, request.tools) if protocol.heard and request.tools else None
+        habit = self._habit if heard is None or heard.thinks else Habit(opened=False)
+        assembler = ReplyAssembler(heard or sink, connection.origin, () if heard else request.tools, habit)
         await connection.admission.admit()
         try:
             response = await connection.post(
-                self._path(connection.client), head + dialect.body(request) + b"}", self._options()
+                self._path(connection.client), head + protocol.body(request) + b"}", self._options()
             )
         except Exception as error:
             if (failed := _failed_generation(error)) is None:
@@ -278,15 +276,14 @@ class OpenAIModel:
             reply = assembler.finish()
         else:
             reply = await read_response(response, assembler)
-        if shown is None:
+        if heard is None:
             return reply
-        if by_schema:
-            if (read := read_schema_reply(reply, shown)) is not None:
-                return read
+        reply = heard.read(reply)
+        if not heard.followed:
             learned = quirks | Quirks(schema=True)
             self._say_what_is_used(sink, quirks, learned)
             self._quirks |= learned
-        return read_reply(reply, shown, request.tools)
+        return reply
 
     def _say_what_is_used(self, sink: Sink, before: Quirks, now: Quirks) -> None:
         """Tell of another way of calling tools."""

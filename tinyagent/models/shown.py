@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Collection
+from typing import ClassVar
 
 from tinyagent.core.events import TextVoided
+from tinyagent.core.messages import Reply
 from tinyagent.core.tool import Tool
 from tinyagent.models.answer import AnswerReader
 from tinyagent.models.base import Sink
-from tinyagent.models.marks import MarkSplitter
+from tinyagent.models.marks import MarkSplitter, offered_by_name
 from tinyagent.models.objects import read_json
 
 #: Where an object may begin, in a fence or not; and a fence that the text ends with.
@@ -32,27 +34,24 @@ class ShownReply:
     Args:
         sink: Who listens.
         tools: The tools on offer: what calls them in marks of its own is no prose.
-        keys: With which objects of the protocol begin.
-        path: The keys that lead to the answer in one.
-        is_item: Whether a whole object is one of the protocol.
+
+    Attributes:
+        followed: The server keeps to what the request says of the form of replies; known after `read`.
     """
 
-    def __init__(
-        self,
-        sink: Sink,
-        tools: tuple[Tool[..., object], ...],
-        *,
-        keys: Collection[str],
-        path: tuple[str, ...],
-        is_item: Callable[[object], bool],
-    ) -> None:
+    #: With which objects of the protocol begin, and those that lead to the answer in one.
+    keys: ClassVar[Collection[str]]
+    path: ClassVar[tuple[str, ...]]
+    #: Whether thoughts may stand before the reply.
+    thinks: ClassVar[bool] = True
+
+    def __init__(self, sink: Sink, tools: tuple[Tool[..., object], ...]) -> None:
+        self.followed = True
         self.reasoning = sink.reasoning
         self.call = sink.call
         self.notice = sink.notice
         self._sink = sink
-        self._keys = keys
-        self._path = path
-        self._is_item = is_item
+        self._offered = offered_by_name(tools)
         self._marks = MarkSplitter(tools)
         self._shown: list[str] = []
         self._held = ""  # what may be the beginning of an object
@@ -61,6 +60,14 @@ class ShownReply:
         self._answered = False  # an answer has begun
         self._items = False  # there was an object of the protocol: prose is no part of the answer any more
         self._left = MOST_OBJECTS
+
+    def is_item(self, value: object) -> bool:
+        """Return whether a whole object is one of the protocol."""
+        raise NotImplementedError
+
+    def read(self, reply: Reply) -> Reply:
+        """Return the whole reply with the calls, or the answer, that stand in its text."""
+        raise NotImplementedError
 
     @property
     def committed(self) -> bool:
@@ -97,8 +104,8 @@ class ShownReply:
             if head and head.end() == len(text) and not head[3] and len(text) - place < _LONGEST_HEAD:
                 self._held = text[place:]  # the next piece tells
                 return ""
-            if head and head[2] in self._keys:
-                self._reader, self._object = AnswerReader(self._path), [text[place:bracket]]
+            if head and head[2] in self.keys:
+                self._reader, self._object = AnswerReader(self.path), [text[place:bracket]]
                 return text[bracket:]
             self._show_prose(text[place : bracket + 1])
             place = bracket + 1
@@ -139,7 +146,7 @@ class ShownReply:
     def _reads(self, text: str) -> bool:
         """Whether an object, which a fence may precede, is one of the protocol."""
         try:
-            self._items = self._is_item(read_json(text, text.index("{"))[0])
+            self._items = self.is_item(read_json(text, text.index("{"))[0])
         except ValueError:
             self._items = True  # nothing is shown before the reply is whole
         return self._items
