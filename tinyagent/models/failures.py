@@ -18,7 +18,7 @@ from tinyagent.core.errors import (
     ServerError,
 )
 from tinyagent.core.http import message_in, retry_after, sentence
-from tinyagent.models.base_url import better_base_url
+from tinyagent.models.address import better_base_url
 from tinyagent.models.transport import (
     aiohttp_errors,
     broken_errors,

@@ -12,7 +12,7 @@ from tinyagent.core.messages import ID_LENGTH, Assistant, Call, Message, ToolRep
 from tinyagent.core.tool import Tool
 from tinyagent.models.base import ModelRequest
 from tinyagent.models.quirks import NO_QUIRKS, Quirks
-from tinyagent.models.think import TAGS
+from tinyagent.models.thoughts import TAGS
 
 T = TypeVar("T")
 

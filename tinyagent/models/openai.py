@@ -24,19 +24,17 @@ from tinyagent.core.errors import (
 from tinyagent.core.events import Notice
 from tinyagent.core.loops import asyncio_loop
 from tinyagent.core.messages import Reply
-from tinyagent.models import borrowed
+from tinyagent.models.address import checked_base_url, is_here, proxy_of
 from tinyagent.models.base import ModelRequest, Sink
-from tinyagent.models.base_url import checked_base_url
-from tinyagent.models.connection import Connection
+from tinyagent.models.connection import Connection, for_this_loop
 from tinyagent.models.failures import translated
 from tinyagent.models.native import NativeTools, to_bytes
-from tinyagent.models.proxies import is_here, proxy_of
 from tinyagent.models.quirks import NO_QUIRKS, Quirks
 from tinyagent.models.response import read_response
 from tinyagent.models.retry import DEFAULT_RETRIES, Retries
 from tinyagent.models.schema_protocol import SchemaTools
 from tinyagent.models.text_protocol import TextTools
-from tinyagent.models.think import Habit
+from tinyagent.models.thoughts import Habit
 from tinyagent.models.transport import Http, check_http, http_client, warm_up
 from tinyagent.models.wire import ReplyAssembler, failed_generation
 
@@ -202,14 +200,16 @@ class OpenAIModel:
         if connection is None:
             if self._given is not None:
                 checked_base_url(str(self._given.base_url))
-            client = self._new_client() if self._given is None else borrowed.for_this_loop(self._given)
+            client = self._new_client() if self._given is None else for_this_loop(self._given)
             connection = self._connections[loop] = Connection(client, self._given)
         return connection
 
     def _new_client(self) -> AsyncOpenAI:
         from openai import AsyncOpenAI
 
-        base_url = self._base_url or os.environ.get("OPENAI_BASE_URL")
+        base_url = self._base_url
+        if not base_url and (named := os.environ.get("OPENAI_BASE_URL")):
+            base_url = checked_base_url(named)
         api_key = _checked_key(self._api_key or os.environ.get("OPENAI_API_KEY") or "")
         if not base_url and not api_key:
             raise MissingCredentialsError(
@@ -217,10 +217,9 @@ class OpenAIModel:
                 f"a local server, which needs no key:\n{LOCAL_SERVERS}\nTo see tinyagent work without either, run: "
                 "make demo (or: tinyagent demo)"
             )
-        base_url = checked_base_url(base_url) if base_url else None
         timeout = READ_TIMEOUT if self._timeout is None else self._timeout
         http = http_client(self._http, timeout, base_url or OPENAI_URL)
-        return AsyncOpenAI(api_key=api_key or "none", base_url=base_url or None, http_client=http)
+        return AsyncOpenAI(api_key=api_key or "none", base_url=base_url, http_client=http)
 
     # ---- one request
 

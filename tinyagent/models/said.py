@@ -10,7 +10,7 @@ from tinyagent.core.messages import Call
 from tinyagent.core.tool import Tool
 from tinyagent.models.base import Sink
 from tinyagent.models.marks import Found, MarkSplitter, read_calls
-from tinyagent.models.think import TAGS, Habit, ThinkSplitter, orphaned_end
+from tinyagent.models.thoughts import TAGS, Habit, ThinkSplitter, orphaned_end
 
 #: The types of parts of a content that are thoughts.
 _THOUGHTS = ("thinking", "reasoning", "thought")
