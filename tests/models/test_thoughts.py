@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tinyagent.models.thoughts import ChannelSplitter, Habit, ThinkSplitter, orphaned_end
+from tinyagent.models.thoughts import ChannelSplitter, ThinkSplitter, orphaned_end
 
 #: Text, and the reasoning and the answer in it.
 TEXTS = [
@@ -131,15 +131,6 @@ def test_a_text_may_begin_in_a_block(text, reasoning, answer, opened):
         found = [*map(splitter.split, pieces), splitter.rest()]
         assert ("".join(part for part, _ in found), "".join(part for _, part in found)) == (reasoning, answer)
         assert splitter.opened is opened
-
-
-def test_an_orphaned_end_outweighs_any_reply_without_one():
-    habit = Habit()
-    habit.learn(opened=False)
-    assert habit.opened is False
-    habit.learn(opened=True)
-    habit.learn(opened=False)
-    assert habit.opened is True
 
 
 CALL = '<|channel|>commentary to=functions.add <|constrain|>json<|message|>{"a": 2}<|call|>'

@@ -32,9 +32,9 @@ from tinyagent.models.native import NativeTools, to_bytes
 from tinyagent.models.quirks import NO_QUIRKS, Quirks
 from tinyagent.models.response import read_response
 from tinyagent.models.retry import DEFAULT_RETRIES, Retries
+from tinyagent.models.said import Habit
 from tinyagent.models.schema_protocol import SchemaTools
 from tinyagent.models.text_protocol import TextTools
-from tinyagent.models.thoughts import Habit
 from tinyagent.models.transport import Http, check_http, http_client, warm_up
 from tinyagent.models.wire import ReplyAssembler, failed_generation
 

@@ -7,7 +7,6 @@ response format", https://cookbook.openai.com/articles/openai-harmony.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 THINK_END = "</think>"
 STARTS = ("<|channel|>", "<|start|>")
@@ -99,22 +98,6 @@ _MENTION = re.compile(r"[\w,] </think>(?: [a-z]|[.,;:?!)])")
 _CODE = re.compile(r"```|~~~|<(?:code|python|execute_python)>", re.IGNORECASE)
 
 
-@dataclass(slots=True)
-class Habit:
-    """What the replies of one model on one server have shown.
-
-    Attributes:
-        opened: Whether the chat template opens a block of thoughts, so that replies hold only its end; `None` while
-            no reply has told.
-    """
-
-    opened: bool | None = None
-
-    def learn(self, *, opened: bool) -> None:
-        """Remember what a complete reply has shown; an orphaned end outweighs any reply without one."""
-        self.opened = self.opened or opened
-
-
 def orphaned_end(text: str) -> tuple[int, int] | None:
     """Return where the end of a block stands that the text does not open: the chat template has."""
     if THINK_END not in text:
@@ -138,6 +121,7 @@ class ThinkSplitter:
 
     Args:
         opened: The chat template has opened a block: the text begins in it.
+        begun: Text that is none of this has come already.
 
     Attributes:
         field: Where the thoughts were: a key of `TAGS`, or `channel`.
@@ -147,11 +131,11 @@ class ThinkSplitter:
 
     __slots__ = ("_channels", "_close", "_held", "_state", "field", "opened", "parted")
 
-    def __init__(self, *, opened: bool = False) -> None:
+    def __init__(self, *, opened: bool = False, begun: bool = False) -> None:
         self.field = "think"
         self.opened = opened
         self.parted = False
-        self._state = "start"
+        self._state = "answer" if begun else "start"
         self._held = ""
         self._close = THINK_END
         self._channels: ChannelSplitter | None = None

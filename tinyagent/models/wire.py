@@ -28,8 +28,7 @@ from tinyagent.core.usage import Usage
 from tinyagent.models.base import Sink
 from tinyagent.models.calls import CUT_CALL, OpenCall, own_name, parse_arguments, without_surplus
 from tinyagent.models.extras import KNOWN_IN_CALL, KNOWN_IN_FUNCTION, KNOWN_IN_MESSAGE, keep
-from tinyagent.models.said import Said
-from tinyagent.models.thoughts import Habit
+from tinyagent.models.said import Habit, Said
 
 #: Characters of a server's body that an error quotes.
 EXCERPT = 500
