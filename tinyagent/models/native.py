@@ -20,6 +20,14 @@ _dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 #: Where servers put reasoning, and where it goes back.
 REPLAYED = ("reasoning_content", "reasoning")
+#: Keys of a message that are read, or that servers send and do not take back.
+_KNOWN_IN_MESSAGE = frozenset(
+    {*REPLAYED, "role", "content", "refusal", "tool_calls", "function_call", "annotations", "audio"}
+)
+_KNOWN_IN_CALL = frozenset(("id", "type", "index", "function"))
+_KNOWN_IN_FUNCTION = frozenset(("name", "arguments"))
+#: Texts that come in pieces; any other text comes whole, and may be repeated.
+_IN_PIECES = ("text", "summary", "data", "content", "thinking", "reasoning")
 
 
 def to_bytes(data: object) -> bytes:
@@ -120,3 +128,52 @@ def once_per_tool(make: Callable[[Tool[..., object]], T]) -> Callable[[Tool[...,
 @once_per_tool
 def _encoded(tool: Tool[..., object]) -> bytes:
     return to_bytes(tool.definition)
+
+
+# ---- what only its server knows, put together from a stream
+
+
+def keep_of_message(extra: dict[str, Any], message: Mapping[str, Any]) -> None:
+    """Add the keys of a message that only its server knows; values without content are left out."""
+    _keep(extra, message, _KNOWN_IN_MESSAGE)
+
+
+def keep_of_call(extra: dict[str, Any], call: Mapping[str, Any]) -> None:
+    """Add the keys of a call and of its function that only its server knows; values without content are left out."""
+    _keep(extra, call, _KNOWN_IN_CALL)
+    if isinstance(function := call.get("function"), Mapping) and function.keys() - _KNOWN_IN_FUNCTION:
+        _keep(extra.setdefault("function", {}), function, _KNOWN_IN_FUNCTION)
+
+
+def _keep(extra: dict[str, Any], sent: Mapping[str, Any], known: frozenset[str] = frozenset()) -> None:
+    for key in sent.keys() - known:
+        if sent[key] not in (None, "", [], {}):
+            extra[key] = _joined(key, extra.get(key), sent[key])
+
+
+def _joined(key: str, old: Any, new: Any) -> Any:
+    if isinstance(old, dict) and isinstance(new, dict):
+        _keep(old, new)
+        return old
+    if isinstance(old, list) and isinstance(new, list):
+        for item in new:
+            _add(old, item)
+        return old
+    if isinstance(old, str) and isinstance(new, str) and key.endswith(_IN_PIECES):
+        return old + new
+    return new
+
+
+def _add(items: list[Any], item: Any) -> None:
+    """Add a part to the item of its index and type; without an index it is an item of its own."""
+    place = _place(item)
+    same = [other for other in items if place is not None and _place(other) == place]
+    if same:
+        _keep(same[-1], item)
+    else:
+        items.append(item)
+
+
+def _place(item: Any) -> tuple[int, Any] | None:
+    index = item.get("index") if isinstance(item, dict) else None
+    return (index, item.get("type")) if isinstance(index, int) else None
