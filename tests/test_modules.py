@@ -34,7 +34,10 @@ NAMES = {
         "CodeError Execution MontySandbox Opaque ProcessSandbox PythonExecutor Sandbox SandboxCapabilities "
         "SandboxLimits SandboxSession"
     ),
-    "tools": ("MCPMedia MCPProgress MCPResult MCPToolError Page Plan PlanStep SearchResult SearchResults ToolRegistry"),
+    "tools": (
+        "MCPMedia MCPProgress MCPResult MCPToolError Page Plan PlanStep SearchResult SearchResults "
+        "ToolLike ToolRegistry"
+    ),
 }
 PAIRS = [(module, name) for module, names in NAMES.items() for name in names.split()]
 

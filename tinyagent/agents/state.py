@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, TypedDict
+from typing import Any, Generic, TypedDict
 
 from tinyagent.agents.outcome import Outcome
 from tinyagent.agents.toolbox import Toolbox
@@ -14,6 +14,7 @@ from tinyagent.core.context import Context
 from tinyagent.core.effects import Effects, checked_effects
 from tinyagent.core.errors import ConfigurationError, RunError, UnknownOptionError
 from tinyagent.core.events import Event, HandedOver, InnerEvent, RunFailed, RunFinished, StepFinished
+from tinyagent.core.generics import Deps
 from tinyagent.core.jsonable import brief, words
 from tinyagent.core.limits import Limits
 from tinyagent.core.log import LOGGED, log
@@ -26,7 +27,7 @@ from tinyagent.models.chat import MessageLike, as_messages
 _EMPTY = Toolbox({})
 
 
-class RunOptions(TypedDict, total=False):
+class RunOptions(TypedDict, Generic[Deps], total=False):
     """Options of one run.
 
     Attributes:
@@ -39,7 +40,7 @@ class RunOptions(TypedDict, total=False):
     """
 
     messages: Iterable[MessageLike]
-    deps: Any
+    deps: Deps
     run_id: str | None
     metadata: Mapping[str, Any] | None
     effects: Effects | None
@@ -76,7 +77,7 @@ class RunState:
         self,
         task: str,
         info: RunInfo,
-        options: RunOptions,
+        options: RunOptions[Any],
         *,
         limits: Limits,
         streamed: bool,

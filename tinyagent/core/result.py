@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, TypeAlias
 
 from tinyagent.core.execution import Execution, Observation
+from tinyagent.core.generics import Output
 from tinyagent.core.jsonable import adapter, fields_shown, to_data, words
 from tinyagent.core.messages import Assistant, Message
 from tinyagent.core.usage import Usage
 
 __all__ = ["Execution", "RunInfo", "Observation", "RunResult", "State", "Step"]
-
-Output = TypeVar("Output")
 
 #: How a run ended: with an answer; with an answer that the token limit cut; with the answer asked for when the
 #: steps were used up; with an error; by cancellation. `running` while it has not.
