@@ -12,11 +12,11 @@ import tinyagent
 NAMES = {
     "errors": (
         "AuthenticationError BadRequestError ConfigurationError ContentFilterError ContextLengthError "
-        "DuplicateToolError EmptyReplyError FatalToolError FrozenRegistryError JournalError "
-        "MalformedReplyError MissingCredentialsError MissingExtraError ModelConnectionError ModelError "
+        "DuplicateToolError EmptyReplyError FatalToolError FrozenRegistryError "
+        "MalformedReplyError MiddlewareError MissingCredentialsError MissingExtraError ModelConnectionError ModelError "
         "ModelNotFoundError ModelTimeoutError NoChoicesError ProtocolError RateLimitError RefusalError "
         "ReplayError RunError RunLimitError SandboxError SandboxUnavailableError ScriptError ServerError "
-        "StepLimitReached StreamError StreamInterruptedError TimeLimitReached TinyAgentError "
+        "StepLimitReached StoreError StreamError StreamInterruptedError TimeLimitReached TinyAgentError "
         "TokenLimitReached ToolArgumentsError ToolDefinitionError ToolkitError TruncatedReplyError "
         "UnknownOptionError UnknownToolError"
     ),
@@ -34,6 +34,7 @@ NAMES = {
         "CodeError Execution MontySandbox Opaque ProcessSandbox PythonExecutor Sandbox SandboxCapabilities "
         "SandboxLimits SandboxSession"
     ),
+    "stores": "MemoryStore Store",
     "tools": (
         "MCPMedia MCPProgress MCPResult MCPToolError Page Plan PlanStep SearchResult SearchResults "
         "ToolLike ToolRegistry"

@@ -11,7 +11,8 @@ from hypothesis import given, strategies as st
 from tinyagent import Call, Observation, Toolkit
 from tinyagent.agents.code import FINAL_ANSWER, TinyCodeAgent
 from tinyagent.agents.code_prompt import code_prompt, cut_middle, quoted, report
-from tinyagent.core.execution import CodeError, Execution, Opaque
+from tinyagent.core.codec import Opaque
+from tinyagent.core.execution import CodeError, Execution
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import SandboxCapabilities
 from tinyagent.sandbox.inprocess import PythonExecutor

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from tests.agents.journal import DiskJournal
+from tests.agents.disk_store import DiskStore
 from tinyagent import (
     ConfigurationError,
     Context,
@@ -347,10 +347,10 @@ async def test_it_passes_through_the_effects_of_the_run(kind, tmp_path):
 
     agent = kind.agent([fetch], model=unused())
     for _ in range(2):
-        async with agent.stream_tool("fetch", {"name": "a"}, run_id="r1", effects=DiskJournal(tmp_path / "j")) as run:
+        async with agent.stream_tool("fetch", {"name": "a"}, run_id="r1", store=DiskStore(tmp_path / "j")) as run:
             assert (await run.drain()).output == "A"
     assert made == ["a"]
-    assert list(DiskJournal(tmp_path / "j").known) == ["r1/0/tool/direct"]
+    assert list(DiskStore(tmp_path / "j").known) == ["r1/0/tool/direct"]
 
 
 # ---- toolkits

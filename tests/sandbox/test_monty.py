@@ -23,6 +23,7 @@ from pathlib import Path, PurePosixPath
 import pydantic
 import pytest
 
+from tinyagent.core.codec import Opaque
 from tinyagent.core.errors import (
     ConfigurationError,
     FatalToolError,
@@ -30,7 +31,7 @@ from tinyagent.core.errors import (
     SandboxError,
     SandboxUnavailableError,
 )
-from tinyagent.core.execution import Observation, Opaque
+from tinyagent.core.execution import Observation
 from tinyagent.core.registry import tool
 from tinyagent.sandbox.base import Answer, SandboxLimits, caller_of, tools_by_name
 from tinyagent.sandbox.monty import MontySandbox, pool as monty_pool

@@ -15,7 +15,9 @@ from weakref import WeakKeyDictionary
 from tinyagent.agents.asking import Connected
 from tinyagent.agents.handoff import with_handoffs
 from tinyagent.agents.inner import agent_tool
+from tinyagent.agents.journal import Journal
 from tinyagent.agents.loop import ANSWER_OR_CALL, LAST_WORD, Ending, is_text, loop
+from tinyagent.agents.middleware import checked_middleware, tools_of
 from tinyagent.agents.options import AgentOptions, AgentSignature, as_model, check_deps, check_options
 from tinyagent.agents.outcome import Outcome
 from tinyagent.agents.prompt import Prompt
@@ -67,7 +69,8 @@ class Agent(ABC, Generic[Deps, Output]):
         self.description = given["description"]
         self.model = as_model(model, given["client"])
         self.prompt = Prompt(given["instructions"], given["prompt_file"])
-        self.toolbox = Toolbox.of(with_handoffs(tools, given["handoffs"]), own)
+        self.middleware = checked_middleware(given["middleware"])
+        self.toolbox = Toolbox.of([*with_handoffs(tools, given["handoffs"]), *tools_of(self.middleware)], own)
         self.deps_type = given["deps_type"]
         self.limits = given["limits"] or Limits()
         self.eager = given["eager"]
@@ -116,7 +119,7 @@ class Agent(ABC, Generic[Deps, Output]):
 
         Args:
             task: What to do, in words.
-            **options: See `RunOptions`: `messages`, `deps`, `run_id`, `metadata`, `effects`.
+            **options: See `RunOptions`: `messages`, `deps`, `run_id`, `metadata`, `middleware`, `store`.
 
         Raises:
             ConfigurationError: The task is empty, `messages` are none, or `deps` are not of the agent's `deps_type`.
@@ -185,9 +188,9 @@ class Agent(ABC, Generic[Deps, Output]):
     def as_tool(self, name: str | None = None, description: str | None = None, **options: Any) -> AnyTool:
         """This agent as a tool: another agent gives it a task, and gets its output.
 
-        The run inside has its own conversation. It inherits the dependencies, metadata, effects and time of the run
-        that calls; what it uses counts there too, and ends at that run's limit of tokens; its events come as
-        `InnerEvent`s with their path.
+        The run inside has its own conversation. It inherits what was passed to the run that calls (dependencies,
+        metadata, middleware, store) and its time; what it uses counts there too, and ends at that run's limit of
+        tokens; its events come as `InnerEvent`s with their path.
 
         Args:
             name: The tool's name (default: the agent's).
@@ -207,7 +210,7 @@ class Agent(ABC, Generic[Deps, Output]):
         inherited: RunOptions = {
             "deps": outer.deps,
             "metadata": outer.metadata,
-            "effects": outer.effects,
+            "middleware": outer.middleware,
             "run_id": outer.inner_id(context.step, context.call_id, self.name, task),
         }
         call = f"{context.tool}:{context.call_id}"
@@ -242,6 +245,8 @@ class Agent(ABC, Generic[Deps, Output]):
         error: BaseException | None = None
         try:
             async with asyncio.timeout(run.limits.seconds) as time_limit, holding():
+                if run.store is not None:
+                    run.journal = await Journal.open(run.store, run.run_id)
                 run.deadline = min(filter(None, (run.deadline, time_limit.when())), default=None)
                 ending = await work(run)
             error = ending.error
@@ -270,6 +275,7 @@ class Agent(ABC, Generic[Deps, Output]):
                     await stack.enter_async_context(agent._around(run))
                     places[agent] = run.toolbox, run.scope
                 run.toolbox, run.scope = places[agent]
+                run.chain = (*agent.middleware, *run.middleware)
                 await agent._instruct(run)
                 ending = await loop(agent, run)
                 run.output = ending.output
@@ -281,13 +287,14 @@ class Agent(ABC, Generic[Deps, Output]):
 
     async def _instruct(self, run: RunState) -> None:
         """Put the instructions first, where they were not known, or others', when the run began."""
-        if self.prompt.fixed is None or self.toolbox.kits or run.handed_over:
+        if self.prompt.fixed is None or run.toolbox.kits or run.handed_over or run.toolbox is not self.toolbox:
             text = await self.prompt.text(run.context())
             run.conversation.instruct(self._system_message(run.toolbox, text), self.name)
 
     async def _call_directly(self, run: RunState, call: Call) -> Ending:
         """One call, without a model."""
-        async with self.toolbox.opened() as run.toolbox:
+        async with self.toolbox.plus(tools_of(run.middleware)).opened() as run.toolbox:
+            run.chain = (*self.middleware, *run.middleware)
             known = call.name in run.toolbox.tools
             turn = Turn(run, run.toolbox.tools, step=0, eager=False, longest=None)
             async with turn:
@@ -311,6 +318,10 @@ class Agent(ABC, Generic[Deps, Output]):
         """The tools that the model may call natively."""
         return tuple(run.toolbox.tools.values())
 
+    def _starts_early(self, run: RunState, tool_choice: ToolChoice) -> bool:
+        """Whether calls may start while the model still writes."""
+        return self.eager and tool_choice == "auto" and not any(each.judges_replies for each in run.chain)
+
     def _is_answer(self, run: RunState, outcome: Outcome, reply: Reply) -> bool:  # noqa: ARG002
         """Whether the reply is the answer."""
         return is_text(reply)
@@ -326,7 +337,8 @@ class Agent(ABC, Generic[Deps, Output]):
         """What this agent needs for its part in a run, open until the run ends."""
         if run.parent is not None:  # it may be called again
             await keep_open(self._own())
-        async with Connected(self.model), self.toolbox.opened() as run.toolbox:
+        toolbox = self.toolbox.plus(tools_of(run.middleware))
+        async with Connected(self.model), toolbox.opened() as run.toolbox:
             yield
 
     def _own(self) -> Shared[None]:

@@ -15,12 +15,11 @@ from tinyagent.agents.state import RunState
 from tinyagent.agents.toolbox import Toolbox
 from tinyagent.agents.turn import Turn
 from tinyagent.agents.workspace import Workspace
+from tinyagent.core.codec import Opaque
 from tinyagent.core.door import door
-from tinyagent.core.effects import journal_of
 from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.generics import CodeOutput, Deps
 from tinyagent.core.messages import Reply
-from tinyagent.core.opaque import Opaque
 from tinyagent.core.tool import Tool
 from tinyagent.models.base import Model, ToolChoice
 from tinyagent.sandbox.base import Sandbox, SandboxLimits, tools_by_name
@@ -106,7 +105,7 @@ class TinyCodeAgent(Agent[Deps, CodeOutput]):
         auto = tool_choice == "auto"
         tools = run.toolbox.tools if auto else {FINAL_ANSWER.name: FINAL_ANSWER}
         # what runs early belongs to no reply that is recorded, and could not be told from another one's
-        eager = self.eager and run.streamed and auto and journal_of(run.effects) is None
+        eager = self._starts_early(run, tool_choice) and run.streamed and run.journal is None
         return CodeTurn(run, tools, run.scope, step=number, eager=eager, longest=self.max_observation)
 
     def _is_answer(self, run: RunState, outcome: Outcome, reply: Reply) -> bool:

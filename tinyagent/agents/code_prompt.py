@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from tinyagent.agents.stubs import stubs
-from tinyagent.core.execution import Execution, Observation, Opaque
+from tinyagent.core.codec import Opaque
+from tinyagent.core.execution import Execution, Observation
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import SandboxCapabilities
 

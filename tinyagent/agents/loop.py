@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from tinyagent.agents.asking import asked
 from tinyagent.agents.handoff import Handoff, first_handoff
+from tinyagent.agents.middleware import ModelCall, around_model
 from tinyagent.agents.outcome import Outcome
 from tinyagent.agents.state import RunState
-from tinyagent.agents.turn import BEGUN, Turn
-from tinyagent.core.effects import is_recorded, journal_failed, journal_of, performed, recorded, remembered
+from tinyagent.agents.turn import Turn
 from tinyagent.core.errors import EmptyReplyError, ModelError, StepLimitReached, TokenLimitReached
 from tinyagent.core.events import LimitHit, Notice, StepStarted
-from tinyagent.core.messages import Call, Reply, User
+from tinyagent.core.messages import Reply, User
 from tinyagent.core.result import State
-from tinyagent.models.base import ModelRequest, ToolChoice
+from tinyagent.models.base import ModelRequest, Sink, ToolChoice
 
 if TYPE_CHECKING:
     from tinyagent.agents.agent import Agent
@@ -78,14 +78,14 @@ async def _step(agent: Agent[Any, Any], run: RunState, tool_choice: ToolChoice =
 
 
 async def _ask(agent: Agent[Any, Any], run: RunState, turn: Turn, tool_choice: ToolChoice) -> Reply:
-    """The model's reply, made now or as it is recorded."""
-    request = ModelRequest(run.conversation, agent._offered(run), tool_choice, run.streamed, run.deadline)
+    """The model's reply: recorded, or by way of the middleware and the model."""
     key = f"{run.run_id}/{len(run.steps) + 1}/model"
-    begun = await _begun(run, key)
-    work = partial(_broken_off, begun) if begun else partial(_heard, agent, run, request, turn)
-    reply = await performed(run.effects, key, work)
-    if not isinstance(reply, Reply):
-        raise journal_failed(run.effects, f"for {key!r} it gave {type(reply).__name__}, and no Reply")
+    request = ModelRequest(run.conversation, agent._offered(run), tool_choice, run.streamed, run.deadline, key)
+    model: ModelCall = partial(asked, agent.model)
+    if run.chain:
+        model = around_model(run.chain, model)
+    work = partial(_heard, run, turn, model)
+    reply = await (work(request, turn) if run.journal is None else run.journal.wrap_model_call(request, turn, work))
     run.count(reply.usage)
     run.finish_reason = reply.finish_reason
     if tool_choice == "none" and reply.calls:  # text beside calls is no answer
@@ -93,24 +93,10 @@ async def _ask(agent: Agent[Any, Any], run: RunState, turn: Turn, tool_choice: T
     return reply.with_own_ids()
 
 
-async def _begun(run: RunState, key: str) -> tuple[Call, ...]:
-    """The calls that had started when the run was broken off, in a reply that was never whole: they are the reply."""
-    journal = journal_of(run.effects)
-    if journal is None or is_recorded(journal, key):
-        return ()
-    prefix = f"{run.run_id}/{len(run.steps) + 1}/tool/"
-    keys = [each for each in recorded(journal, prefix) if each.endswith(BEGUN)]
-    return tuple([await remembered(journal, each) for each in keys])
-
-
-async def _broken_off(calls: tuple[Call, ...]) -> Reply:
-    return Reply(calls=calls, finish_reason="interrupted")
-
-
-async def _heard(agent: Agent[Any, Any], run: RunState, request: ModelRequest, turn: Turn) -> Reply:
+async def _heard(run: RunState, turn: Turn, model: ModelCall, request: ModelRequest, sink: Sink) -> Reply:
     """The model's reply, or what has come of it when it broke off after something of it was done."""
     try:
-        return await asked(agent.model, request, turn)
+        return await model(request, sink)
     except ModelError as error:
         if not (error.retryable and error.partial and (error.partial.calls or turn.committed)):
             raise

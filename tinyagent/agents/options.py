@@ -9,6 +9,7 @@ from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, get_origin
 
+from tinyagent.agents.middleware import Middleware
 from tinyagent.agents.prompt import Instructions
 from tinyagent.core.errors import ConfigurationError, UnknownOptionError
 from tinyagent.core.generics import Deps
@@ -43,6 +44,7 @@ class AgentOptions(TypedDict, Generic[Deps], total=False):
         description: What it is good for; told to agents that may call it or hand over to it.
         handoffs: Agents that a run can be handed over to, or a function that returns them. Each is a tool
             `transfer_to_<name>`.
+        middleware: Stands around each model call and tool call of its runs: `Middleware` objects, the first outermost.
         eager: When streaming, start what the model has written completely while it still writes.
         max_observation: Characters of a tool's value that the model reads; `None` is no limit. The rest is
             named in a notice, and kept in the result.
@@ -58,6 +60,7 @@ class AgentOptions(TypedDict, Generic[Deps], total=False):
     name: str
     description: str
     handoffs: Iterable[Agent[Any, Any]] | Callable[[], Iterable[Agent[Any, Any]]]
+    middleware: Iterable[Middleware]
     eager: bool
     max_observation: int | None
     continue_cut: bool
@@ -73,6 +76,7 @@ DEFAULTS: AgentOptions[Any] = {
     "name": "agent",
     "description": "",
     "handoffs": (),
+    "middleware": (),
     "eager": True,
     "max_observation": MAX_OBSERVATION,
     "continue_cut": False,

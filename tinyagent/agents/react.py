@@ -22,7 +22,7 @@ class ReactAgent(Agent[Deps, Output]):
         tools: Functions, `Tool` objects, methods, toolkits, or agents. Two of one name are an error.
         model: A model's name for `OpenAIModel`, or any `Model`.
         **options: See `AgentOptions`: `client`, `instructions`, `prompt_file`, `deps_type`, `limits`, `name`,
-            `description`, `handoffs`, `eager`, `max_observation`, `continue_cut`.
+            `description`, `handoffs`, `middleware`, `eager`, `max_observation`, `continue_cut`.
 
     Raises:
         ConfigurationError: An argument is wrong; the text says what to pass.
@@ -38,5 +38,5 @@ class ReactAgent(Agent[Deps, Output]):
         return f"ReactAgent({self.name!r}, model={self.model!r}, tools=[{', '.join(self.tools)}])"
 
     def _turn(self, run: RunState, number: int, tool_choice: ToolChoice) -> Turn:
-        eager = self.eager and tool_choice == "auto"
+        eager = self._starts_early(run, tool_choice)
         return Turn(run, run.toolbox.tools, step=number, eager=eager, longest=self.max_observation)

@@ -79,6 +79,17 @@ class Toolbox:
             raise ConfigurationError(f"A tool is named {min(taken)!r}, which is how the code ends a run. Rename it.")
         return cls({**own, **(reserved or {})}, kits.values())
 
+    def plus(self, items: Iterable[ToolLike]) -> Toolbox:
+        """Return a toolbox with more in it; this one where there is no more.
+
+        Raises:
+            DuplicateToolError: Two tools have one name.
+        """
+        if not (new := list(items)):
+            return self
+        more = Toolbox.of([*self._own.values(), *new])
+        return Toolbox(more._own, [*self.kits, *more.kits])  # noqa: SLF001 - of this class
+
     @property
     def tools(self) -> Mapping[str, AnyTool]:
         """Every tool by name: the same mapping until a toolkit's tools have changed."""

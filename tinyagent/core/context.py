@@ -24,6 +24,7 @@ class Context(Generic[Deps]):
         call_id: The id of this call.
         tool: The tool's name.
         step: The number of the step, from 1.
+        key: Names this call, the same when the run is taken up again: for services that take an idempotency key.
         agent: The agent's name.
         model: The model's name.
         metadata: What was passed as `agent.run(..., metadata=...)`.
@@ -34,6 +35,7 @@ class Context(Generic[Deps]):
     call_id: str = ""
     tool: str = ""
     step: int = 0
+    key: str = ""
     agent: str = ""
     model: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)

@@ -16,7 +16,8 @@ TinyAgentError
     │   └── TimeLimitReached      (also a TimeoutError)
     ├── FatalToolError            raised by a tool to end the run
     ├── ToolkitError              a toolkit could not be opened, or closed
-    ├── JournalError              the journal (`effects=`) failed
+    ├── StoreError                the store of the run's records failed
+    ├── MiddlewareError           a middleware failed, or returned something else than it should
     ├── SandboxError              the sandbox that runs the model's code failed
     │   ├── SandboxUnavailableError  it cannot lock itself here (also a ConfigurationError)
     │   └── ReplayError           a block that was run again did not do what is recorded of it
@@ -156,8 +157,12 @@ class ToolkitError(RunError):
     """A toolkit could not be opened, or closed; the text names it and what it raised."""
 
 
-class JournalError(RunError):
-    """The journal of a run (`effects=`) failed, and not what it was to perform; what it raised is the `__cause__`."""
+class StoreError(RunError):
+    """The store of a run's records (`store=`) failed; what it raised is the `__cause__`."""
+
+
+class MiddlewareError(RunError):
+    """A middleware failed around a model call, or returned something else than it should; the text names it."""
 
 
 class SandboxError(RunError):

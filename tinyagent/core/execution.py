@@ -8,9 +8,6 @@ from typing import Any, Self
 
 from tinyagent.core.jsonable import fields_shown
 from tinyagent.core.messages import Call
-from tinyagent.core.opaque import Opaque
-
-__all__ = ["CodeError", "Execution", "Observation", "Opaque"]
 
 
 class _Raised:

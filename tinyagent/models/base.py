@@ -72,6 +72,7 @@ class ModelRequest:
         tool_choice: `none` forbids calls this once; the tools stay listed, so that prompt caches still hit.
         stream: Whether somebody wants to hear the reply while it arrives.
         deadline: When the run's time is over, on the event loop's clock; retries must not wait beyond it.
+        key: Names the call, the same when the run is taken up again.
     """
 
     conversation: Conversation
@@ -79,6 +80,7 @@ class ModelRequest:
     tool_choice: ToolChoice = "auto"
     stream: bool = False
     deadline: float | None = field(default=None, compare=False)
+    key: str = field(default="", compare=False)
 
     @property
     def messages(self) -> tuple[Message, ...]:

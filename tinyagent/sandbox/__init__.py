@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from tinyagent.core.lazy import lazily
 
 if TYPE_CHECKING:
+    from tinyagent.core.codec import Opaque
     from tinyagent.core.execution import CodeError, Execution
-    from tinyagent.core.opaque import Opaque
     from tinyagent.sandbox.base import Sandbox, SandboxCapabilities, SandboxLimits, SandboxSession
     from tinyagent.sandbox.inprocess import PythonExecutor
     from tinyagent.sandbox.monty import MontySandbox
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _HOME = {
     "CodeError": "tinyagent.core.execution",
     "Execution": "tinyagent.core.execution",
-    "Opaque": "tinyagent.core.opaque",
+    "Opaque": "tinyagent.core.codec",
     "Sandbox": "tinyagent.sandbox.base",
     "SandboxCapabilities": "tinyagent.sandbox.base",
     "SandboxLimits": "tinyagent.sandbox.base",

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from keyword import iskeyword
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from tinyagent.core.codec import Opaque
 from tinyagent.core.door import door
 from tinyagent.core.errors import ConfigurationError, SandboxError, ToolArgumentsError
-from tinyagent.core.execution import CodeError, Execution, Observation, Opaque
+from tinyagent.core.execution import CodeError, Execution, Observation
 from tinyagent.core.jsonable import error_text, to_text
 from tinyagent.core.messages import Call
 from tinyagent.core.registry import collect

@@ -5,8 +5,8 @@ from __future__ import annotations
 import traceback
 from typing import Any
 
+from tinyagent.core.codec import pack
 from tinyagent.sandbox.child.interrupts import BLOCK
-from tinyagent.sandbox.values import pack
 
 _LONGEST_MESSAGE = 4_000
 _LONGEST_TRACEBACK = 16_000

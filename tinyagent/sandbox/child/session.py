@@ -28,6 +28,7 @@ from collections.abc import Coroutine, Mapping
 from types import CodeType
 from typing import Any
 
+from tinyagent.core.codec import TooLargeError, pack
 from tinyagent.sandbox.awaits.definitions import Definitions, is_worth_keeping
 from tinyagent.sandbox.child.channel import Channel
 from tinyagent.sandbox.child.interrupts import BLOCK, interrupts
@@ -37,7 +38,6 @@ from tinyagent.sandbox.child.remote import BlockEnded, Tools, helpers, run_neste
 from tinyagent.sandbox.child.report import report
 from tinyagent.sandbox.child.rewrite import needs_loop, reading_of, rewritten
 from tinyagent.sandbox.taken import given_back, hint_of_shadowed, name_for_value
-from tinyagent.sandbox.values import TooLargeError, pack
 
 #: Characters of a value's `repr`, and names, that the host is told.
 _LONGEST_REPR = 200_000

@@ -13,17 +13,16 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, get_args
 from uuid import UUID
 
+from tinyagent.core.codec import MAX_CONTAINERS, TAG, Opaque, dumps, loads, pack
+from tinyagent.core.codec.kinds import DEEPEST, LONGEST_TEXT
 from tinyagent.core.errors import ToolArgumentsError
 from tinyagent.core.jsonable import words
-from tinyagent.core.opaque import Opaque
-from tinyagent.sandbox.values import DEEPEST, LONGEST_TEXT, MAX_CONTAINERS, TAG, decode_frame, encode_frame, pack
 
 if TYPE_CHECKING:
     from pydantic_monty import ExternalSettledResult
 
 #: Characters of a value's text that are told of it.
 LONGEST_REPR = 200_000
-_HEADER = 4
 _SAME = frozenset(
     {type(None), bool, int, float, complex, str, bytes, date, datetime, time, timedelta, Decimal, PurePosixPath}
 )
@@ -45,7 +44,7 @@ def to_monty(value: object) -> Any:
         return value
     if type(value) is str and len(value) <= LONGEST_REPR:
         return _accepted(value)
-    return _accepted(decode_frame(encode_frame({"v": pack(value)})[_HEADER:])["v"])
+    return _accepted(loads(dumps(value)))
 
 
 def _accepted(value: Any) -> Any:
