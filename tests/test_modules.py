@@ -29,13 +29,17 @@ NAMES = {
         "Assistant Call Conversation Message MessageLike Reply System ToolReply User messages_from_json "
         "messages_to_json"
     ),
+    "middleware": "Middleware ModelCall ToolCall",
     "results": "Observation RunInfo RunResult State Step Usage",
     "sandbox": (
         "CodeError Execution MontySandbox Opaque ProcessSandbox PythonExecutor Sandbox SandboxCapabilities "
         "SandboxLimits SandboxSession"
     ),
     "stores": "MemoryStore Store",
-    "tools": ("MCPMedia MCPProgress MCPResult MCPToolError Page Plan PlanStep SearchResult SearchResults ToolRegistry"),
+    "tools": (
+        "MCPMedia MCPProgress MCPResult MCPToolError Page Plan PlanStep SearchResult SearchResults "
+        "ToolLike ToolRegistry"
+    ),
 }
 PAIRS = [(module, name) for module, names in NAMES.items() for name in names.split()]
 

@@ -1,8 +1,8 @@
 """tinyagent: a small, fast, async agent package.
 
 What most programs need is imported from here; everything else that is public from `tinyagent.errors`, `.events`,
-`.messages`, `.results`, `.sandbox`, `.stores`, `.tools` and `.testing`. Names load when they are first used, so that
-`import tinyagent` costs a few milliseconds and imports neither openai nor httpx nor pydantic.
+`.messages`, `.middleware`, `.results`, `.sandbox`, `.stores`, `.tools` and `.testing`. Names load when they are first
+used, so that `import tinyagent` costs a few milliseconds and imports neither openai nor httpx nor pydantic.
 """
 
 from __future__ import annotations
@@ -85,19 +85,19 @@ _NAMES = {
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
-    "AgentOptions", "Call", "ConfigurationError", "Context", "FatalToolError", "InnerEvent", "JinaReader",
-    "Limits", "MCPTools", "MemoryStore", "Middleware", "Model", "ModelError", "ModelRequest", "ModelSettings",
-    "MontySandbox", "Notice",
-    "Observation", "OpenAIModel", "Planning", "ProcessSandbox", "PythonExecutor", "ReactAgent", "Reply", "Retry", "Run",
-    "RunError", "RunOptions", "RunResult", "SandboxLimits", "Sink", "StepFinished", "TextDelta", "TextVoided",
-    "TinyAgentError", "TinyCodeAgent", "Tool", "ToolFinished", "ToolStarted", "Toolkit", "Usage", "User", "WebBrowser",
-    "WebSearch", "freeze_registry", "get_registry", "jina_reader", "messages_from_json", "messages_to_json",
-    "printable", "run_sync", "set_thread_limit", "tool", "web_browse", "web_search",
+    "AgentOptions", "Call", "ConfigurationError", "Context", "FatalToolError", "InnerEvent", "JinaReader", "Limits",
+    "MCPTools", "MemoryStore", "Middleware", "Model", "ModelError", "ModelRequest", "ModelSettings",
+    "MontySandbox", "Notice", "Observation", "OpenAIModel", "Planning", "ProcessSandbox", "PythonExecutor",
+    "ReactAgent", "Reply", "Retry", "Run", "RunError", "RunOptions", "RunResult", "SandboxLimits", "Sink",
+    "StepFinished", "TextDelta", "TextVoided", "TinyAgentError", "TinyCodeAgent", "Tool", "ToolFinished",
+    "ToolStarted", "Toolkit", "Usage", "User", "WebBrowser", "WebSearch", "freeze_registry", "get_registry",
+    "jina_reader", "messages_from_json", "messages_to_json", "printable", "run_sync", "set_thread_limit", "tool",
+    "web_browse", "web_search",
 ]
 # fmt: on
 
 #: Where the names are that are not at the door.
-_ROOMS = ("errors", "events", "messages", "results", "sandbox", "stores", "tools")
+_ROOMS = ("errors", "events", "messages", "middleware", "results", "sandbox", "stores", "tools")
 #: What to write instead of names of tinyagent 1.x and of other packages.
 _ELSEWHERE = {
     "Agent": "Write ReactAgent(tools=[...], model=...), or TinyCodeAgent(...).",

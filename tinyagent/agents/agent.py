@@ -18,17 +18,18 @@ from tinyagent.agents.inner import agent_tool
 from tinyagent.agents.journal import Journal
 from tinyagent.agents.loop import ANSWER_OR_CALL, LAST_WORD, Ending, is_text, loop
 from tinyagent.agents.middleware import checked_middleware, tools_of
-from tinyagent.agents.options import AgentOptions, AgentSignature, as_model, check_options
+from tinyagent.agents.options import AgentOptions, AgentSignature, as_model, check_deps, check_options
 from tinyagent.agents.outcome import Outcome
 from tinyagent.agents.prompt import Prompt
-from tinyagent.agents.run import Output, Run
+from tinyagent.agents.run import Run
 from tinyagent.agents.state import RunOptions, RunState
-from tinyagent.agents.toolbox import AnyTool, Toolbox, ToolLike
+from tinyagent.agents.toolbox import Toolbox
 from tinyagent.agents.turn import Turn, direct_call
 from tinyagent.core.context import Context
 from tinyagent.core.door import door
 from tinyagent.core.errors import RunError, TimeLimitReached, TinyAgentError, UnknownToolError
 from tinyagent.core.events import LimitHit, Notice, RunStarted
+from tinyagent.core.generics import Deps, Output
 from tinyagent.core.jsonable import error_text
 from tinyagent.core.limits import Limits
 from tinyagent.core.messages import Call, Reply
@@ -37,9 +38,10 @@ from tinyagent.core.shared import Shared, holding, keep_open
 from tinyagent.core.traces import shorten
 from tinyagent.core.waiting import asyncio_loop, is_cancelled
 from tinyagent.models.base import Model, ToolChoice, model_name
+from tinyagent.tools.toolkit import AnyTool, ToolLike
 
 
-class Agent(ABC, Generic[Output]):
+class Agent(ABC, Generic[Deps, Output]):
     """What every agent shares. Immutable: one agent serves any number of runs at once."""
 
     __signature__: ClassVar = AgentSignature()
@@ -58,7 +60,7 @@ class Agent(ABC, Generic[Output]):
         self,
         tools: Iterable[ToolLike],
         model: str | Model,
-        options: AgentOptions,
+        options: AgentOptions[Deps],
         own: Mapping[str, AnyTool] | None = None,
     ) -> None:
         given = check_options(options)
@@ -68,6 +70,7 @@ class Agent(ABC, Generic[Output]):
         self.prompt = Prompt(given["instructions"], given["prompt_file"])
         self.middleware = checked_middleware(given["middleware"])
         self.toolbox = Toolbox.of([*with_handoffs(tools, given["handoffs"]), *tools_of(self.middleware)], own)
+        self.deps_type = given["deps_type"]
         self.limits = given["limits"] or Limits()
         self.eager = given["eager"]
         self.max_observation = given["max_observation"]
@@ -110,7 +113,7 @@ class Agent(ABC, Generic[Output]):
 
     # ---- starting a run
 
-    async def run(self, task: str, **options: Unpack[RunOptions]) -> RunResult[Output]:
+    async def run(self, task: str, **options: Unpack[RunOptions[Deps]]) -> RunResult[Output]:
         """Do the task and return the result. Cancelling stops everything the run started.
 
         Args:
@@ -118,7 +121,7 @@ class Agent(ABC, Generic[Output]):
             **options: See `RunOptions`: `messages`, `deps`, `run_id`, `metadata`, `middleware`, `store`.
 
         Raises:
-            ConfigurationError: The task is empty, or `messages` are none.
+            ConfigurationError: The task is empty, `messages` are none, or `deps` are not of the agent's `deps_type`.
             RunError: The run could not finish; `error.result` holds what it had.
         """
         try:
@@ -129,7 +132,7 @@ class Agent(ABC, Generic[Output]):
             raise
 
     @door("run")
-    def stream(self, task: str, **options: Unpack[RunOptions]) -> Run[Output]:
+    def stream(self, task: str, **options: Unpack[RunOptions[Deps]]) -> Run[Output]:
         """The same run with its events, its replies streamed.
 
             async with agent.stream("...") as run:
@@ -162,7 +165,7 @@ class Agent(ABC, Generic[Output]):
             raise
 
     @door("run")
-    def stream_tool(self, name: str, arguments: Mapping[str, Any], **options: Unpack[RunOptions]) -> Run[Any]:
+    def stream_tool(self, name: str, arguments: Mapping[str, Any], **options: Unpack[RunOptions[Deps]]) -> Run[Any]:
         """One tool call as a run, with its events; the output is the tool's value.
 
         Args:
@@ -224,6 +227,8 @@ class Agent(ABC, Generic[Output]):
     ) -> Run[Output]:
         info = RunInfo(options.get("run_id") or uuid4().hex, self.name, model_name(self.model), time.time())
         state = RunState(task, info, options, limits=self.limits, streamed=streamed, parent=parent, call=call)
+        if work == self._converse or "deps" in options:
+            check_deps(state.deps, self.deps_type, self.name)
         if work == self._converse:
             state.conversation.instruct(self._written, self.name)
         return Run(state, partial(self._drive, state, work))
@@ -261,8 +266,8 @@ class Agent(ABC, Generic[Output]):
 
     async def _converse(self, run: RunState) -> Ending:
         """The conversation with the model; with those of other agents too, when it is handed over."""
-        agent: Agent[Any] = self
-        places: dict[Agent[Any], tuple[Toolbox, Any]] = {}
+        agent: Agent[Any, Any] = self
+        places: dict[Agent[Any, Any], tuple[Toolbox, Any]] = {}
         async with AsyncExitStack() as stack:
             while True:
                 if agent not in places:
@@ -276,6 +281,7 @@ class Agent(ABC, Generic[Output]):
                 if ending.handoff is None:
                     return ending
                 agent = ending.handoff
+                check_deps(run.deps, agent.deps_type, agent.name)
                 run.hand_over(agent.name, model_name(agent.model))
 
     async def _instruct(self, run: RunState) -> None:
@@ -367,9 +373,9 @@ class Agent(ABC, Generic[Output]):
             raise RuntimeError(f"The agent {self.name!r} is left in an event loop where it was not entered.")
         await _leave(entered.pop())
 
-    def _team(self) -> list[Agent[Any]]:
+    def _team(self) -> list[Agent[Any, Any]]:
         """This agent, those that it may call or hand over to, and theirs."""
-        team: dict[Agent[Any], None] = {self: None}
+        team: dict[Agent[Any, Any], None] = {self: None}
         for agent in (waiting := [self]):
             new = [other for other in agent.toolbox.agents() if other not in team]
             team.update(dict.fromkeys(new))

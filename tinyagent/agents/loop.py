@@ -37,10 +37,10 @@ class Ending:
     state: State
     output: Any = None
     error: Exception | None = None
-    handoff: Agent[Any] | None = None
+    handoff: Agent[Any, Any] | None = None
 
 
-async def loop(agent: Agent[Any], run: RunState) -> Ending:
+async def loop(agent: Agent[Any, Any], run: RunState) -> Ending:
     """Steps, until one of them ends the run."""
     while run.limits.steps is None or len(run.steps) < run.limits.steps:
         ending = await _step(agent, run)
@@ -49,7 +49,7 @@ async def loop(agent: Agent[Any], run: RunState) -> Ending:
     return await _last_word(agent, run, run.limits.steps)
 
 
-async def _step(agent: Agent[Any], run: RunState, tool_choice: ToolChoice = "auto") -> Ending | None:
+async def _step(agent: Agent[Any, Any], run: RunState, tool_choice: ToolChoice = "auto") -> Ending | None:
     """Ask the model, act on its reply; the ending, if this was it."""
     _check_tokens(run)
     number = run.begin_step()
@@ -77,7 +77,7 @@ async def _step(agent: Agent[Any], run: RunState, tool_choice: ToolChoice = "aut
     return ending
 
 
-async def _ask(agent: Agent[Any], run: RunState, turn: Turn, tool_choice: ToolChoice) -> Reply:
+async def _ask(agent: Agent[Any, Any], run: RunState, turn: Turn, tool_choice: ToolChoice) -> Reply:
     """The model's reply: recorded, or by way of the middleware and the model."""
     key = f"{run.run_id}/{len(run.steps) + 1}/model"
     request = ModelRequest(run.conversation, agent._offered(run), tool_choice, run.streamed, run.deadline, key)
@@ -121,7 +121,7 @@ def _salvage(run: RunState, turn: Turn, reply: Reply | None, error: BaseExceptio
     run.end_step(reply, reply.message(), outcome)
 
 
-def _answer_in(agent: Agent[Any], run: RunState, outcome: Outcome, reply: Reply) -> Ending | None:
+def _answer_in(agent: Agent[Any, Any], run: RunState, outcome: Outcome, reply: Reply) -> Ending | None:
     """The run's ending, if this reply is or completes its answer."""
     tools = run.toolbox.tools
     for observation in outcome.observations:
@@ -138,7 +138,7 @@ def _answer_in(agent: Agent[Any], run: RunState, outcome: Outcome, reply: Reply)
     return None if agent.continue_cut else Ending("cut", run.text)
 
 
-def _go_on(agent: Agent[Any], run: RunState, outcome: Outcome, reply: Reply) -> None:
+def _go_on(agent: Agent[Any, Any], run: RunState, outcome: Outcome, reply: Reply) -> None:
     """The reply ends nothing: the model reads what came of it, or is told what to do.
 
     Raises:
@@ -158,7 +158,7 @@ def _go_on(agent: Agent[Any], run: RunState, outcome: Outcome, reply: Reply) -> 
         run.conversation.append(User(agent._missing if missing else GO_ON))
 
 
-async def _last_word(agent: Agent[Any], run: RunState, steps: int | None) -> Ending:
+async def _last_word(agent: Agent[Any, Any], run: RunState, steps: int | None) -> Ending:
     """The steps are used up: ask once more, for an answer without tools."""
     run.emit(LimitHit("steps", steps or 0))
     if not run.text:  # otherwise the model is in the middle of its answer

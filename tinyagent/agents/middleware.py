@@ -11,6 +11,7 @@ from tinyagent.core.jsonable import brief, error_text
 from tinyagent.core.messages import Call, Reply
 from tinyagent.core.result import Observation
 from tinyagent.models.base import ModelRequest, Sink
+from tinyagent.tools.toolkit import ToolLike
 
 T = TypeVar("T")
 
@@ -39,7 +40,7 @@ class Middleware:
             they may start while the model still writes.
     """
 
-    tools: Sequence[Any] = ()
+    tools: Sequence[ToolLike] = ()
     judges_replies: bool = False
 
     async def wrap_model_call(self, request: ModelRequest, sink: Sink, call_next: ModelCall) -> Reply:
@@ -85,7 +86,7 @@ def checked_middleware(given: object, kind: str = "middleware") -> tuple[Middlew
     return tuple(items)
 
 
-def tools_of(middleware: Iterable[Middleware]) -> list[Any]:
+def tools_of(middleware: Iterable[Middleware]) -> list[ToolLike]:
     """Return the tools that come with the middleware."""
     return [tool for each in middleware for tool in each.tools]
 

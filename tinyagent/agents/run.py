@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn
 
 from tinyagent.agents.state import RunState
 from tinyagent.core.events import Event
+from tinyagent.core.generics import Output
 from tinyagent.core.result import RunResult
 from tinyagent.core.traces import shorten
 from tinyagent.core.waiting import asyncio_loop, wait_to_the_end
-
-Output = TypeVar("Output")
 
 
 class Run(Generic[Output]):

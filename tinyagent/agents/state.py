@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, TypedDict
+from typing import Any, Generic, TypedDict
 
 from tinyagent.agents.journal import Journal, checked_store
 from tinyagent.agents.middleware import Middleware, checked_middleware
@@ -15,6 +15,7 @@ from tinyagent.agents.toolbox import Toolbox
 from tinyagent.core.context import Context
 from tinyagent.core.errors import ConfigurationError, RunError, UnknownOptionError
 from tinyagent.core.events import Event, HandedOver, InnerEvent, RunFailed, RunFinished, StepFinished
+from tinyagent.core.generics import Deps
 from tinyagent.core.jsonable import brief, words
 from tinyagent.core.limits import Limits, Usage
 from tinyagent.core.log import LOGGED, log
@@ -27,7 +28,7 @@ from tinyagent.models.chat import MessageLike, as_messages
 _EMPTY = Toolbox({})
 
 
-class RunOptions(TypedDict, total=False):
+class RunOptions(TypedDict, Generic[Deps], total=False):
     """Options of one run.
 
     Attributes:
@@ -43,7 +44,7 @@ class RunOptions(TypedDict, total=False):
     """
 
     messages: Iterable[MessageLike]
-    deps: Any
+    deps: Deps
     run_id: str | None
     metadata: Mapping[str, Any] | None
     middleware: Iterable[Middleware]
@@ -83,7 +84,7 @@ class RunState:
         self,
         task: str,
         info: RunInfo,
-        options: RunOptions,
+        options: RunOptions[Any],
         *,
         limits: Limits,
         streamed: bool,

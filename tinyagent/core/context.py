@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
+from tinyagent.core.generics import Deps
 from tinyagent.core.limits import Usage
-
-Deps = TypeVar("Deps")
 
 
 def _nobody_listens(value: object) -> None:

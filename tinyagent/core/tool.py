@@ -10,7 +10,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from tinyagent.core.door import door
 from tinyagent.core.errors import ConfigurationError, ToolDefinitionError
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Rest = ParamSpec("Rest")  # the parameters of a method without its `self`
 
 #: What providers accept as a function name (OpenAI API reference, `tools[].function.name`).
 NAME_PATTERN = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
@@ -121,6 +122,14 @@ class Tool(Generic[P, R]):
         """Call the function itself: no validation, no thread, no timeout."""
         return self.function(*args, **kwargs)
 
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Tool[P, R]: ...
+    @overload
+    def __get__(
+        self: Tool[Concatenate[Any, Rest], R], instance: object, owner: type | None = None
+    ) -> Tool[Rest, R]: ...
+    @overload
+    def __get__(self: Tool[[], R], instance: object, owner: type | None = None) -> Tool[[], R]: ...
     def __get__(self, instance: object, owner: type | None = None) -> Tool[..., R]:
         """The tool as a method: bound to its instance."""
         if instance is None or isinstance(self.function, functools.partial) or not hasattr(self.function, "__get__"):

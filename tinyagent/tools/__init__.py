@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tinyagent.tools.builtin.web_browse import Page
     from tinyagent.tools.builtin.web_search import SearchResult, SearchResults
     from tinyagent.tools.mcp import MCPMedia, MCPProgress, MCPResult, MCPToolError
+    from tinyagent.tools.toolkit import ToolLike
 
 #: Where each name is; loaded when it is first used.
 _HOME = {
@@ -25,6 +26,7 @@ _HOME = {
     "MCPProgress": "tinyagent.tools.mcp",
     "MCPResult": "tinyagent.tools.mcp",
     "MCPToolError": "tinyagent.tools.mcp",
+    "ToolLike": "tinyagent.tools.toolkit",
 }
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "PlanStep",
     "SearchResult",
     "SearchResults",
+    "ToolLike",
     "ToolRegistry",
 ]
 
