@@ -225,7 +225,7 @@ def test_ordinary_text_is_not_searched(pieces, monkeypatch):
     for piece in pieces:
         said.content(piece)
     assert said.finish(cut=False, read=True) == ()
-    assert (said.whole().text, habit.opened) == ("".join(pieces), False)
+    assert (said.whole()[0], habit.opened) == ("".join(pieces), False)
 
 
 @pytest.mark.parametrize("first", ["It is", "5", "A {"])

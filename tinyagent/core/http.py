@@ -31,19 +31,20 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 def message_in(body: str | bytes) -> str | None:
     """Return the message in the JSON body of a failed response, wherever the server put it; `None` if it is no JSON."""
     try:
-        return _message(json.loads(body))
+        return message_of(json.loads(body))
     except (ValueError, RecursionError):
         return None
 
 
-def _message(data: object) -> str:
+def message_of(data: object) -> str:
+    """Return the message in what a server sent, wherever it put it; empty if there is none."""
     if isinstance(data, str):
         return data
     if isinstance(data, list):
-        return "; ".join(filter(None, map(_message, data)))
+        return "; ".join(filter(None, map(message_of, data)))
     if not isinstance(data, dict):
         return ""
-    message = next(filter(None, (_message(data.get(key)) for key in _MESSAGES)), "")
+    message = next(filter(None, (message_of(data.get(key)) for key in _MESSAGES)), "")
     place = data.get("loc")
     return f"{'.'.join(map(str, place))}: {message}" if message and isinstance(place, list) else message
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
@@ -57,15 +56,13 @@ class Connection:
             known = self._dialects[quirks] = NativeTools(self.origin, quirks)
         return known
 
-    @contextmanager
-    def call(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """Count a model call as under way."""
         self._calls += 1
         self._most = max(self._most, self._calls)
-        try:
-            yield
-        finally:
-            self._calls -= 1
+
+    def __exit__(self, *_: object) -> None:
+        self._calls -= 1
 
     async def post(self, path: str, content: bytes, options: Mapping[str, Any]) -> Any:
         """Send a request and return its response, of which only the headers have come.

@@ -129,39 +129,25 @@ class OpenAIModel:
         http: Http = "auto",
         **settings: Unpack[ModelSettings],
     ) -> None:
-        if not isinstance(name, str) or not name.strip():
-            raise ConfigurationError(f"OpenAIModel({name!r}): pass the model's name, such as 'gpt-4o-mini'.")
-        if not isinstance(base_url, str | None) or not isinstance(api_key, str | None):
-            raise ConfigurationError("base_url= and api_key= are text.")
-        if client is not None and (base_url or api_key):
-            raise ConfigurationError("Pass either client=, or base_url= and api_key=, not both.")
-        if client is not None and not _is_async_client(client):
-            raise ConfigurationError(
-                f"client={type(client).__name__}: pass an openai.AsyncOpenAI; tinyagent is async-only."
-            )
-        if tool_calling not in ("auto", "native", "schema", "json"):
-            raise ConfigurationError(f"tool_calling={tool_calling!r}: pass 'auto', 'native', 'schema' or 'json'.")
+        _check(name, client, base_url, api_key, tool_calling, timeout)
         _check_settings(settings)
+        check_http(http)
         own_format = "response_format" in {**settings, **settings.get("extra_body", {})}
         if own_format and tool_calling == "schema":
             raise ConfigurationError("tool_calling='schema' makes the response_format itself: leave yours out.")
-        check_http(http)
         if max_retries is None:
             max_retries = DEFAULT_RETRIES if client is None else client.max_retries
-        self.retries = Retries(self._attempt, max_retries)
-        if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
-            raise ConfigurationError(f"timeout={timeout!r}: pass seconds above 0.")
         self.name = name
+        self.retries = Retries(self._attempt, max_retries)
         self.tool_calling = tool_calling
         self._given = client
         self._base_url = checked_base_url(base_url) if base_url else None
         self._api_key = api_key
         self._timeout = timeout
         self._http = http
-        self._settings = settings
-        self._head, self._stream_head = self._heads()
-        self._text = TextTools()
-        self._schema = SchemaTools()
+        self._head, self._stream_head = _heads(name, settings)
+        self._options = _options(settings, None if client is None else timeout)
+        self._text, self._schema = TextTools(), SchemaTools()
         known = Quirks(tools=tool_calling in ("schema", "json"), schema=tool_calling == "json" or own_format)
         self._quirks = known if known.tools or known.schema else NO_QUIRKS
         self._habit = Habit()
@@ -231,7 +217,7 @@ class OpenAIModel:
             MissingCredentialsError: There is neither a key nor a base URL.
         """
         async with self:
-            with self._connect().call():
+            with self._connect():
                 return await self.retries(request, sink)
 
     async def _attempt(self, request: ModelRequest, sink: Sink) -> Reply:
@@ -266,7 +252,7 @@ class OpenAIModel:
         await connection.admission.admit()
         try:
             response = await connection.post(
-                self._path(connection.client), head + protocol.body(request) + b"}", self._options()
+                self._path(connection.client), head + protocol.body(request) + b"}", self._options
             )
         except Exception as error:
             if (failed := _failed_generation(error)) is None:
@@ -298,31 +284,33 @@ class OpenAIModel:
         used = getattr(http, "trust_env", True) if self._given else not is_here(connection.origin)
         return proxy_of(connection.origin) if used else ""
 
-    def _heads(self) -> tuple[bytes, bytes]:
-        """The part of the body that every request shares, plain and streamed."""
-        body = {key: value for key, value in self._settings.items() if key not in _NOT_IN_BODY}
-        body = {"model": self.name, **body, **self._settings.get("extra_body", {})}
-        try:
-            head = to_bytes(body)[:-1] + b","
-        except TypeError as error:
-            raise ConfigurationError(f"The model settings are not JSON: {error}.") from error
-        return head, head + b'"stream":true,"stream_options":{"include_usage":true},'
-
-    def _options(self) -> dict[str, Any]:
-        # Retries are ours: visible, and bounded by the run; so no key to tell them apart needs to be made.
-        headers = dict(self._settings.get("extra_headers", {}))
-        options: dict[str, Any] = {"max_retries": 0, "headers": headers, "idempotency_key": ""}
-        if self._given is not None and self._timeout is not None:
-            options["timeout"] = self._timeout
-        if query := self._settings.get("extra_query"):
-            options["params"] = dict(query)
-        return options
-
     def _path(self, client: AsyncOpenAI) -> str:
         """The path; Azure's holds the deployment, which its SDK class reads from a body it can parse."""
         if type(client).__name__ == "AsyncAzureOpenAI" and "/deployments" not in str(client.base_url):
             return f"/deployments/{self.name}/chat/completions"
         return "/chat/completions"
+
+
+def _heads(name: str, settings: ModelSettings) -> tuple[bytes, bytes]:
+    """The part of the body that every request shares, plain and streamed."""
+    body = {key: value for key, value in settings.items() if key not in _NOT_IN_BODY}
+    try:
+        head = to_bytes({"model": name, **body, **settings.get("extra_body", {})})[:-1] + b","
+    except TypeError as error:
+        raise ConfigurationError(f"The model settings are not JSON: {error}.") from error
+    return head, head + b'"stream":true,"stream_options":{"include_usage":true},'
+
+
+def _options(settings: ModelSettings, timeout: float | None) -> dict[str, Any]:
+    """The options of every request; `timeout` where the client has another."""
+    # Retries are ours: visible, and bounded by the run; so no key to tell them apart needs to be made.
+    headers = dict(settings.get("extra_headers", {}))
+    options: dict[str, Any] = {"max_retries": 0, "headers": headers, "idempotency_key": ""}
+    if timeout is not None:
+        options["timeout"] = timeout
+    if query := settings.get("extra_query"):
+        options["params"] = dict(query)
+    return options
 
 
 def _failed_generation(error: Exception) -> tuple[str, str] | None:
@@ -332,6 +320,27 @@ def _failed_generation(error: Exception) -> tuple[str, str] | None:
         return failed_generation(json.loads(response.text)) if response is not None else None
     except (ValueError, RecursionError):
         return None
+
+
+def _check(
+    name: object, client: object, base_url: object, api_key: object, tool_calling: object, timeout: object
+) -> None:
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigurationError(f"OpenAIModel({name!r}): pass the model's name, such as 'gpt-4o-mini'.")
+    if not isinstance(base_url, str | None) or not isinstance(api_key, str | None):
+        raise ConfigurationError("base_url= and api_key= are text.")
+    if client is not None:
+        from openai import AsyncOpenAI
+
+        if base_url or api_key:
+            raise ConfigurationError("Pass either client=, or base_url= and api_key=, not both.")
+        if not isinstance(client, AsyncOpenAI):
+            kind = type(client).__name__
+            raise ConfigurationError(f"client={kind}: pass an openai.AsyncOpenAI; tinyagent is async-only.")
+    if tool_calling not in ("auto", "native", "schema", "json"):
+        raise ConfigurationError(f"tool_calling={tool_calling!r}: pass 'auto', 'native', 'schema' or 'json'.")
+    if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
+        raise ConfigurationError(f"timeout={timeout!r}: pass seconds above 0.")
 
 
 def _check_settings(settings: Mapping[str, Any]) -> None:
@@ -358,9 +367,3 @@ def _checked_key(key: str) -> str:
     if not (key.isascii() and key.isprintable()):
         raise ConfigurationError("The API key (OPENAI_API_KEY or api_key=) holds characters that no key has.")
     return key
-
-
-def _is_async_client(client: object) -> bool:
-    from openai import AsyncOpenAI
-
-    return isinstance(client, AsyncOpenAI)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from tinyagent.core.events import TextVoided
 from tinyagent.core.messages import Call
@@ -35,14 +34,6 @@ class Habit:
     def learn(self, *, opened: bool) -> None:
         """Remember what a complete reply has shown; an orphaned end outweighs any reply without one."""
         self.opened = self.opened or opened
-
-
-class Whole(NamedTuple):
-    """The text of a reply, its reasoning, and `Reply.reasoning_field`."""
-
-    text: str
-    reasoning: str
-    field: str
 
 
 class Said:
@@ -79,13 +70,16 @@ class Said:
         """The reasoning so far."""
         return "".join(self._reasoning)
 
-    def whole(self) -> Whole:
-        """Return the text and the reasoning; before an end of a block that has no beginning, all is reasoning."""
+    def whole(self) -> tuple[str, str, str]:
+        """Return the text, the reasoning, and `Reply.reasoning_field`.
+
+        Before an end of a block that has no beginning, all is reasoning.
+        """
         text, reasoning, field = self.text, self.reasoning, self._field
         if end := self._orphaned_end():
             reasoning += text[: end[0]].strip()
             text, field = text[end[1] :].lstrip(), field or "think"
-        return Whole(text, reasoning, field)
+        return text, reasoning, field
 
     def thought(self, text: str, field: str) -> None:
         """Add a thought that the server tells apart from text itself."""

@@ -21,6 +21,7 @@ from tinyagent.core.errors import (
     StreamInterruptedError,
     TruncatedReplyError,
 )
+from tinyagent.core.http import message_of
 from tinyagent.core.messages import Call, Reply
 from tinyagent.core.tool import Tool
 from tinyagent.core.usage import Usage
@@ -204,9 +205,9 @@ class ReplyAssembler:
             )
 
     def _reply(self) -> Reply:
-        said, calls = self._said.whole(), self._calls.sealed
+        text, reasoning, field = self._said.whole()
         return Reply(
-            said.text, calls, said.reasoning, said.field, self._finish_reason, self._usage, self._origin, self._extra
+            text, self._calls.sealed, reasoning, field, self._finish_reason, self._usage, self._origin, self._extra
         )
 
     def _count(self, data: Mapping[str, Any]) -> None:
@@ -262,9 +263,7 @@ def _first(choices: object) -> dict[str, Any] | None:
 
 
 def _error_text(data: object, otherwise: str) -> str:
-    error = data.get("error", data) if isinstance(data, dict) else data
-    message = error.get("message") if isinstance(error, dict) else error
-    return str(message or otherwise)[:EXCERPT]
+    return (message_of(data) or otherwise)[:EXCERPT]
 
 
 def failed_generation(data: object) -> tuple[str, str] | None:
