@@ -31,6 +31,7 @@ from tinyagent import (
     tool,
 )
 from tinyagent.agents.agent import Agent
+from tinyagent.core import waiting
 from tinyagent.errors import (
     AuthenticationError,
     BadRequestError,
@@ -54,7 +55,6 @@ from tinyagent.errors import (
     TruncatedReplyError,
 )
 from tinyagent.messages import Assistant, System, ToolReply
-from tinyagent.models import retry
 from tinyagent.models.base import model_name
 from tinyagent.models.native import message_data
 from tinyagent.testing import CUT, RawReply, RawStream, call
@@ -87,7 +87,7 @@ def call_delta(index, call_id, name, arguments):
 
 @pytest.fixture
 def quick_retries(monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 0.001)
 
 
 # ---- the task
@@ -398,8 +398,8 @@ async def test_the_time_limit_ends_an_asynchronous_tool_and_awaits_its_clean_up(
 
 
 async def test_the_time_limit_ends_the_wait_before_a_tools_retry(kind, scripted_model, monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 60)
-    monkeypatch.setattr(retry, "LONGEST_BACKOFF", 60)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 60)
+    monkeypatch.setattr(waiting, "LONGEST_BACKOFF", 60)
 
     async def fail() -> str:
         raise OSError("busy")
@@ -413,8 +413,8 @@ async def test_the_time_limit_ends_the_wait_before_a_tools_retry(kind, scripted_
 
 
 async def test_the_time_limit_ends_the_wait_before_a_models_retry(kind, scripted_server, monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.2)
-    monkeypatch.setattr(retry, "LONGEST_BACKOFF", 0.2)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 0.2)
+    monkeypatch.setattr(waiting, "LONGEST_BACKOFF", 0.2)
     async with (
         scripted_server(lambda _: RawReply({"error": {"message": "busy"}}, 503)) as server,
         kind.agent(model=server.model(max_retries=1000), limits=Limits(seconds=0.5)) as agent,

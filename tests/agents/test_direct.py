@@ -20,10 +20,10 @@ from tinyagent import (
     Usage,
     tool,
 )
+from tinyagent.core import waiting
 from tinyagent.core.events import Retry, RunFailed, RunFinished, RunStarted, ToolFinished, ToolProgress, ToolStarted
 from tinyagent.errors import TimeLimitReached, ToolArgumentsError, UnknownToolError
 from tinyagent.events import event_from_dict
-from tinyagent.models import retry
 from tinyagent.testing import ScriptedModel, call
 
 
@@ -67,7 +67,7 @@ async def events_of(run):
 
 @pytest.fixture
 def quick_retries(monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 0.001)
 
 
 # ---- what it gives

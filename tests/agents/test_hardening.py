@@ -237,7 +237,7 @@ async def test_what_a_withheld_reply_cost_is_counted(kind):
 
 
 async def test_what_failed_attempts_cost_is_counted(kind, monkeypatch):
-    monkeypatch.setattr("tinyagent.models.retry.FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr("tinyagent.core.waiting.FIRST_BACKOFF", 0.001)
     spent = {**chunk({"content": "a"}), "usage": {"prompt_tokens": 10, "completion_tokens": 1}}
     async with ScriptedServer(kind.script([RawStream([spent, CUT]), Reply("b", usage=Usage(1, 10, 2))])) as server:
         run = kind.agent(model=server.model()).stream("Go.")

@@ -29,6 +29,7 @@ from tinyagent import (
     Usage,
     tool,
 )
+from tinyagent.core import waiting
 from tinyagent.core.events import LimitHit, RunFailed, RunFinished, RunStarted, ToolFinished
 from tinyagent.core.shared import Shared, held
 from tinyagent.errors import (
@@ -719,9 +720,8 @@ async def test_a_direct_call_raises_what_ended_the_run_inside(kind):
 
 
 async def test_an_inner_run_is_tried_again_and_timed_as_the_tool_says(kind, monkeypatch):
-    from tinyagent.models import retry
 
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 0.001)
     flaky = ReactAgent(model=ScriptedModel([ModelError("once"), "fine"]), name="flaky", description="F.")
     endless = ReactAgent(
         [Tool(asyncio.Event().wait, name="stay")], model=says(NATIVE, call("stay")), name="endless", description="E."

@@ -12,8 +12,8 @@ import pytest
 
 from tinyagent import Call, MemoryStore, ReactAgent, Reply, Tool, Usage
 from tinyagent.agents.journal import Journal
+from tinyagent.core import waiting
 from tinyagent.errors import FatalToolError, ScriptError, StoreError
-from tinyagent.models import retry
 from tinyagent.sandbox import Opaque
 from tinyagent.testing import ScriptedModel, call
 
@@ -187,7 +187,7 @@ async def test_what_a_tool_raised_is_raised_again(error):
 
 
 async def test_a_tool_with_its_retries_is_recorded_once(monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.0)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 0.0)
     attempts = []
 
     async def flaky() -> str:

@@ -18,8 +18,8 @@ from tests.agents.kinds import block, needs_sandbox, no_session_left
 from tinyagent import Tool, User
 from tinyagent.agents import workspace
 from tinyagent.agents.code import TinyCodeAgent
+from tinyagent.core import waiting
 from tinyagent.core.errors import ReplayError
-from tinyagent.models import retry
 from tinyagent.testing import ScriptedModel, call
 
 pytestmark = needs_sandbox
@@ -195,7 +195,7 @@ async def test_failures_that_are_recorded_are_failures_again(tools, path):
 
 
 async def test_a_tool_is_tried_again_also_where_failures_are_recorded(kind, path, monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 0.001)
     tries = []
 
     async def flaky() -> str:

@@ -151,6 +151,7 @@ class RunState:
             metadata=self.metadata,
             _usage=lambda: self.usage,
             _run=self,
+            _emit=self.emit,
             **about,
         )
 

@@ -18,7 +18,7 @@ from tinyagent.agents.middleware import ToolCall, around_tool
 from tinyagent.agents.outcome import Outcome
 from tinyagent.agents.state import RunState
 from tinyagent.core.context import Context
-from tinyagent.core.errors import ConfigurationError, FatalToolError, MiddlewareError, StoreError, ToolArgumentsError
+from tinyagent.core.errors import ConfigurationError, FatalToolError, MiddlewareError, StoreError
 from tinyagent.core.events import (
     CallSealed,
     Notice,
@@ -30,14 +30,11 @@ from tinyagent.core.events import (
     ToolProgress,
     ToolStarted,
 )
-from tinyagent.core.jsonable import error_text, to_text, words
+from tinyagent.core.jsonable import to_text
 from tinyagent.core.messages import NOT_ANSWERED, Call, Reply
 from tinyagent.core.result import Observation
-from tinyagent.core.tool import GOES_ON, Tool
-from tinyagent.models.retry import backoff
+from tinyagent.core.tool import GOES_ON, Tool, told_of
 
-#: Characters of a failing tool's error that the model is told.
-LONGEST_ERROR = 2_000
 #: What a tool returns by mistake, and nobody can read.
 _NO_VALUES = (FunctionType, MethodType, BuiltinFunctionType, AsyncGeneratorType)
 #: What ends the run, and is no answer of a tool.
@@ -271,25 +268,10 @@ class Turn:
         return False
 
     async def _value(self, tool: Tool[..., Any], began: float, call: Call, context: Context[Any]) -> Observation:
-        value = await self._with_retries(call, tool, context)
+        value = await tool.run(call.arguments, context)
         if isinstance(value, _NO_VALUES) and not tool.returns_answer:
             raise TypeError(f"the tool {tool.name!r} returned {value!r}: it should call it and return what it gives")
         return Observation(call, to_text(value), value, seconds=time.perf_counter() - began)
-
-    async def _with_retries(self, call: Call, tool: Tool[..., Any], context: Context[Any]) -> Any:
-        attempt = 1
-        while True:
-            try:
-                return await tool.run(call.arguments, context)
-            except (Exception, SystemExit) as error:
-                final = isinstance(error, FatalToolError | ToolArgumentsError) or self._stopping
-                final = final or (words(error).endswith(GOES_ON) and not tool.read_only)  # it would act twice
-                if final or attempt > tool.retries:
-                    raise
-                wait = backoff(attempt)
-                attempt += 1
-                self._run.emit(Retry(tool.name, attempt, wait, _error_text(error)))
-            await asyncio.sleep(wait)
 
     def _unknown(self, name: str) -> str:
         close = difflib.get_close_matches(name, self._tools, n=1)
@@ -342,7 +324,7 @@ def direct_call(name: object, arguments: object) -> Call:
 
 
 def _failed(call: Call, error: BaseException, began: float) -> Observation:
-    text = _error_text(error)
+    text = told_of(error)
     observation = Observation(call, text, error=text, seconds=time.perf_counter() - began)
     return observation.raised(_from_the_tool(error)) if isinstance(error, Exception) else observation
 
@@ -357,9 +339,3 @@ def _from_the_tool(error: Exception) -> Exception:
 
 def _is_ours(frame: FrameType) -> bool:
     return str(frame.f_globals.get("__name__")).startswith(("tinyagent.agents.", "tinyagent.core."))
-
-
-def _error_text(error: BaseException) -> str:
-    """What the model is told of an error."""
-    text = str(error) if isinstance(error, ToolArgumentsError) else error_text(error)
-    return text if len(text) <= LONGEST_ERROR else text[:LONGEST_ERROR] + " ... (cut)"

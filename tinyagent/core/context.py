@@ -42,6 +42,7 @@ class Context(Generic[Deps]):
     _usage: Callable[[], Usage] = Usage
     _run: Any = None  # whose inner runs count for it and are heard in its stream
     _progress: Callable[[object], None] = _nobody_listens
+    _emit: Callable[[Any], None] = _nobody_listens
 
     @property
     def usage(self) -> Usage:

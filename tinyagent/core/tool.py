@@ -13,8 +13,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from tinyagent.core.door import door
-from tinyagent.core.errors import ConfigurationError, ToolDefinitionError
+from tinyagent.core.errors import ConfigurationError, FatalToolError, ToolArgumentsError, ToolDefinitionError
 from tinyagent.core.introspection import innermost, without_partials
+from tinyagent.core.jsonable import error_text, words
+from tinyagent.core.text import excerpt
+from tinyagent.core.waiting import backoff, is_cancelled
 
 if TYPE_CHECKING:
     from tinyagent.core.context import Context
@@ -28,6 +31,8 @@ Rest = ParamSpec("Rest")  # the parameters of a method without its `self`
 NAME_PATTERN = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
 #: What is said of a synchronous tool that is no longer waited for: a thread cannot be stopped.
 GOES_ON = "goes on in the background; its effects may still happen"
+#: Characters of a call's error that the model is told.
+LONGEST_ERROR = 2_000
 
 
 class Tool(Generic[P, R]):
@@ -167,7 +172,7 @@ class Tool(Generic[P, R]):
         return {"type": "function", "function": function}
 
     async def run(self, arguments: Mapping[str, Any], context: Context[Any] | None = None) -> Any:
-        """Validate `arguments`, call the function and return its value as the object it is.
+        """Validate `arguments`, call the function and return its value as the object it is; with the tool's retries.
 
         Args:
             arguments: Argument values by name, as a model would give them.
@@ -178,6 +183,27 @@ class Tool(Generic[P, R]):
             TimeoutError: The call took longer than `timeout`.
             Exception: Whatever the function raises.
         """
+        attempt = 1
+        while True:
+            try:
+                return await self._attempt(arguments, context)
+            except (Exception, SystemExit) as error:
+                if attempt > self.retries or self._is_final(error):
+                    raise
+                wait = backoff(attempt)
+                attempt += 1
+                if context is not None:
+                    from tinyagent.core.events import Retry
+
+                    context._emit(Retry(self.name, attempt, wait, told_of(error)))  # noqa: SLF001 - a seam of ours
+            await asyncio.sleep(wait)
+
+    def _is_final(self, error: BaseException) -> bool:
+        """Whether another attempt could change nothing, or would act twice."""
+        still_at_work = words(error).endswith(GOES_ON) and not self.read_only
+        return still_at_work or is_cancelled() or isinstance(error, FatalToolError | ToolArgumentsError)
+
+    async def _attempt(self, arguments: Mapping[str, Any], context: Context[Any] | None) -> Any:
         args, kwargs = self.signature.validate(self.name, arguments, context)
         if self.is_async:
             return await self._timed(args, kwargs)
@@ -204,6 +230,12 @@ class Tool(Generic[P, R]):
 
             value = await run_in_thread(self.function, *args, **kwargs)
         return await value if inspect.isawaitable(value) else value
+
+
+def told_of(error: BaseException) -> str:
+    """Return what the model is told of an error that a call raised."""
+    text = str(error) if isinstance(error, ToolArgumentsError) else error_text(error)
+    return excerpt(text, LONGEST_ERROR, " ... (cut)")
 
 
 def warn_user(text: str) -> None:

@@ -329,12 +329,14 @@ def _check(
         raise ConfigurationError(f"OpenAIModel({name!r}): pass the model's name, such as 'gpt-4o-mini'.")
     if not isinstance(base_url, str | None) or not isinstance(api_key, str | None):
         raise ConfigurationError("base_url= and api_key= are text.")
-    if client is not None and (base_url or api_key):
-        raise ConfigurationError("Pass either client=, or base_url= and api_key=, not both.")
-    if client is not None and not _is_async_client(client):
-        raise ConfigurationError(
-            f"client={type(client).__name__}: pass an openai.AsyncOpenAI; tinyagent is async-only."
-        )
+    if client is not None:
+        from openai import AsyncOpenAI
+
+        if base_url or api_key:
+            raise ConfigurationError("Pass either client=, or base_url= and api_key=, not both.")
+        if not isinstance(client, AsyncOpenAI):
+            kind = type(client).__name__
+            raise ConfigurationError(f"client={kind}: pass an openai.AsyncOpenAI; tinyagent is async-only.")
     if tool_calling not in ("auto", "native", "schema", "json"):
         raise ConfigurationError(f"tool_calling={tool_calling!r}: pass 'auto', 'native', 'schema' or 'json'.")
     if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
@@ -365,9 +367,3 @@ def _checked_key(key: str) -> str:
     if not (key.isascii() and key.isprintable()):
         raise ConfigurationError("The API key (OPENAI_API_KEY or api_key=) holds characters that no key has.")
     return key
-
-
-def _is_async_client(client: object) -> bool:
-    from openai import AsyncOpenAI
-
-    return isinstance(client, AsyncOpenAI)
