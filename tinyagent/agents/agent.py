@@ -36,6 +36,7 @@ from tinyagent.core.loops import asyncio_loop
 from tinyagent.core.messages import Call, Reply
 from tinyagent.core.result import RunInfo, RunResult
 from tinyagent.core.shared import Shared, holding, keep_open
+from tinyagent.core.tool import ToolOptions
 from tinyagent.core.traces import shorten
 from tinyagent.core.waiting import is_cancelled
 from tinyagent.models.base import Model, ToolChoice, model_name
@@ -185,7 +186,9 @@ class Agent(ABC, Generic[Deps, Output]):
         return self._new_run(task, partial(self._call_directly, call=call), options, streamed=streamed)
 
     @door("tool")
-    def as_tool(self, name: str | None = None, description: str | None = None, **options: Any) -> AnyTool:
+    def as_tool(
+        self, name: str | None = None, description: str | None = None, **options: Unpack[ToolOptions]
+    ) -> AnyTool:
         """This agent as a tool: another agent gives it a task, and gets its output.
 
         The run inside has its own conversation. It inherits what was passed to the run that calls (dependencies,

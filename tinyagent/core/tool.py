@@ -10,7 +10,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypedDict, TypeVar, overload
 
 from tinyagent.core.door import door
 from tinyagent.core.errors import ConfigurationError, ToolDefinitionError
@@ -28,6 +28,19 @@ Rest = ParamSpec("Rest")  # the parameters of a method without its `self`
 NAME_PATTERN = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
 #: What is said of a synchronous tool that is no longer waited for: a thread cannot be stopped.
 GOES_ON = "goes on in the background; its effects may still happen"
+
+
+class ToolOptions(TypedDict, total=False):
+    """Options of a tool besides its name and description; see `Tool`."""
+
+    timeout: float | None
+    retries: int
+    exclusive: bool
+    read_only: bool
+    returns_answer: bool
+    eager: bool
+    shown: bool
+    local: bool
 
 
 class Tool(Generic[P, R]):
