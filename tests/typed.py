@@ -209,6 +209,9 @@ async def events_are_told_apart_by_their_type() -> None:
             if isinstance(event, TextDelta):
                 assert_type(event.type, Literal["text_delta"])
     assert_type(run.result, RunResult[str])
+    await agent.stream("Go.")  # refused
+    with agent.stream("Go."):  # refused
+        pass
 
 
 async def an_error_has_its_result() -> None:

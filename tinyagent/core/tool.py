@@ -96,7 +96,7 @@ class Tool(Generic[P, R]):
         for option, text in (("name", name), ("description", description)):
             if not isinstance(text, str | None):
                 raise ToolDefinitionError(f"@tool({option}={text!r}): pass text.")
-        self.name = name or _name_of(function)
+        self.name: str = name or _name_of(function)
         _check_function(function, self.name)
         _check_name(self.name)
         if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
@@ -110,14 +110,14 @@ class Tool(Generic[P, R]):
 
             signature = describe(function, self.name, local_names)
         self.signature = signature
-        self.description = self.signature.description if description is None else description
+        self.description: str = self.signature.description if description is None else description
         if description is None and not self.description and not made_by_hand:
             warn_user(
                 f"The tool {self.name!r} has no description: all that a model knows of it is its name. Write a "
                 "docstring, or pass @tool(description='...')."
             )
-        self.parameters = self.signature.schema
-        self.is_async = is_async(function)
+        self.parameters: dict[str, Any] = self.signature.schema
+        self.is_async: bool = is_async(function)
         self.timeout = timeout
         self.retries = retries
         self.exclusive = exclusive
@@ -126,7 +126,7 @@ class Tool(Generic[P, R]):
         self.eager = eager
         self.shown = shown
         self.local = local
-        self.__name__ = self.name
+        self.__name__: str = self.name
         functools.update_wrapper(self, function, updated=())
         if isinstance(function, functools.partial):  # which documents only what a partial is
             self.__doc__ = innermost(function).__doc__
