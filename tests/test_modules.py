@@ -29,6 +29,7 @@ NAMES = {
         "Assistant Call Conversation Message MessageLike Reply System ToolReply User messages_from_json "
         "messages_to_json"
     ),
+    "middleware": "Middleware ModelCall ToolCall",
     "results": "Observation RunInfo RunResult State Step Usage",
     "sandbox": (
         "CodeError Execution MontySandbox Opaque ProcessSandbox PythonExecutor Sandbox SandboxCapabilities "

@@ -16,8 +16,8 @@ from hypothesis import given, settings, strategies as st
 from tests.sandbox.scripted import Peer, ScriptedSession, done, give_back, obey, scripted, ticks, until, with_blocks
 from tinyagent.core.codec import MAX_BYTES, Record
 from tinyagent.core.errors import ConfigurationError, FatalToolError, SandboxError, SandboxUnavailableError
-from tinyagent.core.execution import CodeError
 from tinyagent.core.messages import NOT_ANSWERED
+from tinyagent.core.result import CodeError
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox import block as blocks, framed, protocol
 from tinyagent.sandbox.base import SandboxLimits

@@ -32,13 +32,12 @@ from tinyagent.core.events import LimitHit, Notice, RunStarted
 from tinyagent.core.generics import Deps, Output
 from tinyagent.core.jsonable import error_text
 from tinyagent.core.limits import Limits
-from tinyagent.core.loops import asyncio_loop
 from tinyagent.core.messages import Call, Reply
 from tinyagent.core.result import RunInfo, RunResult
 from tinyagent.core.shared import Shared, holding, keep_open
 from tinyagent.core.tool import ToolOptions
 from tinyagent.core.traces import shorten
-from tinyagent.core.waiting import is_cancelled
+from tinyagent.core.waiting import asyncio_loop, is_cancelled
 from tinyagent.models.base import Model, ToolChoice, model_name
 from tinyagent.tools.toolkit import AnyTool, ToolLike
 

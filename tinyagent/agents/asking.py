@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from tinyagent.core.errors import ConfigurationError, ModelError, TinyAgentError
 from tinyagent.core.jsonable import error_text
+from tinyagent.core.limits import Usage
 from tinyagent.core.messages import Call, Reply
-from tinyagent.core.usage import Usage
 from tinyagent.core.waiting import is_cancelled
 from tinyagent.models.base import Model, ModelRequest, Sink, model_name
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from tinyagent.agents.stubs import stubs
 from tinyagent.core.codec import Opaque
-from tinyagent.core.execution import Execution, Observation
+from tinyagent.core.result import Execution, Observation
+from tinyagent.core.text import ends
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import SandboxCapabilities
 
@@ -113,7 +114,7 @@ def _error(execution: Execution, longest: int | None) -> str:
     if execution.calls:
         calls = "\n".join(f"- {_call(seen)}" for seen in execution.calls)
         parts.append(f"Calls that this block had made:\n{quoted(calls, longest)}")
-    names = _one_line(cut_middle(", ".join(map(_word, error.names)), 2_000))
+    names = _one_line("\n".join(ends(", ".join(map(_word, error.names)), 2_000)))
     if error.lost:
         parts.append(f"Gone with it: {names or 'nothing that had a name'}.")
     elif names:
@@ -124,7 +125,7 @@ def _error(execution: Execution, longest: int | None) -> str:
 def _call(seen: Observation) -> str:
     arguments = ", ".join(f"{name}={_shown(value)}" for name, value in seen.call.arguments.items())
     what = f"failed: {seen.error}" if seen.error is not None else f"returned {seen.text}"
-    return _one_line(f"{seen.call.name}({arguments}) {cut_middle(what, 300)}")
+    return _one_line(f"{seen.call.name}({arguments}) " + "\n".join(ends(what, 300)))
 
 
 def _one_line(text: str) -> str:
@@ -144,25 +145,11 @@ def _shown(value: object) -> str:
         return f"<{type(value).__name__}>"
 
 
-def cut_middle(text: str, longest: int | None) -> str:
-    """At most about `longest` characters of a text: its beginning and its end."""
-    return "\n".join(_cut(text, longest))
-
-
 def quoted(text: str, longest: int | None) -> str:
-    """Return the same with every line indented that is not empty; the notice of what is not shown is not indented."""
-    beginning, *rest = _cut(text, longest)
+    """Return a text, or its ends, with every line indented that is not empty; the notice of what is missing is not."""
+    beginning, *rest = ends(text, longest)
     return "\n".join([_indented(beginning), *rest[:-1], *map(_indented, rest[-1:])])
 
 
 def _indented(text: str) -> str:
     return textwrap.indent(text, "    ")
-
-
-def _cut(text: str, longest: int | None) -> tuple[str, ...]:
-    """The text; or its beginning, a notice and its end."""
-    if longest is None or len(text) <= longest:
-        return (text,)
-    half = longest // 2
-    notice = f"... ({len(text) - 2 * half:,} of {len(text):,} characters are not shown)"
-    return text[:half], notice, text[len(text) - half :]

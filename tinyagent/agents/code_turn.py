@@ -8,15 +8,17 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tinyagent.agents.code_prompt import cut_middle, quoted, report
-from tinyagent.agents.fences import FenceReader, Piece
+from tinyagent.agents.code_prompt import quoted, report
+from tinyagent.agents.fenced import Piece
+from tinyagent.agents.fences import FenceReader
 from tinyagent.agents.outcome import Outcome
 from tinyagent.agents.state import RunState
 from tinyagent.agents.turn import Turn
 from tinyagent.agents.workspace import UNREAD, Workspace
 from tinyagent.core.events import CallSealed, CodeFinished, CodeOutput, CodeStarted, ToolFinished
-from tinyagent.core.execution import Execution, Observation
 from tinyagent.core.messages import Call, Reply
+from tinyagent.core.result import Execution, Observation
+from tinyagent.core.text import ends
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import Answer
 from tinyagent.sandbox.block import ENDED, WITHDRAWN
@@ -196,7 +198,7 @@ class CodeTurn(Turn):
             self._notes.append(OTHER.format(text=self._text))
         self._take(self._reader.finish(cut=cut or not same))
         if self._reader.dropped:
-            ran = f"This did not run:\n{cut_middle(self._reader.dropped, 500)}\n"
+            ran = "\n".join(("This did not run:", *ends(self._reader.dropped, 500), ""))
             self._notes.append(CUT.format(what=ran))
         if self._runner is not None:
             self._pieces.put_nowait(None)

@@ -7,12 +7,9 @@ import re
 import textwrap
 from collections import deque
 from collections.abc import Collection
-from typing import NamedTuple
 
 from tinyagent.agents.fenced import CodeBlock, Piece, TextBlock, label_of
-from tinyagent.agents.statements import Statement, StatementSplitter, parses
-
-__all__ = ["Block", "FenceReader", "Piece", "Statement", "StatementSplitter", "blocks_in"]
+from tinyagent.agents.statements import StatementSplitter, parses
 
 _LIST = r"[ \t]*(?:(?:[-*+]|\d+[.)])[ \t]+)*"
 _FENCE = re.compile(_LIST + r"(?P<fence>`{3,}(?=[^`]*$)|~{3,})[ \t]*(?P<info>.*)")
@@ -28,31 +25,6 @@ _OPENING = re.compile(
 _CODE = re.compile(r"(?:import|from)[ \t]+\w|[\w\]]+[ \t]+[-+*/]?=[ \t]|.*\w\(")
 #: Parts of a line that are looked at before it is whole.
 _HEAD = 40
-
-
-class Block(NamedTuple):
-    """One block of code in a reply.
-
-    Attributes:
-        code: Its source, without the indentation that all of it had.
-        pieces: The same, in the pieces in which it can run.
-    """
-
-    code: str
-    pieces: tuple[Piece, ...]
-
-
-def blocks_in(text: str, known_calls: Collection[str] = (), *, cut: bool = False) -> list[Block]:
-    """The blocks of Python in a whole reply, in order: see `FenceReader`."""
-    reader = FenceReader(known_calls)
-    blocks: list[Block] = []
-    pieces: list[Piece] = []
-    for piece in (*reader.feed(text), *reader.finish(cut=cut)):
-        pieces.append(piece)
-        if piece.last:
-            blocks.append(Block("".join(piece.code for piece in pieces), tuple(pieces)))
-            pieces.clear()
-    return blocks
 
 
 class FenceReader:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from tinyagent.agents.options import tool_name
 from tinyagent.core.errors import ConfigurationError, ToolkitError
-from tinyagent.core.execution import Observation
 from tinyagent.core.jsonable import error_text
 from tinyagent.core.registry import check_list
+from tinyagent.core.result import Observation
 from tinyagent.core.tool import Tool
 from tinyagent.tools.toolkit import Toolkit
 

@@ -14,11 +14,11 @@ from tinyagent.agents.middleware import Middleware, ModelCall, ToolCall
 from tinyagent.core.codec import Opaque, TooLargeError, from_json, pack, to_json
 from tinyagent.core.context import Context
 from tinyagent.core.errors import ConfigurationError, StoreError
-from tinyagent.core.execution import CodeError, Observation
 from tinyagent.core.jsonable import brief, error_text, to_data, words
+from tinyagent.core.limits import Usage
 from tinyagent.core.messages import Call, Reply
+from tinyagent.core.result import CodeError, Observation
 from tinyagent.core.store import Store
-from tinyagent.core.usage import Usage
 from tinyagent.core.waiting import is_cancelled
 from tinyagent.models.base import ModelRequest, Sink
 

@@ -7,9 +7,9 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from tinyagent.core.context import Context
 from tinyagent.core.errors import ConfigurationError, MiddlewareError, TinyAgentError
-from tinyagent.core.execution import Observation
 from tinyagent.core.jsonable import brief, error_text
 from tinyagent.core.messages import Call, Reply
+from tinyagent.core.result import Observation
 from tinyagent.models.base import ModelRequest, Sink
 from tinyagent.tools.toolkit import ToolLike
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tinyagent.core.execution import Execution, Observation
+from tinyagent.core.result import Execution, Observation
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn
 from tinyagent.agents.state import RunState
 from tinyagent.core.events import Event
 from tinyagent.core.generics import Output
-from tinyagent.core.loops import asyncio_loop
 from tinyagent.core.result import RunResult
 from tinyagent.core.traces import shorten
-from tinyagent.core.waiting import wait_to_the_end
+from tinyagent.core.waiting import asyncio_loop, wait_to_the_end
 
 
 class Run(Generic[Output]):

@@ -17,13 +17,12 @@ from tinyagent.core.errors import ConfigurationError, RunError, UnknownOptionErr
 from tinyagent.core.events import Event, HandedOver, InnerEvent, RunFailed, RunFinished, StepFinished
 from tinyagent.core.generics import Deps
 from tinyagent.core.jsonable import brief, words
-from tinyagent.core.limits import Limits
+from tinyagent.core.limits import Limits, Usage
 from tinyagent.core.log import LOGGED, log
 from tinyagent.core.mending import mended
 from tinyagent.core.messages import NOT_ANSWERED, Assistant, Conversation, Reply, ToolReply, User, derived_id
 from tinyagent.core.result import Observation, RunInfo, RunResult, State, Step
 from tinyagent.core.store import Store
-from tinyagent.core.usage import Usage
 from tinyagent.models.chat import MessageLike, as_messages
 
 _EMPTY = Toolbox({})

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from tinyagent.agents.journal import Journal
 from tinyagent.agents.state import RunState
 from tinyagent.core.errors import ReplayError, SandboxError, TinyAgentError
-from tinyagent.core.execution import Execution
 from tinyagent.core.jsonable import error_text
 from tinyagent.core.messages import Call
+from tinyagent.core.result import Execution
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.awaits.definitions import Definitions
 from tinyagent.sandbox.base import Answer, Sandbox, SandboxLimits, SandboxSession

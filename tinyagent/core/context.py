@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic
 
 from tinyagent.core.generics import Deps
-from tinyagent.core.usage import Usage
+from tinyagent.core.limits import Usage
 
 
 def _nobody_listens(value: object) -> None:

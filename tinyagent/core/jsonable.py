@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from tinyagent.core.text import excerpt
+
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
@@ -164,8 +166,7 @@ def shown(value: object) -> str:
 
 def brief(value: object) -> str:
     """Return the beginning of an object's `repr`, for an error; never raises."""
-    text = shown(value)
-    return text if len(text) <= BRIEF else f"{text[:BRIEF]}... (a {type(value).__name__})"
+    return excerpt(shown(value), BRIEF, f"... (a {type(value).__name__})")
 
 
 def fields_shown(value: Any) -> str:
@@ -196,7 +197,7 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
 
 
 def adapter(cls: Any) -> TypeAdapter[Any]:
-    """The (cached) pydantic adapter of a type."""
+    """Return the (cached) pydantic adapter of a type."""
     return _adapter(cls)
 
 

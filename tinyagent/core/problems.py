@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinyagent.core.dialect import accepted
 from tinyagent.core.jsonable import words
+from tinyagent.core.text import excerpt
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
@@ -227,7 +228,7 @@ def _dotted(name: str, path: _Path) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value in at most 80 characters."""
+    """A value in some 80 characters."""
     wide = isinstance(value, Sized) and not isinstance(value, str) and len(value) > MAX_PROBLEMS
     text = f"{len(value)} items" if wide else repr(value) if isinstance(value, str) else words(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    return excerpt(text, 77)

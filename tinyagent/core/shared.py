@@ -12,8 +12,8 @@ from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
 from tinyagent.core.errors import TinyAgentError, ToolkitError
-from tinyagent.core.forks import in_forked_copy
 from tinyagent.core.jsonable import error_text
+from tinyagent.core.threads import in_forked_copy
 from tinyagent.core.waiting import wait_to_the_end
 
 T = TypeVar("T")

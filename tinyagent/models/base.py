@@ -15,7 +15,7 @@ class Sink(Protocol):
     """Hears a reply while it arrives. A model that cannot stream never uses it.
 
     One that acts on text may also have a method `doubt()`: the text that comes now may turn out to be thoughts, as its
-    model is not known well enough yet to tell (see `tinyagent.models.think.Habit`).
+    model is not known well enough yet to tell (see `tinyagent.models.said.Habit`).
     """
 
     def text(self, delta: str) -> None:

@@ -8,7 +8,7 @@ from tinyagent.core.lazy import lazily
 
 if TYPE_CHECKING:
     from tinyagent.core.codec import Opaque
-    from tinyagent.core.execution import CodeError, Execution
+    from tinyagent.core.result import CodeError, Execution
     from tinyagent.sandbox.base import Sandbox, SandboxCapabilities, SandboxLimits, SandboxSession
     from tinyagent.sandbox.inprocess import PythonExecutor
     from tinyagent.sandbox.monty import MontySandbox
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 #: Where each name is; loaded when it is first used.
 _HOME = {
-    "CodeError": "tinyagent.core.execution",
-    "Execution": "tinyagent.core.execution",
+    "CodeError": "tinyagent.core.result",
+    "Execution": "tinyagent.core.result",
     "Opaque": "tinyagent.core.codec",
     "Sandbox": "tinyagent.sandbox.base",
     "SandboxCapabilities": "tinyagent.sandbox.base",

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from tinyagent.core.codec import Opaque
 from tinyagent.core.door import door
 from tinyagent.core.errors import ConfigurationError, SandboxError, ToolArgumentsError
-from tinyagent.core.execution import CodeError, Execution, Observation
 from tinyagent.core.jsonable import error_text, to_text
 from tinyagent.core.messages import Call
 from tinyagent.core.registry import collect
+from tinyagent.core.result import CodeError, Execution, Observation
 from tinyagent.core.tool import Tool
 
 __all__ = [

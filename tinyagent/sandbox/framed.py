@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from tinyagent.core.codec import TooLargeError
 from tinyagent.core.errors import ConfigurationError, SandboxError, ToolArgumentsError
-from tinyagent.core.execution import CodeError, Execution
+from tinyagent.core.result import CodeError, Execution
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import Answer, Caller, SandboxLimits, SandboxSession, check_not_waited_for, refuse_tools
 from tinyagent.sandbox.block import Block, pieces_of

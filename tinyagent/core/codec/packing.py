@@ -35,6 +35,7 @@ from tinyagent.core.codec.kinds import (
     too_large,
 )
 from tinyagent.core.codec.reading import DECIMAL, length
+from tinyagent.core.text import excerpt
 
 #: Parts (elements, or two bytes of text) up to which a value is packed where it is; see `pack`.
 FEW_PARTS = 8_192
@@ -235,9 +236,7 @@ def as_text(value: object, text: str | None = None) -> dict[str, str]:
         text = repr(value) if text is None else text
     except Exception:  # noqa: BLE001 - whatever it is, it must have a text
         text = f"<{type(value).__name__}>"
-    if len(text) > LONGEST_TEXT:
-        text = text[:LONGEST_TEXT] + "..."
-    return {TAG: "text", "v": text, "type": type(value).__name__[:LONGEST_NAME]}
+    return {TAG: "text", "v": excerpt(text, LONGEST_TEXT), "type": type(value).__name__[:LONGEST_NAME]}
 
 
 def _write_int(value: int) -> Any:
