@@ -101,6 +101,8 @@ async def a_tool_is_called_like_its_function(notes: Notes) -> None:
     notes.first("x")  # refused
     tool(3)  # refused
     Tool(function, timeout="3")  # refused
+    tool(timeout="3")  # refused
+    agent.as_tool(timeout="3")  # refused
 
 
 agent = ReactAgent(
@@ -123,7 +125,7 @@ agent = ReactAgent(
         MCPTools(command="server"),
         MCPTools(url="https://example.com/mcp").prefixed("web"),
         ReactAgent(model="m"),
-        TinyCodeAgent(model="m").as_tool("code", "Computes."),
+        TinyCodeAgent(model="m").as_tool("code", "Computes.", retries=2),
     ],
     model="m",
     deps_type=Settings,
@@ -144,6 +146,24 @@ team: list[ReactAgent] = [agent, free, desk]
 rows = ReactAgent(model="m", deps_type=dict[str, str])
 typed: ReactAgent[Settings, list[int]] = ReactAgent(model="m", deps_type=Settings)
 ReactAgent(model="m", deps_type=3)  # refused
+
+
+def who(context: Context[Settings]) -> str:
+    return context.deps.key
+
+
+async def nobody() -> str:
+    return ""
+
+
+ReactAgent(model="m", deps_type=Settings, instructions=who)
+ReactAgent(model="m", deps_type=Settings, instructions=nobody)
+ReactAgent(model="m", deps_type=Settings, instructions=lambda context: context.deps.key)
+ReactAgent(model="m", deps_type=Settings, instructions=lambda: "Be brief.")
+ReactAgent(model="m", instructions=who)
+ReactAgent(model="m", instructions=lambda context: str(context.metadata))
+ReactAgent(model="m", deps_type=int, instructions=who)  # refused
+ReactAgent(model="m", instructions=3)  # refused
 
 
 async def a_run_takes_deps_of_its_agents_type_and_returns_its_output() -> None:
@@ -189,6 +209,9 @@ async def events_are_told_apart_by_their_type() -> None:
             if isinstance(event, TextDelta):
                 assert_type(event.type, Literal["text_delta"])
     assert_type(run.result, RunResult[str])
+    await agent.stream("Go.")  # refused
+    with agent.stream("Go."):  # refused
+        pass
 
 
 async def an_error_has_its_result() -> None:

@@ -35,6 +35,7 @@ from tinyagent.core.limits import Limits
 from tinyagent.core.messages import Call, Reply
 from tinyagent.core.result import RunInfo, RunResult
 from tinyagent.core.shared import Shared, holding, keep_open
+from tinyagent.core.tool import ToolOptions
 from tinyagent.core.traces import shorten
 from tinyagent.core.waiting import asyncio_loop, is_cancelled
 from tinyagent.models.base import Model, ToolChoice, model_name
@@ -44,7 +45,7 @@ from tinyagent.tools.toolkit import AnyTool, ToolLike
 class Agent(ABC, Generic[Deps, Output]):
     """What every agent shares. Immutable: one agent serves any number of runs at once."""
 
-    __signature__: ClassVar = AgentSignature()
+    __signature__: ClassVar[AgentSignature] = AgentSignature()
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
         """Make one of the kinds of agent.
@@ -64,17 +65,17 @@ class Agent(ABC, Generic[Deps, Output]):
         own: Mapping[str, AnyTool] | None = None,
     ) -> None:
         given = check_options(options)
-        self.name = given["name"]
-        self.description = given["description"]
-        self.model = as_model(model, given["client"])
-        self.prompt = Prompt(given["instructions"], given["prompt_file"])
+        self.name: str = given["name"]
+        self.description: str = given["description"]
+        self.model: Model = as_model(model, given["client"])
+        self.prompt: Prompt = Prompt(given["instructions"], given["prompt_file"])
         self.middleware = checked_middleware(given["middleware"])
-        self.toolbox = Toolbox.of([*with_handoffs(tools, given["handoffs"]), *tools_of(self.middleware)], own)
-        self.deps_type = given["deps_type"]
-        self.limits = given["limits"] or Limits()
-        self.eager = given["eager"]
-        self.max_observation = given["max_observation"]
-        self.continue_cut = given["continue_cut"]
+        self.toolbox: Toolbox = Toolbox.of([*with_handoffs(tools, given["handoffs"]), *tools_of(self.middleware)], own)
+        self.deps_type: type[Deps] | None = given["deps_type"]
+        self.limits: Limits = given["limits"] or Limits()
+        self.eager: bool = given["eager"]
+        self.max_observation: int | None = given["max_observation"]
+        self.continue_cut: bool = given["continue_cut"]
         self._open: WeakKeyDictionary[asyncio.AbstractEventLoop, Shared[None]] = WeakKeyDictionary()
         self._entered: WeakKeyDictionary[asyncio.AbstractEventLoop, list[list[Shared[None]]]] = WeakKeyDictionary()
         self._written = self._system_message(self.toolbox, self.prompt.fixed)
@@ -184,7 +185,9 @@ class Agent(ABC, Generic[Deps, Output]):
         return self._new_run(task, partial(self._call_directly, call=call), options, streamed=streamed)
 
     @door("tool")
-    def as_tool(self, name: str | None = None, description: str | None = None, **options: Any) -> AnyTool:
+    def as_tool(
+        self, name: str | None = None, description: str | None = None, **options: Unpack[ToolOptions]
+    ) -> AnyTool:
         """This agent as a tool: another agent gives it a task, and gets its output.
 
         The run inside has its own conversation. It inherits what was passed to the run that calls (dependencies,

@@ -70,7 +70,7 @@ class TinyCodeAgent(Agent[Deps, CodeOutput]):
             raise ConfigurationError(
                 f"sandbox={sandbox!r}: pass ProcessSandbox(...), MontySandbox(...) or PythonExecutor(...)."
             )
-        self.sandbox = default_sandbox() if sandbox is None else sandbox
+        self.sandbox: Sandbox = default_sandbox() if sandbox is None else sandbox
         self.sandbox_limits = sandbox_limits
         self._prompt_for: tuple[list[Tool[..., Any]], str] = ([], "")  # the last tools, which describing takes a while
         super().__init__(tools, model, options, {FINAL_ANSWER.name: FINAL_ANSWER})

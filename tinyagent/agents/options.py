@@ -53,7 +53,7 @@ class AgentOptions(TypedDict, Generic[Deps], total=False):
     """
 
     client: AsyncOpenAI | None
-    instructions: Instructions
+    instructions: Instructions[Deps]
     prompt_file: str | Path | None
     deps_type: type[Deps] | None
     limits: Limits | None

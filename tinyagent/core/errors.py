@@ -95,7 +95,7 @@ class ToolArgumentsError(TinyAgentError):
 
     def __init__(self, tool: str, problems: Iterable[str]) -> None:
         self.tool = tool
-        self.problems = tuple(problems)
+        self.problems: tuple[str, ...] = tuple(problems)
         lines = "\n".join(f"- {problem}" for problem in self.problems)
         super().__init__(f"The arguments do not fit the tool {tool!r}:\n{lines}")
 
@@ -204,7 +204,7 @@ class ModelError(RunError):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.retryable = self.usually_retryable if retryable is None else retryable
+        self.retryable: bool = self.usually_retryable if retryable is None else retryable
         self.retry_after = retry_after
         self.body = body
         self.partial = partial

@@ -10,7 +10,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypedDict, TypeVar, overload
 
 from tinyagent.core.door import door
 from tinyagent.core.errors import ConfigurationError, FatalToolError, ToolArgumentsError, ToolDefinitionError
@@ -33,6 +33,19 @@ NAME_PATTERN = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
 GOES_ON = "goes on in the background; its effects may still happen"
 #: Characters of a call's error that the model is told.
 LONGEST_ERROR = 2_000
+
+
+class ToolOptions(TypedDict, total=False):
+    """Options of a tool besides its name and description; see `Tool`."""
+
+    timeout: float | None
+    retries: int
+    exclusive: bool
+    read_only: bool
+    returns_answer: bool
+    eager: bool
+    shown: bool
+    local: bool
 
 
 class Tool(Generic[P, R]):
@@ -88,7 +101,7 @@ class Tool(Generic[P, R]):
         for option, text in (("name", name), ("description", description)):
             if not isinstance(text, str | None):
                 raise ToolDefinitionError(f"@tool({option}={text!r}): pass text.")
-        self.name = name or _name_of(function)
+        self.name: str = name or _name_of(function)
         _check_function(function, self.name)
         _check_name(self.name)
         if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
@@ -102,14 +115,14 @@ class Tool(Generic[P, R]):
 
             signature = describe(function, self.name, local_names)
         self.signature = signature
-        self.description = self.signature.description if description is None else description
+        self.description: str = self.signature.description if description is None else description
         if description is None and not self.description and not made_by_hand:
             warn_user(
                 f"The tool {self.name!r} has no description: all that a model knows of it is its name. Write a "
                 "docstring, or pass @tool(description='...')."
             )
-        self.parameters = self.signature.schema
-        self.is_async = is_async(function)
+        self.parameters: dict[str, Any] = self.signature.schema
+        self.is_async: bool = is_async(function)
         self.timeout = timeout
         self.retries = retries
         self.exclusive = exclusive
@@ -118,7 +131,7 @@ class Tool(Generic[P, R]):
         self.eager = eager
         self.shown = shown
         self.local = local
-        self.__name__ = self.name
+        self.__name__: str = self.name
         functools.update_wrapper(self, function, updated=())
         if isinstance(function, functools.partial):  # which documents only what a partial is
             self.__doc__ = innermost(function).__doc__
