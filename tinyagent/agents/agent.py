@@ -34,7 +34,7 @@ from tinyagent.core.jsonable import error_text
 from tinyagent.core.limits import Limits
 from tinyagent.core.messages import Call, Reply
 from tinyagent.core.result import RunInfo, RunResult
-from tinyagent.core.shared import Shared, holding, keep_open
+from tinyagent.core.shared import PerLoop, holding, keep_open
 from tinyagent.core.tool import ToolOptions
 from tinyagent.core.traces import shorten
 from tinyagent.core.waiting import asyncio_loop, is_cancelled
@@ -76,16 +76,19 @@ class Agent(ABC, Generic[Deps, Output]):
         self.eager: bool = given["eager"]
         self.max_observation: int | None = given["max_observation"]
         self.continue_cut: bool = given["continue_cut"]
-        self._open: WeakKeyDictionary[asyncio.AbstractEventLoop, Shared[None]] = WeakKeyDictionary()
-        self._entered: WeakKeyDictionary[asyncio.AbstractEventLoop, list[list[Shared[None]]]] = WeakKeyDictionary()
+        self._keep_nothing_open()
         self._written = self._system_message(self.toolbox, self.prompt.fixed)
 
     def __copy__(self) -> Self:
         """Return an agent with the same model, tools and toolkits; what it keeps open is its own."""
         twin = object.__new__(type(self))
         vars(twin).update(vars(self))
-        twin._open, twin._entered = WeakKeyDictionary(), WeakKeyDictionary()
+        twin._keep_nothing_open()
         return twin
+
+    def _keep_nothing_open(self) -> None:
+        self._open = PerLoop(self._opened)
+        self._entered: WeakKeyDictionary[asyncio.AbstractEventLoop, list[AsyncExitStack]] = WeakKeyDictionary()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return what `copy.copy` does: connections and what toolkits hold cannot be copied."""
@@ -338,17 +341,14 @@ class Agent(ABC, Generic[Deps, Output]):
     async def _around(self, run: RunState) -> AsyncIterator[None]:
         """What this agent needs for its part in a run, open until the run ends."""
         if run.parent is not None:  # it may be called again
-            await keep_open(self._own())
+            await keep_open(self._open.here())
         toolbox = self.toolbox.plus(tools_of(run.middleware))
         async with Connected(self.model), toolbox.opened() as run.toolbox:
             yield
 
-    def _own(self) -> Shared[None]:
-        """The model's connections and the toolkits, for all of this event loop who keep them open."""
-        return self._open.setdefault(asyncio_loop(), Shared(self._opened))
-
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[None]:
+        """The model's connections and the toolkits, for all of an event loop who keep them open."""
         async with Connected(self.model), self.toolbox.shared():
             yield
 
@@ -357,14 +357,12 @@ class Agent(ABC, Generic[Deps, Output]):
 
         Inner agents are those that it may call or hand over to, and theirs.
         """
-        entered: list[Shared[None]] = []
         try:
-            for agent in self._team():
-                shared = agent._own()  # noqa: SLF001 - other agents'
-                await shared.__aenter__()
-                entered.append(shared)
+            async with AsyncExitStack() as stack:
+                for agent in self._team():
+                    await stack.enter_async_context(agent._open.here())  # noqa: SLF001 - other agents'
+                entered = stack.pop_all()
         except BaseException as error:
-            await _leave(entered)
             shorten(error)
             raise
         self._entered.setdefault(asyncio_loop(), []).append(entered)  # the team may be another one when it is left
@@ -374,7 +372,7 @@ class Agent(ABC, Generic[Deps, Output]):
         entered = self._entered.get(asyncio_loop())
         if not entered:
             raise RuntimeError(f"The agent {self.name!r} is left in an event loop where it was not entered.")
-        await _leave(entered.pop())
+        await entered.pop().aclose()
 
     def _team(self) -> list[Agent[Any, Any]]:
         """This agent, those that it may call or hand over to, and theirs."""
@@ -391,10 +389,3 @@ def _fault(error: BaseException) -> RunError:
     made = RunError(f"A fault in tinyagent ended the run: {error_text(error)}. Please report it, with its traceback.")
     made.__cause__ = error
     return made
-
-
-async def _leave(entered: Iterable[Shared[None]]) -> None:
-    """Leave each of them, the last first, whatever one raises."""
-    async with AsyncExitStack() as stack:
-        for shared in entered:
-            stack.push_async_exit(shared)
