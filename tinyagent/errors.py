@@ -4,21 +4,21 @@
 # fmt: off
 from tinyagent.core.errors import (
     AuthenticationError, BadRequestError, ConfigurationError, ContentFilterError, ContextLengthError,
-    DuplicateToolError, EmptyReplyError, FatalToolError, FrozenRegistryError, JournalError, MalformedReplyError,
+    DuplicateToolError, EmptyReplyError, FatalToolError, FrozenRegistryError, MalformedReplyError, MiddlewareError,
     MissingCredentialsError, MissingExtraError, ModelConnectionError, ModelError, ModelNotFoundError,
     ModelTimeoutError, NoChoicesError, ProtocolError, RateLimitError, RefusalError, ReplayError, RunError,
-    RunLimitError, SandboxError, SandboxUnavailableError, ScriptError, ServerError, StepLimitReached, StreamError,
-    StreamInterruptedError, TimeLimitReached, TinyAgentError, TokenLimitReached, ToolArgumentsError,
+    RunLimitError, SandboxError, SandboxUnavailableError, ScriptError, ServerError, StepLimitReached, StoreError,
+    StreamError, StreamInterruptedError, TimeLimitReached, TinyAgentError, TokenLimitReached, ToolArgumentsError,
     ToolDefinitionError, ToolkitError, TruncatedReplyError, UnknownOptionError, UnknownToolError,
 )
 
 __all__ = [
     "AuthenticationError", "BadRequestError", "ConfigurationError", "ContentFilterError", "ContextLengthError",
-    "DuplicateToolError", "EmptyReplyError", "FatalToolError", "FrozenRegistryError", "JournalError",
-    "MalformedReplyError", "MissingCredentialsError", "MissingExtraError", "ModelConnectionError", "ModelError",
+    "DuplicateToolError", "EmptyReplyError", "FatalToolError", "FrozenRegistryError", "MalformedReplyError",
+    "MiddlewareError", "MissingCredentialsError", "MissingExtraError", "ModelConnectionError", "ModelError",
     "ModelNotFoundError", "ModelTimeoutError", "NoChoicesError", "ProtocolError", "RateLimitError", "RefusalError",
     "ReplayError", "RunError", "RunLimitError", "SandboxError", "SandboxUnavailableError", "ScriptError",
-    "ServerError", "StepLimitReached", "StreamError", "StreamInterruptedError", "TimeLimitReached",
+    "ServerError", "StepLimitReached", "StoreError", "StreamError", "StreamInterruptedError", "TimeLimitReached",
     "TinyAgentError", "TokenLimitReached", "ToolArgumentsError", "ToolDefinitionError", "ToolkitError",
     "TruncatedReplyError", "UnknownOptionError", "UnknownToolError",
 ]

@@ -30,7 +30,7 @@ def completed_after(text):
     call = OpenCall("c1")
     for number, letter in enumerate(text, 1):
         call.add_arguments(letter)
-        if call.complete:
+        if call.value:
             return number
     return None
 
@@ -60,8 +60,8 @@ def test_a_call_is_complete_with_its_last_character_and_not_before(text):
 def test_a_call_is_complete_however_it_was_cut(text):
     for first, second in itertools.combinations_with_replacement(range(len(text) + 1), 2):
         parts = [part for part in (text[:first], text[first:second], text[second:]) if part]
-        assert not written(*parts[:-1]).complete
-        assert written(*parts).complete
+        assert not written(*parts[:-1]).value
+        assert written(*parts).value
         assert written(*parts).arguments == text
 
 
@@ -70,19 +70,19 @@ def test_a_call_is_complete_however_it_was_cut(text):
 def test_any_object_is_complete_with_its_last_character_and_not_before(value, ascii_only, indent):
     text = json.dumps(value, ensure_ascii=ascii_only, indent=indent)
     assert completed_after(text) == len(text)
-    assert written(text).complete
+    assert written(text).value
 
 
 @pytest.mark.parametrize("text", ["", "{}", " { } ", "[1]", "null", '"a"', "1", '{"a": 1,}', '{"a": }', "{a}", "}"])
 def test_what_is_no_object_with_content_is_not_complete(text):
-    assert not written(text).complete
+    assert not written(text).value
     assert completed_after(text) is None
 
 
 def test_an_empty_object_that_held_the_place_gives_way_to_the_real_one():
     call = written("{}", '{"a": 1', "}")
     assert call.arguments == '{"a": 1}'
-    assert call.complete
+    assert call.value
 
 
 def test_white_space_after_the_end_changes_nothing():

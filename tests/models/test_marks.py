@@ -12,8 +12,8 @@ from tinyagent.events import CallSealed, ReasoningDelta
 from tinyagent.models.base import NullSink
 from tinyagent.models.marks import MarkSplitter, read_calls
 from tinyagent.models.said import Said
-from tinyagent.models.schema_protocol import read_schema_reply, shown_in_schema
-from tinyagent.models.text_protocol import read_reply, shown_in_text
+from tinyagent.models.schema_protocol import SchemaReply
+from tinyagent.models.text_protocol import TextReply
 from tinyagent.testing import CUT, RawStream, Reply, call
 
 ADD = ("add", {"a": 2, "b": 3})
@@ -596,13 +596,12 @@ def test_hostile_text_is_read_in_time_that_its_length_allows(text, untraced):
     splitter.split(text)
     read_calls(splitter.rest(), NAMED)
     read_calls(text, NAMED, cut=True)
-    for kind in (shown_in_text, shown_in_schema):
+    for kind in (TextReply, SchemaReply):
         shown = kind(NullSink(), tuple(NAMED))
         for at in range(0, SIZE // 5, 4):
             shown.text(text[at : at + 4])
         shown.text(text[SIZE // 5 :])
-        read_schema_reply(Reply(text), shown)
-    read_reply(Reply(text), shown, tuple(NAMED))
+    shown.read(Reply(text))  # as the schema's, and then as text
     said = Said(NullSink(), tuple(NAMED), None)
     for at in range(0, SIZE // 5, 4):
         said.content(text[at : at + 4])

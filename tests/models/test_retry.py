@@ -1,15 +1,23 @@
 """Trying a model call again: how long it waits, how often, and never beyond the run's time."""
 
 import asyncio
-import time
-from email.utils import formatdate
 
 import pytest
 
-from tinyagent import Limits, ModelError, ReactAgent, Retry
-from tinyagent.errors import BadRequestError, ModelTimeoutError, RateLimitError, ServerError, TimeLimitReached
+from tinyagent import Limits, ModelError, ModelRequest, OpenAIModel, ReactAgent, Reply, Retry, Usage, User
+from tinyagent.core import waiting
+from tinyagent.errors import (
+    BadRequestError,
+    ConfigurationError,
+    ModelTimeoutError,
+    RateLimitError,
+    ServerError,
+    TimeLimitReached,
+)
+from tinyagent.messages import Conversation
 from tinyagent.models import retry
-from tinyagent.models.retry import backoff, retry_after
+from tinyagent.models.base import NullSink
+from tinyagent.models.retry import Retries, backoff
 from tinyagent.testing import CUT, RawReply, RawStream, ScriptedServer, call
 
 
@@ -28,42 +36,17 @@ async def ask(*replies, limits=None, **model):
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 0.001)
 
 
 # ---- how long
 
 
 def test_the_wait_doubles_up_to_a_longest(monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.5)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 0.5)
     for number, longest in enumerate([0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0], 1):
         waits = [backoff(number) for _ in range(200)]
         assert 0.75 * longest <= min(waits) < max(waits) <= longest
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({}, None),
-        ({"retry-after": "3"}, 3),
-        ({"retry-after": "0.5"}, 0.5),
-        ({"retry-after": "-1"}, 0),
-        ({"retry-after": "soon"}, None),
-        ({"retry-after": ""}, None),
-        ({"retry-after-ms": "250"}, 0.25),
-        ({"retry-after-ms": "250", "retry-after": "3"}, 0.25),
-        ({"retry-after-ms": "soon", "retry-after": "3"}, 3),
-        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0),
-        ({"retry-after": "Wed, 99 Oct 2015 07:28:00 GMT"}, None),
-    ],
-)
-def test_the_wait_that_a_server_asks_for_is_read(headers, seconds):
-    assert retry_after(headers) == seconds
-
-
-def test_a_date_to_wait_for_is_read():
-    at = formatdate(time.time() + 100, usegmt=True)
-    assert 90 < retry_after({"retry-after": at}) <= 100
 
 
 @pytest.mark.parametrize(
@@ -175,8 +158,8 @@ async def test_a_wait_beyond_the_runs_time_is_not_begun():
 
 
 async def test_our_own_wait_is_bounded_by_the_runs_time_too(monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 50.0)
-    monkeypatch.setattr(retry, "LONGEST_BACKOFF", 50.0)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 50.0)
+    monkeypatch.setattr(waiting, "LONGEST_BACKOFF", 50.0)
     with pytest.raises(ServerError):
         await ask(busy(), limits=Limits(seconds=30))
 
@@ -186,8 +169,8 @@ async def test_a_wait_within_the_runs_time_is_made():
 
 
 async def test_leaving_a_run_ends_its_wait(monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 50.0)
-    monkeypatch.setattr(retry, "LONGEST_BACKOFF", 50.0)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 50.0)
+    monkeypatch.setattr(waiting, "LONGEST_BACKOFF", 50.0)
     async with asyncio.timeout(20), ScriptedServer([busy()]) as server:
         async with ReactAgent(model=server.model()).stream("Hi") as run:
             async for event in run:
@@ -207,3 +190,84 @@ async def test_a_timeout_is_tried_again_within_the_runs_time():
     assert (len(events), output) == (1, "hello")
     with pytest.raises(ModelTimeoutError):
         await ask(slow, slow, timeout=0.1, max_retries=1)
+
+
+# ---- around a model of one's own
+
+
+class Flaky:
+    """A model that fails so often before it answers, and counts how often it is entered."""
+
+    def __init__(self, failures, **details):
+        self.left, self.details, self.asked, self.entered = failures, details, 0, 0
+
+    async def __call__(self, request, sink):
+        self.asked += 1
+        self.left -= 1
+        if self.left >= 0:
+            raise ModelError("busy", **{"retryable": True, **self.details})
+        return Reply("hello", usage=Usage(requests=1, input_tokens=5))
+
+    async def __aenter__(self):
+        self.entered += 1
+
+    async def __aexit__(self, *_):
+        self.entered -= 1
+
+
+REQUEST = ModelRequest(Conversation([User("Hi")]))
+
+
+async def test_any_model_can_be_tried_again():
+    model = Flaky(2)
+    assert (await Retries(model)(REQUEST, NullSink())).text == "hello"
+    assert model.asked == 3
+    with pytest.raises(ModelError, match="busy"):
+        await Retries(Flaky(2), 1)(REQUEST, NullSink())
+
+
+async def test_what_failed_attempts_cost_is_counted():
+    model = Flaky(1, partial=Reply("hel", usage=Usage(requests=1, input_tokens=3)))
+    assert (await Retries(model)(REQUEST, NullSink())).usage == Usage(requests=1, input_tokens=8)
+
+
+async def test_it_opens_the_connections_of_its_model_and_has_its_name():
+    model = Flaky(0)
+    async with Retries(model) as retries:
+        assert (retries.name, model.entered) == ("Flaky", 1)
+    assert model.entered == 0
+    async with Retries(model.__call__):
+        assert model.entered == 0, "a function has none"
+    assert repr(Retries(OpenAIModel("m"), 3)) == "Retries(OpenAIModel('m'), 3)"
+
+
+@pytest.mark.parametrize("wrong", [-1, 1.5, None])
+def test_a_number_of_retries_must_be_one(wrong):
+    with pytest.raises(ConfigurationError, match=r"max_retries=.*: pass 0 or more"):
+        Retries(Flaky(0), wrong)
+
+
+async def test_a_wrapper_inside_sees_every_attempt():
+    attempts = []
+    async with asyncio.timeout(20), ScriptedServer([busy(), busy(), "hello"]) as server:
+        model = server.model(max_retries=0)
+
+        async def counted(request, sink):
+            attempts.append(request)
+            return await model(request, sink)
+
+        agent = ReactAgent(model=Retries(counted, 2))
+        assert (await agent.run("Hi")).output == "hello"
+        assert len(attempts) == 3
+
+
+async def test_the_retries_of_a_model_can_be_put_around_it_again():
+    attempts = []
+    async with asyncio.timeout(20), ScriptedServer([busy(), "hello"]) as server, server.model() as model:
+
+        async def counted(request, sink):
+            attempts.append(request)
+            return await model.retries.model(request, sink)
+
+        assert (await Retries(counted, model.retries.max_retries)(REQUEST, NullSink())).text == "hello"
+        assert len(attempts) == 2

@@ -3,9 +3,11 @@
 import pytest
 
 from tests.models.test_wire import DONE, Wire, add, delta, until
-from tinyagent import ReactAgent, TextDelta
+from tinyagent import ReactAgent, TextDelta, Tool
 from tinyagent.errors import EmptyReplyError, TruncatedReplyError
 from tinyagent.events import ReasoningDelta
+from tinyagent.models.base import NullSink
+from tinyagent.models.said import Habit, Said
 from tinyagent.testing import RawStream, ScriptedServer
 
 JSON = '{"name": "add", "arguments": {"a": 2, "b": 3}}'
@@ -203,3 +205,43 @@ async def test_thoughts_up_to_an_orphaned_end_alone_are_asked_again(wire):
     assert (await wire.ask(wire.say("2 and 3</think>"), wire.say("5"))).output == "5"
     with pytest.raises(EmptyReplyError):
         await wire.ask(wire.say("2 and 3</think>"), wire.say("2 and 3</think>"))
+
+
+def test_an_orphaned_end_outweighs_any_reply_without_one():
+    habit = Habit()
+    habit.learn(opened=False)
+    assert habit.opened is False
+    habit.learn(opened=True)
+    habit.learn(opened=False)
+    assert habit.opened is True
+
+
+@pytest.mark.parametrize("pieces", [["It is 5."], ["It", " is", " {5}.", "\n"], [" \nIt is 5 > 4."]])
+def test_ordinary_text_is_not_searched(pieces, monkeypatch):
+    for splitter in ("ThinkSplitter", "MarkSplitter", "orphaned_end", "read_calls"):
+        monkeypatch.setattr(f"tinyagent.models.said.{splitter}", None)
+    habit = Habit()
+    said = Said(NullSink(), (add,), habit)
+    for piece in pieces:
+        said.content(piece)
+    assert said.finish(cut=False, read=True) == ()
+    assert (said.whole()[0], habit.opened) == ("".join(pieces), False)
+
+
+@pytest.mark.parametrize("first", ["It is", "5", "A {"])
+@pytest.mark.parametrize(
+    ("rest", "text", "called"),
+    [
+        (f" so. {MARKED}", " so. ", True),
+        (" <think>hm</think>", " <think>hm</think>", False),
+        (' {"name": "add", "arguments": {}}', ' {"name": "add", "arguments": {}}', False),
+        (' `<tool_call>{"name": "add"}`', ' `<tool_call>{"name": "add"}`', False),
+    ],
+)
+def test_what_follows_ordinary_text_is_read_as_if_it_had_come_at_once(first, rest, text, called):
+    for pieces in ([first, rest], [first, *rest], [first + rest]):
+        said = Said(NullSink(), (Tool(add),), Habit())
+        for piece in pieces:
+            said.content(piece)
+        assert bool(said.finish(cut=False, read=True)) == called
+        assert said.whole() == (first + text, "", "")

@@ -8,8 +8,9 @@ from hypothesis import example, given, strategies as st
 
 from tinyagent import Reply, TextVoided
 from tinyagent.core.tool import Tool
-from tinyagent.models.schema_protocol import read_schema_reply, shown_in_schema
-from tinyagent.models.text_protocol import read_reply, shown_in_text
+from tinyagent.models.schema_protocol import SchemaReply
+from tinyagent.models.shown import AnswerReader
+from tinyagent.models.text_protocol import TextReply
 
 
 async def add(a: int, b: int) -> int:
@@ -93,8 +94,8 @@ def hear(kind, text, places=()):
 @example(["Prose. ", ANSWER], [3])
 def test_in_the_end_the_answer_is_shown_and_nothing_else(parts, places):
     text = "".join(parts)
-    page, shown = hear(shown_in_text, text, places)
-    reply = read_reply(Reply(text), shown, TOOLS)
+    page, shown = hear(TextReply, text, places)
+    reply = shown.read(Reply(text))
     if not reply.calls and reply.finish_reason == "stop":
         assert page.shown == reply.text
     assert tuple(page.calls) == reply.calls
@@ -103,10 +104,8 @@ def test_in_the_end_the_answer_is_shown_and_nothing_else(parts, places):
 @given(st.lists(PARTS, max_size=5), st.lists(st.integers(0, 10**6), max_size=10), st.sampled_from(["stop", "length"]))
 def test_the_same_with_a_schema_and_when_that_is_ignored(parts, places, finish_reason):
     text = "".join(parts)
-    page, shown = hear(shown_in_schema, text, places)
-    reply = read_schema_reply(Reply(text, finish_reason=finish_reason), shown)
-    if reply is None:
-        reply = read_reply(Reply(text, finish_reason=finish_reason), shown, TOOLS)
+    page, shown = hear(SchemaReply, text, places)
+    reply = shown.read(Reply(text, finish_reason=finish_reason))
     if not reply.calls and reply.finish_reason != "tool_calls":
         assert page.shown == reply.text
     assert tuple(page.calls) == reply.calls
@@ -130,7 +129,7 @@ def test_the_same_with_a_schema_and_when_that_is_ignored(parts, places, finish_r
 )
 def test_text_is_shown_as_it_is_written(text, shown):
     """Character by character, before the reply is whole."""
-    page, _ = hear(shown_in_text, text, None)
+    page, _ = hear(TextReply, text, None)
     assert page.shown.rstrip() == shown.rstrip()
     if " " in shown:
         assert len(page.pieces) > 3
@@ -138,6 +137,69 @@ def test_text_is_shown_as_it_is_written(text, shown):
 
 def test_a_reply_of_a_great_many_objects_is_heard_in_linear_time():
     text = '{"name": 1} ' * 100_000
-    page, shown = hear(shown_in_text, text)
-    read_reply(Reply(text), shown, TOOLS)
+    page, shown = hear(TextReply, text)
+    shown.read(Reply(text))
     assert page.shown == text
+
+
+TEXTS = st.text(st.characters(codec=None), max_size=20) | st.text('\\"u{}[],:dD8aé😀\ud83d\ude00 \n', max_size=20)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS | st.just("answer"), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+def read(pieces, path):
+    reader = AnswerReader(path)
+    return "".join(map(reader.feed, pieces)), reader
+
+
+@given(
+    VALUES,
+    VALUES,
+    TEXTS,
+    st.booleans(),
+    st.sampled_from([None, 1]),
+    st.lists(st.integers(0, 10**6), max_size=12),
+    st.sampled_from(["", " and more", '{"answer": "x"}']),
+)
+def test_the_answer_is_read_as_json_reads_it(before, after, answer, is_ascii, indent, places, rest):
+    value = {"b": before, "reply": {"a": before, "answer": answer, "z": after}, "c": after}
+    text = json.dumps(value, ensure_ascii=is_ascii, indent=indent)
+    shown, reader = read(in_pieces(text + rest, places), ("reply", "answer"))
+    assert shown == json.loads(text)["reply"]["answer"]
+    assert reader.found
+    assert not reader.broken
+    assert reader.rest is not None
+    assert rest.startswith(reader.rest)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": {"answer": "x"}}',
+        '{"a": ["answer", "x"]}',
+        '{"answer": ["x"]}',
+        '{"answer": {"answer": "x"}}',
+        '{"answer": 1, "b": "x"}',
+        '["answer", "x"]',
+        '{"a": "answer", "b": "x"}',
+    ],
+)
+def test_only_what_stands_at_the_path_is_read(text):
+    assert read(text, ("answer",))[0] == ""
+
+
+@pytest.mark.parametrize("text", ['{"answer": "a\\uZZ99 b"}', '{"answer": "a\\u12'])
+def test_what_is_no_json_breaks_it_off(text):
+    shown, reader = read(text + " more" * 10, ("answer",))
+    assert shown == "a"
+    assert reader.broken
+
+
+def test_every_piece_is_read_once():
+    """A million characters in pieces of one, and as one piece."""
+    text = '{"answer": "' + "ab\\n" * 50_000 + '"}'
+    for pieces in (text, [text]):
+        assert read(pieces, ("answer",))[0] == "ab\n" * 50_000

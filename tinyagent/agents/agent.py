@@ -15,32 +15,37 @@ from weakref import WeakKeyDictionary
 from tinyagent.agents.asking import Connected
 from tinyagent.agents.handoff import with_handoffs
 from tinyagent.agents.inner import agent_tool
+from tinyagent.agents.journal import Journal
 from tinyagent.agents.loop import ANSWER_OR_CALL, LAST_WORD, Ending, is_text, loop
-from tinyagent.agents.options import AgentOptions, AgentSignature, as_model, check_options
+from tinyagent.agents.middleware import checked_middleware, tools_of
+from tinyagent.agents.options import AgentOptions, AgentSignature, as_model, check_deps, check_options
 from tinyagent.agents.outcome import Outcome
 from tinyagent.agents.prompt import Prompt
-from tinyagent.agents.run import Output, Run
+from tinyagent.agents.run import Run
 from tinyagent.agents.state import RunOptions, RunState
-from tinyagent.agents.toolbox import AnyTool, Toolbox, ToolLike
+from tinyagent.agents.toolbox import Toolbox
 from tinyagent.agents.turn import Turn, direct_call
 from tinyagent.core.context import Context
 from tinyagent.core.door import door
 from tinyagent.core.errors import RunError, TimeLimitReached, TinyAgentError, UnknownToolError
 from tinyagent.core.events import LimitHit, Notice, RunStarted
+from tinyagent.core.generics import Deps, Output
 from tinyagent.core.jsonable import error_text
 from tinyagent.core.limits import Limits
 from tinyagent.core.messages import Call, Reply
 from tinyagent.core.result import RunInfo, RunResult
-from tinyagent.core.shared import Shared, holding, keep_open
+from tinyagent.core.shared import PerLoop, holding, keep_open
+from tinyagent.core.tool import ToolOptions
 from tinyagent.core.traces import shorten
 from tinyagent.core.waiting import asyncio_loop, is_cancelled
 from tinyagent.models.base import Model, ToolChoice, model_name
+from tinyagent.tools.toolkit import AnyTool, ToolLike
 
 
-class Agent(ABC, Generic[Output]):
+class Agent(ABC, Generic[Deps, Output]):
     """What every agent shares. Immutable: one agent serves any number of runs at once."""
 
-    __signature__: ClassVar = AgentSignature()
+    __signature__: ClassVar[AgentSignature] = AgentSignature()
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
         """Make one of the kinds of agent.
@@ -56,29 +61,34 @@ class Agent(ABC, Generic[Output]):
         self,
         tools: Iterable[ToolLike],
         model: str | Model,
-        options: AgentOptions,
+        options: AgentOptions[Deps],
         own: Mapping[str, AnyTool] | None = None,
     ) -> None:
         given = check_options(options)
-        self.name = given["name"]
-        self.description = given["description"]
-        self.model = as_model(model, given["client"])
-        self.prompt = Prompt(given["instructions"], given["prompt_file"])
-        self.toolbox = Toolbox.of(with_handoffs(tools, given["handoffs"]), own)
-        self.limits = given["limits"] or Limits()
-        self.eager = given["eager"]
-        self.max_observation = given["max_observation"]
-        self.continue_cut = given["continue_cut"]
-        self._open: WeakKeyDictionary[asyncio.AbstractEventLoop, Shared[None]] = WeakKeyDictionary()
-        self._entered: WeakKeyDictionary[asyncio.AbstractEventLoop, list[list[Shared[None]]]] = WeakKeyDictionary()
+        self.name: str = given["name"]
+        self.description: str = given["description"]
+        self.model: Model = as_model(model, given["client"])
+        self.prompt: Prompt = Prompt(given["instructions"], given["prompt_file"])
+        self.middleware = checked_middleware(given["middleware"])
+        self.toolbox: Toolbox = Toolbox.of([*with_handoffs(tools, given["handoffs"]), *tools_of(self.middleware)], own)
+        self.deps_type: type[Deps] | None = given["deps_type"]
+        self.limits: Limits = given["limits"] or Limits()
+        self.eager: bool = given["eager"]
+        self.max_observation: int | None = given["max_observation"]
+        self.continue_cut: bool = given["continue_cut"]
+        self._keep_nothing_open()
         self._written = self._system_message(self.toolbox, self.prompt.fixed)
 
     def __copy__(self) -> Self:
         """Return an agent with the same model, tools and toolkits; what it keeps open is its own."""
         twin = object.__new__(type(self))
         vars(twin).update(vars(self))
-        twin._open, twin._entered = WeakKeyDictionary(), WeakKeyDictionary()
+        twin._keep_nothing_open()
         return twin
+
+    def _keep_nothing_open(self) -> None:
+        self._open = PerLoop(self._opened)
+        self._entered: WeakKeyDictionary[asyncio.AbstractEventLoop, list[AsyncExitStack]] = WeakKeyDictionary()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return what `copy.copy` does: connections and what toolkits hold cannot be copied."""
@@ -107,15 +117,15 @@ class Agent(ABC, Generic[Output]):
 
     # ---- starting a run
 
-    async def run(self, task: str, **options: Unpack[RunOptions]) -> RunResult[Output]:
+    async def run(self, task: str, **options: Unpack[RunOptions[Deps]]) -> RunResult[Output]:
         """Do the task and return the result. Cancelling stops everything the run started.
 
         Args:
             task: What to do, in words.
-            **options: See `RunOptions`: `messages`, `deps`, `run_id`, `metadata`, `effects`.
+            **options: See `RunOptions`: `messages`, `deps`, `run_id`, `metadata`, `middleware`, `store`.
 
         Raises:
-            ConfigurationError: The task is empty, or `messages` are none.
+            ConfigurationError: The task is empty, `messages` are none, or `deps` are not of the agent's `deps_type`.
             RunError: The run could not finish; `error.result` holds what it had.
         """
         try:
@@ -126,7 +136,7 @@ class Agent(ABC, Generic[Output]):
             raise
 
     @door("run")
-    def stream(self, task: str, **options: Unpack[RunOptions]) -> Run[Output]:
+    def stream(self, task: str, **options: Unpack[RunOptions[Deps]]) -> Run[Output]:
         """The same run with its events, its replies streamed.
 
             async with agent.stream("...") as run:
@@ -159,7 +169,7 @@ class Agent(ABC, Generic[Output]):
             raise
 
     @door("run")
-    def stream_tool(self, name: str, arguments: Mapping[str, Any], **options: Unpack[RunOptions]) -> Run[Any]:
+    def stream_tool(self, name: str, arguments: Mapping[str, Any], **options: Unpack[RunOptions[Deps]]) -> Run[Any]:
         """One tool call as a run, with its events; the output is the tool's value.
 
         Args:
@@ -178,12 +188,14 @@ class Agent(ABC, Generic[Output]):
         return self._new_run(task, partial(self._call_directly, call=call), options, streamed=streamed)
 
     @door("tool")
-    def as_tool(self, name: str | None = None, description: str | None = None, **options: Any) -> AnyTool:
+    def as_tool(
+        self, name: str | None = None, description: str | None = None, **options: Unpack[ToolOptions]
+    ) -> AnyTool:
         """This agent as a tool: another agent gives it a task, and gets its output.
 
-        The run inside has its own conversation. It inherits the dependencies, metadata, effects and time of the run
-        that calls; what it uses counts there too, and ends at that run's limit of tokens; its events come as
-        `InnerEvent`s with their path.
+        The run inside has its own conversation. It inherits what was passed to the run that calls (dependencies,
+        metadata, middleware, store) and its time; what it uses counts there too, and ends at that run's limit of
+        tokens; its events come as `InnerEvent`s with their path.
 
         Args:
             name: The tool's name (default: the agent's).
@@ -203,7 +215,7 @@ class Agent(ABC, Generic[Output]):
         inherited: RunOptions = {
             "deps": outer.deps,
             "metadata": outer.metadata,
-            "effects": outer.effects,
+            "middleware": outer.middleware,
             "run_id": outer.inner_id(context.step, context.call_id, self.name, task),
         }
         call = f"{context.tool}:{context.call_id}"
@@ -221,6 +233,8 @@ class Agent(ABC, Generic[Output]):
     ) -> Run[Output]:
         info = RunInfo(options.get("run_id") or uuid4().hex, self.name, model_name(self.model), time.time())
         state = RunState(task, info, options, limits=self.limits, streamed=streamed, parent=parent, call=call)
+        if work == self._converse or "deps" in options:
+            check_deps(state.deps, self.deps_type, self.name)
         if work == self._converse:
             state.conversation.instruct(self._written, self.name)
         return Run(state, partial(self._drive, state, work))
@@ -236,6 +250,8 @@ class Agent(ABC, Generic[Output]):
         error: BaseException | None = None
         try:
             async with asyncio.timeout(run.limits.seconds) as time_limit, holding():
+                if run.store is not None:
+                    run.journal = await Journal.open(run.store, run.run_id)
                 run.deadline = min(filter(None, (run.deadline, time_limit.when())), default=None)
                 ending = await work(run)
             error = ending.error
@@ -256,31 +272,34 @@ class Agent(ABC, Generic[Output]):
 
     async def _converse(self, run: RunState) -> Ending:
         """The conversation with the model; with those of other agents too, when it is handed over."""
-        agent: Agent[Any] = self
-        places: dict[Agent[Any], tuple[Toolbox, Any]] = {}
+        agent: Agent[Any, Any] = self
+        places: dict[Agent[Any, Any], tuple[Toolbox, Any]] = {}
         async with AsyncExitStack() as stack:
             while True:
                 if agent not in places:
                     await stack.enter_async_context(agent._around(run))
                     places[agent] = run.toolbox, run.scope
                 run.toolbox, run.scope = places[agent]
+                run.chain = (*agent.middleware, *run.middleware)
                 await agent._instruct(run)
                 ending = await loop(agent, run)
                 run.output = ending.output
                 if ending.handoff is None:
                     return ending
                 agent = ending.handoff
+                check_deps(run.deps, agent.deps_type, agent.name)
                 run.hand_over(agent.name, model_name(agent.model))
 
     async def _instruct(self, run: RunState) -> None:
         """Put the instructions first, where they were not known, or others', when the run began."""
-        if self.prompt.fixed is None or self.toolbox.kits or run.handed_over:
+        if self.prompt.fixed is None or run.toolbox.kits or run.handed_over or run.toolbox is not self.toolbox:
             text = await self.prompt.text(run.context())
             run.conversation.instruct(self._system_message(run.toolbox, text), self.name)
 
     async def _call_directly(self, run: RunState, call: Call) -> Ending:
         """One call, without a model."""
-        async with self.toolbox.opened() as run.toolbox:
+        async with self.toolbox.plus(tools_of(run.middleware)).opened() as run.toolbox:
+            run.chain = (*self.middleware, *run.middleware)
             known = call.name in run.toolbox.tools
             turn = Turn(run, run.toolbox.tools, step=0, eager=False, longest=None)
             async with turn:
@@ -304,6 +323,10 @@ class Agent(ABC, Generic[Output]):
         """The tools that the model may call natively."""
         return tuple(run.toolbox.tools.values())
 
+    def _starts_early(self, run: RunState, tool_choice: ToolChoice) -> bool:
+        """Whether calls may start while the model still writes."""
+        return self.eager and tool_choice == "auto" and not any(each.judges_replies for each in run.chain)
+
     def _is_answer(self, run: RunState, outcome: Outcome, reply: Reply) -> bool:  # noqa: ARG002
         """Whether the reply is the answer."""
         return is_text(reply)
@@ -318,16 +341,14 @@ class Agent(ABC, Generic[Output]):
     async def _around(self, run: RunState) -> AsyncIterator[None]:
         """What this agent needs for its part in a run, open until the run ends."""
         if run.parent is not None:  # it may be called again
-            await keep_open(self._own())
-        async with Connected(self.model), self.toolbox.opened() as run.toolbox:
+            await keep_open(self._open.here())
+        toolbox = self.toolbox.plus(tools_of(run.middleware))
+        async with Connected(self.model), toolbox.opened() as run.toolbox:
             yield
-
-    def _own(self) -> Shared[None]:
-        """The model's connections and the toolkits, for all of this event loop who keep them open."""
-        return self._open.setdefault(asyncio_loop(), Shared(self._opened))
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[None]:
+        """The model's connections and the toolkits, for all of an event loop who keep them open."""
         async with Connected(self.model), self.toolbox.shared():
             yield
 
@@ -336,14 +357,12 @@ class Agent(ABC, Generic[Output]):
 
         Inner agents are those that it may call or hand over to, and theirs.
         """
-        entered: list[Shared[None]] = []
         try:
-            for agent in self._team():
-                shared = agent._own()  # noqa: SLF001 - other agents'
-                await shared.__aenter__()
-                entered.append(shared)
+            async with AsyncExitStack() as stack:
+                for agent in self._team():
+                    await stack.enter_async_context(agent._open.here())  # noqa: SLF001 - other agents'
+                entered = stack.pop_all()
         except BaseException as error:
-            await _leave(entered)
             shorten(error)
             raise
         self._entered.setdefault(asyncio_loop(), []).append(entered)  # the team may be another one when it is left
@@ -353,11 +372,11 @@ class Agent(ABC, Generic[Output]):
         entered = self._entered.get(asyncio_loop())
         if not entered:
             raise RuntimeError(f"The agent {self.name!r} is left in an event loop where it was not entered.")
-        await _leave(entered.pop())
+        await entered.pop().aclose()
 
-    def _team(self) -> list[Agent[Any]]:
+    def _team(self) -> list[Agent[Any, Any]]:
         """This agent, those that it may call or hand over to, and theirs."""
-        team: dict[Agent[Any], None] = {self: None}
+        team: dict[Agent[Any, Any], None] = {self: None}
         for agent in (waiting := [self]):
             new = [other for other in agent.toolbox.agents() if other not in team]
             team.update(dict.fromkeys(new))
@@ -370,10 +389,3 @@ def _fault(error: BaseException) -> RunError:
     made = RunError(f"A fault in tinyagent ended the run: {error_text(error)}. Please report it, with its traceback.")
     made.__cause__ = error
     return made
-
-
-async def _leave(entered: Iterable[Shared[None]]) -> None:
-    """Leave each of them, the last first, whatever one raises."""
-    async with AsyncExitStack() as stack:
-        for shared in entered:
-            stack.push_async_exit(shared)

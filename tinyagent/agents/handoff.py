@@ -24,7 +24,7 @@ class Handoff(Tool[[], str]):
         agent: Who goes on.
     """
 
-    def __init__(self, agent: Agent[Any]) -> None:
+    def __init__(self, agent: Agent[Any, Any]) -> None:
         name = tool_name(agent.name, "by which a run is handed over to it")
 
         def transfer() -> str:
@@ -44,7 +44,7 @@ class Handoff(Tool[[], str]):
 class LateHandoffs(Toolkit):
     """Handoffs to agents that a function returns, so that agents may name each other."""
 
-    def __init__(self, function: Callable[[], Iterable[Agent[Any]]]) -> None:
+    def __init__(self, function: Callable[[], Iterable[Agent[Any, Any]]]) -> None:
         self._function = function
         self._tools: tuple[Handoff, ...] = ()
 
@@ -53,7 +53,7 @@ class LateHandoffs(Toolkit):
         self.agents()
         return self
 
-    def agents(self) -> list[Agent[Any]]:
+    def agents(self) -> list[Agent[Any, Any]]:
         """The agents; the function is asked once.
 
         Raises:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tinyagent.agents.options import tool_name
 from tinyagent.core.context import Context
 from tinyagent.core.errors import ConfigurationError
-from tinyagent.core.tool import Tool
+from tinyagent.core.tool import Tool, ToolOptions
 
 if TYPE_CHECKING:
     from tinyagent.agents.agent import Agent
@@ -20,10 +20,10 @@ class AgentTool(Tool[..., Any]):
         agent: Who is asked.
     """
 
-    agent: Agent[Any]
+    agent: Agent[Any, Any]
 
 
-def agent_tool(agent: Agent[Any], name: str | None, description: str | None, options: dict[str, Any]) -> AgentTool:
+def agent_tool(agent: Agent[Any, Any], name: str | None, description: str | None, options: ToolOptions) -> AgentTool:
     """A tool that gives a task to the agent and returns its output.
 
     Raises:
@@ -45,7 +45,7 @@ def agent_tool(agent: Agent[Any], name: str | None, description: str | None, opt
     return made
 
 
-def _description(agent: Agent[Any], description: str | None) -> str:
+def _description(agent: Agent[Any, Any], description: str | None) -> str:
     said = agent.description if description is None else description
     if not isinstance(said, str) or not said.strip():
         raise ConfigurationError(

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from tinyagent.agents.asking import asked
 from tinyagent.agents.handoff import Handoff, first_handoff
+from tinyagent.agents.middleware import ModelCall, around_model
 from tinyagent.agents.outcome import Outcome
 from tinyagent.agents.state import RunState
-from tinyagent.agents.turn import BEGUN, Turn
-from tinyagent.core.effects import is_recorded, journal_failed, journal_of, performed, recorded, remembered
+from tinyagent.agents.turn import Turn
 from tinyagent.core.errors import EmptyReplyError, ModelError, StepLimitReached, TokenLimitReached
 from tinyagent.core.events import LimitHit, Notice, StepStarted
-from tinyagent.core.messages import Call, Reply, User
+from tinyagent.core.messages import Reply, User
 from tinyagent.core.result import State
-from tinyagent.models.base import ModelRequest, ToolChoice
+from tinyagent.models.base import ModelRequest, Sink, ToolChoice
 
 if TYPE_CHECKING:
     from tinyagent.agents.agent import Agent
@@ -37,10 +37,10 @@ class Ending:
     state: State
     output: Any = None
     error: Exception | None = None
-    handoff: Agent[Any] | None = None
+    handoff: Agent[Any, Any] | None = None
 
 
-async def loop(agent: Agent[Any], run: RunState) -> Ending:
+async def loop(agent: Agent[Any, Any], run: RunState) -> Ending:
     """Steps, until one of them ends the run."""
     while run.limits.steps is None or len(run.steps) < run.limits.steps:
         ending = await _step(agent, run)
@@ -49,7 +49,7 @@ async def loop(agent: Agent[Any], run: RunState) -> Ending:
     return await _last_word(agent, run, run.limits.steps)
 
 
-async def _step(agent: Agent[Any], run: RunState, tool_choice: ToolChoice = "auto") -> Ending | None:
+async def _step(agent: Agent[Any, Any], run: RunState, tool_choice: ToolChoice = "auto") -> Ending | None:
     """Ask the model, act on its reply; the ending, if this was it."""
     _check_tokens(run)
     number = run.begin_step()
@@ -77,15 +77,15 @@ async def _step(agent: Agent[Any], run: RunState, tool_choice: ToolChoice = "aut
     return ending
 
 
-async def _ask(agent: Agent[Any], run: RunState, turn: Turn, tool_choice: ToolChoice) -> Reply:
-    """The model's reply, made now or as it is recorded."""
-    request = ModelRequest(run.conversation, agent._offered(run), tool_choice, run.streamed, run.deadline)
+async def _ask(agent: Agent[Any, Any], run: RunState, turn: Turn, tool_choice: ToolChoice) -> Reply:
+    """The model's reply: recorded, or by way of the middleware and the model."""
     key = f"{run.run_id}/{len(run.steps) + 1}/model"
-    begun = await _begun(run, key)
-    work = partial(_broken_off, begun) if begun else partial(_heard, agent, run, request, turn)
-    reply = await performed(run.effects, key, work)
-    if not isinstance(reply, Reply):
-        raise journal_failed(run.effects, f"for {key!r} it gave {type(reply).__name__}, and no Reply")
+    request = ModelRequest(run.conversation, agent._offered(run), tool_choice, run.streamed, run.deadline, key)
+    model: ModelCall = partial(asked, agent.model)
+    if run.chain:
+        model = around_model(run.chain, model)
+    work = partial(_heard, run, turn, model)
+    reply = await (work(request, turn) if run.journal is None else run.journal.wrap_model_call(request, turn, work))
     run.count(reply.usage)
     run.finish_reason = reply.finish_reason
     if tool_choice == "none" and reply.calls:  # text beside calls is no answer
@@ -93,24 +93,10 @@ async def _ask(agent: Agent[Any], run: RunState, turn: Turn, tool_choice: ToolCh
     return reply.with_own_ids()
 
 
-async def _begun(run: RunState, key: str) -> tuple[Call, ...]:
-    """The calls that had started when the run was broken off, in a reply that was never whole: they are the reply."""
-    journal = journal_of(run.effects)
-    if journal is None or is_recorded(journal, key):
-        return ()
-    prefix = f"{run.run_id}/{len(run.steps) + 1}/tool/"
-    keys = [each for each in recorded(journal, prefix) if each.endswith(BEGUN)]
-    return tuple([await remembered(journal, each) for each in keys])
-
-
-async def _broken_off(calls: tuple[Call, ...]) -> Reply:
-    return Reply(calls=calls, finish_reason="interrupted")
-
-
-async def _heard(agent: Agent[Any], run: RunState, request: ModelRequest, turn: Turn) -> Reply:
+async def _heard(run: RunState, turn: Turn, model: ModelCall, request: ModelRequest, sink: Sink) -> Reply:
     """The model's reply, or what has come of it when it broke off after something of it was done."""
     try:
-        return await asked(agent.model, request, turn)
+        return await model(request, sink)
     except ModelError as error:
         if not (error.retryable and error.partial and (error.partial.calls or turn.committed)):
             raise
@@ -135,7 +121,7 @@ def _salvage(run: RunState, turn: Turn, reply: Reply | None, error: BaseExceptio
     run.end_step(reply, reply.message(), outcome)
 
 
-def _answer_in(agent: Agent[Any], run: RunState, outcome: Outcome, reply: Reply) -> Ending | None:
+def _answer_in(agent: Agent[Any, Any], run: RunState, outcome: Outcome, reply: Reply) -> Ending | None:
     """The run's ending, if this reply is or completes its answer."""
     tools = run.toolbox.tools
     for observation in outcome.observations:
@@ -152,7 +138,7 @@ def _answer_in(agent: Agent[Any], run: RunState, outcome: Outcome, reply: Reply)
     return None if agent.continue_cut else Ending("cut", run.text)
 
 
-def _go_on(agent: Agent[Any], run: RunState, outcome: Outcome, reply: Reply) -> None:
+def _go_on(agent: Agent[Any, Any], run: RunState, outcome: Outcome, reply: Reply) -> None:
     """The reply ends nothing: the model reads what came of it, or is told what to do.
 
     Raises:
@@ -172,7 +158,7 @@ def _go_on(agent: Agent[Any], run: RunState, outcome: Outcome, reply: Reply) -> 
         run.conversation.append(User(agent._missing if missing else GO_ON))
 
 
-async def _last_word(agent: Agent[Any], run: RunState, steps: int | None) -> Ending:
+async def _last_word(agent: Agent[Any, Any], run: RunState, steps: int | None) -> Ending:
     """The steps are used up: ask once more, for an answer without tools."""
     run.emit(LimitHit("steps", steps or 0))
     if not run.text:  # otherwise the model is in the middle of its answer

@@ -11,11 +11,14 @@ from typing import Any, TypeAlias
 
 from tinyagent.core.context import Context
 from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.generics import Deps
 from tinyagent.core.jsonable import error_text
 from tinyagent.core.waiting import is_cancelled
 
 #: Text; a function of the run's `Context` (or of nothing) that gives it, also async; or a `string.Template`.
-Instructions: TypeAlias = "str | Template | Callable[..., str | Awaitable[str]]"
+Instructions: TypeAlias = (
+    "str | Template | Callable[[Context[Deps]], str | Awaitable[str]] | Callable[[], str | Awaitable[str]]"
+)
 
 #: The kinds of file that hold a prompt.
 SUFFIXES = (".txt", ".md", ".prompt", ".xml")
@@ -38,7 +41,7 @@ class Prompt:
         ConfigurationError: Both are given, or one is wrong; the text names the file.
     """
 
-    def __init__(self, instructions: Instructions = "", prompt_file: str | Path | None = None) -> None:
+    def __init__(self, instructions: Instructions[Any] = "", prompt_file: str | Path | None = None) -> None:
         given: object = instructions
         if prompt_file is not None:
             if given != "":

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn
 
 from tinyagent.agents.state import RunState
 from tinyagent.core.events import Event
+from tinyagent.core.generics import Output
 from tinyagent.core.result import RunResult
 from tinyagent.core.traces import shorten
 from tinyagent.core.waiting import asyncio_loop, wait_to_the_end
-
-Output = TypeVar("Output")
 
 
 class Run(Generic[Output]):
@@ -37,8 +36,8 @@ class Run(Generic[Output]):
     """
 
     def __init__(self, state: RunState, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self.run_id = state.run_id
-        self.state = state
+        self.run_id: str = state.run_id
+        self.state: RunState = state
         self._work = work
         self._events: deque[Event] = deque()
         self._reader: asyncio.Future[None] | None = None
@@ -72,7 +71,8 @@ class Run(Generic[Output]):
     def _asynchronous(self, *_: object) -> NoReturn:
         raise TypeError("A run is read so: async with agent.stream(...) as run: async for event in run: ...")
 
-    __await__ = __iter__ = __enter__ = __exit__ = _asynchronous  # Python's own words name no cure
+    if not TYPE_CHECKING:  # checkers refuse these by themselves; Python's own words name no cure
+        __await__ = __iter__ = __enter__ = __exit__ = _asynchronous
 
     def __aiter__(self) -> Run[Output]:
         return self

@@ -6,26 +6,29 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, TypedDict
+from typing import Any, Generic, TypedDict
 
+from tinyagent.agents.journal import Journal, checked_store
+from tinyagent.agents.middleware import Middleware, checked_middleware
 from tinyagent.agents.outcome import Outcome
 from tinyagent.agents.toolbox import Toolbox
 from tinyagent.core.context import Context
-from tinyagent.core.effects import Effects, checked_effects
 from tinyagent.core.errors import ConfigurationError, RunError, UnknownOptionError
 from tinyagent.core.events import Event, HandedOver, InnerEvent, RunFailed, RunFinished, StepFinished
+from tinyagent.core.generics import Deps
 from tinyagent.core.jsonable import brief, words
 from tinyagent.core.limits import Limits, Usage
 from tinyagent.core.log import LOGGED, log
 from tinyagent.core.mending import mended
 from tinyagent.core.messages import NOT_ANSWERED, Assistant, Conversation, Reply, ToolReply, User, derived_id
 from tinyagent.core.result import Observation, RunInfo, RunResult, State, Step
+from tinyagent.core.store import Store
 from tinyagent.models.chat import MessageLike, as_messages
 
 _EMPTY = Toolbox({})
 
 
-class RunOptions(TypedDict, total=False):
+class RunOptions(TypedDict, Generic[Deps], total=False):
     """Options of one run.
 
     Attributes:
@@ -34,14 +37,18 @@ class RunOptions(TypedDict, total=False):
         deps: Handed to tools as `Context.deps`.
         run_id: The run's id; made where none is given.
         metadata: Kept with the result and handed to tools.
-        effects: Performs the model and tool calls; for journals.
+        middleware: Stands around the model calls and tool calls of this run and of the runs inside it; that of the
+            agent is around it.
+        store: Records every reply, and what every call gave. A run whose `run_id` has records there is answered from
+            them, and goes on where they end.
     """
 
     messages: Iterable[MessageLike]
-    deps: Any
+    deps: Deps
     run_id: str | None
     metadata: Mapping[str, Any] | None
-    effects: Effects | None
+    middleware: Iterable[Middleware]
+    store: Store | None
 
 
 class RunState:
@@ -68,6 +75,8 @@ class RunState:
         asked_again: The last reply had nothing to go on with.
         toolbox: The tools of the agent that is at work.
         scope: What that agent keeps for this run.
+        chain: The middleware around that agent's calls: its own, then the run's.
+        journal: What is recorded of the run, where it has a store.
         hear: Who hears the events, if anybody does.
     """
 
@@ -75,7 +84,7 @@ class RunState:
         self,
         task: str,
         info: RunInfo,
-        options: RunOptions,
+        options: RunOptions[Any],
         *,
         limits: Limits,
         streamed: bool,
@@ -95,7 +104,10 @@ class RunState:
         self.parent = parent
         self.deps = options.get("deps")
         self.metadata = _checked_metadata(options.get("metadata"))
-        self.effects = checked_effects(options.get("effects"))
+        self.store = checked_store(options.get("store"))
+        self.journal: Journal | None = parent.journal if parent is not None else None
+        self.middleware = checked_middleware(options.get("middleware", ()))
+        self.chain: tuple[Middleware, ...] = ()
         self.usage = Usage()
         self.steps: list[Step] = []
         self.deadline: float | None = parent.deadline if parent is not None else None
@@ -139,6 +151,7 @@ class RunState:
             metadata=self.metadata,
             _usage=lambda: self.usage,
             _run=self,
+            _emit=self.emit,
             **about,
         )
 

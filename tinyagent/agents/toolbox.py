@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from types import MappingProxyType
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
 from tinyagent.agents.handoff import Handoff, LateHandoffs
 from tinyagent.agents.inner import AgentTool
@@ -15,19 +15,15 @@ from tinyagent.core.errors import ConfigurationError, DuplicateToolError, RunErr
 from tinyagent.core.jsonable import error_text
 from tinyagent.core.registry import as_tool, check_list, collect
 from tinyagent.core.tool import Tool
-from tinyagent.tools.toolkit import ObjectToolkit, PrefixedToolkit, Toolkit, as_toolkit, entry_of
-
-AnyTool: TypeAlias = Tool[..., Any]
-
-
-class _ActsAsTool(Protocol):
-    """An agent."""
-
-    def as_tool(self) -> AnyTool: ...
-
-
-#: What `tools=[...]` takes: functions, tools, toolkits or other objects with `@tool` methods, and agents.
-ToolLike: TypeAlias = AnyTool | Callable[..., Any] | Toolkit | _ActsAsTool | object
+from tinyagent.tools.toolkit import (
+    AnyTool,
+    ObjectToolkit,
+    PrefixedToolkit,
+    Toolkit,
+    ToolLike,
+    as_toolkit,
+    entry_of,
+)
 
 
 class Toolbox:
@@ -82,6 +78,17 @@ class Toolbox:
         if taken := own.keys() & (reserved or {}).keys():
             raise ConfigurationError(f"A tool is named {min(taken)!r}, which is how the code ends a run. Rename it.")
         return cls({**own, **(reserved or {})}, kits.values())
+
+    def plus(self, items: Iterable[ToolLike]) -> Toolbox:
+        """Return a toolbox with more in it; this one where there is no more.
+
+        Raises:
+            DuplicateToolError: Two tools have one name.
+        """
+        if not (new := list(items)):
+            return self
+        more = Toolbox.of([*self._own.values(), *new])
+        return Toolbox(more._own, [*self.kits, *more.kits])  # noqa: SLF001 - of this class
 
     @property
     def tools(self) -> Mapping[str, AnyTool]:

@@ -7,18 +7,18 @@ import contextlib
 import difflib
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import partial
 from types import AsyncGeneratorType, BuiltinFunctionType, FrameType, FunctionType, MethodType
 from typing import Any
 
+from tinyagent.agents.middleware import ToolCall, around_tool
 from tinyagent.agents.outcome import Outcome
 from tinyagent.agents.state import RunState
 from tinyagent.core.context import Context
-from tinyagent.core.effects import is_recorded, journal_of, performed, remembered
-from tinyagent.core.errors import ConfigurationError, FatalToolError, JournalError, ToolArgumentsError
+from tinyagent.core.errors import ConfigurationError, FatalToolError, MiddlewareError, StoreError
 from tinyagent.core.events import (
     CallSealed,
     Notice,
@@ -30,18 +30,15 @@ from tinyagent.core.events import (
     ToolProgress,
     ToolStarted,
 )
-from tinyagent.core.jsonable import error_text, to_text, words
+from tinyagent.core.jsonable import to_text
 from tinyagent.core.messages import NOT_ANSWERED, Call, Reply
 from tinyagent.core.result import Observation
-from tinyagent.core.tool import GOES_ON, Tool
-from tinyagent.models.retry import backoff
+from tinyagent.core.tool import GOES_ON, Tool, told_of
 
-#: Ends the key under which a call is recorded that starts before its reply is whole.
-BEGUN = "/begun"
-#: Characters of a failing tool's error that the model is told.
-LONGEST_ERROR = 2_000
 #: What a tool returns by mistake, and nobody can read.
 _NO_VALUES = (FunctionType, MethodType, BuiltinFunctionType, AsyncGeneratorType)
+#: What ends the run, and is no answer of a tool.
+_FATAL = (FatalToolError, StoreError, MiddlewareError)
 
 
 class Turn:
@@ -207,7 +204,7 @@ class Turn:
                 text = f"{NOT_ANSWERED} If it had begun, it {GOES_ON}."
                 observation = Observation(call, text, error=text)
             observation = await self._observe(call, tool, began)
-        except (FatalToolError, JournalError) as error:
+        except _FATAL as error:
             self._stopping = True
             observation = _failed(call, error, began)
             raise
@@ -216,19 +213,42 @@ class Turn:
             self._run.emit(ToolFinished(observation))
 
     async def _observe(self, call: Call, tool: Tool[..., Any] | None, began: float) -> Observation:
-        """The tool's value, or its error: whatever a tool raises, the model is told and the run goes on."""
-        if call.problem is not None or (tool is None and not is_recorded(self._run.effects, self._key(call))):
+        """What the call gives: recorded, or by way of the middleware and the tool."""
+        run = self._run
+        key = f"{run.run_id}/{self._step}/tool/{call.id}"
+        journal = None if tool is not None and tool.local else run.journal
+        if call.problem is not None or (tool is None and not (journal and key in journal)):
             problem = call.problem or self._unknown(call.name)
             wrong = NameError(problem) if tool is None else TypeError(problem)
             return Observation(call, problem, error=problem).raised(wrong)
-        self._run.emit(ToolStarted(call))
+        run.emit(ToolStarted(call))
+        if journal and call.id in self._early and key not in journal:  # its reply is not recorded yet
+            await journal.begin(key, call)
+        progress = _Progress(run, call, self._loop)
+        context = run.context(call_id=call.id, tool=call.name, step=self._step, key=key, _progress=progress)
+
+        work: ToolCall = partial(self._call_tool, tool, began)
+        if run.chain:
+            work = partial(self._by_middleware, around_tool(run.chain, work), began)
         try:
-            value = await self._value(call, tool)
-            if tool is not None and isinstance(value, _NO_VALUES) and not tool.returns_answer:
-                raise TypeError(
-                    f"the tool {tool.name!r} returned {value!r}: it should call it and return what it gives"
-                )
-        except (FatalToolError, JournalError) as error:
+            return await (journal.wrap_tool_call(call, context, work) if journal else work(call, context))
+        finally:
+            progress.close()
+
+    def _by_middleware(self, work: ToolCall, began: float, call: Call, context: Context[Any]) -> Awaitable[Observation]:
+        return self._told(call, began, work(call, context))
+
+    def _call_tool(
+        self, tool: Tool[..., Any] | None, began: float, call: Call, context: Context[Any]
+    ) -> Awaitable[Observation]:
+        assert tool is not None  # noqa: S101 - without one there is a record
+        return self._told(call, began, self._value(tool, began, call, context))
+
+    async def _told(self, call: Call, began: float, work: Awaitable[Observation]) -> Observation:
+        """What the work gives: whatever it raises, the model is told and the run goes on."""
+        try:
+            return await work
+        except _FATAL as error:
             if not error.has_result:
                 raise
             return _failed(call, error, began)  # it has ended a run inside the tool, not this one
@@ -242,46 +262,16 @@ class Turn:
             if (task := asyncio.current_task()) is not None:
                 task.uncancel()
             return _failed(call, error, began)  # the tool's own, not ours
-        return Observation(call, to_text(value), value, seconds=time.perf_counter() - began)
 
     def _is_withdrawn(self, call: Call, error: asyncio.CancelledError) -> bool:  # noqa: ARG002
         """Whether whoever made the call has no use for it any more."""
         return False
 
-    def _key(self, call: Call) -> str:
-        return f"{self._run.run_id}/{self._step}/tool/{call.id}"
-
-    async def _value(self, call: Call, tool: Tool[..., Any] | None) -> Any:
-        """What the tool returns, with its retries; without a tool, what is recorded."""
-        run, key = self._run, self._key(call)
-        if tool is None:
-            return await remembered(run.effects, key, may_refuse=True)
-        progress = _Progress(run, call, self._loop)
-        context = run.context(call_id=call.id, tool=tool.name, step=self._step, _progress=progress)
-        if call.id in self._early and journal_of(run.effects) is not None:  # its reply is not recorded yet
-            await performed(run.effects, key + BEGUN, partial(_itself, call))
-        try:
-            work = partial(self._with_retries, call, tool, context)
-            if tool.local:
-                return await work()
-            return await performed(run.effects, key, work, may_refuse=True)
-        finally:
-            progress.close()
-
-    async def _with_retries(self, call: Call, tool: Tool[..., Any], context: Context[Any]) -> Any:
-        attempt = 1
-        while True:
-            try:
-                return await tool.run(call.arguments, context)
-            except (Exception, SystemExit) as error:
-                final = isinstance(error, FatalToolError | ToolArgumentsError) or self._stopping
-                final = final or (words(error).endswith(GOES_ON) and not tool.read_only)  # it would act twice
-                if final or attempt > tool.retries:
-                    raise
-                wait = backoff(attempt)
-                attempt += 1
-                self._run.emit(Retry(tool.name, attempt, wait, _error_text(error)))
-            await asyncio.sleep(wait)
+    async def _value(self, tool: Tool[..., Any], began: float, call: Call, context: Context[Any]) -> Observation:
+        value = await tool.run(call.arguments, context)
+        if isinstance(value, _NO_VALUES) and not tool.returns_answer:
+            raise TypeError(f"the tool {tool.name!r} returned {value!r}: it should call it and return what it gives")
+        return Observation(call, to_text(value), value, seconds=time.perf_counter() - began)
 
     def _unknown(self, name: str) -> str:
         close = difflib.get_close_matches(name, self._tools, n=1)
@@ -293,10 +283,6 @@ class Turn:
             return text
         missing = len(text) - self._longest
         return f"{text[: self._longest]}\n[{missing:,} of {len(text):,} characters are not shown]"
-
-
-async def _itself(call: Call) -> Call:
-    return call
 
 
 class _Progress:
@@ -338,7 +324,7 @@ def direct_call(name: object, arguments: object) -> Call:
 
 
 def _failed(call: Call, error: BaseException, began: float) -> Observation:
-    text = _error_text(error)
+    text = told_of(error)
     observation = Observation(call, text, error=text, seconds=time.perf_counter() - began)
     return observation.raised(_from_the_tool(error)) if isinstance(error, Exception) else observation
 
@@ -353,9 +339,3 @@ def _from_the_tool(error: Exception) -> Exception:
 
 def _is_ours(frame: FrameType) -> bool:
     return str(frame.f_globals.get("__name__")).startswith(("tinyagent.agents.", "tinyagent.core."))
-
-
-def _error_text(error: BaseException) -> str:
-    """What the model is told of an error."""
-    text = str(error) if isinstance(error, ToolArgumentsError) else error_text(error)
-    return text if len(text) <= LONGEST_ERROR else text[:LONGEST_ERROR] + " ... (cut)"

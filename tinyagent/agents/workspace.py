@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import re
 from collections.abc import AsyncIterable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tinyagent.agents.journal import Journal
 from tinyagent.agents.state import RunState
-from tinyagent.core.effects import Journal, journal_failed, journal_of, performed, recorded
 from tinyagent.core.errors import ReplayError, SandboxError, TinyAgentError
 from tinyagent.core.jsonable import error_text
 from tinyagent.core.messages import Call
@@ -85,7 +85,7 @@ class Workspace:
         self.blocks += 1
         self._unread = unread
         prefix = f"{self._run.run_id}/{self._step}/tool/"
-        journal = journal_of(self._run.effects)
+        journal = self._run.journal
         self._replay = replay = None if journal is None else _Replay(journal, prefix, self.blocks)
         self._session.last = None
         with self._told():
@@ -95,7 +95,9 @@ class Workspace:
         if replay is not None and journal is not None:
             replay.end()
             key = f"{self._run.run_id}/{self._step}/code/{self.blocks}"
-            _compare(execution, await performed(journal, key, partial(_summary_of, execution)), journal)
+            summary = _summary(execution)
+            if key in journal or not await journal.record(key, json.dumps(summary)):
+                _compare(summary, journal.recorded(key))
         return execution
 
     @property
@@ -143,7 +145,7 @@ class _Replay:
 
     def __init__(self, journal: Journal, prefix: str, block: int) -> None:
         self._prefix = prefix
-        self._left = set(recorded(journal, f"{prefix}block{block}_"))
+        self._left = set(journal.keys(f"{prefix}block{block}_"))
         self._done = asyncio.Event()
         self._fresh = not self._left
         if self._fresh:
@@ -182,23 +184,16 @@ class _Replay:
         )
 
 
-def _compare(execution: Execution, recorded: Any, journal: Journal) -> None:
+def _compare(now: dict[str, Any], recorded: object) -> None:
     """Check that a block that had finished gave the same again.
 
     Raises:
         ReplayError: It gave something else.
-        JournalError: Something else is recorded than what a block gave.
     """
-    if not isinstance(recorded, Mapping):
-        raise journal_failed(journal, f"for a block it gave {type(recorded).__name__}, and no dict")
-    now = _summary(execution)
-    if dict(recorded) != now:
-        different = ", ".join(name for name, value in now.items() if recorded.get(name) != value)
+    if recorded != now:
+        then = recorded if isinstance(recorded, dict) else {}
+        different = ", ".join(name for name, value in now.items() if then.get(name) != value)
         raise ReplayError(f"The block was run again, and this was not as recorded: {different}.")
-
-
-async def _summary_of(execution: Execution) -> dict[str, Any]:
-    return _summary(execution)
 
 
 def _summary(execution: Execution) -> dict[str, Any]:

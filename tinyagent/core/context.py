@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
+from tinyagent.core.generics import Deps
 from tinyagent.core.limits import Usage
-
-Deps = TypeVar("Deps")
 
 
 def _nobody_listens(value: object) -> None:
@@ -25,6 +24,7 @@ class Context(Generic[Deps]):
         call_id: The id of this call.
         tool: The tool's name.
         step: The number of the step, from 1.
+        key: Names this call, the same when the run is taken up again: for services that take an idempotency key.
         agent: The agent's name.
         model: The model's name.
         metadata: What was passed as `agent.run(..., metadata=...)`.
@@ -35,12 +35,14 @@ class Context(Generic[Deps]):
     call_id: str = ""
     tool: str = ""
     step: int = 0
+    key: str = ""
     agent: str = ""
     model: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     _usage: Callable[[], Usage] = Usage
     _run: Any = None  # whose inner runs count for it and are heard in its stream
     _progress: Callable[[object], None] = _nobody_listens
+    _emit: Callable[[Any], None] = _nobody_listens
 
     @property
     def usage(self) -> Usage:

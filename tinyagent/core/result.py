@@ -5,13 +5,12 @@ from __future__ import annotations
 import builtins
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, Self, TypeAlias
 
+from tinyagent.core.generics import Output
 from tinyagent.core.jsonable import adapter, fields_shown, to_data, words
 from tinyagent.core.limits import Usage
 from tinyagent.core.messages import Assistant, Call, Message
-
-Output = TypeVar("Output")
 
 #: How a run ended: with an answer; with an answer that the token limit cut; with the answer asked for when the
 #: steps were used up; with an error; by cancellation. `running` while it has not.

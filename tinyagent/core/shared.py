@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, Generic, TypeVar
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 from tinyagent.core.errors import TinyAgentError, ToolkitError
 from tinyagent.core.jsonable import error_text
 from tinyagent.core.threads import in_forked_copy
-from tinyagent.core.waiting import wait_to_the_end
+from tinyagent.core.waiting import asyncio_loop, wait_to_the_end
 
 T = TypeVar("T")
 
@@ -95,6 +95,32 @@ class Shared(Generic[T]):
             with _lock:
                 if not self._users and self._loop is asyncio.get_running_loop():
                     self._loop = self._closing = None  # which keeps no loop alive that has ended
+
+
+class PerLoop(Generic[T]):
+    """One `Shared` for each event loop.
+
+    Args:
+        open: Makes the async context manager.
+    """
+
+    def __init__(self, open: Callable[[], AbstractAsyncContextManager[T]]) -> None:  # noqa: A002
+        self._open = open
+        self._shared: WeakKeyDictionary[asyncio.AbstractEventLoop, Shared[T]] = WeakKeyDictionary()
+
+    def here(self) -> Shared[T]:
+        """Return that of the running event loop.
+
+        Raises:
+            ConfigurationError: None of asyncio's is running.
+        """
+        loop = asyncio_loop()
+        shared = self._shared.get(loop)
+        if shared is None:
+            for other in [other for other in self._shared if other.is_closed()]:  # where it was not left
+                del self._shared[other]
+            shared = self._shared[loop] = Shared(self._open)
+        return shared
 
 
 class _Host(Generic[T]):

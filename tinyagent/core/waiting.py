@@ -1,13 +1,18 @@
-"""The event loop that everything here needs, asyncio's, and waiting on it to the end."""
+"""The event loop that everything here needs, asyncio's, and waiting on it: to the end, or before a retry."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 import sys
 from collections.abc import Collection
 from typing import Any
 
 from tinyagent.core.errors import ConfigurationError
+
+#: Seconds before the first retry; doubled for each further one, up to LONGEST_BACKOFF, with jitter.
+FIRST_BACKOFF = 0.5
+LONGEST_BACKOFF = 8.0
 
 
 def asyncio_loop() -> asyncio.AbstractEventLoop:
@@ -34,6 +39,11 @@ def _other_library() -> str | None:
         return str(sniffio.current_async_library()) if sniffio is not None else None
     except Exception:  # noqa: BLE001 - its own error for: none
         return None
+
+
+def backoff(retry: int) -> float:
+    """Return the seconds before a retry (the first is 1): exponential, with up to a quarter taken off at random."""
+    return float(min(FIRST_BACKOFF * 2 ** (retry - 1), LONGEST_BACKOFF) * random.uniform(0.75, 1.0))  # noqa: S311
 
 
 def is_cancelled() -> bool:

@@ -15,7 +15,7 @@ class Sink(Protocol):
     """Hears a reply while it arrives. A model that cannot stream never uses it.
 
     One that acts on text may also have a method `doubt()`: the text that comes now may turn out to be thoughts, as its
-    model is not known well enough yet to tell (see `tinyagent.models.think.Habit`).
+    model is not known well enough yet to tell (see `tinyagent.models.said.Habit`).
     """
 
     def text(self, delta: str) -> None:
@@ -72,6 +72,7 @@ class ModelRequest:
         tool_choice: `none` forbids calls this once; the tools stay listed, so that prompt caches still hit.
         stream: Whether somebody wants to hear the reply while it arrives.
         deadline: When the run's time is over, on the event loop's clock; retries must not wait beyond it.
+        key: Names the call, the same when the run is taken up again.
     """
 
     conversation: Conversation
@@ -79,6 +80,7 @@ class ModelRequest:
     tool_choice: ToolChoice = "auto"
     stream: bool = False
     deadline: float | None = field(default=None, compare=False)
+    key: str = field(default="", compare=False)
 
     @property
     def messages(self) -> tuple[Message, ...]:

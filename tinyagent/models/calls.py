@@ -1,17 +1,28 @@
-"""A tool call while it is written: when it is complete, and what its arguments are."""
+"""The tool calls of a reply while they are written: when each is complete, and what its arguments are."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
+from tinyagent.core.errors import ProtocolError
+from tinyagent.core.events import Notice
 from tinyagent.core.messages import Call
+from tinyagent.models.base import Sink
+from tinyagent.models.native import keep_of_call
 
 CUT_CALL = (
     "This call did not run: the reply was cut by the token limit (finish_reason 'length') in the middle of its "
     "arguments. Call again with shorter arguments, or split the work into several calls."
 )
+SURPLUS = (
+    "The server sent one bracket too many, or the object once more, after the arguments of a call of {name!r}; "
+    "the call stands."
+)
+#: Characters of arguments that an error quotes.
+_EXCERPT = 500
 #: What matters for finding the end of a JSON object: quotes, brackets, and escapes to step over.
 _STRUCTURE = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
 
@@ -25,7 +36,16 @@ def own_name(name: str) -> str:
 
 
 class OpenCall:
-    """A call that is still being written."""
+    """A call that is still being written.
+
+    Attributes:
+        id: As the server gave it, or as the sealed call has it.
+        name: As much of it as has come.
+        extra: Keys that only the server knows; more may come after the call is sealed.
+        sealed: The call, once it is complete.
+        value: The arguments, once they are a complete JSON object that is not empty.
+        surplus: What has followed that object.
+    """
 
     __slots__ = (
         "_again",
@@ -33,36 +53,25 @@ class OpenCall:
         "_escaped",
         "_in_string",
         "_parts",
-        "complete",
         "extra",
         "id",
         "name",
         "sealed",
         "surplus",
+        "value",
     )
 
-    def __init__(self, call_id: str) -> None:
+    def __init__(self, call_id: str, name: str = "", sealed: Call | None = None) -> None:
         self.id = call_id
-        self.name = ""
-        self.sealed: Call | None = None
-        #: Keys that only the server knows; more may come after the call is sealed.
+        self.name = name
+        self.sealed = sealed
         self.extra: dict[str, Any] = {}
-        #: The arguments are a complete JSON object that is not empty.
-        self.complete = False
-        #: What has followed that object.
+        self.value: dict[str, Any] = {}
         self.surplus = ""
         self._parts: list[str] = []
         self._again = ""
         self._depth = 0
-        self._in_string = False
-        self._escaped = False
-
-    @classmethod
-    def sealed_as(cls, call: Call) -> OpenCall:
-        """Return a call that was complete at once."""
-        whole = cls(call.id)
-        whole.name, whole.sealed = call.name, call
-        return whole
+        self._in_string = self._escaped = False
 
     @property
     def arguments(self) -> str:
@@ -74,15 +83,19 @@ class OpenCall:
         if part and part != self.name and not self._parts:  # a repeated name is no second half
             self.name += part
 
+    def add_whole(self, arguments: str) -> None:
+        """Add arguments that do not come in pieces."""
+        self._parts.append(arguments)
+
     def add_arguments(self, part: str) -> bool:
         """Add a fragment; false when it changes nothing."""
-        if self.complete:
+        if self.value:
             return bool(part.strip())
         if part.startswith("{") and not self._depth and self.arguments.strip() == "{}":
             self._parts.clear()  # an empty object that held the place of the real one
         self._parts.append(part)
-        if self._scan(part):
-            self.complete = _is_filled_object(self.arguments)
+        if self._closes(part):
+            self.value = filled_object(self.arguments)
         return True
 
     def repeats(self, part: str) -> bool:
@@ -97,7 +110,7 @@ class OpenCall:
         self.surplus, self._again = self.surplus or part, self._again[len(part) :]
         return again
 
-    def _scan(self, part: str) -> bool:
+    def _closes(self, part: str) -> bool:
         """Whether an object closes in this fragment; each character is read once."""
         closes = False
         part = part[1:] if self._escaped else part
@@ -111,34 +124,154 @@ class OpenCall:
         return closes
 
 
+class Calls:
+    """The calls of one reply; the sink is told of each as soon as it is complete.
+
+    Args:
+        sink: Who listens.
+    """
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._calls: list[OpenCall] = []
+        self._by_index: dict[int, OpenCall] = {}
+        self._taken: set[str] = set()  # the ids of those that are complete
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    @property
+    def sealed(self) -> tuple[Call, ...]:
+        """Those that are complete."""
+        return tuple(call.sealed for call in self._calls if call.sealed)
+
+    def add_sealed(self, call: Call) -> None:
+        """Add a call that is complete."""
+        self._calls.append(OpenCall(call.id, call.name, call))
+        self._sink.call(call)
+
+    def add(self, item: Mapping[str, Any], *, separate: bool) -> None:
+        """Add an item of `tool_calls`.
+
+        Args:
+            item: As the server sends it.
+            separate: It is a call of its own, not the next part of one.
+
+        Raises:
+            ProtocolError: More arguments for a call that was already complete.
+        """
+        function = item.get("function")
+        function = function if isinstance(function, dict) else {}
+        name, arguments = function.get("name") or "", function.get("arguments")
+        if isinstance(arguments, dict | list):  # an object instead of a string
+            arguments = json.dumps(arguments, ensure_ascii=False)
+        arguments = arguments if isinstance(arguments, str) else ""
+        call_id = str(item.get("id") or "")
+        call = None if separate else self._same(item.get("index"), call_id, name, arguments)
+        if call is None:
+            call = OpenCall(call_id)
+            self._calls.append(call)
+            if isinstance(index := item.get("index"), int):
+                self._by_index[index] = call
+        call.id = call.id or call_id
+        call.add_name(str(name))
+        keep_of_call(call.extra, item)
+        if separate:
+            call.add_whole(arguments)
+        elif arguments and call.add_arguments(arguments):
+            self._added(call, arguments)
+
+    def finish(self, *, cut: bool) -> None:
+        """Seal every call that is not complete; `cut` says that the token limit has cut the reply."""
+        for call in self._calls:
+            if call.sealed is None:
+                half = cut and call is self._calls[-1] and not filled_object(call.arguments)
+                self._seal(call, CUT_CALL if half else None)
+
+    def _added(self, call: OpenCall, arguments: str) -> None:
+        """Seal a call whose arguments are complete; what follows them is looked at."""
+        if call.sealed is None:
+            if call.value:
+                self._seal(call, None)
+            return
+        first = not call.surplus
+        if not call.repeats(arguments):
+            raise ProtocolError(
+                f"The server sent more arguments for the call {call.name!r} after its JSON object was complete: "
+                f"{arguments[:_EXCERPT]!r}"
+            )
+        if first:
+            self._sink.notice(Notice(SURPLUS.format(name=call.sealed.name)))
+
+    def _same(self, index: object, call_id: str, name: str, arguments: str) -> OpenCall | None:
+        """The call that a delta belongs to; `None` when it begins a new one."""
+        if isinstance(index, int):
+            call = self._by_index.get(index)
+        else:  # no index: by id, else the call being written
+            call = self._of_id(call_id) or (self._calls[-1] if self._calls else None)
+        if call is None:
+            return None
+        if call_id and call.id and call_id != call.id:  # one index for several calls, or an id made up for each delta
+            return self._of_id(call_id) or (None if name or call.value else call)
+        if name and not call_id and call.arguments and (name != call.name or (arguments and call.value)):
+            return None  # calls without ids: another name, or another object, is another call
+        return call
+
+    def _of_id(self, call_id: str) -> OpenCall | None:
+        return next((call for call in self._calls if call_id and call.id == call_id), None)
+
+    def _seal(self, call: OpenCall, problem: str | None) -> None:
+        name, text = own_name(call.name), call.arguments
+        arguments, raw, fault = (call.value, text, None) if call.value else parse_arguments(text)
+        if fault and problem is None and (object_alone := without_surplus(text)):
+            arguments, raw, fault = parse_arguments(object_alone)
+            self._sink.notice(Notice(SURPLUS.format(name=name)))
+        fresh = {} if not call.id or call.id in self._taken else {"id": call.id}
+        call.sealed = Call(name, arguments, raw=raw, problem=problem or fault, extra=call.extra, **fresh)
+        call.id = call.sealed.id
+        self._taken.add(call.id)
+        self._sink.call(call.sealed)
+
+
 def parse_arguments(text: str) -> tuple[dict[str, Any], str, str | None]:
     """The arguments in a call's text, the JSON to replay for them, and what is wrong, for the model.
 
     `null` and nothing are an empty object. Text that is no JSON object gives an empty one and a problem.
     """
+    try:
+        value = _loads(text)
+    except (ValueError, RecursionError) as error:
+        return _mended(text, error)
+    return (value, text, None) if isinstance(value, dict) else _not_an_object(value)
+
+
+def _mended(text: str, error: Exception) -> tuple[dict[str, Any], str, str | None]:
+    """The arguments in a text that is no JSON."""
     if not text.strip():
         return {}, "{}", None
-    try:
-        value, raw = _loads(text), text
-    except RecursionError:
+    if isinstance(error, RecursionError):
         return {}, "{}", "The arguments are nested too deeply."
-    except json.JSONDecodeError as error:
+    said = f"{error}."
+    if isinstance(error, json.JSONDecodeError):
         try:  # line breaks inside strings are the most common slip
             value = json.loads(text, strict=False, parse_constant=no_constant)
-            raw = json.dumps(value, ensure_ascii=False)
+            return (
+                (value, json.dumps(value, ensure_ascii=False), None)
+                if isinstance(value, dict)
+                else _not_an_object(value)
+            )
         except (ValueError, RecursionError):
             near = text[max(0, error.pos - 20) : error.pos + 20]
-            where = f"line {error.lineno} column {error.colno}"
-            return {}, "{}", f"The arguments are not valid JSON: {error.msg} at {where}, near {near!r}."
-    except ValueError as error:
-        return {}, "{}", f"The arguments are not valid JSON: {error}."
-    if isinstance(value, str):  # an object that was encoded twice
-        return parse_arguments(value) if value.lstrip().startswith("{") else ({}, "{}", _not_an_object(value))
-    if value is None:
-        return {}, "{}", None
-    if not isinstance(value, dict):
-        return {}, "{}", _not_an_object(value)
-    return value, raw, None
+            said = f"{error.msg} at line {error.lineno} column {error.colno}, near {near!r}."
+    return {}, "{}", f"The arguments are not valid JSON: {said}"
+
+
+def _not_an_object(value: object) -> tuple[dict[str, Any], str, str | None]:
+    """The arguments in a value that is none, or an object that was encoded twice."""
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        return parse_arguments(value)
+    told = f'The arguments must be a JSON object such as {{"name": "value"}}, not {type(value).__name__}.'
+    return {}, "{}", None if value is None else told
 
 
 def without_surplus(text: str) -> str | None:
@@ -153,10 +286,6 @@ def without_surplus(text: str) -> str | None:
     return text[start:end] if isinstance(value, dict) and not again else None
 
 
-def _not_an_object(value: object) -> str:
-    return f'The arguments must be a JSON object such as {{"name": "value"}}, not {type(value).__name__}.'
-
-
 def no_constant(name: str) -> float:
     """Refuse `NaN` and `Infinity`."""
     raise ValueError(f"{name} is not JSON")
@@ -166,9 +295,10 @@ def _loads(text: str) -> Any:
     return json.loads(text, parse_constant=no_constant)
 
 
-def _is_filled_object(text: str) -> bool:
+def filled_object(text: str) -> dict[str, Any]:
+    """Return the JSON object that a text is; an empty one if it is anything else."""
     try:
         value = _loads(text)
     except (ValueError, RecursionError):
-        return False
-    return isinstance(value, dict) and bool(value)
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -11,7 +11,7 @@ from tinyagent.core.jsonable import adapter, to_data
 from tinyagent.core.messages import Assistant, Call, Message, System, ToolReply, User
 from tinyagent.core.result import RunResult
 from tinyagent.models.calls import no_constant, parse_arguments
-from tinyagent.models.extras import KNOWN_IN_CALL, KNOWN_IN_FUNCTION, KNOWN_IN_MESSAGE, keep
+from tinyagent.models.native import REPLAYED, keep_of_call, keep_of_message
 
 USER_DICT = "{'role': 'user', 'content': '...'}"
 CALL_DICT = "{'id': '...', 'type': 'function', 'function': {'name': '...', 'arguments': '{...}'}}"
@@ -152,10 +152,10 @@ def _assistant(data: Mapping[str, Any], where: str) -> Message:
         calls = [_call(item, f"{where}.function_call", "{'name': '...', 'arguments': '{...}'}")]
     text = "" if data.get("content") is None else _content(data, where)
     refusal = data.get("refusal")
-    field = next((key for key in ("reasoning_content", "reasoning") if data.get(key)), "")
+    field = next((key for key in REPLAYED if data.get(key)), "")
     reasoning = data.get(field) or ""
     extra: dict[str, Any] = {}
-    keep(extra, data, KNOWN_IN_MESSAGE)
+    keep_of_message(extra, data)
     return Assistant(
         text or (refusal if isinstance(refusal, str) else ""),
         tuple(calls),
@@ -206,9 +206,7 @@ def _call(item: object, where: str, form: str = CALL_DICT) -> Call:
         arguments = json.dumps(to_data(arguments), ensure_ascii=False)
     read, raw, problem = parse_arguments(_text(arguments or "", f"{where}.function.arguments"))
     extra: dict[str, Any] = {}
-    keep(extra, item, KNOWN_IN_CALL)
-    if isinstance(function, Mapping) and function.keys() - KNOWN_IN_FUNCTION:
-        keep(extra.setdefault("function", {}), function, KNOWN_IN_FUNCTION)
+    keep_of_call(extra, item)
     return Call(name, read, call_id, raw, problem, extra)
 
 

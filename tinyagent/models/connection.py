@@ -1,12 +1,18 @@
-"""The connection of a model to its server in one event loop: a client, and what is known of its open sockets."""
+"""The connection of a model to its server in one event loop: a client, and what is known of its open sockets.
+
+A connection belongs to the event loop that opened it. A client keeps its connections for later, so one of the user's
+own that serves a second loop (a second `asyncio.run`, another thread) would take them up there, and fail. The first
+loop that uses a client has the client itself; every other has a copy with the same settings and no connections.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import asyncio
+import copy
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, ref
 
-from tinyagent.models import borrowed
 from tinyagent.models.failures import hung_up, met_another_loop
 from tinyagent.models.native import NativeTools
 from tinyagent.models.quirks import Quirks
@@ -14,6 +20,7 @@ from tinyagent.models.transport import Admission, sdk_httpx
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
+
 
 #: How often a request is sent again at once because a kept connection turned out closed.
 MOST_RESENDS = 8
@@ -49,15 +56,13 @@ class Connection:
             known = self._dialects[quirks] = NativeTools(self.origin, quirks)
         return known
 
-    @contextmanager
-    def call(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """Count a model call as under way."""
         self._calls += 1
         self._most = max(self._most, self._calls)
-        try:
-            yield
-        finally:
-            self._calls -= 1
+
+    def __exit__(self, *_: object) -> None:
+        self._calls -= 1
 
     async def post(self, path: str, content: bytes, options: Mapping[str, Any]) -> Any:
         """Send a request and return its response, of which only the headers have come.
@@ -78,7 +83,7 @@ class Connection:
             except Exception as error:
                 if client is self._given and met_another_loop(error):
                     if self.client is client:
-                        self.client = borrowed.afresh(client)
+                        self.client = afresh(client)
                     continue
                 if not (self._kept and resends < MOST_RESENDS and hung_up(error)):
                     self._keep(getattr(error, "response", None))
@@ -93,3 +98,42 @@ class Connection:
         """Note that a reply has come, if one has, and that its connection stays open, if it does."""
         if response is not None and response.headers.get("connection", "").lower() != "close":
             self._kept = min(self._kept + 1, self._most)
+
+
+#: The first event loop of each HTTP client, which several clients of the SDK may share.
+_homes: WeakKeyDictionary[Any, ref[asyncio.AbstractEventLoop]] = WeakKeyDictionary()
+
+
+def for_this_loop(client: AsyncOpenAI) -> AsyncOpenAI:
+    """Return the client, or in any but its first event loop a copy, to be closed by whoever asked for it."""
+    loop = asyncio.get_running_loop()
+    home = _homes.setdefault(_http(client), ref(loop))
+    return client if home() is loop else afresh(client)
+
+
+def afresh(client: AsyncOpenAI) -> AsyncOpenAI:
+    """Return a copy of the client: the same settings and transports, but connections of its own."""
+    fresh, http = copy.copy(client), copy.copy(_http(client))
+    http._transport = _emptied(http._transport)  # noqa: SLF001 - httpx has no way to copy a client
+    http._mounts = {at: found and _emptied(found) for at, found in http._mounts.items()}  # noqa: SLF001
+    fresh._client = http  # noqa: SLF001
+    return fresh
+
+
+def _http(client: AsyncOpenAI) -> Any:
+    return client._client  # noqa: SLF001 - the SDK does not show its HTTP client
+
+
+def _emptied(transport: Any) -> Any:
+    """A copy of a transport, and of those that it wraps, without connections."""
+    fresh = copy.copy(transport)
+    state = getattr(fresh, "__dict__", {})
+    for name, part in list(state.items()):
+        if hasattr(part, "handle_async_request"):  # a wrapped transport, or the pool inside one
+            state[name] = _emptied(part)
+        elif type(part).__name__ == "ClientSession":  # aiohttp's: the transport opens another when it has none
+            state[name] = None
+    for connections in ("_connections", "_requests"):  # of httpcore's pool
+        if connections in state:
+            state[connections] = []
+    return fresh

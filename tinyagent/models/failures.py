@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -18,8 +17,8 @@ from tinyagent.core.errors import (
     RateLimitError,
     ServerError,
 )
-from tinyagent.models.base_url import better_base_url
-from tinyagent.models.retry import retry_after
+from tinyagent.core.http import message_in, retry_after, sentence
+from tinyagent.models.address import better_base_url
 from tinyagent.models.transport import (
     aiohttp_errors,
     broken_errors,
@@ -118,7 +117,7 @@ def hung_up(error: BaseException) -> bool:
 
 def _status_error(error: Any, model: str, base_url: str, through: str) -> ModelError:
     status: int = error.status_code
-    said = _words_of(error.response.text)
+    said = sentence(message_in(error.response.text) or error.response.text)
     wanted: Callable[..., ModelError] = BadRequestError
     remedy = ""
     if status == 429:
@@ -148,28 +147,6 @@ def _status_error(error: Any, model: str, base_url: str, through: str) -> ModelE
         retry_after=retry_after(error.response.headers),
         body=error.response.text[:EXCERPT],
     )
-
-
-def _words_of(body: str) -> str:
-    """What a server says in the body of an error, wherever it put it."""
-    try:
-        words = _message_in(json.loads(body))
-    except (ValueError, RecursionError):
-        words = ""
-    words = words or " ".join(body.split()) or "nothing"
-    return words if words.endswith((".", "!", "?")) else words + "."
-
-
-def _message_in(data: object) -> str:
-    if isinstance(data, str):
-        return data
-    if isinstance(data, list):
-        return "; ".join(filter(None, map(_message_in, data)))
-    if not isinstance(data, dict):
-        return ""
-    message = next(filter(None, (_message_in(data.get(key)) for key in ("message", "detail", "msg", "error"))), "")
-    place = data.get("loc")
-    return f"{'.'.join(map(str, place))}: {message}" if isinstance(place, list) else message
 
 
 def _out_of_quota(message: str, **details: Any) -> RateLimitError:

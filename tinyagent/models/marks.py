@@ -74,13 +74,18 @@ def offered_by_name(tools: Iterable[Tool[..., object]]) -> Offered:
 
 
 class MarkSplitter:
-    """Holds text back from the first mark on, and text that may be an object which calls something."""
+    """Holds text back from the first mark on, and text that may be an object which calls something.
+
+    Args:
+        tools: The tools on offer; only their names count.
+        begun: Text that is no object has come already.
+    """
 
     __slots__ = ("_held", "_state", "_tail", "_tools")
 
-    def __init__(self, tools: Iterable[Tool[..., object]]) -> None:
+    def __init__(self, tools: Iterable[Tool[..., object]], *, begun: bool = False) -> None:
         self._tools = tools
-        self._state = "start"
+        self._state = "text" if begun else "start"
         self._tail = ""
         self._held: list[str] = []
 

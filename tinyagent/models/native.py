@@ -5,19 +5,29 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from tinyagent.core.messages import ID_LENGTH, Assistant, Call, Message, ToolReply, derived_id
 from tinyagent.core.tool import Tool
 from tinyagent.models.base import ModelRequest
 from tinyagent.models.quirks import NO_QUIRKS, Quirks
-from tinyagent.models.think import TAGS
+from tinyagent.models.thoughts import TAGS
+
+T = TypeVar("T")
 
 _dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 #: Where servers put reasoning, and where it goes back.
 REPLAYED = ("reasoning_content", "reasoning")
+#: Keys of a message that are read, or that servers send and do not take back.
+_KNOWN_IN_MESSAGE = frozenset(
+    {*REPLAYED, "role", "content", "refusal", "tool_calls", "function_call", "annotations", "audio"}
+)
+_KNOWN_IN_CALL = frozenset(("id", "type", "index", "function"))
+_KNOWN_IN_FUNCTION = frozenset(("name", "arguments"))
+#: Texts that come in pieces; any other text comes whole, and may be repeated.
+_IN_PIECES = ("text", "summary", "data", "content", "thinking", "reasoning")
 
 
 def to_bytes(data: object) -> bytes:
@@ -85,7 +95,9 @@ def _accepted(name: str) -> str:
 
 
 class NativeTools:
-    """Requests whose tools are native tool calls."""
+    """Tools as native tool calls."""
+
+    heard = None
 
     def __init__(self, origin: str, quirks: Quirks = NO_QUIRKS) -> None:
         self.encode: Callable[[Message], bytes] = lambda message: to_bytes(message_data(message, origin, quirks))
@@ -96,24 +108,72 @@ class NativeTools:
         if not request.tools:
             return b'"messages":[' + messages + b"]"
         choice = b'"tool_choice":"none",' if request.tool_choice == "none" else b""
-        return (
-            choice
-            + b'"tools":'
-            + b"["
-            + b",".join(map(_encoded, request.tools))
-            + b"]"
-            + b',"messages":['
-            + messages
-            + b"]"
-        )
+        tools = b",".join(map(_encoded, request.tools))
+        return b"".join((choice, b'"tools":[', tools, b'],"messages":[', messages, b"]"))
 
 
-_definitions: WeakKeyDictionary[Tool[..., object], bytes] = WeakKeyDictionary()
+def once_per_tool(make: Callable[[Tool[..., object]], T]) -> Callable[[Tool[..., object]], T]:
+    """Remember what a function makes of a tool for as long as the tool lives."""
+    made: WeakKeyDictionary[Tool[..., object], T] = WeakKeyDictionary()
 
+    def known(tool: Tool[..., object]) -> T:
+        found = made.get(tool)
+        if found is None:
+            found = made[tool] = make(tool)
+        return found
 
-def _encoded(tool: Tool[..., object]) -> bytes:
-    """The tool's definition, encoded once for as long as the tool lives."""
-    known = _definitions.get(tool)
-    if known is None:
-        known = _definitions[tool] = to_bytes(tool.definition)
     return known
+
+
+@once_per_tool
+def _encoded(tool: Tool[..., object]) -> bytes:
+    return to_bytes(tool.definition)
+
+
+# ---- what only its server knows, put together from a stream
+
+
+def keep_of_message(extra: dict[str, Any], message: Mapping[str, Any]) -> None:
+    """Add the keys of a message that only its server knows; values without content are left out."""
+    _keep(extra, message, _KNOWN_IN_MESSAGE)
+
+
+def keep_of_call(extra: dict[str, Any], call: Mapping[str, Any]) -> None:
+    """Add the keys of a call and of its function that only its server knows; values without content are left out."""
+    _keep(extra, call, _KNOWN_IN_CALL)
+    if isinstance(function := call.get("function"), Mapping) and function.keys() - _KNOWN_IN_FUNCTION:
+        _keep(extra.setdefault("function", {}), function, _KNOWN_IN_FUNCTION)
+
+
+def _keep(extra: dict[str, Any], sent: Mapping[str, Any], known: frozenset[str] = frozenset()) -> None:
+    for key in sent.keys() - known:
+        if sent[key] not in (None, "", [], {}):
+            extra[key] = _joined(key, extra.get(key), sent[key])
+
+
+def _joined(key: str, old: Any, new: Any) -> Any:
+    if isinstance(old, dict) and isinstance(new, dict):
+        _keep(old, new)
+        return old
+    if isinstance(old, list) and isinstance(new, list):
+        for item in new:
+            _add(old, item)
+        return old
+    if isinstance(old, str) and isinstance(new, str) and key.endswith(_IN_PIECES):
+        return old + new
+    return new
+
+
+def _add(items: list[Any], item: Any) -> None:
+    """Add a part to the item of its index and type; without an index it is an item of its own."""
+    place = _place(item)
+    same = [other for other in items if place is not None and _place(other) == place]
+    if same:
+        _keep(same[-1], item)
+    else:
+        items.append(item)
+
+
+def _place(item: Any) -> tuple[int, Any] | None:
+    index = item.get("index") if isinstance(item, dict) else None
+    return (index, item.get("type")) if isinstance(index, int) else None

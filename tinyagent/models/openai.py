@@ -8,7 +8,6 @@ for every chunk. Reference: OpenAI API reference, "Chat Completions"; openai-pyt
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
 import os
 from collections.abc import Mapping
@@ -25,19 +24,17 @@ from tinyagent.core.errors import (
 from tinyagent.core.events import Notice
 from tinyagent.core.messages import Reply
 from tinyagent.core.waiting import asyncio_loop
-from tinyagent.models import borrowed
+from tinyagent.models.address import checked_base_url, is_here, proxy_of
 from tinyagent.models.base import ModelRequest, Sink
-from tinyagent.models.base_url import checked_base_url
-from tinyagent.models.connection import Connection
+from tinyagent.models.connection import Connection, for_this_loop
 from tinyagent.models.failures import translated
-from tinyagent.models.native import to_bytes
-from tinyagent.models.proxies import is_here, proxy_of
+from tinyagent.models.native import NativeTools, to_bytes
 from tinyagent.models.quirks import NO_QUIRKS, Quirks
 from tinyagent.models.response import read_response
-from tinyagent.models.retry import with_retries
-from tinyagent.models.schema_protocol import SchemaTools, read_schema_reply, shown_in_schema
-from tinyagent.models.text_protocol import TextTools, read_reply, shown_in_text
-from tinyagent.models.think import Habit
+from tinyagent.models.retry import DEFAULT_RETRIES, Retries
+from tinyagent.models.said import Habit
+from tinyagent.models.schema_protocol import SchemaTools
+from tinyagent.models.text_protocol import TextTools
 from tinyagent.models.transport import Http, check_http, http_client, warm_up
 from tinyagent.models.wire import ReplyAssembler, failed_generation
 
@@ -48,7 +45,6 @@ ToolCalling: TypeAlias = Literal["auto", "native", "schema", "json"]
 
 #: Seconds without a byte from the server; the SDK's default.
 READ_TIMEOUT = 600.0
-DEFAULT_RETRIES = 2
 OPENAI_URL = "https://api.openai.com/v1"
 LOCAL_SERVERS = """\
   Ollama      http://localhost:11434/v1
@@ -106,10 +102,14 @@ class OpenAIModel:
         tool_calling: `native` tool calls; `schema` for models without them, whose replies the server's grammar
             constrains (`response_format`); a `json` text protocol for servers without that. `auto` (default) takes
             the first of them that the server does not refuse, `schema` the text protocol where it must.
-        max_retries: How often a failed call is tried again (default 2, or the client's).
+        max_retries: How often a failed call is tried again (default 2, or the client's); see `Retries`.
         timeout: Seconds the server may be silent (default 600, or the client's).
         http: The transport of a client made here: `aiohttp` (extra `[fast]`), `httpx`, or `auto`.
         **settings: See `ModelSettings`: temperature, seed, max_completion_tokens, reasoning_effort, extra_body, ...
+
+    Attributes:
+        name: As given.
+        retries: What tries again. Its `model` is this one without retries, for as long as this one is entered.
 
     Raises:
         ConfigurationError: An argument is wrong or unknown.
@@ -129,39 +129,25 @@ class OpenAIModel:
         http: Http = "auto",
         **settings: Unpack[ModelSettings],
     ) -> None:
-        if not isinstance(name, str) or not name.strip():
-            raise ConfigurationError(f"OpenAIModel({name!r}): pass the model's name, such as 'gpt-4o-mini'.")
-        if not isinstance(base_url, str | None) or not isinstance(api_key, str | None):
-            raise ConfigurationError("base_url= and api_key= are text.")
-        if client is not None and (base_url or api_key):
-            raise ConfigurationError("Pass either client=, or base_url= and api_key=, not both.")
-        if client is not None and not _is_async_client(client):
-            raise ConfigurationError(
-                f"client={type(client).__name__}: pass an openai.AsyncOpenAI; tinyagent is async-only."
-            )
-        if tool_calling not in ("auto", "native", "schema", "json"):
-            raise ConfigurationError(f"tool_calling={tool_calling!r}: pass 'auto', 'native', 'schema' or 'json'.")
+        _check(name, client, base_url, api_key, tool_calling, timeout)
         _check_settings(settings)
+        check_http(http)
         own_format = "response_format" in {**settings, **settings.get("extra_body", {})}
         if own_format and tool_calling == "schema":
             raise ConfigurationError("tool_calling='schema' makes the response_format itself: leave yours out.")
-        check_http(http)
-        if max_retries is not None and not (isinstance(max_retries, int) and max_retries >= 0):
-            raise ConfigurationError(f"max_retries={max_retries!r}: pass 0 or more.")
-        if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
-            raise ConfigurationError(f"timeout={timeout!r}: pass seconds above 0.")
+        if max_retries is None:
+            max_retries = DEFAULT_RETRIES if client is None else client.max_retries
         self.name = name
+        self.retries = Retries(self._attempt, max_retries)
         self.tool_calling = tool_calling
         self._given = client
         self._base_url = checked_base_url(base_url) if base_url else None
         self._api_key = api_key
-        self._max_retries = max_retries
         self._timeout = timeout
         self._http = http
-        self._settings = settings
-        self._head, self._stream_head = self._heads()
-        self._text = TextTools()
-        self._schema = SchemaTools()
+        self._head, self._stream_head = _heads(name, settings)
+        self._options = _options(settings, None if client is None else timeout)
+        self._text, self._schema = TextTools(), SchemaTools()
         known = Quirks(tools=tool_calling in ("schema", "json"), schema=tool_calling == "json" or own_format)
         self._quirks = known if known.tools or known.schema else NO_QUIRKS
         self._habit = Habit()
@@ -200,14 +186,16 @@ class OpenAIModel:
         if connection is None:
             if self._given is not None:
                 checked_base_url(str(self._given.base_url))
-            client = self._new_client() if self._given is None else borrowed.for_this_loop(self._given)
+            client = self._new_client() if self._given is None else for_this_loop(self._given)
             connection = self._connections[loop] = Connection(client, self._given)
         return connection
 
     def _new_client(self) -> AsyncOpenAI:
         from openai import AsyncOpenAI
 
-        base_url = self._base_url or os.environ.get("OPENAI_BASE_URL")
+        base_url = self._base_url
+        if not base_url and (named := os.environ.get("OPENAI_BASE_URL")):
+            base_url = checked_base_url(named)
         api_key = _checked_key(self._api_key or os.environ.get("OPENAI_API_KEY") or "")
         if not base_url and not api_key:
             raise MissingCredentialsError(
@@ -215,10 +203,9 @@ class OpenAIModel:
                 f"a local server, which needs no key:\n{LOCAL_SERVERS}\nTo see tinyagent work without either, run: "
                 "make demo (or: tinyagent demo)"
             )
-        base_url = checked_base_url(base_url) if base_url else None
         timeout = READ_TIMEOUT if self._timeout is None else self._timeout
         http = http_client(self._http, timeout, base_url or OPENAI_URL)
-        return AsyncOpenAI(api_key=api_key or "none", base_url=base_url or None, http_client=http)
+        return AsyncOpenAI(api_key=api_key or "none", base_url=base_url, http_client=http)
 
     # ---- one request
 
@@ -230,18 +217,12 @@ class OpenAIModel:
             MissingCredentialsError: There is neither a key nor a base URL.
         """
         async with self:
-            connection = self._connect()
-            retries = connection.client.max_retries if self._given else DEFAULT_RETRIES
-            with connection.call():
-                return await with_retries(
-                    functools.partial(self._attempt, connection, request, sink),
-                    sink,
-                    max_retries=retries if self._max_retries is None else self._max_retries,
-                    deadline=request.deadline,
-                )
+            with self._connect():
+                return await self.retries(request, sink)
 
-    async def _attempt(self, connection: Connection, request: ModelRequest, sink: Sink) -> Reply:
+    async def _attempt(self, request: ModelRequest, sink: Sink) -> Reply:
         """One attempt; a server that refuses the form of the request is asked again in another."""
+        connection = self._connect()
         quirks = self._quirks
         while True:
             try:
@@ -258,22 +239,20 @@ class OpenAIModel:
                 return reply
 
     async def _ask(self, connection: Connection, request: ModelRequest, sink: Sink, quirks: Quirks) -> Reply:
-        as_text = quirks.tools or (quirks.calls and not request.tools)
-        by_schema = quirks.tools and not quirks.schema
-        dialect = (self._schema if by_schema else self._text) if as_text else connection.native(quirks)
+        if not quirks.tools and (request.tools or not quirks.calls):
+            protocol: NativeTools | TextTools = connection.native(quirks)
+        else:
+            protocol = self._text if quirks.schema or not quirks.tools else self._schema
+        head = self._head
         if request.stream:
             head = self._head + b'"stream":true,' if quirks.stream_options else self._stream_head
-        else:
-            head = self._head
-        by_protocol = as_text and bool(request.tools)
-        tools = () if by_protocol else request.tools
-        shown = (shown_in_schema if by_schema else shown_in_text)(sink, request.tools) if by_protocol else None
-        habit = Habit(opened=False) if shown and by_schema else self._habit  # a grammar leaves no room for thoughts
-        assembler = ReplyAssembler(shown or sink, connection.origin, tools, habit)
+        heard = protocol.heard(sink, request.tools) if protocol.heard and request.tools else None
+        habit = self._habit if heard is None or heard.thinks else Habit(opened=False)
+        assembler = ReplyAssembler(heard or sink, connection.origin, () if heard else request.tools, habit)
         await connection.admission.admit()
         try:
             response = await connection.post(
-                self._path(connection.client), head + dialect.body(request) + b"}", self._options()
+                self._path(connection.client), head + protocol.body(request) + b"}", self._options
             )
         except Exception as error:
             if (failed := _failed_generation(error)) is None:
@@ -282,15 +261,14 @@ class OpenAIModel:
             reply = assembler.finish()
         else:
             reply = await read_response(response, assembler)
-        if shown is None:
+        if heard is None:
             return reply
-        if by_schema:
-            if (read := read_schema_reply(reply, shown)) is not None:
-                return read
+        reply = heard.read(reply)
+        if not heard.followed:
             learned = quirks | Quirks(schema=True)
             self._say_what_is_used(sink, quirks, learned)
             self._quirks |= learned
-        return read_reply(reply, shown, request.tools)
+        return reply
 
     def _say_what_is_used(self, sink: Sink, before: Quirks, now: Quirks) -> None:
         """Tell of another way of calling tools."""
@@ -306,31 +284,33 @@ class OpenAIModel:
         used = getattr(http, "trust_env", True) if self._given else not is_here(connection.origin)
         return proxy_of(connection.origin) if used else ""
 
-    def _heads(self) -> tuple[bytes, bytes]:
-        """The part of the body that every request shares, plain and streamed."""
-        body = {key: value for key, value in self._settings.items() if key not in _NOT_IN_BODY}
-        body = {"model": self.name, **body, **self._settings.get("extra_body", {})}
-        try:
-            head = to_bytes(body)[:-1] + b","
-        except TypeError as error:
-            raise ConfigurationError(f"The model settings are not JSON: {error}.") from error
-        return head, head + b'"stream":true,"stream_options":{"include_usage":true},'
-
-    def _options(self) -> dict[str, Any]:
-        # Retries are ours: visible, and bounded by the run; so no key to tell them apart needs to be made.
-        headers = dict(self._settings.get("extra_headers", {}))
-        options: dict[str, Any] = {"max_retries": 0, "headers": headers, "idempotency_key": ""}
-        if self._given is not None and self._timeout is not None:
-            options["timeout"] = self._timeout
-        if query := self._settings.get("extra_query"):
-            options["params"] = dict(query)
-        return options
-
     def _path(self, client: AsyncOpenAI) -> str:
         """The path; Azure's holds the deployment, which its SDK class reads from a body it can parse."""
         if type(client).__name__ == "AsyncAzureOpenAI" and "/deployments" not in str(client.base_url):
             return f"/deployments/{self.name}/chat/completions"
         return "/chat/completions"
+
+
+def _heads(name: str, settings: ModelSettings) -> tuple[bytes, bytes]:
+    """The part of the body that every request shares, plain and streamed."""
+    body = {key: value for key, value in settings.items() if key not in _NOT_IN_BODY}
+    try:
+        head = to_bytes({"model": name, **body, **settings.get("extra_body", {})})[:-1] + b","
+    except TypeError as error:
+        raise ConfigurationError(f"The model settings are not JSON: {error}.") from error
+    return head, head + b'"stream":true,"stream_options":{"include_usage":true},'
+
+
+def _options(settings: ModelSettings, timeout: float | None) -> dict[str, Any]:
+    """The options of every request; `timeout` where the client has another."""
+    # Retries are ours: visible, and bounded by the run; so no key to tell them apart needs to be made.
+    headers = dict(settings.get("extra_headers", {}))
+    options: dict[str, Any] = {"max_retries": 0, "headers": headers, "idempotency_key": ""}
+    if timeout is not None:
+        options["timeout"] = timeout
+    if query := settings.get("extra_query"):
+        options["params"] = dict(query)
+    return options
 
 
 def _failed_generation(error: Exception) -> tuple[str, str] | None:
@@ -340,6 +320,27 @@ def _failed_generation(error: Exception) -> tuple[str, str] | None:
         return failed_generation(json.loads(response.text)) if response is not None else None
     except (ValueError, RecursionError):
         return None
+
+
+def _check(
+    name: object, client: object, base_url: object, api_key: object, tool_calling: object, timeout: object
+) -> None:
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigurationError(f"OpenAIModel({name!r}): pass the model's name, such as 'gpt-4o-mini'.")
+    if not isinstance(base_url, str | None) or not isinstance(api_key, str | None):
+        raise ConfigurationError("base_url= and api_key= are text.")
+    if client is not None:
+        from openai import AsyncOpenAI
+
+        if base_url or api_key:
+            raise ConfigurationError("Pass either client=, or base_url= and api_key=, not both.")
+        if not isinstance(client, AsyncOpenAI):
+            kind = type(client).__name__
+            raise ConfigurationError(f"client={kind}: pass an openai.AsyncOpenAI; tinyagent is async-only.")
+    if tool_calling not in ("auto", "native", "schema", "json"):
+        raise ConfigurationError(f"tool_calling={tool_calling!r}: pass 'auto', 'native', 'schema' or 'json'.")
+    if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
+        raise ConfigurationError(f"timeout={timeout!r}: pass seconds above 0.")
 
 
 def _check_settings(settings: Mapping[str, Any]) -> None:
@@ -366,9 +367,3 @@ def _checked_key(key: str) -> str:
     if not (key.isascii() and key.isprintable()):
         raise ConfigurationError("The API key (OPENAI_API_KEY or api_key=) holds characters that no key has.")
     return key
-
-
-def _is_async_client(client: object) -> bool:
-    from openai import AsyncOpenAI
-
-    return isinstance(client, AsyncOpenAI)

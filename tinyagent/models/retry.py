@@ -1,90 +1,94 @@
-"""Trying a model call again: backoff, jitter, Retry-After, and never beyond the run's time."""
+"""Asking a model again when it fails: backoff, jitter, the wait a server asks for, and never beyond the run's time."""
 
 from __future__ import annotations
 
 import asyncio
-import random
-import time
-from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from email.utils import parsedate_to_datetime
+from typing import Any
 
-from tinyagent.core.errors import ModelError
+from tinyagent.core.errors import ConfigurationError, ModelError
 from tinyagent.core.events import Retry
 from tinyagent.core.limits import Usage
 from tinyagent.core.messages import Reply
-from tinyagent.models.base import Sink
+from tinyagent.core.waiting import backoff
+from tinyagent.models.base import Model, ModelRequest, Sink, model_name
 
-#: Seconds before the first retry; doubled for each further one, up to LONGEST_BACKOFF, with jitter.
-FIRST_BACKOFF = 0.5
-LONGEST_BACKOFF = 8.0
+DEFAULT_RETRIES = 2
 #: A server that asks for a longer wait (seconds) is not waited for: the error says how long it asked.
 LONGEST_WAIT = 60.0
 
 
-async def with_retries(
-    attempt: Callable[[], Awaitable[Reply]], sink: Sink, *, max_retries: int, deadline: float | None
-) -> Reply:
-    """The first reply of `attempt`, which is called at most `max_retries` times more.
+class Retries:
+    """A model that asks another one again when it fails in a way that may pass. Its connections are the other's.
 
-    A failure after complete calls, or after code that has run, is not retried here: the run goes on from there.
-    What failed attempts cost is counted.
+    `OpenAIModel` retries by itself. What is to see every attempt, such as a limiter, stands inside:
+    `Retries(limited(OpenAIModel("gpt-4o-mini", max_retries=0)))`.
+
+    A failure after complete calls, or after code that has run, is not retried: the run goes on from there. What failed
+    attempts cost is counted.
 
     Args:
-        attempt: Makes one model call.
-        sink: Told of each retry.
-        max_retries: Further attempts.
-        deadline: When the run's time is over, on the event loop's clock.
+        model: The model that is asked.
+        max_retries: How often a failed call is tried again.
 
     Raises:
-        ModelError: The last failure, or one that is not worth a retry.
+        ConfigurationError: `max_retries` is no number of retries.
     """
-    number = 1
-    spent: Usage | None = None  # by attempts that failed
-    while True:
-        try:
-            reply = await attempt()
-        except ModelError as error:
-            if error.partial is not None:
-                spent = (spent or Usage()) + replace(error.partial.usage, requests=0)
-                error.partial = replace(error.partial, usage=spent)
-            acted = bool(error.partial and error.partial.calls) or getattr(sink, "committed", False)
-            if not error.retryable or number > max_retries or acted:
-                raise
-            wait = backoff(number) if error.retry_after is None else error.retry_after
-            if too_long := _too_long(wait, deadline):
-                error.args = (f"{error} Not tried again: the wait of {wait:.0f} s would be {too_long}.",)
-                raise
-            number += 1
-            sink.notice(Retry("model", number, wait, f"{type(error).__name__}: {error}"))
-        else:
-            return reply if spent is None else replace(reply, usage=reply.usage + spent)
-        await asyncio.sleep(wait)
+
+    def __init__(self, model: Model, max_retries: int = DEFAULT_RETRIES) -> None:
+        if not (isinstance(max_retries, int) and max_retries >= 0):
+            raise ConfigurationError(f"max_retries={max_retries!r}: pass 0 or more.")
+        self.model = model
+        self.max_retries = max_retries
+
+    @property
+    def name(self) -> str:
+        """The name of the model that is asked."""
+        return model_name(self.model)
+
+    def __repr__(self) -> str:
+        return f"Retries({self.model!r}, {self.max_retries})"
+
+    async def __aenter__(self) -> Retries:
+        if isinstance(self.model, AbstractAsyncContextManager):
+            await self.model.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc: Any) -> None:
+        if isinstance(self.model, AbstractAsyncContextManager):
+            await self.model.__aexit__(*exc)
+
+    async def __call__(self, request: ModelRequest, sink: Sink) -> Reply:
+        """Return the model's first reply; the sink is told of each retry.
+
+        Raises:
+            ModelError: The last failure, or one that is not worth a retry.
+        """
+        attempt = 1
+        spent: Usage | None = None  # by attempts that failed
+        while True:
+            try:
+                reply = await self.model(request, sink)
+            except ModelError as error:
+                if error.partial is not None:
+                    spent = (spent or Usage()) + replace(error.partial.usage, requests=0)
+                    error.partial = replace(error.partial, usage=spent)
+                acted = bool(error.partial and error.partial.calls) or getattr(sink, "committed", False)
+                if not error.retryable or attempt > self.max_retries or acted:
+                    raise
+                wait = backoff(attempt) if error.retry_after is None else error.retry_after
+                if too_long := _too_long(wait, request.deadline):
+                    error.args = (f"{error} Not tried again: the wait of {wait:.0f} s would be {too_long}.",)
+                    raise
+                attempt += 1
+                sink.notice(Retry("model", attempt, wait, f"{type(error).__name__}: {error}"))
+            else:
+                return reply if spent is None else replace(reply, usage=reply.usage + spent)
+            await asyncio.sleep(wait)
 
 
 def _too_long(wait: float, deadline: float | None) -> str | None:
     if deadline is not None and asyncio.get_running_loop().time() + wait >= deadline:
         return "beyond the run's time (Limits.seconds)"
     return f"over {LONGEST_WAIT:.0f} s" if wait > LONGEST_WAIT else None
-
-
-def backoff(retry: int) -> float:
-    """Seconds before retry number `retry` (from 1): exponential, with up to a quarter taken off at random."""
-    return float(min(FIRST_BACKOFF * 2 ** (retry - 1), LONGEST_BACKOFF) * random.uniform(0.75, 1.0))  # noqa: S311
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds in a `Retry-After` header (RFC 9110, 10.2.3: seconds or a date) or `retry-after-ms`."""
-    try:
-        return max(0.0, float(headers["retry-after-ms"]) / 1000)
-    except (KeyError, ValueError):
-        pass
-    value = headers.get("retry-after", "")
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (TypeError, ValueError, IndexError):
-        return None

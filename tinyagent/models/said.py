@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from tinyagent.core.events import TextVoided
 from tinyagent.core.messages import Call
 from tinyagent.core.tool import Tool
 from tinyagent.models.base import Sink
 from tinyagent.models.marks import Found, MarkSplitter, read_calls
-from tinyagent.models.think import TAGS, Habit, ThinkSplitter, orphaned_end
+from tinyagent.models.thoughts import TAGS, ThinkSplitter, orphaned_end
 
+#: Text in which no tag, mark, object or fence begins: at the start of a reply, and within it.
+_PLAIN_START = re.compile(r"\s*[^\s<\[{`][^<\[`]*\Z")
+_PLAIN = re.compile(r"[^<\[`]*\Z")
 #: The types of parts of a content that are thoughts.
 _THOUGHTS = ("thinking", "reasoning", "thought")
 
 
-class Whole(NamedTuple):
-    """The text of a reply, its reasoning, and `Reply.reasoning_field`."""
+@dataclass(slots=True)
+class Habit:
+    """What the replies of one model on one server have shown.
 
-    text: str
-    reasoning: str
-    field: str
+    Attributes:
+        opened: Whether the chat template opens a block of thoughts, so that replies hold only its end; `None` while
+            no reply has told.
+    """
+
+    opened: bool | None = None
+
+    def learn(self, *, opened: bool) -> None:
+        """Remember what a complete reply has shown; an orphaned end outweighs any reply without one."""
+        self.opened = self.opened or opened
 
 
 class Said:
@@ -41,8 +53,9 @@ class Said:
         self._sink = sink
         self._tools = tools
         self._habit = habit or Habit()
-        self._marks = MarkSplitter(tools) if tools else None
-        self._think = ThinkSplitter(opened=bool(self._habit.opened))
+        self._opened = bool(self._habit.opened)
+        self._think: ThinkSplitter | None = None  # once there is something for it
+        self._marks: MarkSplitter | None = None  # likewise, where there are tools
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._field = ""
@@ -57,29 +70,37 @@ class Said:
         """The reasoning so far."""
         return "".join(self._reasoning)
 
-    def whole(self) -> Whole:
-        """Return the text and the reasoning; before an end of a block that has no beginning, all is reasoning."""
+    def whole(self) -> tuple[str, str, str]:
+        """Return the text, the reasoning, and `Reply.reasoning_field`.
+
+        Before an end of a block that has no beginning, all is reasoning.
+        """
         text, reasoning, field = self.text, self.reasoning, self._field
-        if field not in TAGS and (end := orphaned_end(text)):
+        if end := self._orphaned_end():
             reasoning += text[: end[0]].strip()
             text, field = text[end[1] :].lstrip(), field or "think"
-        return Whole(text, reasoning, field)
+        return text, reasoning, field
 
     def thought(self, text: str, field: str) -> None:
         """Add a thought that the server tells apart from text itself."""
-        self._field = field
-        self._think.opened = False
-        self._say(text, "")
+        self._field, self._opened = field, False
+        if self._think:
+            self._think.opened = False
+        self._reason(text)
 
     def content(self, content: object) -> None:
         """Add the content of a message: text, or a list of parts."""
         if isinstance(content, str):
-            self._say(*self._think.split(content))
+            plain = _PLAIN if self._text else _PLAIN_START
+            if self._think is None and not self._opened and plain.match(content):
+                self._show(content)
+            else:
+                self._split(content)
             return
         for thought, text in _parts(content):
             if thought:
                 self.thought(thought, "parts")
-            self._say(*self._think.split(text))
+            self._split(text)
 
     def finish(self, *, cut: bool, read: bool) -> tuple[Call, ...]:
         """Tell the sink of text that was held back; return the calls that stand in it.
@@ -88,25 +109,34 @@ class Said:
             cut: The token limit has cut the reply.
             read: The text may hold calls: there are no proper ones.
         """
-        self._say(*self._think.rest())
-        if self._think.opened and not cut:  # for once, the template has not opened a block: it is all text
-            said, self._reasoning = self.reasoning, []
-            self._say("", said)
-        held = self._marks.rest() if self._marks else ""
-        calls = self._read(held, cut=cut, read=read) if held else ()
+        calls = () if self._think is None else self._rest(self._think, cut=cut, read=read)
+        end = self._orphaned_end()
         text = self.text
-        end = orphaned_end(text) if self._field not in TAGS else None
-        if not cut and text.strip() and not self._think.parted:
-            self._habit.learn(opened=orphaned_end(text) is not None)
+        if not cut and text.strip() and not (self._think and self._think.parted):
+            self._habit.learn(opened=end is not None)
         if end:
             self._void_thoughts(text, end)
         return calls
+
+    def _rest(self, think: ThinkSplitter, *, cut: bool, read: bool) -> tuple[Call, ...]:
+        """Say what was held back; the calls that stand in it."""
+        self._say(*think.rest())
+        if think.opened and not cut:  # for once, the template has not opened a block: it is all text
+            said, self._reasoning = self.reasoning, []
+            self._say("", said)
+        held = self._marks.rest() if self._marks else ""
+        return self._read(held, cut=cut, read=read) if held else ()
+
+    def _orphaned_end(self) -> tuple[int, int] | None:
+        if self._think is None or self._field in TAGS:
+            return None
+        return orphaned_end(self.text)
 
     def _void_thoughts(self, text: str, end: tuple[int, int]) -> None:
         """What was shown as text before an end without a beginning is reasoning."""
         self._sink.notice(TextVoided(text))
         self._field, self._text = self._field or "think", []
-        self._say(text[: end[0]].strip(), "")
+        self._reason(text[: end[0]].strip())
         if rest := text[end[1] :].lstrip():
             self._text.append(rest)
             self._sink.text(rest)
@@ -118,7 +148,7 @@ class Said:
         found = read_calls(held, self._tools, cut=cut) if read else Found(held)
         if found.thoughts:
             self._field = self._field or "scratchpad"
-            self._say(found.thoughts, "")
+            self._reason(found.thoughts)
         if found.thoughts and not found.calls:
             self.goes_on = True
             self._text.append(held)  # for the model alone
@@ -126,18 +156,30 @@ class Said:
             self._show(found.text)
         return found.calls
 
+    def _split(self, text: str) -> None:
+        """Say text that may hold thoughts or calls."""
+        if self._think is None:
+            begun = bool(self._text)
+            self._think = ThinkSplitter(opened=self._opened, begun=begun)
+            self._marks = MarkSplitter(self._tools, begun=begun) if self._tools else None
+        self._say(*self._think.split(text))
+
     def _say(self, reasoning: str, text: str) -> None:
         if reasoning:
-            self._field = self._field or self._think.field
-            self._reasoning.append(reasoning)
-            self._sink.reasoning(reasoning)
+            self._field = self._field or (self._think.field if self._think else "")
+            self._reason(reasoning)
         if text and self._marks:
             text = self._marks.split(text)
         if text:
             self._show(text)
 
+    def _reason(self, reasoning: str) -> None:
+        if reasoning:
+            self._reasoning.append(reasoning)
+            self._sink.reasoning(reasoning)
+
     def _show(self, text: str) -> None:
-        if not self._text and self._habit.opened is not False and not self._think.parted:
+        if not self._text and self._habit.opened is not False and not (self._think and self._think.parted):
             getattr(self._sink, "doubt", _nothing)()
         self._text.append(text)
         self._sink.text(text)

@@ -11,18 +11,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from tinyagent.core.dialect import target_of
 from tinyagent.core.jsonable import to_text
 from tinyagent.core.messages import Assistant, Call, Reply
 from tinyagent.core.tool import Tool
-from tinyagent.models.base import ModelRequest, Sink
+from tinyagent.models.base import ModelRequest
 from tinyagent.models.calls import CUT_CALL
-from tinyagent.models.native import to_bytes
+from tinyagent.models.native import once_per_tool, to_bytes
 from tinyagent.models.objects import call_of, read_json
-from tinyagent.models.shown import ShownReply
-from tinyagent.models.text_protocol import PROTOCOL, TextTools
+from tinyagent.models.text_protocol import TextReply, TextTools
 
 INSTRUCTIONS = """\
 You can use tools. Your reply is one JSON object. To call tools, one or several at once, write:
@@ -45,9 +43,76 @@ _FENCE = re.compile(r"\s*+```\w*\s*+")
 _Schema = dict[str, Any]
 
 
-class SchemaTools(TextTools):
-    """Requests that describe tools in the system message, and have the server constrain the reply."""
+# ---- the reply
 
+
+class SchemaReply(TextReply):
+    """A reply in the form of the schema: what is inside its answer is shown. One in another form is read as text is."""
+
+    keys = ("reply",)
+    path = ("reply", "answer")
+    thinks = False  # the grammar leaves no room
+
+    def is_item(self, value: object) -> bool:
+        """Return whether it is an object: one that begins like one of the schema is one."""
+        return isinstance(value, dict)
+
+    def read(self, reply: Reply) -> Reply:
+        """Return the reply with the calls or the answer of its object, or of as much of it as has come."""
+        if reply.calls or not reply.text.strip():  # native ones all the same, or nothing
+            self.settle(reply.text)
+            return reply
+        if (read := self._read(reply)) is not None:
+            return read
+        self.followed = False
+        return super().read(reply)
+
+    def _read(self, reply: Reply) -> Reply | None:
+        """The reply, if it is one of the schema's: a server that ignores the schema sends others."""
+        text = _FENCE.sub("", reply.text, count=1).removesuffix("```").strip()
+        try:
+            value, end = read_json(text, 0)
+        except ValueError:
+            cut = reply.finish_reason == "length" and text[:1] in ("", "{")
+            return self._read_cut(reply) if cut else None
+        inner = value.get("reply") if isinstance(value, dict) and end == len(text) else None
+        if not isinstance(inner, dict):
+            return None
+        if isinstance(answer := inner.get("answer"), str):
+            self.settle(text := to_text(answer))
+            return self.calling(replace(reply, text=text), ())
+        calls = inner.get("calls")
+        if not isinstance(calls, list) or not all(isinstance(call, dict) and call.get("tool") for call in calls):
+            return None
+        return self.calling(reply, map(_call, calls))
+
+    def _read_cut(self, reply: Reply) -> Reply:
+        """A reply that the token limit has cut: an answer as far as it came, or the calls that are complete."""
+        if self.answer is not None:
+            return self.calling(replace(reply, text=self.answer), ())
+        calls: list[Call] = []
+        place = 0
+        while begun := _CALL.search(reply.text, place):
+            try:
+                value, place = read_json(reply.text, begun.start())
+            except ValueError:
+                calls.append(Call("reply", problem=CUT_CALL))
+                break
+            calls.append(_call(value))
+        return self.calling(reply, calls or [Call("reply", problem=CUT_CALL)])
+
+
+def _call(value: dict[str, Any]) -> Call:
+    return call_of(str(value["tool"]), value.get("arguments", ...))
+
+
+# ---- the request
+
+
+class SchemaTools(TextTools):
+    """Tools that the system message describes, with replies that the server constrains."""
+
+    heard = SchemaReply
     instructions = INSTRUCTIONS
     no_tools = NO_TOOLS
 
@@ -176,68 +241,6 @@ def _or_null(schema: _Schema) -> _Schema:
     return schema if not schema or {"type": "null"} in parts else {"anyOf": [*parts, {"type": "null"}]}
 
 
-_forms: WeakKeyDictionary[Tool[..., object], Form] = WeakKeyDictionary()
-
-
+@once_per_tool
 def _form(tool: Tool[..., object]) -> Form:
-    known = _forms.get(tool)
-    if known is None:
-        known = _forms[tool] = Form(tool)
-    return known
-
-
-# ---- the reply
-
-
-def shown_in_schema(sink: Sink, tools: tuple[Tool[..., object], ...]) -> ShownReply:
-    """Return a sink that hears a reply, and passes on what is inside the answer."""
-    return ShownReply(sink, tools, keys=("reply",), path=("reply", "answer"), is_item=lambda _: True)
-
-
-def read_schema_reply(reply: Reply, shown: ShownReply) -> Reply | None:
-    """Return the reply with the calls or the answer of its object; `None` if it is not one of the schema's.
-
-    A server that ignores the schema sends such a reply; one that the token limit has cut is read as far as it came.
-    """
-    if reply.calls or not reply.text.strip():  # native ones all the same, or nothing
-        shown.settle(reply.text)
-        return reply
-    text = _FENCE.sub("", reply.text, count=1).removesuffix("```").strip()
-    try:
-        value, end = read_json(text, 0)
-    except ValueError:
-        cut = reply.finish_reason == "length" and text[:1] in ("", "{")
-        return _read_cut(reply, shown) if cut else None
-    inner = value.get("reply") if isinstance(value, dict) and end == len(text) else None
-    if not isinstance(inner, dict):
-        return None
-    if isinstance(answer := inner.get("answer"), str):
-        text = to_text(answer)
-        shown.settle(text)
-        return replace(reply, text=text, reasoning_field=PROTOCOL)
-    calls = inner.get("calls")
-    if not isinstance(calls, list) or not all(isinstance(call, dict) and call.get("tool") for call in calls):
-        return None
-    return _calling(reply, shown, [call_of(str(call["tool"]), call.get("arguments", ...)) for call in calls])
-
-
-def _read_cut(reply: Reply, shown: ShownReply) -> Reply:
-    """A reply that the token limit has cut: an answer as far as it came, or the calls that are complete."""
-    if shown.answer is not None:
-        return replace(reply, text=shown.answer, reasoning_field=PROTOCOL)
-    calls: list[Call] = []
-    place = 0
-    while begun := _CALL.search(reply.text, place):
-        try:
-            value, place = read_json(reply.text, begun.start())
-        except ValueError:
-            calls.append(Call("reply", problem=CUT_CALL))
-            break
-        calls.append(call_of(str(value["tool"]), value.get("arguments", ...)))
-    return _calling(reply, shown, calls or [Call("reply", problem=CUT_CALL)])
-
-
-def _calling(reply: Reply, shown: ShownReply, calls: list[Call]) -> Reply:
-    for call in calls:
-        shown.call(call)
-    return replace(reply, calls=tuple(calls), reasoning_field=PROTOCOL)
+    return Form(tool)

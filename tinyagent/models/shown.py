@@ -2,15 +2,111 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Collection
+from typing import ClassVar
 
 from tinyagent.core.events import TextVoided
+from tinyagent.core.messages import Reply
 from tinyagent.core.tool import Tool
-from tinyagent.models.answer import AnswerReader
 from tinyagent.models.base import Sink
-from tinyagent.models.marks import MarkSplitter
+from tinyagent.models.marks import MarkSplitter, offered_by_name
 from tinyagent.models.objects import read_json
+
+#: The inside of a string, up to what a next piece may complete: an escape, or the second half of a character.
+_INSIDE = re.compile(
+    r"(?:[^\"\\]++|\\[^u]|\\u(?![dD][89abAB])[\da-fA-F]{4}"
+    r"|\\u[dD][89abAB][\da-fA-F]{2}(?:\\u[dD][c-fC-F][\da-fA-F]{2}|(?=[^\\]|\\[^u]|\\u[^dD]|\\u[dD][^c-fC-F])))*+",
+    re.DOTALL,
+)
+#: Characters of the longest escape: two halves of a character.
+_LONGEST_ESCAPE = 12
+_PLAIN = re.compile(r"[^\"{}\[\]:,]++")
+
+
+class AnswerReader:
+    """Finds the inside of one string of a JSON object.
+
+        reader = AnswerReader(("answer",))
+        reader.feed('{"tool": null, "answer": "It')  # "It"
+        reader.feed(' is 5."} And')  # " is 5."
+        reader.rest  # " And"
+
+    Args:
+        path: The keys that lead to the string.
+
+    Attributes:
+        found: The string has begun.
+        rest: What follows the object; `None` until it has closed.
+        broken: It is no JSON.
+    """
+
+    def __init__(self, path: tuple[str, ...]) -> None:
+        self.found = False
+        self.rest: str | None = None
+        self.broken = False
+        self._path = path
+        self._held = ""
+        self._keys: list[str | None] = []  # of the objects and lists that are open
+        self._in_key = self._in_string = self._wanted = False
+        self._key = ""
+
+    def feed(self, text: str) -> str:
+        """Return more of the string. The first piece begins with the object's bracket."""
+        text, self._held = self._held + text, ""
+        shown: list[str] = []
+        place = 0
+        while place < len(text) and self.rest is None and not self.broken:
+            if self._in_string:
+                place = self._inside(text, place, shown)
+            elif plain := _PLAIN.match(text, place):
+                place = plain.end()
+            else:
+                self._mark(text, place)
+                place += 1
+        return "".join(shown)
+
+    def _inside(self, text: str, start: int, shown: list[str]) -> int:
+        found = _INSIDE.match(text, start)
+        end = found.end() if found else start
+        if self._wanted or self._in_key:
+            try:
+                part: str = json.loads(f'"{text[start:end]}"', strict=False)
+            except ValueError:
+                self.broken = True
+                return end
+            if self._wanted:
+                shown.append(part)
+            else:
+                self._key += part
+        if text[end : end + 1] == '"':
+            self._in_string = self._wanted = False
+            if self._in_key:
+                self._keys[-1], self._key = self._key, ""
+                self._in_key = False
+            return end + 1
+        self._held = text[end:]
+        self.broken = len(self._held) > _LONGEST_ESCAPE
+        return len(text)
+
+    def _mark(self, text: str, place: int) -> None:
+        mark = text[place]
+        if mark == '"':
+            self._in_string = True
+            self._in_key = bool(self._keys) and self._keys[-1] == ""
+            deep = len(self._keys) == len(self._path)
+            self._wanted = deep and not self._in_key and tuple(self._keys) == self._path
+            self.found |= self._wanted
+        elif mark in "{[":
+            self._keys.append("" if mark == "{" else None)
+        elif mark in "}]":
+            self._keys.pop()
+            if not self._keys:
+                self.rest = text[place + 1 :]
+        elif mark == "," and self._keys[-1] is not None:
+            self._keys[-1] = ""
+
 
 #: Where an object may begin, in a fence or not; and a fence that the text ends with.
 _OPENING = re.compile(r"(?:```\w*\s*+)?\{")
@@ -32,27 +128,24 @@ class ShownReply:
     Args:
         sink: Who listens.
         tools: The tools on offer: what calls them in marks of its own is no prose.
-        keys: With which objects of the protocol begin.
-        path: The keys that lead to the answer in one.
-        is_item: Whether a whole object is one of the protocol.
+
+    Attributes:
+        followed: The server keeps to what the request says of the form of replies; known after `read`.
     """
 
-    def __init__(
-        self,
-        sink: Sink,
-        tools: tuple[Tool[..., object], ...],
-        *,
-        keys: Collection[str],
-        path: tuple[str, ...],
-        is_item: Callable[[object], bool],
-    ) -> None:
+    #: With which objects of the protocol begin, and those that lead to the answer in one.
+    keys: ClassVar[Collection[str]]
+    path: ClassVar[tuple[str, ...]]
+    #: Whether thoughts may stand before the reply.
+    thinks: ClassVar[bool] = True
+
+    def __init__(self, sink: Sink, tools: tuple[Tool[..., object], ...]) -> None:
+        self.followed = True
         self.reasoning = sink.reasoning
         self.call = sink.call
         self.notice = sink.notice
         self._sink = sink
-        self._keys = keys
-        self._path = path
-        self._is_item = is_item
+        self._offered = offered_by_name(tools)
         self._marks = MarkSplitter(tools)
         self._shown: list[str] = []
         self._held = ""  # what may be the beginning of an object
@@ -61,6 +154,14 @@ class ShownReply:
         self._answered = False  # an answer has begun
         self._items = False  # there was an object of the protocol: prose is no part of the answer any more
         self._left = MOST_OBJECTS
+
+    def is_item(self, value: object) -> bool:
+        """Return whether a whole object is one of the protocol."""
+        raise NotImplementedError
+
+    def read(self, reply: Reply) -> Reply:
+        """Return the whole reply with the calls, or the answer, that stand in its text."""
+        raise NotImplementedError
 
     @property
     def committed(self) -> bool:
@@ -97,8 +198,8 @@ class ShownReply:
             if head and head.end() == len(text) and not head[3] and len(text) - place < _LONGEST_HEAD:
                 self._held = text[place:]  # the next piece tells
                 return ""
-            if head and head[2] in self._keys:
-                self._reader, self._object = AnswerReader(self._path), [text[place:bracket]]
+            if head and head[2] in self.keys:
+                self._reader, self._object = AnswerReader(self.path), [text[place:bracket]]
                 return text[bracket:]
             self._show_prose(text[place : bracket + 1])
             place = bracket + 1
@@ -139,7 +240,7 @@ class ShownReply:
     def _reads(self, text: str) -> bool:
         """Whether an object, which a fence may precede, is one of the protocol."""
         try:
-            self._items = self._is_item(read_json(text, text.index("{"))[0])
+            self._items = self.is_item(read_json(text, text.index("{"))[0])
         except ValueError:
             self._items = True  # nothing is shown before the reply is whole
         return self._items

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
-from weakref import WeakKeyDictionary
 
 from tinyagent.core.jsonable import to_text
 from tinyagent.core.messages import Assistant, Call, Message, Reply, ToolReply
 from tinyagent.core.tool import Tool
-from tinyagent.models.base import ModelRequest, Sink
+from tinyagent.models.base import ModelRequest
 from tinyagent.models.calls import CUT_CALL, own_name
-from tinyagent.models.marks import offered_by_name, read_calls
-from tinyagent.models.native import to_bytes
+from tinyagent.models.marks import read_calls
+from tinyagent.models.native import once_per_tool, to_bytes
 from tinyagent.models.objects import (
     FIRST_KEYS,
     Offered,
@@ -28,8 +27,7 @@ from tinyagent.models.objects import (
     calls_in,
     is_scratchpad,
     named_at,
-    read_json,
-    read_python,
+    read_value,
 )
 from tinyagent.models.shown import ShownReply
 
@@ -49,13 +47,59 @@ BROKEN = "The JSON object could not be read ({problem}), so nothing ran. Write i
 PROTOCOL = "protocol"
 #: Braces that begin no JSON; with more, the text is no protocol, and looking on would take ever longer.
 MOST_FAILURES = 200
-_KEYS = FIRST_KEYS | {"answer", "reply"}
 _BEGINNING = re.compile(r"""\{\s*["'](?:scratchpad|tool|arguments|answer)["']""")
 
 
-class TextTools:
-    """Requests that describe tools in the system message and carry results as user messages."""
+class TextReply(ShownReply):
+    """A reply in the text protocol: its prose is shown, and what is inside its answers."""
 
+    keys: ClassVar[Collection[str]] = FIRST_KEYS | {"answer", "reply"}
+    path: ClassVar[tuple[str, ...]] = ("answer",)
+
+    def is_item(self, value: object) -> bool:
+        """Return whether an object calls a tool, answers, or holds thoughts alone."""
+        return isinstance(value, dict) and _item(value, self._offered) is not None
+
+    def read(self, reply: Reply) -> Reply:
+        """Return the reply with the calls, or the answer, that stand in its text.
+
+        Text without a JSON object of the protocol, or one that calls a tool in another form, is the answer itself. An
+        object that cannot be read becomes a call with a problem, so that the model is told.
+        """
+        if reply.calls:  # native ones all the same
+            self.settle(reply.text)
+            return reply
+        cut = reply.finish_reason == "length"
+        items = list(_items(reply.text, self._offered, CUT_CALL if cut else BROKEN))
+        calls = tuple(call for item in items for call in item.calls)
+        if not items:
+            calls = read_calls(reply.text, self._offered.values(), cut=cut).calls
+        scratchpads = [item.scratchpad for item in items if item.scratchpad]
+        answers = [to_text(item.answer) for item in items if item.answer is not None]
+        text, finish_reason = reply.text, reply.finish_reason
+        if items and not calls and not answers:  # thoughts alone: the model goes on from them
+            finish_reason = "tool_calls"
+        elif not calls:  # with calls, the history keeps what the model wrote, and an answer beside them is none
+            text = "\n".join(answers) if items else reply.text
+            self.settle(text)
+        for scratchpad in scratchpads:
+            self.reasoning(scratchpad)
+        reasoning = "\n".join(part for part in (reply.reasoning, *scratchpads) if part)
+        reply = replace(reply, text=text, reasoning=reasoning, finish_reason=finish_reason)
+        return self.calling(reply, calls)
+
+    def calling(self, reply: Reply, calls: Iterable[Call]) -> Reply:
+        """Return the reply as one of this protocol with these calls, of which the sink is told."""
+        calls = tuple(calls)
+        for call in calls:
+            self.call(call)
+        return replace(reply, calls=calls, reasoning_field=PROTOCOL)
+
+
+class TextTools:
+    """Tools that the system message describes, with results as user messages."""
+
+    heard: ClassVar[type[ShownReply]] = TextReply
     #: What the system message says before the tools, and what is said where none may be called.
     instructions: ClassVar[str] = INSTRUCTIONS
     no_tools: ClassVar[str] = NO_TOOLS
@@ -106,45 +150,6 @@ def _fragment(role: str, text: str) -> bytes:
     return role[:1].encode() + to_bytes(text)[1:-1]
 
 
-def shown_in_text(sink: Sink, tools: tuple[Tool[..., object], ...]) -> ShownReply:
-    """Return a sink that hears a reply, and passes on its prose and what is inside its answers."""
-    offered = offered_by_name(tools)
-    is_item: Callable[[object], bool] = lambda value: isinstance(value, dict) and _item(value, offered) is not None  # noqa: E731
-    return ShownReply(sink, tools, keys=_KEYS, path=("answer",), is_item=is_item)
-
-
-def read_reply(reply: Reply, shown: ShownReply, tools: tuple[Tool[..., object], ...]) -> Reply:
-    """Return the reply with the calls, or the answer, that stand in its text.
-
-    Text without a JSON object of the protocol, or one that calls a tool in another form, is the answer itself. An
-    object that cannot be read becomes a call with a problem, so that the model is told.
-    """
-    if reply.calls:  # native ones all the same
-        shown.settle(reply.text)
-        return reply
-    cut = reply.finish_reason == "length"
-    items = list(_items(reply.text, offered_by_name(tools), CUT_CALL if cut else BROKEN))
-    calls = tuple(call for item in items for call in item.calls)
-    if not items:
-        calls = read_calls(reply.text, tools, cut=cut).calls
-    scratchpads = [item.scratchpad for item in items if item.scratchpad]
-    answers = [to_text(item.answer) for item in items if item.answer is not None]
-    text, finish_reason = reply.text, reply.finish_reason
-    if items and not calls and not answers:  # thoughts alone: the model goes on from them
-        finish_reason = "tool_calls"
-    elif not calls:  # with calls, the history keeps what the model wrote, and an answer beside them is none
-        text = "\n".join(answers) if items else reply.text
-        shown.settle(text)
-    for scratchpad in scratchpads:
-        shown.reasoning(scratchpad)
-    for call in calls:
-        shown.call(call)
-    reasoning = "\n".join(part for part in (reply.reasoning, *scratchpads) if part)
-    return replace(
-        reply, text=text, calls=calls, reasoning=reasoning, reasoning_field=PROTOCOL, finish_reason=finish_reason
-    )
-
-
 class _Item(NamedTuple):
     """What one object says."""
 
@@ -158,16 +163,13 @@ def _items(text: str, offered: Offered, broken: str) -> Iterator[_Item]:
     position = failures = 0
     while (start := text.find("{", position)) >= 0 and failures < MOST_FAILURES:
         try:
-            value, position = read_json(text, start)
+            value, position = read_value(text, start)
         except ValueError as error:
             failures += 1
-            try:
-                value, position = read_python(text, start)
-            except ValueError:
-                value, position = None, start + 1
-                if _BEGINNING.match(text, start) or named_at(text, start, offered):
-                    yield _Item((Call("reply", problem=broken.format(problem=error)),))
-                    return
+            value, position = None, start + 1
+            if _BEGINNING.match(text, start) or named_at(text, start, offered):
+                yield _Item((Call("reply", problem=broken.format(problem=error)),))
+                return
         if isinstance(value, dict) and (item := _item(value, offered)):
             yield item
 
@@ -186,12 +188,6 @@ def _item(value: dict[str, Any], offered: Offered) -> _Item | None:
     return _Item((), "\n".join(map(str, value.values()))) if is_scratchpad(value) else None
 
 
-_descriptions: WeakKeyDictionary[Tool[..., object], str] = WeakKeyDictionary()
-
-
+@once_per_tool
 def _description(tool: Tool[..., object]) -> str:
-    known = _descriptions.get(tool)
-    if known is None:
-        known = json.dumps([tool.name, tool.description, tool.parameters], ensure_ascii=False)
-        _descriptions[tool] = known
-    return known
+    return json.dumps([tool.name, tool.description, tool.parameters], ensure_ascii=False)

@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 
 from tinyagent.core.errors import ConfigurationError, MissingExtraError
 from tinyagent.core.threads import run_in_thread
-from tinyagent.models.proxies import bad_proxy, is_here, needs_httpx, proxies, proxy_of
+from tinyagent.models.address import bad_proxy, is_here, needs_httpx, proxies, proxy_of
 
 if TYPE_CHECKING:
     import ssl

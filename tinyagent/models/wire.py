@@ -21,22 +21,17 @@ from tinyagent.core.errors import (
     StreamInterruptedError,
     TruncatedReplyError,
 )
-from tinyagent.core.events import Notice
+from tinyagent.core.http import message_of
 from tinyagent.core.limits import Usage
 from tinyagent.core.messages import Call, Reply
 from tinyagent.core.tool import Tool
 from tinyagent.models.base import Sink
-from tinyagent.models.calls import CUT_CALL, OpenCall, own_name, parse_arguments, without_surplus
-from tinyagent.models.extras import KNOWN_IN_CALL, KNOWN_IN_FUNCTION, KNOWN_IN_MESSAGE, keep
-from tinyagent.models.said import Said
-from tinyagent.models.think import Habit
+from tinyagent.models.calls import Calls
+from tinyagent.models.native import REPLAYED, keep_of_message
+from tinyagent.models.said import Habit, Said
 
 #: Characters of a server's body that an error quotes.
 EXCERPT = 500
-SURPLUS = (
-    "The server sent one bracket too many, or the object once more, after the arguments of a call of {name!r}; "
-    "the call stands."
-)
 UNREADABLE = "The server could not read your call, so nothing ran: {said} Make the call again, in the usual form."
 
 
@@ -59,8 +54,7 @@ class ReplyAssembler:
         self._extra: dict[str, Any] = {}  # of the message: what only the server knows
         self._unread: str | None = None  # what a server says that could not read the model's call
         self._refusal: list[str] = []
-        self._calls: list[OpenCall] = []
-        self._by_index: dict[int, OpenCall] = {}
+        self._calls = Calls(sink)
         self._usage = Usage(requests=1)
         self._finish_reason: str | None = None
         self._heard = False  # a choice has arrived
@@ -165,8 +159,7 @@ class ReplyAssembler:
 
     def partial(self) -> Reply:
         """What has arrived: text, and the calls that are complete."""
-        calls = tuple(call.sealed for call in self._calls if call.sealed)
-        return self._reply(calls)
+        return self._reply()
 
     # ---- both
 
@@ -181,43 +174,40 @@ class ReplyAssembler:
         cut = self._finish_reason == "length"
         withheld = self._finish_reason == "content_filter"
         for written in self._said.finish(cut=cut, read=not (self._calls or withheld)):
-            self._calls.append(OpenCall.sealed_as(written))
-            self._sink.call(written)
+            self._calls.add_sealed(written)
         if self._said.goes_on:  # it only announces calls
             self._finish_reason = "tool_calls"
+        if withheld or not self._calls:
+            self._check_text(withheld=withheld, cut=cut)
+        self._calls.finish(cut=cut)
+        if self._unread is not None and not self._calls:
+            self._calls.add_sealed(Call("unreadable_call", problem=UNREADABLE.format(said=self._unread)))
+        return self._reply()
+
+    def _check_text(self, *, withheld: bool, cut: bool) -> None:
+        """Refuse a reply that is none: withheld, refused, or cut before it began."""
+        text = self._said.text
         if withheld:
-            text = self._said.text
             raise ContentFilterError(
                 f"The provider's content filter withheld the reply{f' after: {text[:EXCERPT]!r}' if text else ''}. "
                 "Change the task or the instructions.",
                 partial=self.partial(),
             )
-        if self._refusal and not self._said.text and not self._calls:
+        if self._refusal and not text:
             refusal = "".join(self._refusal)
             raise RefusalError(f"The model refused: {refusal}", partial=self.partial())
-        if cut and not self._calls and not self._said.text.strip():
+        if cut and not text.strip():
             raise TruncatedReplyError(
                 "The reply was cut by the token limit before anything was written"
                 f"{' but reasoning' if self._said.reasoning else ''} (finish_reason 'length'). Raise max_tokens or "
                 "max_completion_tokens, or shorten the conversation.",
                 partial=self.partial(),
             )
-        taken: set[str] = set()
-        for call in self._calls:
-            last = call is self._calls[-1]
-            if call.sealed is None:
-                self._seal(call, CUT_CALL if cut and last and not call.complete else None, taken)
-            taken.add(call.id)
-        if self._unread is not None and not self._calls:
-            self._calls.append(told := OpenCall(""))
-            told.add_name("unreadable_call")
-            self._seal(told, UNREADABLE.format(said=self._unread), taken)
-        return self._reply(tuple(call.sealed for call in self._calls if call.sealed))
 
-    def _reply(self, calls: tuple[Call, ...]) -> Reply:
-        said = self._said.whole()
+    def _reply(self) -> Reply:
+        text, reasoning, field = self._said.whole()
         return Reply(
-            said.text, calls, said.reasoning, said.field, self._finish_reason, self._usage, self._origin, self._extra
+            text, self._calls.sealed, reasoning, field, self._finish_reason, self._usage, self._origin, self._extra
         )
 
     def _count(self, data: Mapping[str, Any]) -> None:
@@ -226,8 +216,8 @@ class ReplyAssembler:
 
     def _message(self, message: Mapping[str, Any], *, separate: bool) -> None:
         """A message, or the delta of one. `separate`: each item of `tool_calls` is a call of its own."""
-        keep(self._extra, message, KNOWN_IN_MESSAGE)
-        for field in ("reasoning_content", "reasoning"):
+        keep_of_message(self._extra, message)
+        for field in REPLAYED:
             if isinstance(reasoning := message.get(field), str) and reasoning:
                 self._said.thought(reasoning, field)
                 break
@@ -235,73 +225,19 @@ class ReplyAssembler:
             self._said.content(content)
         if isinstance(refusal := message.get("refusal"), str) and refusal:
             self._refusal.append(refusal)
-        if isinstance(items := message.get("tool_calls"), list):
-            for item in items:
+        if (calls := message.get("tool_calls")) or message.get("function_call"):
+            self._add_calls(calls, message.get("function_call"), separate=separate)
+
+    def _add_calls(self, calls: object, legacy: object, *, separate: bool) -> None:
+        if not calls:
+            calls = [{"index": 0, "function": legacy}] if isinstance(legacy, dict) else []
+        try:
+            for item in calls if isinstance(calls, list) else ():
                 if isinstance(item, dict):
-                    self._call(item, separate=separate)
-        if isinstance(legacy := message.get("function_call"), dict) and not message.get("tool_calls"):
-            self._call({"index": 0, "function": legacy}, separate=separate)
-
-    def _call(self, item: Mapping[str, Any], *, separate: bool) -> None:
-        function = item.get("function")
-        function = function if isinstance(function, dict) else {}
-        name, arguments = function.get("name") or "", function.get("arguments")
-        if isinstance(arguments, dict | list):  # an object instead of a string
-            arguments = json.dumps(arguments, ensure_ascii=False)
-        arguments = arguments if isinstance(arguments, str) else ""
-        call_id = str(item.get("id") or "")
-        call = None if separate else self._same(item.get("index"), call_id, name, arguments)
-        if call is None:
-            call = OpenCall(call_id)
-            self._calls.append(call)
-            if isinstance(index := item.get("index"), int):
-                self._by_index[index] = call
-        call.id = call.id or call_id
-        call.add_name(str(name))
-        keep(call.extra, item, KNOWN_IN_CALL)
-        if function.keys() - KNOWN_IN_FUNCTION:
-            keep(call.extra.setdefault("function", {}), function, KNOWN_IN_FUNCTION)
-        if arguments and call.add_arguments(arguments):
-            if call.sealed is not None:
-                first = not call.surplus
-                if call.repeats(arguments):
-                    if first:
-                        self._sink.notice(Notice(SURPLUS.format(name=call.sealed.name)))
-                    return
-                raise ProtocolError(
-                    f"The server sent more arguments for the call {call.name!r} after its JSON object was complete: "
-                    f"{arguments[:EXCERPT]!r}",
-                    partial=self.partial(),
-                )
-            if not separate and call.complete:
-                self._seal(call, None, {other.id for other in self._calls if other is not call})
-
-    def _same(self, index: object, call_id: str, name: str, arguments: str) -> OpenCall | None:
-        """The call that a delta belongs to; `None` when it begins a new one."""
-        if isinstance(index, int):
-            call = self._by_index.get(index)
-        else:  # no index: by id, else the call being written
-            known = [call for call in self._calls if call_id and call.id == call_id]
-            call = known[0] if known else (self._calls[-1] if self._calls else None)
-        if call is None:
-            return None
-        if call_id and call.id and call_id != call.id:  # one index for several calls, or an id made up for each delta
-            known = [other for other in self._calls if other.id == call_id]
-            return known[0] if known else (None if name or call.complete else call)
-        if name and not call_id and call.arguments and (name != call.name or (arguments and call.complete)):
-            return None  # calls without ids: another name, or another object, is another call
-        return call
-
-    def _seal(self, call: OpenCall, problem: str | None, taken: set[str]) -> None:
-        name, text = own_name(call.name), call.arguments
-        arguments, raw, fault = parse_arguments(text)
-        if fault and problem is None and (object_alone := without_surplus(text)):
-            arguments, raw, fault = parse_arguments(object_alone)
-            self._sink.notice(Notice(SURPLUS.format(name=name)))
-        fresh = {} if not call.id or call.id in taken else {"id": call.id}
-        call.sealed = Call(name, arguments, raw=raw, problem=problem or fault, extra=call.extra, **fresh)
-        call.id = call.sealed.id
-        self._sink.call(call.sealed)
+                    self._calls.add(item, separate=separate)
+        except ProtocolError as error:
+            error.partial = self.partial()
+            raise
 
 
 def _object(text: str, status: int) -> dict[str, Any]:
@@ -327,9 +263,7 @@ def _first(choices: object) -> dict[str, Any] | None:
 
 
 def _error_text(data: object, otherwise: str) -> str:
-    error = data.get("error", data) if isinstance(data, dict) else data
-    message = error.get("message") if isinstance(error, dict) else error
-    return str(message or otherwise)[:EXCERPT]
+    return (message_of(data) or otherwise)[:EXCERPT]
 
 
 def failed_generation(data: object) -> tuple[str, str] | None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tinyagent.tools.builtin.web_browse import Page
     from tinyagent.tools.builtin.web_search import SearchResult, SearchResults
     from tinyagent.tools.mcp import MCPMedia, MCPProgress, MCPResult, MCPToolError
+    from tinyagent.tools.toolkit import ToolLike
 
 #: The names of each module, which is loaded when one of them is first used.
 _NAMES = {
@@ -20,11 +21,12 @@ _NAMES = {
     "tinyagent.tools.builtin.web_browse": "Page",
     "tinyagent.tools.builtin.web_search": "SearchResult SearchResults",
     "tinyagent.tools.mcp": "MCPMedia MCPProgress MCPResult MCPToolError",
+    "tinyagent.tools.toolkit": "ToolLike",
 }
 
 __all__ = [
     "MCPMedia", "MCPProgress", "MCPResult", "MCPToolError", "Page", "Plan", "PlanStep", "SearchResult",
-    "SearchResults", "ToolRegistry",
+    "SearchResults", "ToolLike", "ToolRegistry",
 ]  # fmt: skip
 
 __getattr__, __dir__ = lazily(__name__, _NAMES)

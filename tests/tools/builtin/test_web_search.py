@@ -594,7 +594,7 @@ async def test_a_server_that_fails(server, status):
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (Answer({"detail": [{"loc": ["q"], "msg": "field required"}]}, 400), "400: field required. See https://"),
+        (Answer({"detail": [{"loc": ["q"], "msg": "field required"}]}, 400), "400: q: field required. See https://"),
         (Answer({"error": {"detail": {"x": 1}}}, 422), "422: nothing. See https://"),
         (Answer("[" * 9_000, 400), "400: [[["),
         (Answer({"detail": "Not Found"}, 404), "404: Not Found. Is http://127.0.0.1"),

@@ -9,11 +9,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.http import retry_after
 from tinyagent.core.registry import tool
 from tinyagent.core.text import excerpt
 from tinyagent.core.threads import run_in_thread, thread_slot
 from tinyagent.core.tool import is_async
-from tinyagent.models.retry import retry_after
 from tinyagent.tools.places import Places
 from tinyagent.tools.toolkit import Toolkit
 from tinyagent.tools.web import pdf

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tinyagent.models.retry import retry_after
+from tinyagent.core.http import message_in, retry_after, sentence
 from tinyagent.tools.services.errors import ServiceError, ServiceKeyError, ServiceLimitError, ServiceUnavailableError
 
 if TYPE_CHECKING:
@@ -88,24 +88,11 @@ def _wait_told(fetched: Fetched) -> float | None:
 
 def _said(service: Service, fetched: Fetched) -> str:
     """What it says about a failure, wherever it put that."""
-    try:
-        words = _message_in(json.loads(fetched.content[:LOOKED_AT]))
-    except (ValueError, RecursionError):
+    words = message_in(fetched.content[:LOOKED_AT])
+    if words is None:
         words = begin_of(fetched)
         words = kind_of(fetched) if words[:1] == "<" else words
-    words = service.without_key(" ".join(words.split())[:EXCERPT]) or "nothing"
-    return words if words.endswith((".", "!", "?")) else words + "."
-
-
-def _message_in(data: object) -> str:
-    if isinstance(data, str):
-        return data
-    if isinstance(data, list):
-        return "; ".join(filter(None, map(_message_in, data[:3])))
-    if not isinstance(data, dict):
-        return ""
-    names = ("readableMessage", "message", "detail", "error", "msg")
-    return next(filter(None, (_message_in(data.get(name)) for name in names)), "")
+    return sentence(service.without_key(words)[:EXCERPT])
 
 
 def begin_of(fetched: Fetched) -> str:

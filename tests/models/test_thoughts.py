@@ -1,10 +1,11 @@
-"""A `<think>` block at the start of the text, however it is cut."""
+"""Thoughts that a model writes into its text, however it is cut."""
 
 import itertools
+import time
 
 import pytest
 
-from tinyagent.models.think import Habit, ThinkSplitter, orphaned_end
+from tinyagent.models.thoughts import ChannelSplitter, ThinkSplitter, orphaned_end
 
 #: Text, and the reasoning and the answer in it.
 TEXTS = [
@@ -132,10 +133,49 @@ def test_a_text_may_begin_in_a_block(text, reasoning, answer, opened):
         assert splitter.opened is opened
 
 
-def test_an_orphaned_end_outweighs_any_reply_without_one():
-    habit = Habit()
-    habit.learn(opened=False)
-    assert habit.opened is False
-    habit.learn(opened=True)
-    habit.learn(opened=False)
-    assert habit.opened is True
+CALL = '<|channel|>commentary to=functions.add <|constrain|>json<|message|>{"a": 2}<|call|>'
+#: What the model wrote, and the thoughts and the text in it.
+WRITTEN = [
+    ("<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>5<|return|>", "hm", "5"),
+    ("<|start|>assistant<|channel|>analysis<|message|>hm<|end|>", "hm", ""),
+    ("<|channel|>final<|message|>5 < 6 <|a|> <b>", "", "5 < 6 <|a|> <b>"),
+    ("<|channel|>final<|message|>5 <|ret", "", "5 <|ret"),
+    ("<|channel|>analysis<|message|>hm <", "hm <", ""),
+    ("<|channel|>commentary<|message|>I add.<|end|><|start|>assistant<|channel|>final<|message|>5", "", "I add.5"),
+    ("<|channel|>analysis<|message|>hm<|start|>assistant<|channel|>final<|message|>5", "hm", "5"),
+    ("<|channel|>analysis<|message|>a<|end|><|channel|>analysis<|message|>b<|end|>", "ab", ""),
+    (CALL, "", CALL),
+    (f"<|channel|>analysis<|message|>hm<|end|><|start|>assistant{CALL}", "hm", f"<|start|>assistant{CALL}"),
+    ("<|channel|>fin", "", ""),
+    ("<|channel|>analysis<|message|>hm<|end|>5", "hm", "5"),
+    ("<|channel|>" + "x" * 500, "", "<|channel|>" + "x" * 500),
+]
+
+
+def channels(*parts):
+    splitter = ChannelSplitter()
+    pieces = [*map(splitter.split, parts), splitter.rest()]
+    return "".join(thought for thought, _ in pieces), "".join(text for _, text in pieces)
+
+
+@pytest.mark.parametrize(("written", "thoughts", "text"), WRITTEN)
+def test_thoughts_are_parted_from_text_however_it_is_cut(written, thoughts, text):
+    assert channels(written) == (thoughts, text)
+    for size in (1, 2, 3, 5, 7):
+        assert channels(*(written[at : at + size] for at in range(0, len(written), size))) == (thoughts, text)
+
+
+def test_text_is_handed_out_as_it_comes():
+    splitter = ChannelSplitter()
+    assert splitter.split("<|channel|>final<|message|>It ") == ("", "It ")
+    assert splitter.split("is 5.<|") == ("", "is 5.")
+    assert splitter.split("return|>") == ("", "")
+
+
+@pytest.mark.parametrize(
+    "unit", ["<|channel|>", "<|message|>", "<|channel|>analysis<|message|>a<|end|>", "<", "<|end|>"]
+)
+def test_hostile_channels_are_read_in_time_that_their_length_allows(unit):
+    began = time.process_time()
+    channels(unit * (1_000_000 // len(unit)))
+    assert time.process_time() - began < 6  # quadratic: minutes

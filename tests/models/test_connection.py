@@ -10,7 +10,7 @@ from openai import AsyncOpenAI, DefaultAioHttpClient, DefaultAsyncHttpxClient
 
 from tests.models.test_openai import CountingServer, ask
 from tinyagent import OpenAIModel, ReactAgent, run_sync
-from tinyagent.models import borrowed
+from tinyagent.models import connection
 from tinyagent.models.transport import sdk_httpx
 
 
@@ -133,5 +133,5 @@ async def test_in_its_own_loop_the_client_itself_keeps_its_connection():
     async with CountingServer(lambda request: "hello") as server, AsyncOpenAI(base_url=server.url, api_key="k") as own:
         for _ in range(3):
             await ask(OpenAIModel("m", client=own))
-        assert borrowed.for_this_loop(own) is own
+        assert connection.for_this_loop(own) is own
         assert server.accepted == 1

@@ -1,11 +1,81 @@
-"""Reasoning that a model writes into its text: as a block at its start, in channels, or up to an orphaned end."""
+"""Thoughts that a model writes into its text: as a block at its start, in channels, or up to an orphaned end.
+
+Channels are those of harmony, the format of gpt-oss, where a server hands it on as text. Reference: "OpenAI harmony
+response format", https://cookbook.openai.com/articles/openai-harmony.
+"""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
-from tinyagent.models.channels import STARTS, ChannelSplitter
+THINK_END = "</think>"
+STARTS = ("<|channel|>", "<|start|>")
+_MESSAGE = "<|message|>"
+_END = re.compile(r"<\|(?:end|return|call|start|channel)\|>")
+_RECIPIENT = re.compile(r"\bto=(?!assistant\b)\S")
+_ANALYSIS = re.compile(r"<\|channel\|>\s*analysis\b")
+#: Characters of the longest of these tokens, and of a message's head; what is longer is none.
+_LONGEST_TOKEN = 11
+_LONGEST_HEAD = 400
+
+
+class ChannelSplitter:
+    """Parts thoughts (the channel `analysis`) from text, however it is cut; a call stays in the text as it is."""
+
+    __slots__ = ("_body", "_held", "_position")
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._position = 0
+        self._body = ""  # what the message that is being read is: thought, text or call; empty in its head
+
+    def split(self, text: str) -> tuple[str, str]:
+        """Return the thoughts and the text that `text` completes."""
+        self._held, self._position = self._held[self._position :] + text, 0
+        thoughts: list[str] = []
+        texts: list[str] = []
+        while self._body or self._begin(texts):
+            heard = thoughts if self._body == "thought" else texts
+            end = _END.search(self._held, self._position)
+            if end is None:
+                token = self._held.rfind("<", max(self._position, len(self._held) - _LONGEST_TOKEN))
+                stop = len(self._held) if token < 0 else token
+                heard.append(self._held[self._position : stop])
+                self._position = stop
+                break
+            heard.append(self._held[self._position : end.start()])
+            if self._body == "call":
+                texts.append("<|call|>")
+            self._position = end.start() if end[0] in STARTS else end.end()  # without an end, the next one ends it
+            self._body = ""
+        return "".join(thoughts), "".join(texts)
+
+    def _begin(self, texts: list[str]) -> bool:
+        """Read the head of the next message, if all of it is there."""
+        at = self._held.find(_MESSAGE, self._position, self._position + _LONGEST_HEAD)
+        if at < 0:
+            if len(self._held) - self._position <= _LONGEST_HEAD:
+                return False
+            self._body = "text"
+            texts.append(self._held[self._position])  # so that what it begins with ends nothing
+            self._position += 1
+            return True
+        head = self._held[self._position : at]
+        self._position = at + len(_MESSAGE)
+        if _RECIPIENT.search(head):
+            self._body = "call"
+            texts.append(head + _MESSAGE)
+        else:
+            self._body = "thought" if _ANALYSIS.search(head) else "text"
+        return True
+
+    def rest(self) -> tuple[str, str]:
+        """Return what was held back when the reply ended; half a head is nothing."""
+        held, self._held, self._position = self._held[self._position :], "", 0
+        if self._body == "thought":
+            return held, ""
+        return "", held if self._body or not held.lstrip().startswith("<|") else ""
+
 
 #: The tags of a block of thoughts, by what `Reply.reasoning_field` says of it.
 TAGS = {
@@ -19,7 +89,6 @@ TAGS = {
 _OPENINGS = (*(opening for opening, _ in TAGS.values()), *STARTS)
 #: Characters, white space mostly, after which a text has begun without any of these.
 _LONGEST_START = 400
-_END = "</think>"
 #: The tags of a block, and what may quote them: a fence does not.
 _TAG = re.compile(r"(?P<before>`{1,9}|['\"])?<(?P<end>/?)think>(?P<after>`{1,9}|['\"])?")
 
@@ -29,25 +98,9 @@ _MENTION = re.compile(r"[\w,] </think>(?: [a-z]|[.,;:?!)])")
 _CODE = re.compile(r"```|~~~|<(?:code|python|execute_python)>", re.IGNORECASE)
 
 
-@dataclass(slots=True)
-class Habit:
-    """What the replies of one model on one server have shown.
-
-    Attributes:
-        opened: Whether the chat template opens a block of thoughts, so that replies hold only its end; `None` while
-            no reply has told.
-    """
-
-    opened: bool | None = None
-
-    def learn(self, *, opened: bool) -> None:
-        """Remember what a complete reply has shown; an orphaned end outweighs any reply without one."""
-        self.opened = self.opened or opened
-
-
 def orphaned_end(text: str) -> tuple[int, int] | None:
     """Return where the end of a block stands that the text does not open: the chat template has."""
-    if _END not in text:
+    if THINK_END not in text:
         return None
     opened, first_code = 0, _CODE.search(text)
     code = first_code.start() if first_code else len(text)
@@ -58,7 +111,7 @@ def orphaned_end(text: str) -> tuple[int, int] | None:
             continue
         if tag["end"] and not opened:
             start = tag.start() + len(tag["before"] or "")
-            return start, start + len(_END)
+            return start, start + len(THINK_END)
         opened += -1 if tag["end"] else 1
     return None
 
@@ -68,6 +121,7 @@ class ThinkSplitter:
 
     Args:
         opened: The chat template has opened a block: the text begins in it.
+        begun: Text that is none of this has come already.
 
     Attributes:
         field: Where the thoughts were: a key of `TAGS`, or `channel`.
@@ -77,13 +131,13 @@ class ThinkSplitter:
 
     __slots__ = ("_channels", "_close", "_held", "_state", "field", "opened", "parted")
 
-    def __init__(self, *, opened: bool = False) -> None:
+    def __init__(self, *, opened: bool = False, begun: bool = False) -> None:
         self.field = "think"
         self.opened = opened
         self.parted = False
-        self._state = "start"
+        self._state = "answer" if begun else "start"
         self._held = ""
-        self._close = _END
+        self._close = THINK_END
         self._channels: ChannelSplitter | None = None
 
     def split(self, text: str) -> tuple[str, str]:

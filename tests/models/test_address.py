@@ -7,7 +7,7 @@ import pytest
 from tests.models.test_openai import Leaving, own_client
 from tinyagent import ConfigurationError, OpenAIModel, ReactAgent
 from tinyagent.errors import BadRequestError, MissingExtraError, ModelConnectionError
-from tinyagent.models.proxies import proxies, proxy_of
+from tinyagent.models.address import proxies, proxy_of
 from tinyagent.models.transport import http_client, sdk_httpx
 from tinyagent.testing import RawReply, ScriptedServer
 
