@@ -33,6 +33,7 @@ from tinyagent.core.events import (
 from tinyagent.core.jsonable import to_text
 from tinyagent.core.messages import NOT_ANSWERED, Call, Reply
 from tinyagent.core.result import Observation
+from tinyagent.core.text import excerpt
 from tinyagent.core.tool import GOES_ON, Tool, told_of
 
 #: What a tool returns by mistake, and nobody can read.
@@ -279,10 +280,8 @@ class Turn:
         return f"There is no tool named {name!r}.{hint} The tools are: {', '.join(self._tools) or 'none'}."
 
     def _shown(self, text: str) -> str:
-        if self._longest is None or len(text) <= self._longest:
-            return text
-        missing = len(text) - self._longest
-        return f"{text[: self._longest]}\n[{missing:,} of {len(text):,} characters are not shown]"
+        longest = len(text) if self._longest is None else self._longest
+        return excerpt(text, longest, f"\n[{len(text) - longest:,} of {len(text):,} characters are not shown]")
 
 
 class _Progress:

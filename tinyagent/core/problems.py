@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tinyagent.core.dialect import accepted
+from tinyagent.core.dialect import accepted, target_of
 from tinyagent.core.jsonable import words
 from tinyagent.core.text import excerpt
 
@@ -168,7 +168,7 @@ def _branches(part: Any, root: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]
     if not isinstance(part, Mapping):
         return
     if isinstance(ref := part.get("$ref"), str):
-        part = root.get("$defs", {}).get(ref.removeprefix("#/$defs/"), {})
+        part = target_of(root, ref) or {}
     yield part
     for other in part.get("anyOf", ()):
         yield from _branches(other, root)
