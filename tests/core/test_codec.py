@@ -68,8 +68,6 @@ SAME_HASH = (1 << 61) - 1
 
 def crossed(value, *, records=False):
     """The value after its way through JSON."""
-    if not records:
-        return loads(dumps(value))
     return from_json(to_json({"v": pack(value, records=records)}), records=records)["v"]
 
 
@@ -218,6 +216,21 @@ def test_a_text_has_a_most_of_half_characters():
 
 def test_half_characters_in_a_row_stay_two():
     assert crossed("\ud83d\ude00") == "\ud83d\ude00"
+
+
+@pytest.mark.parametrize("records", [False, True])
+def test_a_text_of_a_value_is_one_line_that_every_file_takes(records):
+    value = ["tea \ud800 ü\n\u2028", {1: {b"x"}}, Frozen(1), dt.date(2024, 5, 6)]
+    text = dumps(value, records=records)
+    assert "\n" not in text
+    assert text.encode().decode() == text
+    assert same(loads(text, records=records), crossed(value, records=records))
+
+
+def test_a_text_that_is_none_is_refused():
+    for text in ("", "{", '{"!":"bomb","v":1}', '{"!":"record","v":{}}', "\ud800"):
+        with pytest.raises(MalformedError):
+            loads(text)
 
 
 def test_the_order_of_a_dict_is_kept():

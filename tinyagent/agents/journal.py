@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
 from tinyagent.agents.middleware import Middleware, ModelCall, ToolCall
-from tinyagent.core.codec import Opaque, TooLargeError, from_json, pack, to_json
+from tinyagent.core.codec import Opaque, TooLargeError, dumps, loads
 from tinyagent.core.context import Context
 from tinyagent.core.errors import ConfigurationError, StoreError
 from tinyagent.core.jsonable import brief, error_text, to_data, words
@@ -28,8 +27,6 @@ T = TypeVar("T")
 BEGUN = "/begun"
 #: Characters that are kept of a value that is too large to be recorded whole.
 _LONGEST = 10_000
-#: Half a character: no database takes it.
-_HALF = re.compile("[\ud800-\udfff]")
 
 
 def checked_store(store: object) -> Store | None:
@@ -219,16 +216,16 @@ def _observation_text(seen: Observation) -> str:
     if not rest:
         return said
     try:
-        packed = to_json(pack(rest, records=True))
+        packed = dumps(rest, records=True)
     except TooLargeError:
-        packed = to_json(pack({"value": Opaque(seen.text[:_LONGEST], type(seen.value).__name__)}))
-    return said + "\n" + _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", packed.decode("utf-8", "surrogatepass"))
+        packed = dumps({"value": Opaque(seen.text[:_LONGEST], type(seen.value).__name__)})
+    return f"{said}\n{packed}"
 
 
 def _to_observation(text: str, call: Call) -> Observation:
     said, _, packed = text.partition("\n")
     data = json.loads(said)
-    rest = from_json(packed.encode(), records=True) if packed else {}
+    rest = loads(packed, records=True) if packed else {}
     seen = Observation(call, data["text"], rest.get("value", data["text"]), data["error"], data["seconds"])
     return seen.raised(_to_exception(rest["raised"])) if "raised" in rest else seen
 

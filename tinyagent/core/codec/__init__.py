@@ -42,28 +42,34 @@ __all__ = [
 _LEVELS = DEEPEST + 8
 
 
-def dumps(value: object) -> str:
-    """Return a value as text, for `loads`.
+def dumps(value: object, *, records: bool = False) -> str:
+    """Return a value as text that every file and database takes, for `loads`.
 
-    A half character (lone surrogate) of the value is one of the text: write it with `errors="surrogatepass"`.
+    Half characters (lone surrogates) are written as escapes; two that make a whole character are read as that one.
 
     Args:
-        value: Any object. Dataclasses, named tuples and models become dicts, subclasses their simple types, arrays and
-            tables lists, what has no form here an `Opaque` text.
+        value: Any object. Subclasses become their simple types, arrays and tables lists, what has no form here an
+            `Opaque` text.
+        records: Write dataclasses, named tuples and models as a `Record`, not as a plain dict.
 
     Raises:
         TooLargeError: It takes more than `MAX_BYTES`, or has more parts than may be read in one go.
     """
-    return to_json(pack(value)).decode("utf-8", "surrogatepass")
+    text = to_json(pack(value, records=records)).decode("utf-8", "surrogatepass")
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
-def loads(text: str) -> Any:
+def loads(text: str, *, records: bool = False) -> Any:
     """Return the value that `dumps` was given.
+
+    Args:
+        text: What `dumps` wrote.
+        records: As there; see `from_json`.
 
     Raises:
         MalformedError: `dumps` has not written the text.
     """
-    return from_json(text.encode("utf-8", "surrogatepass"))
+    return from_json(text.encode("utf-8", "surrogatepass"), records=records)
 
 
 def to_json(data: Any) -> bytes:
