@@ -19,10 +19,9 @@ from tinyagent.agents.journal import Journal
 from tinyagent.agents.loop import ANSWER_OR_CALL, LAST_WORD, Ending, is_text, loop
 from tinyagent.agents.middleware import checked_middleware, tools_of
 from tinyagent.agents.options import AgentOptions, AgentSignature, as_model, check_deps, check_options
-from tinyagent.agents.outcome import Outcome
 from tinyagent.agents.prompt import Prompt
 from tinyagent.agents.run import Run
-from tinyagent.agents.state import RunOptions, RunState
+from tinyagent.agents.state import Outcome, RunOptions, RunState
 from tinyagent.agents.toolbox import Toolbox
 from tinyagent.agents.turn import Turn, direct_call
 from tinyagent.core.context import Context

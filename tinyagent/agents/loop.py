@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tinyagent.agents.asking import asked
 from tinyagent.agents.handoff import Handoff, first_handoff
 from tinyagent.agents.middleware import ModelCall, around_model
-from tinyagent.agents.outcome import Outcome
-from tinyagent.agents.state import RunState
+from tinyagent.agents.state import Outcome, RunState
 from tinyagent.agents.turn import Turn
 from tinyagent.core.errors import EmptyReplyError, ModelError, StepLimitReached, TokenLimitReached
 from tinyagent.core.events import LimitHit, Notice, StepStarted

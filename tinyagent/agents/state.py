@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypedDict
 
 from tinyagent.agents.journal import Journal, checked_store
 from tinyagent.agents.middleware import Middleware, checked_middleware
-from tinyagent.agents.outcome import Outcome
 from tinyagent.agents.toolbox import Toolbox
 from tinyagent.core.context import Context
 from tinyagent.core.errors import ConfigurationError, RunError, UnknownOptionError
@@ -21,7 +20,7 @@ from tinyagent.core.limits import Limits, Usage
 from tinyagent.core.log import LOGGED, log
 from tinyagent.core.mending import mended
 from tinyagent.core.messages import NOT_ANSWERED, Assistant, Conversation, Reply, ToolReply, User, derived_id
-from tinyagent.core.result import Observation, RunInfo, RunResult, State, Step
+from tinyagent.core.result import Execution, Observation, RunInfo, RunResult, State, Step
 from tinyagent.core.store import Store
 from tinyagent.models.chat import MessageLike, as_messages
 
@@ -49,6 +48,27 @@ class RunOptions(TypedDict, Generic[Deps], total=False):
     metadata: Mapping[str, Any] | None
     middleware: Iterable[Middleware]
     store: Store | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a reply: of its calls, and of its code.
+
+    Attributes:
+        answers: What each call gave, with the text that the model reads of it: the calls of the reply in their order,
+            then those that code made, whose text stands in the report.
+        executions: The blocks of code that have run.
+        report: What the model reads of the code; empty where a reply had none.
+    """
+
+    answers: tuple[tuple[Observation, str], ...] = ()
+    executions: tuple[Execution, ...] = ()
+    report: str = ""
+
+    @property
+    def observations(self) -> list[Observation]:
+        """What each call gave."""
+        return [observation for observation, _ in self.answers]
 
 
 class RunState:
