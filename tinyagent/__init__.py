@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     from tinyagent.core.messages import Call, Reply, User
     from tinyagent.agents.middleware import Middleware
     from tinyagent.core.text import printable
-    from tinyagent.core.registry import Tool, freeze_registry, get_registry, tool
+    from tinyagent.core.registry import freeze_registry, get_registry, tool
     from tinyagent.core.result import Observation, RunResult
     from tinyagent.core.store import MemoryStore
     from tinyagent.core.threads import set_thread_limit
+    from tinyagent.core.tool import Tool
     from tinyagent.core.limits import Usage
     from tinyagent.models.base import Model, ModelRequest, Sink
     from tinyagent.models.chat import messages_from_json, messages_to_json
@@ -64,10 +65,11 @@ _NAMES = {
     "core.messages": "Call Reply User",
     "agents.middleware": "Middleware",
     "core.text": "printable",
-    "core.registry": "Tool freeze_registry get_registry tool",
+    "core.registry": "freeze_registry get_registry tool",
     "core.result": "Observation RunResult",
     "core.store": "MemoryStore",
     "core.threads": "set_thread_limit",
+    "core.tool": "Tool",
     "models.base": "Model ModelRequest Sink",
     "models.chat": "messages_from_json messages_to_json",
     "models.openai": "ModelSettings OpenAIModel",

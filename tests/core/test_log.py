@@ -12,7 +12,8 @@ from tinyagent.core import waiting
 from tinyagent.core.limits import Limits
 from tinyagent.core.log import LONGEST, logger
 from tinyagent.core.messages import Call
-from tinyagent.core.registry import Tool, tool
+from tinyagent.core.registry import tool
+from tinyagent.core.tool import Tool
 from tinyagent.models.openai import OpenAIModel
 from tinyagent.testing import RawReply, ScriptedModel, ScriptedServer, call
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from tinyagent.agents.stubs import stubs
 from tinyagent.core.codec import Opaque
-from tinyagent.core.result import Execution, Observation
+from tinyagent.core.result import CodeError, Execution, Observation
 from tinyagent.core.text import ends
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import SandboxCapabilities
@@ -101,13 +101,11 @@ def _block(execution: Execution, longest: int | None) -> str:
     if isinstance(execution.value, Opaque):
         parts.append(f"(a {_word(execution.value.type)}; only plain data can be an answer or an argument)")
     if execution.error is not None:
-        parts.append(_error(execution, longest))
+        parts.append(_error(execution, execution.error, longest))
     return "\n".join(parts) or "It ran, and printed nothing."
 
 
-def _error(execution: Execution, longest: int | None) -> str:
-    error = execution.error
-    assert error is not None  # noqa: S101 - asked for by whoever calls
+def _error(execution: Execution, error: CodeError, longest: int | None) -> str:
     parts = ["Error:\n" + quoted((error.traceback or str(error)).rstrip("\n"), longest)]
     if error.traceback and error.type == "TimeoutError" and execution.interrupted:
         parts.append(quoted(str(error), longest))

@@ -156,17 +156,18 @@ class CodeBlock:
         """The end of the block, if it is in this line."""
         if self._tag and (at := line.lower().find(self._tag)) >= 0:
             code, after = self._own(line[:at]), line[at + len(self._tag) :]
-            if not self._splitter.in_string_after(code):
+            if not self._splitter.after(code).in_string:
                 return End(f"{code.rstrip()}\n" if code.strip() else "", (after,) if after.strip() else ())
         found = fence_in(line, self._fence)
         if found is None or self._is_opening(found):
             return None
         code = self._own(found["code"])
-        if self._splitter.in_string_after(code):
+        then = self._splitter.after(code)
+        if then.in_string:
             return None
         if not code.strip():
             return End(after=(line,) if label_of(found["info"]).is_known else ())
-        empty_comment = self._splitter.in_comment_after(code) and not code.rpartition("#")[2].strip()
+        empty_comment = then.in_comment and not code.rpartition("#")[2].strip()
         return None if found["info"] or empty_comment else End(f"{code.rstrip()}\n")
 
     def completed(self, line: str) -> str:

@@ -61,17 +61,11 @@ class StatementSplitter:
         """Whether a string is open at the end of the last whole line."""
         return self._lexer.in_string
 
-    def in_string_after(self, code: str) -> bool:
-        """Whether a string would be open if the next line went on so far."""
+    def after(self, code: str) -> Lexer:
+        """Return what would be open if the next line went on so far."""
         lexer = self._lexer.copy()
         lexer.scan(code)
-        return lexer.in_string
-
-    def in_comment_after(self, code: str) -> bool:
-        """Whether the next line would be in a comment if it went on so far."""
-        lexer = self._lexer.copy()
-        lexer.scan(code)
-        return lexer.in_comment
+        return lexer
 
     def feed(self, text: str) -> list[Statement]:
         """More of the code; the statements that it shows to be complete."""

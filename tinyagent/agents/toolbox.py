@@ -95,9 +95,7 @@ class Toolbox:
         """Every tool by name: the same mapping until a toolkit's tools have changed."""
         if self.kits:
             parts = tuple(map(_tools_of, self.kits))
-            if len(parts) != len(self._parts) or any(
-                now is not was for now, was in zip(parts, self._parts, strict=True)
-            ):
+            if list(map(id, parts)) != list(map(id, self._parts)):
                 self._tools = self._together(parts)
                 self._parts = parts
         return self._tools

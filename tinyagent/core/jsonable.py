@@ -72,7 +72,8 @@ def _form(value: Any) -> Any:
         if _offers(kind, "to_frame", "index", "head"):
             return _table(value.to_frame())
         if _offers(kind, "tolist", "dtype", "shape"):
-            return _array(value)
+            is_time = getattr(value.dtype, "kind", "") in ("m", "M")  # which would become numbers
+            return _first(value, value.shape, lambda part: (part.astype(str) if is_time else part).tolist())
         if _offers(kind, "to_list", "dtype", "shape"):
             return _first(value, value.shape, lambda part: part.to_list())
     except Exception:  # noqa: BLE001 - it only looked like one
@@ -82,12 +83,6 @@ def _form(value: Any) -> Any:
 
 def _offers(kind: type, *names: str) -> bool:
     return all(hasattr(kind, name) for name in names)
-
-
-def _array(value: Any) -> Any:
-    if getattr(value.dtype, "kind", "") in ("m", "M"):  # times, which would become numbers
-        return _first(value, value.shape, lambda part: part.astype(str).tolist())
-    return _first(value, value.shape, lambda part: part.tolist())
 
 
 def _first(value: Any, shape: tuple[int, ...], listed: Callable[[Any], Any]) -> Any:

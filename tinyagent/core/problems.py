@@ -184,7 +184,10 @@ def _lines(name: str, found: Sequence[_Problem]) -> list[str]:
         if item.of is not None:
             site, label = item.of
             unions.setdefault(site, {}).setdefault(label, []).append(item)
-    meant = {site: _taken_apart(site, types) for site, types in unions.items()}
+    meant = {  # the types that took the value there, and refused a part of it
+        site: {label: items for label, items in types.items() if any(item.path != site for item in items)}
+        for site, types in unions.items()
+    }
     places: dict[_Path, list[_Problem]] = {}
     lines: dict[_Path, str] = {}
     for item in found:
@@ -196,11 +199,6 @@ def _lines(name: str, found: Sequence[_Problem]) -> list[str]:
             places.setdefault(item.path, []).append(item)
             lines[item.path] = f"{_dotted(name, item.path)}: {_said(places[item.path])}"
     return list(lines.values())[:MAX_PROBLEMS]
-
-
-def _taken_apart(site: _Path, types: Mapping[str, list[_Problem]]) -> dict[str, list[_Problem]]:
-    """The types of a union that took the value at the site and refused a part of it."""
-    return {label: items for label, items in types.items() if any(item.path != site for item in items)}
 
 
 def _alternatives(site: _Path, types: Mapping[str, list[_Problem]]) -> str:

@@ -16,8 +16,6 @@ from tinyagent.core.errors import (
 from tinyagent.core.tool import Tool, ToolOptions, check_unbound
 from tinyagent.core.traces import shorten
 
-__all__ = ["Tool", "ToolRegistry", "as_tool", "check_list", "collect", "freeze_registry", "get_registry", "tool"]
-
 P = ParamSpec("P")
 R = TypeVar("R")
 

@@ -128,30 +128,28 @@ class _Worker(threading.Thread):
             del work, future  # an idle thread keeps nothing alive
 
     def _do(self, work: Callable[[], Any], future: asyncio.Future[Any]) -> None:
-        settle: Callable[[], None]
         if future.cancelled():  # before its turn came
             with _lock:
                 _idle.append(self)
             return
+        result: Any = None
+        failure: BaseException | None = None
         try:
             result = work()
         except BaseException as error:  # noqa: BLE001 - raised where the call is awaited
-            settle = functools.partial(_fail, future, error)
-        else:
-            settle = functools.partial(_succeed, future, result)
+            failure = error
         with _lock:
             _idle.append(self)
         with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits
-            future.get_loop().call_soon_threadsafe(settle)
+            future.get_loop().call_soon_threadsafe(_settle, future, result, failure)
 
 
-def _succeed(future: asyncio.Future[Any], result: Any) -> None:
-    if not future.done():
+def _settle(future: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:
+    if future.done():
+        return
+    if isinstance(failure, StopIteration):  # which a future cannot carry
+        failure = RuntimeError(f"StopIteration: {failure}")
+    if failure is None:
         future.set_result(result)
-
-
-def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
-    if not future.done():
-        if isinstance(error, StopIteration):  # which a future cannot carry
-            error = RuntimeError(f"StopIteration: {error}")
-        future.set_exception(error)
+    else:
+        future.set_exception(failure)

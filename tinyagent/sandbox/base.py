@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, Awaitable, Callable, Container, Iterable, Mapping
 from contextvars import Context, ContextVar
 from dataclasses import dataclass
+from inspect import Parameter
 from keyword import iskeyword
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -257,7 +258,7 @@ def bind(tool: Tool[..., Any], args: list[Any], kwargs: dict[str, Any], call_id:
     Arguments that Python would refuse are told in `Call.problem`. Those of more than `LONGEST_RAW` bytes are not
     written out in `Call.raw`, which nobody replays here.
     """
-    names = [name for name, parameter in tool.signature.parameters.items() if not parameter.keyword_only]
+    names = [name for name, item in tool.signature.parameters.items() if item.kind is not Parameter.KEYWORD_ONLY]
     problem = None
     if len(args) > len(names):
         takes = f"{len(names)} positional argument{'s' * (len(names) != 1)}"

@@ -159,7 +159,10 @@ class _Packer:
             if not self.records:
                 return self._dict(fields, depth)
             record = {TAG: "record", "v": self._dict(fields, depth + 1), "type": type(value).__name__}
-            return self._counted({**record, "hidden": hidden} if (hidden := _hidden_of(value)) else record)
+            described = dataclasses.fields(value) if dataclasses.is_dataclass(value) else ()
+            if hidden := [field.name for field in described if not field.repr]:
+                record["hidden"] = hidden
+            return self._counted(record)
         for family, make in _CONTAINERS:
             if isinstance(value, family):
                 return self.pack(make(value), depth)
@@ -243,24 +246,15 @@ def _write_int(value: int) -> Any:
     return {TAG: "int", "v": hex(value)} if value.bit_length() <= 4 * LONGEST_INT else None
 
 
+def _write_ints(tag: str, longest: int, *values: int) -> Any:
+    fit = all(value.bit_length() <= 4 * longest for value in values)
+    return {TAG: tag, "v": [hex(value) for value in values]} if fit else None
+
+
 def _write_decimal(value: Decimal) -> Any:
     text = str(value)  # with a large exponent it is short, and as a whole number has millions of digits
     fits = len(text) <= LONGEST_DECIMAL and abs(value.adjusted()) <= LONGEST_DECIMAL
     return {TAG: "Decimal", "v": text} if fits and DECIMAL.fullmatch(text) else None
-
-
-def _write_fraction(value: Fraction) -> Any:
-    halves = (value.numerator, value.denominator)
-    if max(half.bit_length() for half in halves) > 4 * LONGEST_FRACTION:
-        return None
-    return {TAG: "Fraction", "v": [hex(half) for half in halves]}
-
-
-def _write_range(value: range) -> Any:
-    parts = (value.start, value.stop, value.step)
-    if max(part.bit_length() for part in parts) > 4 * LONGEST_BOUND:
-        return None
-    return {TAG: "range", "v": [hex(part) for part in parts]}
 
 
 def _write_bytes(value: bytes | bytearray) -> Any:
@@ -279,13 +273,13 @@ _WRITERS: dict[type, Callable[[Any], Any]] = {
     complex: lambda value: {TAG: "complex", "v": [repr(value.real), repr(value.imag)]},
     bytes: _write_bytes,
     bytearray: _write_bytes,
-    range: _write_range,
+    range: lambda value: _write_ints("range", LONGEST_BOUND, value.start, value.stop, value.step),
     datetime: _write_moment,
     time: _write_moment,
     date: lambda value: {TAG: "date", "v": value.isoformat()},
     timedelta: lambda value: {TAG: "timedelta", "v": [value.days, value.seconds, value.microseconds]},
     Decimal: _write_decimal,
-    Fraction: _write_fraction,
+    Fraction: lambda value: _write_ints("Fraction", LONGEST_FRACTION, value.numerator, value.denominator),
     UUID: lambda value: {TAG: "UUID", "v": str(value)},
     PurePosixPath: lambda value: {TAG: "Path", "v": str(value)},
     Opaque: as_text,
@@ -325,13 +319,6 @@ def _fields_of(value: Any) -> dict[str, Any] | None:
     return None
 
 
-def _hidden_of(value: Any) -> list[str]:
-    """The fields of a dataclass that its `repr` leaves out."""
-    return (
-        [field.name for field in dataclasses.fields(value) if not field.repr] if dataclasses.is_dataclass(value) else []
-    )
-
-
 #: Parts that a number of an array takes at least, by the kind of its type: one byte and a comma where nothing is said.
 _PARTS = {"b": 2, "f": 2, "c": 15, "m": 15, "M": 15}
 
@@ -344,6 +331,17 @@ def _parts_of_table(value: Any) -> int:
     return size * _PARTS.get(getattr(getattr(value, "dtype", None), "kind", ""), 1) if isinstance(size, int) else 0
 
 
+#: What is sent of a value of pandas, by the name of its type.
+_PANDAS: dict[str, Callable[[Any], Any]] = {
+    "DataFrame": lambda value: value.to_dict("records"),
+    "Series": lambda value: value.to_dict(),
+    "Timestamp": lambda value: value.to_pydatetime(warn=False),
+    "Timedelta": lambda value: value.to_pytimedelta(),
+    "NaTType": lambda _: None,
+    "NAType": lambda _: None,
+}
+
+
 def _scientific(value: Any) -> Any:
     """What is sent of a value of numpy or pandas; `_NOTHING` for a type that has no plain form."""
     package = type(value).__module__.partition(".")[0]
@@ -352,18 +350,6 @@ def _scientific(value: Any) -> Any:
             value = value.astype(f"{value.dtype.kind}8[us]")
         plain = value.tolist()
         return _NOTHING if type(plain) is type(value) else plain
-    if package == "pandas":
-        name = type(value).__name__
-        if name == "DataFrame":
-            return value.to_dict("records")
-        if name == "Series":
-            return value.to_dict()
-        if name == "Timestamp":
-            return value.to_pydatetime(warn=False)
-        if name == "Timedelta":
-            return value.to_pytimedelta()
-        if name in ("NaTType", "NAType"):
-            return None
-        if hasattr(value, "tolist"):
-            return value.tolist()
-    return _NOTHING
+    if package == "pandas" and (make := _PANDAS.get(type(value).__name__)) is not None:
+        return make(value)
+    return value.tolist() if package == "pandas" and hasattr(value, "tolist") else _NOTHING
