@@ -14,8 +14,8 @@ from tinyagent.core.errors import (
 
 __all__ = [
     "AuthenticationError", "BadRequestError", "ConfigurationError", "ContentFilterError", "ContextLengthError",
-    "DuplicateToolError", "EmptyReplyError", "FatalToolError", "FrozenRegistryError",
-    "MalformedReplyError", "MiddlewareError", "MissingCredentialsError", "MissingExtraError", "ModelConnectionError", "ModelError",
+    "DuplicateToolError", "EmptyReplyError", "FatalToolError", "FrozenRegistryError", "MalformedReplyError",
+    "MiddlewareError", "MissingCredentialsError", "MissingExtraError", "ModelConnectionError", "ModelError",
     "ModelNotFoundError", "ModelTimeoutError", "NoChoicesError", "ProtocolError", "RateLimitError", "RefusalError",
     "ReplayError", "RunError", "RunLimitError", "SandboxError", "SandboxUnavailableError", "ScriptError",
     "ServerError", "StepLimitReached", "StoreError", "StreamError", "StreamInterruptedError", "TimeLimitReached",
