@@ -8,7 +8,7 @@ from tests.models.test_openai import Leaving, own_client
 from tinyagent import ConfigurationError, OpenAIModel, ReactAgent
 from tinyagent.errors import BadRequestError, MissingExtraError, ModelConnectionError
 from tinyagent.models.address import proxies, proxy_of
-from tinyagent.models.transport import http_client, sdk_httpx
+from tinyagent.models.transport import sdk_httpx
 from tinyagent.testing import RawReply, ScriptedServer
 
 NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -162,9 +162,3 @@ def test_one_is_only_named_for_what_goes_through_it(monkeypatch, url):
     monkeypatch.setenv("NO_PROXY", "c.d")
     assert proxy_of(url) == ""
     assert proxy_of("https://a.b/v1") == "The proxy http://proxy.local:8080 (HTTPS_PROXY)"
-
-
-async def test_without_an_address_every_proxy_matters(monkeypatch):
-    monkeypatch.setenv("ALL_PROXY", "ftp://127.0.0.1")
-    with pytest.raises(ConfigurationError):
-        http_client("httpx", 5)

@@ -12,17 +12,15 @@ from typing import Any, ClassVar, Generic, NoReturn, Self, Unpack
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
-from tinyagent.agents.asking import Connected
 from tinyagent.agents.handoff import with_handoffs
 from tinyagent.agents.inner import agent_tool
 from tinyagent.agents.journal import Journal
 from tinyagent.agents.loop import ANSWER_OR_CALL, LAST_WORD, Ending, is_text, loop
 from tinyagent.agents.middleware import checked_middleware, tools_of
 from tinyagent.agents.options import AgentOptions, AgentSignature, as_model, check_deps, check_options
-from tinyagent.agents.outcome import Outcome
 from tinyagent.agents.prompt import Prompt
 from tinyagent.agents.run import Run
-from tinyagent.agents.state import RunOptions, RunState
+from tinyagent.agents.state import Outcome, RunOptions, RunState
 from tinyagent.agents.toolbox import Toolbox
 from tinyagent.agents.turn import Turn, direct_call
 from tinyagent.core.context import Context
@@ -38,7 +36,7 @@ from tinyagent.core.shared import PerLoop, holding, keep_open
 from tinyagent.core.tool import ToolOptions
 from tinyagent.core.traces import shorten
 from tinyagent.core.waiting import asyncio_loop, is_cancelled
-from tinyagent.models.base import Model, ToolChoice, model_name
+from tinyagent.models.base import Connected, Model, ToolChoice, model_name
 from tinyagent.tools.toolkit import AnyTool, ToolLike
 
 
@@ -215,11 +213,11 @@ class Agent(ABC, Generic[Deps, Output]):
         inherited: RunOptions = {
             "deps": outer.deps,
             "metadata": outer.metadata,
-            "middleware": outer.middleware,
             "run_id": outer.inner_id(context.step, context.call_id, self.name, task),
         }
-        call = f"{context.tool}:{context.call_id}"
-        return self._new_run(task, self._converse, inherited, streamed=outer.streamed, parent=outer, call=call)
+        about = {"parent": outer, "call": f"{context.tool}:{context.call_id}", "deadline": outer.deadline}
+        about |= {"middleware": outer.middleware, "journal": outer.journal}
+        return self._new_run(task, self._converse, inherited, streamed=outer.streamed, **about)
 
     def _new_run(
         self,
@@ -228,12 +226,11 @@ class Agent(ABC, Generic[Deps, Output]):
         options: RunOptions,
         *,
         streamed: bool,
-        parent: RunState | None = None,
-        call: str = "",
+        **about: Any,
     ) -> Run[Output]:
         info = RunInfo(options.get("run_id") or uuid4().hex, self.name, model_name(self.model), time.time())
-        state = RunState(task, info, options, limits=self.limits, streamed=streamed, parent=parent, call=call)
-        if work == self._converse or "deps" in options:
+        state = RunState.of(task, info, self.limits, options, streamed=streamed, **about)
+        if self.deps_type is not None and (work == self._converse or "deps" in options):
             check_deps(state.deps, self.deps_type, self.name)
         if work == self._converse:
             state.conversation.instruct(self._written, self.name)
@@ -287,7 +284,8 @@ class Agent(ABC, Generic[Deps, Output]):
                 if ending.handoff is None:
                     return ending
                 agent = ending.handoff
-                check_deps(run.deps, agent.deps_type, agent.name)
+                if agent.deps_type is not None:
+                    check_deps(run.deps, agent.deps_type, agent.name)
                 run.hand_over(agent.name, model_name(agent.model))
 
     async def _instruct(self, run: RunState) -> None:
@@ -298,7 +296,7 @@ class Agent(ABC, Generic[Deps, Output]):
 
     async def _call_directly(self, run: RunState, call: Call) -> Ending:
         """One call, without a model."""
-        async with self.toolbox.plus(tools_of(run.middleware)).opened() as run.toolbox:
+        async with self._toolbox_of(run).opened() as run.toolbox:
             run.chain = (*self.middleware, *run.middleware)
             known = call.name in run.toolbox.tools
             turn = Turn(run, run.toolbox.tools, step=0, eager=False, longest=None)
@@ -342,9 +340,11 @@ class Agent(ABC, Generic[Deps, Output]):
         """What this agent needs for its part in a run, open until the run ends."""
         if run.parent is not None:  # it may be called again
             await keep_open(self._open.here())
-        toolbox = self.toolbox.plus(tools_of(run.middleware))
-        async with Connected(self.model), toolbox.opened() as run.toolbox:
+        async with Connected(self.model), self._toolbox_of(run).opened() as run.toolbox:
             yield
+
+    def _toolbox_of(self, run: RunState) -> Toolbox:
+        return self.toolbox.plus(tools_of(run.middleware)) if run.middleware else self.toolbox
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[None]:

@@ -10,8 +10,7 @@ from tinyagent.agents.agent import Agent
 from tinyagent.agents.code_prompt import ANSWER_OR_CODE, LAST_WORD, code_prompt
 from tinyagent.agents.code_turn import CodeTurn
 from tinyagent.agents.options import AgentOptions
-from tinyagent.agents.outcome import Outcome
-from tinyagent.agents.state import RunState
+from tinyagent.agents.state import Outcome, RunState
 from tinyagent.agents.toolbox import Toolbox
 from tinyagent.agents.turn import Turn
 from tinyagent.agents.workspace import Workspace

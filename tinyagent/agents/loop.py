@@ -10,17 +10,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tinyagent.agents.asking import asked
 from tinyagent.agents.handoff import Handoff, first_handoff
 from tinyagent.agents.middleware import ModelCall, around_model
-from tinyagent.agents.outcome import Outcome
-from tinyagent.agents.state import RunState
+from tinyagent.agents.state import Outcome, RunState
 from tinyagent.agents.turn import Turn
 from tinyagent.core.errors import EmptyReplyError, ModelError, StepLimitReached, TokenLimitReached
 from tinyagent.core.events import LimitHit, Notice, StepStarted
 from tinyagent.core.messages import Reply, User
 from tinyagent.core.result import State
-from tinyagent.models.base import ModelRequest, Sink, ToolChoice
+from tinyagent.models.base import ModelRequest, Sink, ToolChoice, asked
 
 if TYPE_CHECKING:
     from tinyagent.agents.agent import Agent
@@ -65,7 +63,8 @@ async def _step(agent: Agent[Any, Any], run: RunState, tool_choice: ToolChoice =
     except BaseException as error:
         _salvage(run, turn, reply, error)
         raise
-    outcome = replace(outcome, answers=first_handoff(run.toolbox.tools, outcome.answers))
+    if len(outcome.answers) > 1:
+        outcome = replace(outcome, answers=first_handoff(run.toolbox.tools, outcome.answers))
     run.answer_calls(outcome.answers)
     run.end_step(reply, message, outcome)
     ending = _answer_in(agent, run, outcome, reply)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypedDict
 
 from tinyagent.agents.journal import Journal, checked_store
 from tinyagent.agents.middleware import Middleware, checked_middleware
-from tinyagent.agents.outcome import Outcome
 from tinyagent.agents.toolbox import Toolbox
 from tinyagent.core.context import Context
 from tinyagent.core.errors import ConfigurationError, RunError, UnknownOptionError
@@ -18,10 +18,10 @@ from tinyagent.core.events import Event, HandedOver, InnerEvent, RunFailed, RunF
 from tinyagent.core.generics import Deps
 from tinyagent.core.jsonable import brief, words
 from tinyagent.core.limits import Limits, Usage
-from tinyagent.core.log import LOGGED, log
+from tinyagent.core.log import LOGGED, log, logger
 from tinyagent.core.mending import mended
 from tinyagent.core.messages import NOT_ANSWERED, Assistant, Conversation, Reply, ToolReply, User, derived_id
-from tinyagent.core.result import Observation, RunInfo, RunResult, State, Step
+from tinyagent.core.result import Execution, Observation, RunInfo, RunResult, State, Step
 from tinyagent.core.store import Store
 from tinyagent.models.chat import MessageLike, as_messages
 
@@ -51,92 +51,136 @@ class RunOptions(TypedDict, Generic[Deps], total=False):
     store: Store | None
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a reply: of its calls, and of its code.
+
+    Attributes:
+        answers: What each call gave, with the text that the model reads of it: the calls of the reply in their order,
+            then those that code made, whose text stands in the report.
+        executions: The blocks of code that have run.
+        report: What the model reads of the code; empty where a reply had none.
+    """
+
+    answers: tuple[tuple[Observation, str], ...] = ()
+    executions: tuple[Execution, ...] = ()
+    report: str = ""
+
+    @property
+    def observations(self) -> list[Observation]:
+        """What each call gave."""
+        return [observation for observation, _ in self.answers]
+
+
+@dataclass(eq=False)
 class RunState:
     """A run as far as it has come. The agent keeps nothing of it.
 
-    Args:
+    Attributes:
         task: What was asked.
         info: The run's ids, names and start.
-        options: What was passed for this run.
+        conversation: The messages so far.
         limits: What it may use.
+        mended: What was changed in `messages=`, in words; empty when nothing was.
         streamed: Whether somebody hears replies while they are written.
+        deps: Handed to tools.
+        metadata: Handed to tools, and kept with the result.
+        middleware: What was passed for this run, or for the run around it.
+        store: Where the run is recorded, if anywhere.
+        journal: What is recorded of it there.
         parent: The run whose tool this one is in.
         call: That call, as `tool name:call id`.
-
-    Attributes:
-        conversation: The messages so far.
-        mended: What was changed in `messages=`, in words; empty when nothing was.
+        deadline: When the run's time is over, on the event loop's clock.
         usage: What has been used so far, by the runs inside it too.
         steps: The turns so far.
-        deadline: When the run's time is over, on the event loop's clock.
         state: How it ended; `running` while it has not.
+        output: The answer, once it is there.
+        error: Why there is none.
+        finish_reason: Of the last reply, as the server sent it.
         text: Of the answer, as far as it has come.
         handed_over: The conversation went from one agent to another.
         asked_again: The last reply had nothing to go on with.
         toolbox: The tools of the agent that is at work.
         scope: What that agent keeps for this run.
         chain: The middleware around that agent's calls: its own, then the run's.
-        journal: What is recorded of the run, where it has a store.
         hear: Who hears the events, if anybody does.
     """
 
-    def __init__(
-        self,
-        task: str,
-        info: RunInfo,
-        options: RunOptions[Any],
-        *,
-        limits: Limits,
-        streamed: bool,
-        parent: RunState | None = None,
-        call: str = "",
-    ) -> None:
+    task: str
+    info: RunInfo
+    conversation: Conversation
+    limits: Limits
+    mended: str = ""
+    streamed: bool = False
+    deps: Any = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    middleware: tuple[Middleware, ...] = ()
+    store: Store | None = None
+    journal: Journal | None = None
+    parent: RunState | None = None
+    call: str = ""
+    deadline: float | None = None
+    usage: Usage = field(default_factory=Usage)
+    steps: list[Step] = field(default_factory=list)
+    state: State = "running"
+    output: Any = None
+    error: BaseException | None = None
+    finish_reason: str | None = None
+    text: str = ""
+    handed_over: bool = False
+    asked_again: bool = False
+    toolbox: Toolbox = _EMPTY
+    scope: Any = None
+    chain: tuple[Middleware, ...] = ()
+    hear: Callable[[Event], None] | None = None
+    _inner: Counter[str] = field(default_factory=Counter)  # equal runs inside a call
+    _clock: float = field(default_factory=time.perf_counter)
+    _step_clock: float = 0.0
+    _seconds: float | None = None
+
+    @classmethod
+    def of(cls, task: str, info: RunInfo, limits: Limits, options: RunOptions[Any], **about: Any) -> RunState:
+        """Return a run that has not begun.
+
+        Args:
+            task: What is asked.
+            info: The run's ids, names and start.
+            limits: What it may use.
+            options: What was passed for this run.
+            **about: Further attributes.
+
+        Raises:
+            ConfigurationError: The task or an option is wrong.
+        """
         if unknown := options.keys() - RunOptions.__annotations__.keys():
             from tinyagent.agents.options import no_option
 
             raise UnknownOptionError(no_option("run", unknown, RunOptions.__annotations__))
-        self.run_id = info.run_id
-        self.task = task
-        self.info = info
-        self.conversation, self.mended = _opening(task, options.get("messages", ()))
-        self.limits = limits
-        self.streamed = streamed
-        self.parent = parent
-        self.deps = options.get("deps")
-        self.metadata = _checked_metadata(options.get("metadata"))
-        self.store = checked_store(options.get("store"))
-        self.journal: Journal | None = parent.journal if parent is not None else None
-        self.middleware = checked_middleware(options.get("middleware", ()))
-        self.chain: tuple[Middleware, ...] = ()
-        self.usage = Usage()
-        self.steps: list[Step] = []
-        self.deadline: float | None = parent.deadline if parent is not None else None
-        self.error: BaseException | None = None
-        self.output: Any = None
-        self.state: State = "running"
-        self.finish_reason: str | None = None
-        self.text = ""
-        self.handed_over = False
-        self.asked_again = False
-        self.toolbox = _EMPTY
-        self.scope: Any = None
-        self.hear: Callable[[Event], None] | None = None
-        self._call = call
-        self._inner: Counter[str] = Counter()  # equal runs inside a call
-        self._clock = time.perf_counter()
-        self._step_clock = self._clock
-        self._seconds: float | None = None
+        said, mended = _opening(task, options.get("messages", ()))
+        run = cls(task, info, said, limits, mended, deps=options.get("deps"), **about)
+        if (metadata := options.get("metadata")) is not None:
+            run.metadata = _checked_metadata(metadata)
+        if (middleware := options.get("middleware", ())) != ():
+            run.middleware = checked_middleware(middleware)
+        if (store := options.get("store")) is not None:
+            run.store = checked_store(store)
+        return run
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.info.run_id
 
     def emit(self, event: Event) -> None:
         """Hand an event to the reader, to that of the run around this one, and to the log."""
-        if type(event) in LOGGED:
+        if type(event) in LOGGED and logger.isEnabledFor(logging.WARNING):
             log(self.run_id, event)
         if self.hear is None and self.parent is None:
             return  # nobody does
         event = event.stamped(self.run_id, self.info.started + time.perf_counter() - self._clock)
         if self.parent is not None:
             inner = event if isinstance(event, InnerEvent) else InnerEvent((), event)
-            self.parent.emit(InnerEvent((self._call, *inner.path), inner.event))
+            self.parent.emit(InnerEvent((self.call, *inner.path), inner.event))
         if self.hear is not None:
             self.hear(event)
 
@@ -225,9 +269,9 @@ class RunState:
 
 
 def _checked_metadata(metadata: object) -> Mapping[str, Any]:
-    if not isinstance(metadata, Mapping | None):
+    if not isinstance(metadata, Mapping):
         raise ConfigurationError(f"metadata={brief(metadata)}: pass a dict, such as metadata={{'user': 'u1'}}.")
-    return dict(metadata or {})
+    return dict(metadata)
 
 
 def _opening(task: str, messages: Iterable[MessageLike]) -> tuple[Conversation, str]:
@@ -236,7 +280,7 @@ def _opening(task: str, messages: Iterable[MessageLike]) -> tuple[Conversation, 
         raise ConfigurationError(
             f"The task is {brief(task)}: say in words what to do, such as agent.run('Add 2 and 3')."
         )
+    if messages == ():
+        return Conversation([User(task)]), ""
     whole, told = mended(as_messages(messages))
-    conversation = Conversation(whole)
-    conversation.append(User(task))
-    return conversation, told
+    return Conversation([*whole, User(task)]), told

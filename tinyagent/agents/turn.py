@@ -15,8 +15,7 @@ from types import AsyncGeneratorType, BuiltinFunctionType, FrameType, FunctionTy
 from typing import Any
 
 from tinyagent.agents.middleware import ToolCall, around_tool
-from tinyagent.agents.outcome import Outcome
-from tinyagent.agents.state import RunState
+from tinyagent.agents.state import Outcome, RunState
 from tinyagent.core.context import Context
 from tinyagent.core.errors import ConfigurationError, FatalToolError, MiddlewareError, StoreError
 from tinyagent.core.events import (

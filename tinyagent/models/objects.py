@@ -45,7 +45,7 @@ UNREADABLE = "This call could not be read ({problem}), so it did not run. Write 
 
 
 def read_value(text: str, start: int) -> tuple[Any, int]:
-    """Read the JSON, or the Python literal, that begins at `start`; its value and its end.
+    """Read the JSON, or the Python dict or list of dicts, that begins at `start`; its value and its end.
 
     Raises:
         ValueError: It is neither, or nested too deeply; the text says where.
@@ -53,10 +53,13 @@ def read_value(text: str, start: int) -> tuple[Any, int]:
     try:
         return read_json(text, start)
     except ValueError as error:
+        end = extent(text, start) if _QUOTED.match(text, start) else None
         try:
-            return read_python(text, start)
+            if end is not None:
+                return literal(parse_python(text[start:end])), end
         except ValueError:
-            raise error from None
+            pass
+        raise error from None
 
 
 def read_json(text: str, start: int) -> tuple[Any, int]:
@@ -69,18 +72,6 @@ def read_json(text: str, start: int) -> tuple[Any, int]:
         return _JSON.raw_decode(text, start)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-
-
-def read_python(text: str, start: int) -> tuple[Any, int]:
-    """Read the Python dict, or list of dicts, that begins at `start`; its value and its end.
-
-    Raises:
-        ValueError: It is none, or too long.
-    """
-    end = extent(text, start) if _QUOTED.match(text, start) else None
-    if end is None:
-        raise ValueError("it has no end")
-    return literal(parse_python(text[start:end])), end
 
 
 def extent(text: str, start: int) -> int | None:

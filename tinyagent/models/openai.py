@@ -35,7 +35,7 @@ from tinyagent.models.retry import DEFAULT_RETRIES, Retries
 from tinyagent.models.said import Habit
 from tinyagent.models.schema_protocol import SchemaTools
 from tinyagent.models.text_protocol import TextTools
-from tinyagent.models.transport import Http, check_http, http_client, warm_up
+from tinyagent.models.transport import Http, http_client, warm_up
 from tinyagent.models.wire import ReplyAssembler, failed_generation
 
 if TYPE_CHECKING:
@@ -129,9 +129,8 @@ class OpenAIModel:
         http: Http = "auto",
         **settings: Unpack[ModelSettings],
     ) -> None:
-        _check(name, client, base_url, api_key, tool_calling, timeout)
+        _check(name, client, base_url, api_key, tool_calling, timeout, http)
         _check_settings(settings)
-        check_http(http)
         own_format = "response_format" in {**settings, **settings.get("extra_body", {})}
         if own_format and tool_calling == "schema":
             raise ConfigurationError("tool_calling='schema' makes the response_format itself: leave yours out.")
@@ -323,7 +322,7 @@ def _failed_generation(error: Exception) -> tuple[str, str] | None:
 
 
 def _check(
-    name: object, client: object, base_url: object, api_key: object, tool_calling: object, timeout: object
+    name: object, client: object, base_url: object, api_key: object, tool_calling: object, timeout: object, http: object
 ) -> None:
     if not isinstance(name, str) or not name.strip():
         raise ConfigurationError(f"OpenAIModel({name!r}): pass the model's name, such as 'gpt-4o-mini'.")
@@ -339,6 +338,8 @@ def _check(
             raise ConfigurationError(f"client={kind}: pass an openai.AsyncOpenAI; tinyagent is async-only.")
     if tool_calling not in ("auto", "native", "schema", "json"):
         raise ConfigurationError(f"tool_calling={tool_calling!r}: pass 'auto', 'native', 'schema' or 'json'.")
+    if http not in ("auto", "httpx", "aiohttp"):
+        raise ConfigurationError(f"http={http!r}: pass 'auto', 'httpx' or 'aiohttp'.")
     if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
         raise ConfigurationError(f"timeout={timeout!r}: pass seconds above 0.")
 

@@ -78,16 +78,6 @@ def _loaded(error: str, *modules: str) -> tuple[type[Exception], ...]:
     return tuple(each for each in found if each is not None)
 
 
-def check_http(kind: str) -> None:
-    """Refuse a transport that there is not.
-
-    Raises:
-        ConfigurationError: `kind` is unknown.
-    """
-    if kind not in ("auto", "httpx", "aiohttp"):
-        raise ConfigurationError(f"http={kind!r}: pass 'auto', 'httpx' or 'aiohttp'.")
-
-
 _warm = False
 _warming: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
@@ -110,7 +100,7 @@ def _warm_up() -> None:
     _warm = True
 
 
-def http_client(kind: Http, timeout: float | None, url: str = "") -> Any:
+def http_client(kind: Http, timeout: float | None, url: str) -> Any:
     """Make a client without connection limits for `AsyncOpenAI(http_client=...)`.
 
     Args:
@@ -121,10 +111,9 @@ def http_client(kind: Http, timeout: float | None, url: str = "") -> Any:
     Raises:
         MissingExtraError: `kind` is `aiohttp`, or a proxy of the environment is one of SOCKS, and the package for it
             is not installed.
-        ConfigurationError: `kind` is unknown, or a proxy of the environment cannot be used.
+        ConfigurationError: A proxy of the environment cannot be used.
     """
-    check_http(kind)
-    through = proxies() if not url or (proxy_of(url) and not is_here(url)) else {}
+    through = {} if is_here(url) or not proxy_of(url) else proxies()
     try:
         return _http_client(kind, timeout, proxied=bool(through))
     except (ImportError, ValueError, sdk_httpx().InvalidURL) as error:
