@@ -8,7 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from weakref import WeakKeyDictionary, WeakSet
 
 from tinyagent.core.errors import TinyAgentError, ToolkitError
@@ -121,6 +121,58 @@ class PerLoop(Generic[T]):
                 del self._shared[other]
             shared = self._shared[loop] = Shared(self._open)
         return shared
+
+
+class Closes(Protocol):
+    """What is closed with the event loop that it belongs to."""
+
+    async def close(self) -> None:
+        """Give everything back."""
+
+
+C = TypeVar("C", bound=Closes)
+
+
+class KeptPerLoop(Generic[C]):
+    """One object for each event loop, made at its first use, and closed when the loop ends, whoever uses it till then.
+
+    No task waits for that: `asyncio.run` and its like end the asynchronous generators of their loop.
+
+    Args:
+        make: Makes the object.
+    """
+
+    def __init__(self, make: Callable[[], C]) -> None:
+        self._make = make
+        self._kept: dict[asyncio.AbstractEventLoop, tuple[C, AsyncIterator[None]]] = {}
+        self._process = os.getpid()
+        self._inherited: list[object] = []
+
+    async def here(self) -> C:
+        """Return that of the running event loop.
+
+        Raises:
+            ConfigurationError: None of asyncio's is running.
+        """
+        loop = asyncio_loop()
+        if self._process != os.getpid():  # ending them here would end those of the process that was forked
+            self._inherited.append(self._kept)
+            self._kept, self._process = {}, os.getpid()
+        if loop not in self._kept:
+            for other in [other for other in list(self._kept) if other.is_closed()]:
+                self._kept.pop(other, None)
+            kept = self._make()
+            closing = self._until_the_end(loop, kept)
+            self._kept[loop] = kept, closing
+            await anext(closing)
+        return self._kept[loop][0]
+
+    async def _until_the_end(self, loop: asyncio.AbstractEventLoop, kept: C) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            self._kept.pop(loop, None)
+            await kept.close()
 
 
 class _Host(Generic[T]):

@@ -37,6 +37,8 @@ M_ARENA_MAX = -8
 DESCRIPTORS = 64
 STACK = 8 * 1024 * 1024
 NICE = 19  # the least there is: whatever the processors are shared with goes first
+#: Users of their own for locked processes, by their process ids: far from any that are in use.
+FIRST_USER = 1_879_048_192
 
 
 class LockError(RuntimeError):
@@ -104,7 +106,16 @@ def keep_others_out() -> None:
     _prctl(PR_SET_DUMPABLE, 0)
 
 
-def lock(*, memory: int, cpu_seconds: int | None, threads: int, uid: int | None, parent: int, keep: set[int]) -> Lock:
+def lock(
+    *,
+    memory: int,
+    cpu_seconds: int | None,
+    threads: int,
+    uid: int | None,
+    parent: int,
+    keep: set[int],
+    nice: int = NICE,
+) -> Lock:
     """Lock this process. It must have one thread, and everything it will ever import must be imported.
 
     Args:
@@ -114,12 +125,13 @@ def lock(*, memory: int, cpu_seconds: int | None, threads: int, uid: int | None,
         uid: A user id that no other process has, taken if this process may.
         parent: The process with which it dies.
         keep: Descriptors that stay open.
+        nice: How far it gives way to other processes; at least what it has inherited.
 
     Raises:
         LockError: A part that matters failed. The process is half locked: end it.
     """
     filters = prepare()
-    _leave_host(keep)
+    _leave_host(keep, nice)
     own = _take_uid(uid)
     counted = own is not None or _enter_user_namespace()
     with _must("give up capabilities"):
@@ -154,14 +166,14 @@ def _prctl(option: int, value: int) -> None:
         raise OSError(error, os.strerror(error))
 
 
-def _leave_host(keep: set[int]) -> None:
+def _leave_host(keep: set[int], nice: int) -> None:
     """Go first when memory is short, last when processors are, and hold on to no directory or descriptor."""
     with suppress(OSError):
         _prctl(PR_SET_DUMPABLE, 1)  # else /proc/self belongs to root
         descriptor = posix.open("/proc/self/oom_score_adj", os.O_WRONLY)
         posix.write(descriptor, b"1000")
         posix.close(descriptor)
-    os.setpriority(os.PRIO_PROCESS, 0, NICE)  # whatever it has inherited
+    os.setpriority(os.PRIO_PROCESS, 0, max(nice, os.getpriority(os.PRIO_PROCESS, 0)))
     posix.umask(0o077)
     with _must("leave its directory"):
         posix.chdir("/")

@@ -85,4 +85,4 @@ def test_a_broken_file_is_an_error(content):
 def test_without_pypdf_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pypdf", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'tinyagent\[pdf\]'"):
-        read_pdf(make_pdf("a"), 30)
+        pdf.check_installed()

@@ -57,9 +57,9 @@ def test_many_threads_may_use_it():
         assert all(pool.map(use, range(5_000)))
 
 
-def test_a_page_is_converted_once_for_all_its_parts():
-    first = read(Body("https://example.org/a", PAGE, "text/html"), "html", 10)
-    assert read(Body("https://example.org/a", PAGE, "text/html"), "html", 10) is first
+async def test_a_page_is_converted_once_for_all_its_parts():
+    first = await read(Body("https://example.org/a", PAGE, "text/html"), "html", 10)
+    assert await read(Body("https://example.org/a", PAGE, "text/html"), "html", 10) is first
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,9 @@ def test_a_page_is_converted_once_for_all_its_parts():
     ],
     ids=["address", "bytes", "charset", "cut"],
 )
-def test_what_makes_another_text_is_another_page(other):
-    first = read(Body("https://example.org/a", PAGE, "text/html"), "html", 10)
-    assert read(other, "html", 10) is not first
+async def test_what_makes_another_text_is_another_page(other):
+    first = await read(Body("https://example.org/a", PAGE, "text/html"), "html", 10)
+    assert await read(other, "html", 10) is not first
 
 
 def test_names_are_of_all_that_is_known():

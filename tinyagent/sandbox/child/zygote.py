@@ -26,8 +26,6 @@ from tinyagent.sandbox.child import files, preload, session
 from tinyagent.sandbox.frames import encode_frame
 
 _CONTROL = 1 << 16
-#: Users of their own for the sessions of a root zygote: far from any that are in use.
-_FIRST_USER = 1_879_048_192
 #: The descriptor of a session's socket.
 _SESSION = 3
 #: Where `struct sigaction` has its flags: behind the handler and 1024 bits of signals.
@@ -153,7 +151,7 @@ def _become_session(fd: int, limits: dict[str, Any]) -> None:
         os.dup2(fd, _SESSION)
         for number in (0, 1, 2):
             os.dup2(null, number)
-        about = lock.lock(**limits, uid=_FIRST_USER + os.getpid(), keep={0, 1, 2, _SESSION})
+        about = lock.lock(**limits, uid=lock.FIRST_USER + os.getpid(), keep={0, 1, 2, _SESSION})
         session.reseed()
         session.Session(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, _SESSION)).serve(about)
     except BaseException as error:  # noqa: BLE001 - the host is told, as long as it can be

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -14,14 +15,11 @@ from tinyagent.core.registry import tool
 from tinyagent.core.text import excerpt
 from tinyagent.core.threads import run_in_thread, thread_slot
 from tinyagent.core.tool import is_async
-from tinyagent.tools.places import Places
 from tinyagent.tools.toolkit import Toolkit
 from tinyagent.tools.web import pdf
 from tinyagent.tools.web.allowed import Allowed
-from tinyagent.tools.web.charset import decode
-from tinyagent.tools.web.markdown import title_of, to_markdown
 from tinyagent.tools.web.page import Page, PageError, check_window, window
-from tinyagent.tools.web.reading import Body, Kind, kind_of, read
+from tinyagent.tools.web.reading import Body, Kind, decoded, kind_of, read, start_ahead
 from tinyagent.tools.web.urls import unwrapped
 
 if TYPE_CHECKING:
@@ -37,15 +35,12 @@ Conversion: TypeAlias = str | tuple[str, str]
 
 #: Many sites answer in markdown when they are asked to.
 HEADERS = {"Accept": "text/markdown, text/html;q=0.9, */*;q=0.8"}
-#: Pages that are converted at once on one event loop. More would not be faster, and would keep the loop waiting.
-AT_ONCE = 2
-#: Bytes of a page that is converted at once, in at most 0.05 s: a thread would cost more than it does.
-SMALL = 16_384
 #: Bytes of a failure's body that are read for what it says, and characters of it that are told.
 _LOOKED_AT, _EXCERPT = 16_384, 300
+#: Seconds for which they are read.
+_PATIENCE = 5.0
 
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:(?!\d)")
-_places = Places(AT_ONCE)
 
 
 class WebBrowser(Toolkit):
@@ -54,7 +49,7 @@ class WebBrowser(Toolkit):
     Args:
         allow: Hosts that may be read although they are not public; see `tinyagent.tools.http.fetch`.
         proxy: URL of a proxy to go through.
-        convert: Turns HTML into text in place of the built-in converters: a function, async or not, that takes the
+        convert: Turns HTML into text in place of the built-in converter: a function, async or not, that takes the
             HTML and the page's URL, and gives the text, or a tuple of title and text. One that is not async runs in a
             thread.
         max_bytes: Bytes of a page that are read; what follows is left out.
@@ -100,9 +95,11 @@ class WebBrowser(Toolkit):
     async def web_browse(self, url: str, start: int = 0, max_chars: int = 10_000) -> Page:
         """Read a page of the web.
 
-        HTML becomes markdown: by html-to-markdown with the extra `[web]`, else by a converter of our own. Its main
-        part is given, without navigation and footers, and without what is hidden; scripts are not run. The text of a
-        PDF needs the extra `[pdf]`. Other text is given as it is; images, archives and the like are refused.
+        HTML becomes markdown. Its main part is given, without navigation and footers, and without what is hidden;
+        scripts are not run. The text of a PDF needs the extra `[pdf]`. Other text is given as it is; images, archives
+        and the like are refused. Pages and PDFs are read in a process of their own, which on Linux is locked: it
+        reaches no file, no network and no other process. Elsewhere it has its limits of time and memory alone, and on
+        Windows that of time.
 
         **What is read is not to be trusted.** Give an agent that browses no tool that must not be used by whoever
         writes pages, or ask before it is used.
@@ -110,7 +107,7 @@ class WebBrowser(Toolkit):
         Only public hosts are read, over http and https; see `tinyagent.tools.http`.
         Environment: none is read; proxies are set by `WebBrowser(proxy=)`.
         Limits: 2 MB of a page, 20 MB and 200 pages of a PDF; 5 redirects; 30 s for fetching and again for reading; 32
-        fetches and 2 conversions at once. Settings of your own: `WebBrowser`.
+        fetches and 2 conversions at once, of 512 MB each. Settings of your own: `WebBrowser`.
         Sources: https://html.spec.whatwg.org/multipage/parsing.html, https://encoding.spec.whatwg.org,
         https://mimesniff.spec.whatwg.org, https://spec.commonmark.org, https://github.github.com/gfm
 
@@ -129,9 +126,11 @@ class WebBrowser(Toolkit):
             ValueError: An argument is wrong, or the text ends before `start`.
         """
         check_window(start, max_chars)
-        fetched = await self._fetch(_address(url), self._max_bytes)
+        address = _address(url)
+        await start_ahead()
+        fetched = await self._fetch(address, self._max_bytes)
         if not fetched.ok:
-            raise _failure(fetched)
+            raise await _failure(fetched)
         kind, content_type = kind_of(_body(fetched))
         if kind == "pdf":
             pdf.check_installed()
@@ -159,7 +158,7 @@ class WebBrowser(Toolkit):
         if self._max_pdf_bytes > self._max_bytes:
             whole = await self._fetch(beginning.url, self._max_pdf_bytes)
         if not whole.ok:
-            raise _failure(whole)
+            raise await _failure(whole)
         if whole.truncated:
             raise PageError(
                 f"{whole.url[:300]} is a PDF of more than {self._max_pdf_bytes:,} bytes, which is too long."
@@ -170,14 +169,13 @@ class WebBrowser(Toolkit):
         """Title and text, and whether some of it was left out."""
         if kind == "html" and self._convert is not None:
             return *await self._convert_own_way(self._convert, body), False
-        if kind != "pdf" and len(body.content) <= SMALL:
-            async with _places.place():
-                return read(body, kind, self._seconds)
-        return await self._in_turn(read, body, kind, 0.9 * self._seconds)
+        return await read(body, kind, self._seconds)
 
     async def _convert_own_way(self, convert: Converter, body: Body) -> tuple[str, str]:
         """What a converter of the user's own makes of a page."""
-        page, title = await self._in_turn(_decoded, body)
+        page, title = await decoded(body), ""
+        with suppress(PageError):  # it may read what ours cannot
+            title, _, _ = await read(body, "html", self._seconds)
         own: Callable[[str, str], Any] = convert
         if is_async(own):
             found = await self._in_time(own(page, body.url), body.url)
@@ -190,11 +188,6 @@ class WebBrowser(Toolkit):
             case (str() as own_title, str() as text):
                 return own_title or title, text
         raise TypeError(f"convert= gave {type(found).__name__}; it is to give text, or a tuple of title and text.")
-
-    async def _in_turn(self, function: Callable[..., T], body: Body, *args: Any) -> T:
-        """Call a function that works for long in a thread, when it is its turn."""
-        async with _places.place(), thread_slot():
-            return await self._in_time(run_in_thread(function, body, *args), body.url)
 
     async def _in_time(self, work: Awaitable[T], url: str) -> T:
         try:
@@ -210,12 +203,6 @@ def _body(fetched: Fetched) -> Body:
     return Body(fetched.url, fetched.content, fetched.content_type, fetched.charset, fetched.truncated)
 
 
-def _decoded(body: Body) -> tuple[str, str]:
-    """A page's HTML, and its title."""
-    page = decode(body.content, body.charset, truncated=body.truncated)
-    return page, title_of(page, body.url)
-
-
 def _address(url: str) -> str:
     """A URL as people write it."""
     text = unwrapped(url) if isinstance(url, str) else ""
@@ -226,7 +213,7 @@ def _address(url: str) -> str:
     return text if _SCHEME.match(text) else f"https://{text}"
 
 
-def _failure(fetched: Fetched) -> PageError:
+async def _failure(fetched: Fetched) -> PageError:
     """The error for an answer that is none of success."""
     status = fetched.status
     try:
@@ -234,7 +221,7 @@ def _failure(fetched: Fetched) -> PageError:
     except ValueError:
         named = str(status)
     wait = retry_after(fetched.headers)
-    said = _excerpt(fetched)
+    said = await _excerpt(fetched)
     hint = _hint(status, wait)
     message = (
         f"{fetched.url[:300]} answered {named}." + (f" {hint}" if hint else "") + (f" It says: {said}" if said else "")
@@ -253,20 +240,15 @@ def _hint(status: int, wait: float | None) -> str:
     return ""
 
 
-def _excerpt(fetched: Fetched) -> str:
+async def _excerpt(fetched: Fetched) -> str:
     """Some of the words of a failure."""
-    body = Body(fetched.url, fetched.content[:_LOOKED_AT], fetched.content_type, fetched.charset)
+    body = Body(fetched.url, fetched.content[:_LOOKED_AT], fetched.content_type, fetched.charset, truncated=True)
     try:
         kind, _ = kind_of(body)
+        title, text, _ = ("", "", False) if kind == "pdf" else await read(body, kind, _PATIENCE)
     except PageError:
         return ""
-    if kind == "pdf":
-        return ""
-    text = decode(body.content, body.charset, truncated=True)
-    if kind == "html":
-        title, text = to_markdown(text, body.url)
-        text = text or title
-    return excerpt(" ".join(text.split()), _EXCERPT, " …")
+    return excerpt(" ".join((text or title).split()), _EXCERPT, " …")
 
 
 #: The tool with its usual settings: `tools=[web_browse]`, `await web_browse("https://...")`.

@@ -1,49 +1,33 @@
-"""What part of a page an element begins: its main text, its chrome, or something that nobody sees."""
+"""What part of a page is worth reading: its main text, without its chrome and without what nobody sees."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import TypeAlias
+from itertools import islice
+from typing import TYPE_CHECKING
 
-from tinyagent.tools.web.elements import names
+if TYPE_CHECKING:
+    from turbohtml import Element
 
-#: Bits of a part of the page: not shown; navigation, footers and the like; forms; the main text; an article.
-HIDDEN, CHROME, FORM, MAIN, ARTICLE = 1, 2, 4, 8, 16
-AREAS = (HIDDEN, CHROME, FORM, MAIN, ARTICLE)
-#: Tells by its area whether a piece of the page is kept.
-Keep: TypeAlias = Callable[[int], bool]
 #: The share of a page's text that its main part must hold to stand for it; likewise what is left without its chrome.
 SHARE = 0.25
 
 #: Elements whose content is never read as text: programs, drawings, choices, what a browser without a feature shows.
-_UNREAD = names(
-    "annotation annotation-xml applet audio canvas datalist embed iframe meter noembed noframes noscript object "
-    "progress script select style svg template textarea video"
+_UNREAD = (
+    "annotation,annotation-xml,applet,audio,canvas,datalist,embed,iframe,meter,noembed,noframes,noscript,object,"
+    "progress,script,select,style,svg,template,textarea,title,video"
 )
-_CHROME = frozenset({"nav", "footer", "aside"})
-#: Elements that begin an area whatever their attributes.
-AREA_TAGS = _UNREAD | _CHROME | {"dialog", "form", "main", "article"}
-#: Attributes by which any other element does.
-AREA_ATTRIBUTES = frozenset({"aria-hidden", "hidden", "itemprop", "role", "style"})
-#: Attributes of a button that shows more of the page: the question above an answer, the name of a tab.
-DISCLOSING = frozenset({"aria-controls", "aria-expanded"})
+_MAYBE_HIDDEN = "[hidden],[aria-hidden],[style],dialog"
 #: https://www.w3.org/TR/wai-aria-1.2/#landmark_roles and menus
-_ROLES = {
-    "alertdialog": CHROME,
-    "banner": CHROME,
-    "complementary": CHROME,
-    "contentinfo": CHROME,
-    "dialog": CHROME,
-    "form": FORM,
-    "main": MAIN,
-    "article": ARTICLE,
-    "menu": CHROME,
-    "menubar": CHROME,
-    "navigation": CHROME,
-    "search": FORM,
-    "toolbar": CHROME,
-}
+_CHROME = "nav,footer,aside," + ",".join(
+    f"[role~={role} i]"
+    for role in (
+        "alertdialog", "banner", "complementary", "contentinfo", "dialog", "menu", "menubar", "navigation", "toolbar",
+    )
+)  # fmt: skip
+_FORM = "form,[role~=form i],[role~=search i]"
+_MAIN = "main,[role~=main i]"
+_ARTICLE = "article,[role~=article i],[itemprop=articleBody]"
 #: Asides that belong to the text.
 _NOTE = re.compile(
     r"\b(?:admonition|callout|caution|footnotes?|hint|important|info|note|notice|tip|warning)\b", re.IGNORECASE
@@ -60,54 +44,55 @@ _HIDING = re.compile(rf"(?:^|;)(?:{_STYLES_THAT_HIDE}|(?:max-)?(?:width|height):
 _HIDING_IN_TABLES = re.compile(rf"(?:^|;)(?:{_STYLES_THAT_HIDE})")
 _SIZED_BY_CONTENT = frozenset({"col", "td", "th", "tr"})
 _BETWEEN = str.maketrans("", "", " \t\n\r\f")
+#: Elements around one from which on turbohtml nests no further: 512, to which its C may go down.
+_DEEPEST = 511
 #: Longest style that is looked through; a longer one has something to hide.
 _LONGEST_STYLE = 16_384
 
 
-def area_of(tag: str, attributes: Mapping[str, str], *, quoted: bool = False) -> int:
-    """The bits of the area that an element begins, 0 for none.
+def remove_unseen(body: Element) -> None:
+    """Remove what a reader of the page does not see or cannot read."""
+    for element in body.select(_UNREAD):
+        _remove(element, "")
+    for element in body.select(_MAYBE_HIDDEN):
+        if _is_hidden(element):
+            _remove(element, element.tag)
+    for button in body.select("button"):
+        if button.closest("h1,h2,h3,h4,h5,h6") is not None:
+            button.tag = "span"
+        elif button.attr("aria-controls") is not None or button.attr("aria-expanded") is not None:
+            button.tag = "div"  # shows more of the page: the question above an answer, the name of a tab
+        else:
+            button.decompose()
+
+
+def _remove(element: Element, until: str) -> None:
+    """Remove an element; where pages are too deep to be told apart also the text behind it, which it would hold.
 
     Args:
-        tag: Its name.
-        attributes: Its attributes.
-        quoted: It lies in a quotation, whose footer names who said it.
+        element: The element.
+        until: The tag of the next element whose text may be shown again; empty if any may.
     """
-    if tag in _UNREAD or ((attributes or tag == "dialog") and is_hidden(tag, attributes)):
-        return HIDDEN
-    bits = 0
-    if tag in _CHROME and not (quoted and tag == "footer") and not _belongs(attributes):
-        bits = CHROME
-    elif tag == "form":
-        bits = FORM
-    elif tag == "main":
-        bits = MAIN
-    elif tag == "article":
-        bits = ARTICLE
-    if attributes:
-        bits |= _ROLES.get(attributes.get("role", "").strip().lower(), 0)
-        if attributes.get("itemprop") == "articleBody":
-            bits |= ARTICLE
-    return bits
+    if not element.children and sum(1 for _ in islice(element.ancestors, _DEEPEST)) == _DEEPEST:
+        while (behind := element.next_sibling) is not None:
+            if (tag := getattr(behind, "tag", "")) and until in ("", tag):
+                break
+            behind.decompose()
+    element.decompose()
 
 
-def _belongs(attributes: Mapping[str, str]) -> bool:
-    return bool(attributes) and (
-        attributes.get("role", "").startswith(("note", "doc-"))
-        or _NOTE.search(attributes.get("class", "")[:500]) is not None
-    )
-
-
-def is_hidden(tag: str, attributes: Mapping[str, str]) -> bool:
-    """Whether an element's own attributes hide it: what style sheets do is not known."""
-    if tag in {"html", "body"}:  # until its script runs
+def _is_hidden(element: Element) -> bool:
+    """Return whether an element's own attributes hide it: what style sheets do is not known."""
+    tag = element.tag
+    if tag == "body":  # until its script runs
         return False
-    if "hidden" in attributes and attributes.get("role", "").strip().lower() != "tabpanel":  # a tab away
+    if element.attr("hidden") is not None and (element.attr("role") or "").strip().lower() != "tabpanel":  # a tab away
         return True
-    if attributes.get("aria-hidden", "").strip().lower() == "true":
+    if (element.attr("aria-hidden") or "").strip().lower() == "true":
         return True
-    if tag == "dialog" and "open" not in attributes:
+    if tag == "dialog" and element.attr("open") is None:
         return True
-    style = attributes.get("style")
+    style = element.attr("style")
     if not style:
         return False
     plain = re.sub(r"/\*.*?(?:\*/|$)", "", style, flags=re.DOTALL) if "/*" in style else style
@@ -116,22 +101,49 @@ def is_hidden(tag: str, attributes: Mapping[str, str]) -> bool:
     return len(plain) > _LONGEST_STYLE or hiding.search(plain) is not None
 
 
-def best_part(pieces: Iterable[tuple[int, int]]) -> Keep:
-    """Which areas of a page are worth reading.
+def first_heading(body: Element) -> str:
+    """Return the text of the first heading of level 1 outside of chrome and forms; empty if there is none."""
+    for heading in body.select("h1"):
+        if (text := " ".join(heading.text.split())) and heading.closest(f"{_CHROME},{_FORM}") is None:
+            return text
+    return ""
+
+
+def best_parts(body: Element) -> list[Element]:
+    """Return the elements that are worth reading, and remove the chrome from them.
 
     Without chrome and forms if that leaves a fair share of the page, else without chrome, else everything. Of this
     the main part, else the articles, if they hold a fair share.
-
-    Args:
-        pieces: Area and weight of each piece of the page.
     """
-    weights: dict[int, int] = {}
-    for area, weight in pieces:
-        weights[area] = weights.get(area, 0) + weight
+    for element in body.select("nav,aside,footer"):
+        if _is_note(element):
+            element.tag = "div"
+    whole = _weight(body)
+    for selector in (f"{_CHROME},{_FORM}", _CHROME):
+        found = _outermost(body, selector)
+        if whole - sum(map(_weight, found)) >= SHARE * whole:
+            for element in found:
+                element.decompose()
+            break
+    left = _weight(body)
+    for selector in (_MAIN, _ARTICLE):
+        found = _outermost(body, selector)
+        if found and sum(map(_weight, found)) >= max(1, SHARE * left):
+            return found
+    return [body]
 
-    def weigh(left_out: int, needed: int = 0) -> int:
-        return sum(weight for area, weight in weights.items() if not area & left_out and (not needed or area & needed))
 
-    left_out = next(bits for bits in (CHROME | FORM, CHROME, 0) if weigh(bits) >= SHARE * weigh(0))
-    needed = next((bit for bit in (MAIN, ARTICLE) if weigh(left_out, bit) >= max(1, SHARE * weigh(left_out))), 0)
-    return lambda area: not area & left_out and (not needed or bool(area & needed))
+def _is_note(element: Element) -> bool:
+    if element.tag == "footer" and element.closest("blockquote") is not None:  # who said it
+        return True
+    note = (element.attr("role") or "").startswith(("note", "doc-"))
+    return note or _NOTE.search((element.attr("class") or "")[:500]) is not None
+
+
+def _outermost(body: Element, selector: str) -> list[Element]:
+    return [found for found in body.select(selector) if found.parent is None or found.parent.closest(selector) is None]
+
+
+def _weight(element: Element) -> int:
+    """Return how many characters of an element a reader sees."""
+    return len("".join(element.text.split()))

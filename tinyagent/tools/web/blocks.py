@@ -1,106 +1,101 @@
-"""Paragraphs, list items, quotes: the blocks of a page, and how they are written one after the other."""
+"""What stands in lines of its own: code, headings, lists, definitions; made into what the writer writes well."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import re
+from typing import TYPE_CHECKING
 
-from tinyagent.tools.web.areas import Keep
+if TYPE_CHECKING:
+    from turbohtml import Element
 
 #: Lists and quotes within each other that are indented; those further in stand where the last one does, so that
 #: no page grows by being nested.
 DEEPEST = 12
+#: Elements that the writer takes for parts of a line, or does not know, by what they are read as.
+_READ_AS = {
+    "dir": "ul",
+    "menu": "ul",
+    "listing": "pre",
+    "plaintext": "pre",
+    "xmp": "pre",
+    "rp": "span",
+} | dict.fromkeys(
+    ("center", "dialog", "fieldset", "form", "hgroup", "legend", "marquee", "optgroup", "option", "search"), "div"
+)
+_HEADINGS = "h1,h2,h3,h4,h5,h6"
+_NESTED = "ul,ol,blockquote"
+_LANGUAGE = re.compile(r"(?<![\w-])(?:(?:language|lang|highlight-source|highlight)-|brush: ?)([\w+#.-]{1,30})")
+#: What such classes say that is no language.
+_NO_LANGUAGE = frozenset(
+    ("default", "none", "nohighlight", "notranslate", "plain", "plaintext", "source", "text", "wrap", "wrapper")
+)
 
 
-@dataclass(slots=True, eq=False)
-class Container:
-    """A list, a list item, a quote or a definition: what its blocks are indented by.
-
-    Attributes:
-        outer: What it lies in; `None` for the page.
-        marker: What its first line begins with: `- `, `3. `, `> `, `: `.
-        indent: What its other lines begin with.
-        is_list: Its items stand close together.
-    """
-
-    outer: Container | None = None
-    marker: str = ""
-    indent: str = ""
-    is_list: bool = False
-    depth: int = field(init=False, default=0)
-    prefix: str = field(init=False, default="")
-    quoted: bool = field(init=False, default=False)
-
-    def __post_init__(self) -> None:
-        if self.outer is None:
-            return
-        self.depth = self.outer.depth + 1
-        self.quoted = self.outer.quoted or self.marker == "> "
-        self.prefix = self.outer.prefix
-        if len(self.prefix) < 2 * DEEPEST:
-            self.prefix += self.indent
+def tidy(body: Element) -> None:
+    """Rename, mark and remove blocks; texts within lines are as they were."""
+    for element in body.select(",".join(_READ_AS)):
+        element.tag = _READ_AS[element.tag]
+    _flatten_deep(body)
+    _break_paragraphs(body)
+    _name_languages(body)
+    _mark_items(body)
+    for element in body.select(f"{_HEADINGS},pre,li"):
+        if element.parent is not None and not element.text.strip():
+            element.decompose()
 
 
-@dataclass(slots=True, eq=False)
-class Block:
-    """Lines that belong together.
-
-    Attributes:
-        text: Its lines, without the indentation of the container.
-        container: What it lies in.
-        weight: How many characters of it a reader sees.
-        area: Bits that tell the part of the page; see `areas`.
-        shared: The innermost container that it has in common with the block before it.
-        plain: It may stand in the cell of a table: a paragraph, a heading, a line of code.
-        in_line: What it is written as in a cell, where that is not its text.
-    """
-
-    text: str
-    container: Container
-    weight: int
-    area: int
-    shared: Container
-    plain: bool = True
-    in_line: str = ""
+def _flatten_deep(body: Element) -> None:
+    depths: dict[Element, int] = {}
+    for element in body.select(_NESTED):
+        around = element.parent.closest(_NESTED) if element.parent is not None else None
+        depths[element] = depths.get(around, 0) + 1 if around is not None else 1
+        if depths[element] > DEEPEST or (element.tag != "blockquote" and element.parent == around):
+            element.tag = "div"
+            depths[element] -= 1
 
 
-def render(blocks: Iterable[Block], keep: Keep) -> str:
-    """The blocks as markdown.
-
-    Args:
-        blocks: In their order.
-        keep: Tells which areas are kept.
-    """
-    lines: list[str] = []
-    marked: set[Container] = set()
-    shared: Container | None = None
-    for block in blocks:
-        shared = block.shared if shared is None or block.shared.depth < shared.depth else shared
-        if not keep(block.area):
-            continue
-        first, close = _opening(block.container, marked)
-        if lines and not close:
-            lines.append(shared.prefix.rstrip())
-        rest = block.container.prefix
-        for number, line in enumerate(block.text.split("\n")):
-            lines.append((rest if number else first) + line if line else (rest if number else first).rstrip())
-        shared = None
-    return "\n".join(lines)
+def _break_paragraphs(body: Element) -> None:
+    """Begin a new paragraph at the second line break in a row."""
+    for second in body.select("br + br"):
+        first = second.previous_sibling
+        while first is not None and getattr(first, "tag", "") != "br":
+            first = None if first.text.strip() else first.previous_sibling
+        if first is not None and second.closest("pre") is None:
+            second.tag = "div"
 
 
-def _opening(container: Container, marked: set[Container]) -> tuple[str, bool]:
-    """What a block's first line begins with, and whether it follows the block before it without an empty line."""
-    new: list[Container] = []
-    at: Container | None = container
-    while at is not None and at not in marked:
-        new.append(at)
-        at = at.outer
-    marked.update(new)
-    prefix = at.prefix if at is not None else ""
-    # an item follows its list's other items, and an inner list the words of its item, without an empty line
-    close = bool(new) and at is not None and (at.is_list or (new[-1].is_list and at.marker not in {"", "> "}))
-    close = close or (bool(new) and new[-1].marker == ": ")
-    for inner in reversed(new):
-        if len(prefix) < 2 * DEEPEST or inner is container:
-            prefix += inner.marker
-    return prefix, close
+def _name_languages(body: Element) -> None:
+    """Name the language of code blocks where the writer looks for it."""
+    for block in body.select("pre"):
+        language = ""
+        inner = block.select_one("code")
+        around = block.parent.closest("div,figure") if block.parent is not None else None
+        outer = around.parent.closest("div,figure") if around is not None and around.parent is not None else None
+        for element in (block, inner, around, outer):
+            language = language or (_language_of(element) if element is not None else "")
+        for element in (block, inner):
+            if element is not None:
+                element.attrs["class"] = f"language-{language}" if language else ""
+
+
+def _language_of(element: Element) -> str:
+    """Return the programming language that an element names."""
+    named = element.attr("data-lang") or element.attr("data-language") or ""
+    found = _LANGUAGE.search((element.attr("class") or "")[:1_000])
+    language = found[1] if found else named.strip()
+    fits = language and len(language) <= 30 and language.isprintable() and not set(language) & set(" `")
+    return language if fits and language.lower() not in _NO_LANGUAGE else ""
+
+
+def _mark_items(body: Element) -> None:
+    """Mark what the writer does not: ticked boxes, meanings, items without a list."""
+    from turbohtml import Text
+
+    for box in body.select("li input[type=checkbox i]"):
+        box.replace_with(Text("[x] " if box.attr("checked") is not None else "[ ] "))
+    for meaning in body.select("dd"):
+        meaning.insert(0, Text(": "))
+    for item in body.select("li"):
+        if getattr(item.parent, "tag", "") not in {"ul", "ol"}:
+            item.tag = "div"
+            item.insert(0, Text("- "))

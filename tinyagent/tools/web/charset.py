@@ -68,6 +68,12 @@ _META = re.compile(
 _XML = re.compile(rb"""<\?xml[^>]*?encoding[ \t\n\r]*=[ \t\n\r]*["']([\w:.-]+)""")
 
 
+def load_codecs() -> None:
+    """Load all of Python's codecs that pages may need: for a process that will not be able to."""
+    for codec in _LABELS:
+        codecs.lookup(codec)
+
+
 def codec_of(label: str) -> str | None:
     """Python's codec for a charset's name on the web, `None` for names that no browser reads."""
     return _CODECS.get(label.strip("\"' \t\r\n").lower())

@@ -1,14 +1,33 @@
-"""A line of text with emphasis, code and links, as markdown."""
+"""What stands in a line: links, emphasis, code, superscripts and pictures, written into the text as markdown.
+
+The writer of markdown is given text instead of these elements: its own way to write them needs callbacks, with which
+it has crashed, and writes HTML where marks would touch.
+"""
 
 from __future__ import annotations
 
-import functools
 import re
-from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Iterator
+from itertools import groupby, islice
+from typing import TYPE_CHECKING
 
-#: A hard line break, as the gap before a run.
-BREAK = "  \n"
+from tinyagent.tools.web.links import Links
+
+if TYPE_CHECKING:
+    from turbohtml import Element, Text
+
+#: Elements that begin a line of their own.
+BLOCK = (
+    "address,article,aside,blockquote,body,caption,dd,details,div,dl,dt,figcaption,figure,footer,h1,h2,h3,h4,h5,h6,"
+    "header,li,main,menu,nav,ol,p,pre,section,summary,table,td,th,tr,ul"
+)
+CODE = "code,kbd,samp,tt"
+_STYLES = {"b,strong": "**", "i,em,cite,dfn": "*", "s,strike,del": "~~"}
+#: Elements that are text once this module is done.
+WRITTEN = frozenset(",".join(("a", CODE, *_STYLES)).split(","))
+#: What stands for a link to a part of the same page, beside headings.
+_PERMALINKS = frozenset({"", "¶", "#", "§", "🔗", "\uf0c1"})
+LONGEST_ALTERNATIVE = 1_000
 _BACKTICKS = re.compile(r"`+")
 _SIGNS = frozenset("+-\N{MINUS SIGN}\N{EN DASH}")
 #: Scripts that put no space between words: CJK punctuation, kana, Han, full width forms.
@@ -16,115 +35,129 @@ _SPACELESS = "[\u2e80-\u312f\u31f0-\u9fff\uf900-\ufaff\uff01-\uff9f\U00020000-\U
 _LINE_END = re.compile(rf"(?<={_SPACELESS})[ \t]*[\r\n]\s*+(?={_SPACELESS})")
 
 
-class Style(NamedTuple):
-    """How a run of text looks. Later fields lie within earlier ones."""
+def write_pictures(body: Element) -> None:
+    """Put the alternative texts of pictures in their places."""
+    from turbohtml import Text
 
-    link: str = ""
-    struck: bool = False
-    bold: bool = False
-    italic: bool = False
-    code: bool = False
-
-
-PLAIN = Style()
-#: What begins and ends styles.
-Marks: TypeAlias = tuple[tuple[str, str], ...]
+    for picture in body.select("img"):
+        alternative = " ".join((picture.attr("alt") or "")[:LONGEST_ALTERNATIVE].split())
+        picture.replace_with(Text(f"![{alternative}]" if alternative else ""))
 
 
-@functools.lru_cache(maxsize=512)
-def restyled(style: Style, field: str, value: object) -> Style:
-    """The style with another value in one field."""
-    fields: dict[str, Any] = {field: value}
-    return style._replace(**fields)
+def join_lines(body: Element) -> None:
+    """Remove line ends that are no space: https://drafts.csswg.org/css-text-3/#line-break-transform."""
+    if _LINE_END.search(body.text) is None:
+        return
+    for text in list(_texts(body)):
+        if "\n" in text.data and not text.data.isascii() and not _within(text, "pre"):
+            text.data = _LINE_END.sub("", text.data)
 
 
-@dataclass(slots=True)
-class Run:
-    """Words of one style, and what separates them from those before: nothing, a space, or a `BREAK`."""
-
-    gap: str
-    words: str
-    style: Style
-
-
-def render(runs: list[Run]) -> str:
-    """The runs, one at least, as a line of markdown, or several where it has breaks. Spaces stay outside of marks."""
-    if len(runs) == 1 and runs[0].style == PLAIN:
-        return runs[0].words
-    parts: list[str] = []
-    open_marks: Marks = ()
-    for run in _joined(runs):
-        wanted = _marks(run.style)
-        same = _in_common(open_marks, wanted) if open_marks and wanted else 0
-        if len(open_marks) > same:
-            parts += [close for _, close in reversed(open_marks[same:])]
-        if parts:
-            parts.append(run.gap)
-        if len(wanted) > same:
-            parts += [begin for begin, _ in wanted[same:]]
-        parts.append(code(run.words) if run.style.code else run.words)
-        open_marks = wanted
-    parts += [close for _, close in reversed(open_marks)]
-    return "".join(parts)
+def write_exponents(body: Element) -> None:
+    """Write superscripts: `10^6`; but the number of a note or the text of a link stays as it is."""
+    for raised in body.select("sup"):
+        text = next(_texts(raised), None)
+        if text is not None and _is_exponent(text.data) and not _within(raised, "sup,pre") and _is_glued(raised, text):
+            text.data = "^" + text.data
 
 
-def _in_common(one: Marks, other: Marks) -> int:
-    """How many marks both begin with."""
-    same = 0
-    for mark, want in zip(one, other, strict=False):
-        if mark != want:
-            break
-        same += 1
-    return same
-
-
-def _joined(runs: list[Run]) -> list[Run]:
-    """Neighbours of one style as one: code that was written in several elements is one piece of code."""
-    joined: list[Run] = []
-    together: list[str] = []
-    for run in runs:
-        if joined and run.style == joined[-1].style and run.gap != BREAK:
-            together += run.gap, run.words
-            continue
-        if joined:
-            joined[-1].words = "".join(together)
-        joined.append(Run(run.gap, "", run.style))
-        together = [run.words]
-    joined[-1].words = "".join(together)
-    return joined
-
-
-@functools.lru_cache(maxsize=512)
-def _marks(style: Style) -> Marks:
-    """What begins and ends each of a run's styles, the outermost first. Code has marks of its own."""
-    marks = (("[", f"]({style.link})"),) if style.link else ()
-    others = (("~~", style.struck), ("**", style.bold), ("*", style.italic))
-    return marks + tuple((mark, mark) for mark, on in others if on)
-
-
-def code(text: str) -> str:
-    """Text as a code span, in more backticks than it holds in a row (https://spec.commonmark.org/0.31.2/#code-spans)."""
-    fence = "`" * (longest_backticks(text) + 1)
-    space = " " if text.startswith("`") or text.endswith("`") else ""
-    return f"{fence}{space}{text}{space}{fence}"
-
-
-def code_block(text: str, language: str = "") -> str:
-    """Lines as a fenced code block; the fence is longer than any row of backticks within."""
-    fence = "`" * max(3, longest_backticks(text) + 1)
-    return f"{fence}{language}\n{text}\n{fence}"
-
-
-def is_exponent(data: str) -> bool:
-    """Whether a superscript is told by a `^` before it: letters and digits with or without a sign, or a sign alone."""
+def _is_exponent(data: str) -> bool:
+    """Return whether a superscript is letters and digits with or without a sign, or a sign alone."""
     return data[:1].isalnum() or (data[:1] in _SIGNS and (len(data) == 1 or data[1].isalnum()))
 
 
-def without_line_ends(data: str) -> str:
-    """The text without line ends that are no space: https://drafts.csswg.org/css-text-3/#line-break-transform."""
-    return _LINE_END.sub("", data) if "\n" in data else data
+def _is_glued(raised: Element, text: Text) -> bool:
+    """Return whether a superscript follows a word of its own line, in the same link or outside of links."""
+    from turbohtml import Element, Text
+
+    for before in islice(raised.preceding, 8):
+        if isinstance(before, Text) and before.data:
+            assert text.parent is not None and before.parent is not None  # noqa: S101, PT018 - both lie in the page
+            link, block = text.parent.closest("a"), before.parent.closest(BLOCK)
+            same = (link is None or link == before.parent.closest("a")) and block == raised.closest(BLOCK)
+            return same and not before.data[-1].isspace() and before.data[-1] != "["
+        if isinstance(before, Element) and before.tag == "br":
+            return False
+    return False
 
 
-def longest_backticks(text: str) -> int:
-    """How many backticks stand in a row, at most."""
-    return max((len(found) for found in _BACKTICKS.findall(text)), default=0) if "`" in text else 0
+def write_lines(part: Element, links: Links) -> None:
+    """Write code, emphasis and links as markdown; code first, since nothing within it is marked."""
+    _write_code(part)
+    for selector, mark in _STYLES.items():
+        for element in part.select(selector):
+            if not _within(element, f"{selector},pre"):
+                _enclose(element, mark, mark)
+    for link in part.select("a[href]"):
+        href = link.attr("href") or ""
+        if href.lstrip().startswith("#"):
+            if link.text.strip() in _PERMALINKS:
+                link.decompose()
+        elif (url := links.absolute(href)) and not _within(link, "a[href],pre"):
+            _enclose(link, "[", f"]({url})")
+
+
+def _write_code(part: Element) -> None:
+    for element in part.select(CODE):
+        if element.parent is None or _within(element, f"{CODE},pre"):
+            continue
+        if element.select_one("a[href],br") is not None:
+            for text in [text for text in _texts(element) if text.data.strip()]:
+                text.data = code(text.data)
+            continue
+        whole = element.text
+        while (following := element.next_sibling) is not None and getattr(following, "tag", "") in _CODE_TAGS:
+            whole += following.text  # code that was written in several elements is one piece of code
+            following.decompose()
+        element.set_text(code(whole))
+
+
+_CODE_TAGS = frozenset(CODE.split(","))
+
+
+def code(text: str) -> str:
+    """Return text as a code span, in more backticks than it holds in a row; spaces around it stay outside.
+
+    https://spec.commonmark.org/0.31.2/#code-spans
+    """
+    words = " ".join(text.split())
+    if not words:
+        return text
+    fence = "`" * (max(map(len, _BACKTICKS.findall(words)), default=0) + 1)
+    space = " " if words.startswith("`") or words.endswith("`") else ""
+    before, after = " " * text[0].isspace(), " " * text[-1].isspace()
+    return f"{before}{fence}{space}{words}{space}{fence}{after}"
+
+
+def _enclose(element: Element, before: str, after: str) -> None:
+    """Put marks around each line of an element; spaces stay outside."""
+    for line in _lines(element):
+        data = line[0].data
+        words = data.lstrip()
+        line[0].data = data[: len(data) - len(words)] + before + words
+        data = line[-1].data
+        words = data.rstrip()
+        line[-1].data = words + after + data[len(words) :]
+
+
+def _lines(element: Element) -> Iterator[list[Text]]:
+    """Yield the texts of an element that are not blank, those of each block by themselves."""
+    texts = [text for text in _texts(element) if text.data.strip()]
+    if not texts:
+        return
+    if element.select_one(BLOCK) is None:
+        yield texts
+        return
+    for _, line in groupby(texts, lambda text: text.parent and text.parent.closest(BLOCK)):
+        yield list(line)
+
+
+def _texts(element: Element) -> Iterator[Text]:
+    from turbohtml import Text
+
+    return (node for node in element.descendants if type(node) is Text)
+
+
+def _within(node: Element | Text, selector: str) -> bool:
+    """Return whether a node lies in an element of such a kind."""
+    return node.parent is not None and node.parent.closest(selector) is not None

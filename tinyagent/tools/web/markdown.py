@@ -1,18 +1,33 @@
-"""HTML as markdown, by a converter of our own: no dependency, and time in proportion to the page, whatever is in it."""
+"""HTML as markdown: what is kept of a page is decided here, turbohtml reads and writes it.
+
+To be used in a locked process (`pages`): turbohtml is a young library in C, and reads what strangers have written.
+"""
 
 from __future__ import annotations
 
-from tinyagent.tools.web.areas import best_part
-from tinyagent.tools.web.blocks import render
-from tinyagent.tools.web.handlers import Handlers
-from tinyagent.tools.web.walker import Walker
+import re
+from functools import cache
+from typing import TYPE_CHECKING
 
-#: Characters in which a page's title stands.
-BEGINNING = 100_000
+from tinyagent.tools.web.areas import best_parts, first_heading, remove_unseen
+from tinyagent.tools.web.blocks import tidy
+from tinyagent.tools.web.inline import WRITTEN, join_lines, write_exponents, write_lines, write_pictures
+from tinyagent.tools.web.links import Links
+from tinyagent.tools.web.tables import settle
+
+if TYPE_CHECKING:
+    from turbohtml import Document, Markdown
+
+LONGEST_TITLE = 300
+#: Characters that nobody sees and that can carry words to a model: controls, soft hyphens, zero width spaces, changes
+#: of direction, tags.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f\xad\u200b\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f]+"
+)
 
 
 def to_markdown(page: str, url: str) -> tuple[str, str]:
-    """The title and the text of a page, as markdown.
+    """Return the title and the text of a page, as markdown.
 
     The main part of the page stands for it if it has one, without navigation, footers, asides and forms, unless that
     would leave out most of what there is to read. Links are absolute. Hidden text is left out, images are their
@@ -22,14 +37,54 @@ def to_markdown(page: str, url: str) -> tuple[str, str]:
         page: HTML.
         url: Where it came from.
     """
-    handlers = Handlers(url)
-    Walker(handlers).walk(page)
-    blocks = handlers.writer.blocks
-    return handlers.title, render(blocks, best_part([(block.area, block.weight) for block in blocks]))
+    import turbohtml
+
+    document = turbohtml.parse(page.replace("\ufeff", ""), positions=False)  # it writes that character as a reference
+    body = document.find("body")
+    title = _title(document)
+    if body is None:
+        return _seen(title), ""
+    links = Links(url)
+    for base in document.select("base[href]"):
+        links.set_base(base.attr("href") or "")
+    remove_unseen(body)
+    write_pictures(body)
+    join_lines(body)
+    write_exponents(body)
+    title = title or first_heading(body)[:LONGEST_TITLE]
+    texts = []
+    for part in best_parts(body):
+        write_lines(part, links)
+        tidy(part)
+        settle(part, _options())
+        texts.append(part.to_markdown(_options()).strip("\n"))
+    return _seen(title), _seen("\n\n".join(filter(None, texts))).strip("\n")
 
 
-def title_of(page: str, url: str) -> str:
-    """The title of a page, from its beginning."""
-    handlers = Handlers(url)
-    Walker(handlers).walk(page[:BEGINNING])
-    return handlers.title
+def _title(document: Document) -> str:
+    """Return what the head says: the page's `<title>`, else what it calls itself where it is shared (`og:title`)."""
+    titles = [element.text for element in document.select("title") if element.closest("svg") is None]
+    shared = [
+        element.attr("content") or "" for element in document.select("meta[property='og:title'],meta[name='og:title']")
+    ]
+    found = next((" ".join(text.split()) for text in (*titles[:1], *shared) if text.strip()), "")
+    return found[:LONGEST_TITLE]
+
+
+def _seen(text: str) -> str:
+    """Return the text without characters that are not seen, and with plain spaces."""
+    return _INVISIBLE.sub("", text.replace("\xa0", " "))
+
+
+@cache
+def _options() -> Markdown:
+    """Return how markdown is written: what is text stays as it is."""
+    from turbohtml import Markdown
+
+    return Markdown(
+        links=Markdown.Links(autolink=False),
+        tables=Markdown.Tables(cell_blocks="text"),
+        inline=Markdown.Inline(quote_open="“", quote_close="”"),
+        escaping=Markdown.Escaping(mode="none", asterisks=False, underscores=False),
+        strip=WRITTEN,  # never `converters=`: with them turbohtml 1.15 has crashed
+    )

@@ -1,9 +1,13 @@
-"""The text of a PDF, with the extra `[pdf]`."""
+"""The text of a PDF, with the extra `[pdf]`, in a worker process."""
 
 from __future__ import annotations
 
+import contextlib
 import io
+import pkgutil
 import time
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from tinyagent.core.errors import MissingExtraError
@@ -26,16 +30,35 @@ def check_installed() -> None:
     Raises:
         MissingExtraError: The text holds the line to install it.
     """
+    if find_spec("pypdf") is None:
+        raise MissingExtraError("To read a PDF: pip install 'tinyagent[pdf]'")
+
+
+def prepare() -> None:
+    """Load all that PDFs need: also every codec, as fonts may name any."""
+    import encodings
+
+    import pypdf
+
+    for package in (pypdf, encodings):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            with contextlib.suppress(ImportError):  # Windows' own codecs, and parts that need other packages
+                import_module(module.name)
+
+
+def answer(request: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:
+    """Return the title and the text of a PDF, and whether pages were `left_out`; or the `error`."""
     try:
-        import pypdf  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("To read a PDF: pip install 'tinyagent[pdf]'") from error
+        title, text, left_out = read_pdf(content, 0.9 * request["seconds"])
+    except PageError as error:
+        return {"error": str(error)}, b""
+    return {"title": title, "left_out": left_out}, text.encode(errors="replace")
 
 
 def read_pdf(content: bytes, seconds: float) -> tuple[str, str, bool]:
     """The title and the text of a PDF, page by page, and whether pages were left out.
 
-    To be called in a thread: it takes some 20 ms a page. Reads `PAGES` pages at most, and as many as the time allows.
+    It takes some 20 ms a page. Reads `PAGES` pages at most, and as many as the time allows.
 
     Args:
         content: The file.
@@ -43,9 +66,7 @@ def read_pdf(content: bytes, seconds: float) -> tuple[str, str, bool]:
 
     Raises:
         PageError: It is encrypted or broken, or not one page could be read in time.
-        MissingExtraError: The extra `[pdf]` is not installed.
     """
-    check_installed()
     until = time.monotonic() + seconds
     try:
         reader = _open(content)

@@ -1,17 +1,21 @@
-"""The text of what a server has sent, by its type."""
+"""The text of what a server has sent, by its type: pages and PDFs are read in worker processes."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
-from tinyagent.core.threads import in_forked_copy
+from tinyagent.core.shared import KeptPerLoop
+from tinyagent.core.threads import in_forked_copy, run_in_thread, thread_slot
+from tinyagent.locked.worker import WorkerError, Workers
 from tinyagent.tools.web.charset import codec_of, decode
-from tinyagent.tools.web.converter import convert
 from tinyagent.tools.web.page import PageError
-from tinyagent.tools.web.pdf import read_pdf
-from tinyagent.tools.web.recent import Recent, key_of
+from tinyagent.tools.web.recent import Recent, Text, key_of
+
+T = TypeVar("T")
 
 Kind: TypeAlias = Literal["html", "pdf", "text"]
 
@@ -32,6 +36,16 @@ _LOOKS_LIKE_HTML = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+#: Bytes that are looked at or decoded at once; for more a thread costs less than keeping the event loop.
+_SMALL = 16_384
+#: Bytes that a worker process may take.
+_MEMORY = 512 << 20
+#: Pages that are read at once on one event loop, so that a slow one does not keep all others waiting.
+_AT_ONCE = 2
+_workers = {
+    "html": KeptPerLoop(lambda: Workers("tinyagent.tools.web.pages", memory=_MEMORY, at_once=_AT_ONCE)),
+    "pdf": KeptPerLoop(lambda: Workers("tinyagent.tools.web.pdf", memory=_MEMORY)),
+}
 _recent = Recent()
 _MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
@@ -106,28 +120,59 @@ def _unreadable(body: Body, what: str) -> PageError:
     return PageError(f"{body.url[:300]} is {what}, which cannot be read as text. HTML, PDF and all kinds of text can.")
 
 
-def read(body: Body, kind: Kind, seconds: float) -> tuple[str, str, bool]:
-    """The title and the text of a body, and whether some of it was left out. To be called in a thread.
+async def start_ahead() -> None:
+    """Start what reads pages, as one is on its way, and do not wait for it."""
+    with suppress(WorkerError):  # that is told when there is a page to read
+        await (await _workers["html"].here()).start_ahead()
+
+
+async def read(body: Body, kind: Kind, seconds: float) -> Text:
+    """Return the title and the text of a body, and whether some of it was left out.
 
     Args:
         body: What was sent.
         kind: What it is.
-        seconds: How long a PDF may take; what else there is takes no longer than its size allows.
+        seconds: How long that may take.
 
     Raises:
-        PageError: A PDF cannot be read.
-        MissingExtraError: It is a PDF, and the extra `[pdf]` is not installed.
+        PageError: It cannot be read, or not in time.
     """
     if kind == "text":
-        return "", decode(body.content, body.charset, truncated=body.truncated), False
-    key = key_of(body.content, kind, body.url, body.charset, body.truncated)
+        return "", await decoded(body), False
+    key = await _apart(body, lambda: key_of(body.content, kind, body.url, body.charset, body.truncated))
     found = _recent.get(key)
     if found is None:
-        found = read_pdf(body.content, seconds) if kind == "pdf" else _converted(body)
+        found = await _asked(body, kind, seconds)
         if kind == "html" or not found[2]:  # more of a PDF may be read in another time
             _recent.put(key, found)
     return found
 
 
-def _converted(body: Body) -> tuple[str, str, bool]:
-    return *convert(decode(body.content, body.charset, truncated=body.truncated), body.url), False
+async def decoded(body: Body) -> str:
+    """Return a body as text."""
+    return await _apart(body, lambda: decode(body.content, body.charset, truncated=body.truncated))
+
+
+async def _apart(body: Body, function: Callable[[], T]) -> T:
+    """Call a function that goes through a body, in a thread if that is long."""
+    if len(body.content) <= _SMALL:
+        return function()
+    async with thread_slot():
+        return await run_in_thread(function)
+
+
+async def _asked(body: Body, kind: Literal["html", "pdf"], seconds: float) -> Text:
+    """Return what a worker process says."""
+    workers = await _workers[kind].here()
+    request = {"url": body.url, "charset": body.charset, "truncated": body.truncated}
+    try:
+        answer, content = await workers.ask(request, body.content, seconds)
+    except TimeoutError:
+        raise PageError(f"{body.url[:300]} could not be read within {seconds:g} seconds.") from None
+    except WorkerError as error:
+        raise PageError(
+            f"{body.url[:300]} cannot be read: it takes too much memory, or breaks what reads it."
+        ) from error
+    if "error" in answer:
+        raise PageError(str(answer["error"]))
+    return str(answer.get("title", "")), content.decode(errors="replace"), answer.get("left_out") is True

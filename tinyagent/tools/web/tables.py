@@ -1,156 +1,167 @@
-"""The tables of a page: those that hold data become rows, those that only arrange things become paragraphs."""
+"""The tables of a page: those that hold data get rows of one length, those that only arrange things become blocks."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from tinyagent.tools.web.blocks import Block, Container
+from tinyagent.tools.web.inline import BLOCK, code
 
-#: A table within so many others is read as if it were none.
-DEEPEST = 4
+if TYPE_CHECKING:
+    from turbohtml import Element, Markdown
+
 #: Blocks and characters that a cell of data may hold.
 BLOCKS, CHARACTERS = 12, 2_000
-#: Columns up to which short rows are filled up, and cells count as several; cells after which a row is broken.
-COLUMNS, LONGEST_ROW = 64, 1_000
-#: Rows after which it is settled whether a table holds data; the further rows of one that does are written at once.
+#: Rows after which it is settled whether a table holds data.
 SETTLED = 64
+#: Columns up to which cells count as several.
+COLUMNS = 64
+#: Empty cells that may be added to a table beside two for each of its own: no table grows without bounds.
+MOST_ADDED = 10_000
+#: As many rows a cell takes at most.
+_MOST_ROWS = 65_534
+_PARTS = ("tbody", "thead", "tfoot")
 
 
-@dataclass(slots=True)
-class Cell:
-    """One cell: its blocks, how many columns it takes, whether it is a heading."""
-
-    blocks: list[Block] = field(default_factory=list)
-    span: int = 1
-    heading: bool = False
-
-    @property
-    def weight(self) -> int:
-        """Characters that a reader sees."""
-        return sum(block.weight for block in self.blocks)
-
-    @property
-    def holds_data(self) -> bool:
-        """Whether it can be written on one line."""
-        plain = len(self.blocks) <= BLOCKS and all(block.plain for block in self.blocks)
-        return plain and self.weight <= CHARACTERS
+def settle(part: Element, options: Markdown) -> None:
+    """Make each table one that can be written as rows, or no table at all."""
+    for table in part.select("table"):
+        rows = list(_rows(table))
+        if not _holds_data(table, rows) or not _fill(table):
+            _unfold(table)
+            continue
+        for row in rows:
+            for cell in _cells(row):
+                _write_cell(cell, options)
+            if not row.text.strip():
+                row.decompose()
 
 
-@dataclass(slots=True)
-class Table:
-    """A table while it is read.
+def _rows(table: Element) -> Iterator[Element]:
+    for child in _children(table, "tr", *_PARTS):
+        yield from [child] if child.tag == "tr" else _children(child, "tr")
 
-    Attributes:
-        around: The blocks of what the table stands in.
-        container: The container it stands in.
-        shared: The innermost container that it has in common with the block before it.
-        arranges: It holds another table, or says that it is for presentation.
-        before: Blocks of its caption, and what stands between its cells.
-        weight: Characters of the written rows that a reader sees.
+
+def _cells(row: Element) -> list[Element]:
+    return _children(row, "td", "th")
+
+
+def _children(element: Element, *tags: str) -> list[Element]:
+    from turbohtml import Element
+
+    return [child for child in element.children if isinstance(child, Element) and child.tag in tags]
+
+
+def _holds_data(table: Element, rows: list[Element]) -> bool:
+    if (table.attr("role") or "").strip().lower() in {"presentation", "none"} or not table.text.strip():
+        return False
+    if table.select_one("th") is None and all(len(_cells(row)) < 2 for row in rows):
+        return False
+    return all(_is_datum(cell) for row in rows[:SETTLED] for cell in _cells(row))
+
+
+def _is_datum(cell: Element) -> bool:
+    """Return whether a cell can be written on one line."""
+    if len(cell.text) > CHARACTERS and len(" ".join(cell.text.split())) > CHARACTERS:
+        return False
+    if cell.select_one(BLOCK) is None:
+        return True
+    if cell.select_one("table,blockquote,hr") is not None:
+        return False
+    return len(cell.select(BLOCK)) <= BLOCKS and not any(
+        "\n" in block.text.strip() or block.select_one("br,div,p") for block in cell.select("pre")
+    )
+
+
+def _unfold(table: Element) -> None:
+    """Read a table as if it were none: each cell is a block of its own."""
+    for row in list(_rows(table)):
+        for cell in _cells(row):
+            cell.tag = "div"
+        row.tag = "div"
+    for group in _children(table, "caption", *_PARTS):
+        group.tag = "div"
+    table.tag = "div"
+
+
+def _fill(table: Element) -> bool:
+    """Have each row hold a cell for each column; returns whether that can be done without many empty cells.
+
+    A cell over several columns or rows is followed by empty ones.
     """
-
-    around: list[Block]
-    container: Container
-    shared: Container
-    arranges: bool = False
-    before: list[Block] = field(default_factory=list)
-    weight: int = 0
-    _rows: list[list[Cell]] = field(default_factory=list)
-    _lines: list[str] = field(default_factory=list)
-    _columns: int = 0
-    #: The number of the row and the column that are being read.
-    _row: int = 0
-    _column: int = 0
-    #: For each of the first columns the number of the row before which a cell from above ends.
-    _taken: list[int] = field(default_factory=list)
-
-    def begin_group(self) -> None:
-        """Begin the head, a body or the foot; no cell reaches into it from above."""
-        self._taken = []
-
-    def begin_row(self) -> None:
-        """Begin a row."""
-        if self._lines or (len(self._rows) == SETTLED and self._holds_data()):
-            self._write()
-        self._rows.append([])
-        self._row += 1
-        self._column = 0
-
-    def begin_cell(self, across: int, down: int, *, heading: bool) -> list[Block]:
-        """Begin a cell over so many columns and rows; returns the list for its blocks."""
-        if not self._rows or len(self._rows[-1]) >= LONGEST_ROW:
-            self.begin_row()
-        row = self._rows[-1]
-        if self._taken and not self.arranges:
-            free = self._column
-            while free < len(self._taken) and self._taken[free] > self._row:
-                free += 1
-            if free > self._column:
-                row.append(Cell(span=free - self._column))
-            self._column = free
-        end = self._column + across
-        if down > 1 and end <= COLUMNS:
-            self._taken += [0] * (end - len(self._taken))
-            self._taken[self._column : end] = [self._row + down] * across
-        self._column = end
-        cell = Cell(span=across, heading=heading)
-        row.append(cell)
-        return cell.blocks
-
-    def markdown(self) -> str:
-        """The table (https://github.github.com/gfm/#tables-extension-); empty if it holds no data."""
-        if self._lines or self._holds_data():
-            self._write()
-        return "\n".join(self._lines)
-
-    def blocks_of_cells(self) -> list[Block]:
-        """What its cells hold, one after the other."""
-        return [block for row in self._rows for cell in row for block in cell.blocks]
-
-    def _holds_data(self) -> bool:
-        if self.arranges:
-            return False
-        cells = [cell for row in self._rows for cell in row]
-        columns = max(map(len, self._rows), default=0)
-        self.arranges = not (
-            (columns > 1 or any(cell.heading for cell in cells)) and all(cell.holds_data for cell in cells)
-        )
-        return not self.arranges
-
-    def _write(self) -> None:
-        """Write the rows that have been read; the first of the table is its head. Empty ones are left out."""
-        rows = [row for row in map(self._texts, self._rows) if any(row)]
-        self.weight += sum(cell.weight for row in self._rows for cell in row)
-        self._rows = []
-        if rows and not self._lines:
-            self._columns = max(len(row) for row in rows)
-            if self._columns > COLUMNS:  # filling up every row could cost more than the page
-                self._columns = len(rows[0])
-            self._lines.append(_line(rows.pop(0), self._columns))
-            self._lines.append("|" + " --- |" * self._columns)
-        self._lines += [_line(row, self._columns if self._columns <= COLUMNS else 0) for row in rows]
-
-    def _texts(self, row: list[Cell]) -> list[str]:
-        """What cells say; one that takes several columns is followed by empty ones."""
-        texts: list[str] = []
-        for cell in row:
-            texts.append(_text(cell, self.container))
-            if len(texts) + cell.span - 1 <= COLUMNS:
-                texts += [""] * (cell.span - 1)
-        return texts
+    rows: list[tuple[Element, int]] = []
+    left = MOST_ADDED
+    for group in [[row] if row.tag == "tr" else _children(row, "tr") for row in _children(table, "tr", *_PARTS)]:
+        taken: list[int] = []
+        for row in group:
+            width, added = _fill_row(row, taken)
+            left += 2 * (width - added) - added
+            rows.append((row, width))
+            if left < 0:
+                return False
+    widest = max(width for _, width in rows)
+    if sum(widest - width for _, width in rows) > left:
+        return False
+    for row, width in rows:
+        _add(row, widest - width)
+    return True
 
 
-def _text(cell: Cell, base: Container) -> str:
-    """A cell on one line."""
-    lines: list[str] = []
-    seen: set[Container] = set()
-    for block in cell.blocks:
-        inner = block.container
-        marker = inner.marker if inner is not base and inner not in seen and inner.marker != ": " else ""
-        seen.add(inner)
-        lines += (marker + (block.in_line or block.text)).split("\n")
-    return "<br>".join(line.strip() for line in lines).replace("|", "\\|")
+def _fill_row(row: Element, taken: list[int]) -> tuple[int, int]:
+    """Put empty cells where cells reach in from the left and from above; returns the row's length, and how many.
+
+    Args:
+        row: The row.
+        taken: For each of the first columns how many more rows a cell from above takes.
+    """
+    from turbohtml import Element
+
+    column = added = 0
+    for cell in _cells(row):
+        while column < len(taken) and taken[column]:
+            taken[column] -= 1
+            cell.insert_before(Element("td"))
+            column, added = column + 1, added + 1
+        across = max(1, min(_number(cell.attr("colspan")), COLUMNS - column))
+        down = _number(cell.attr("rowspan")) or _MOST_ROWS
+        if down > 1 and column + across <= COLUMNS:
+            taken += [0] * (column + across - len(taken))
+            taken[column : column + across] = [down - 1] * across
+        elif column < len(taken):
+            taken[column : column + across] = [0] * len(taken[column : column + across])
+        for _ in range(across - 1):
+            cell.insert_after(Element("td"))
+        column, added = column + across, added + across - 1
+        for span in ("colspan", "rowspan"):
+            if span in cell.attrs:
+                del cell.attrs[span]
+    end = max((at + 1 for at in range(column, len(taken)) if taken[at]), default=column)
+    _add(row, end - column)
+    taken[column:end] = [max(0, rest - 1) for rest in taken[column:end]]
+    return end, added + end - column
 
 
-def _line(row: list[str], columns: int) -> str:
-    return "| " + " | ".join(row + [""] * (columns - len(row))) + " |"
+def _add(row: Element, cells: int) -> None:
+    from turbohtml import Element
+
+    for _ in range(cells):
+        row.append(Element("td"))
+
+
+def _number(text: str | None) -> int:
+    """Return a whole number as HTML writes it; 1 for anything else."""
+    digits = (text or "").strip()
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else 1
+
+
+def _write_cell(cell: Element, options: Markdown) -> None:
+    """Write a cell that holds several lines on one."""
+    if cell.select_one(f"br,{BLOCK}") is None:
+        return
+    for inner in cell.select("table"):
+        _unfold(inner)
+    for block in cell.select("pre"):
+        block.tag = "span"
+        block.set_text(code(block.text))
+    lines = cell.to_markdown(options).split("\n")
+    cell.set_text("<br>".join(line.strip() for line in lines if line.strip()))
