@@ -1,27 +1,26 @@
-"""Measure what `web_browse` makes of HTML: with html-to-markdown (extra `[web]`), and with our own converter.
+"""Measure what `web_browse` makes of HTML.
 
     python benchmarks/converters.py [--rounds 5] [--hostile-only | --kept-only] [--html FILE ...]
 
-Everyday pages are made by this script; `--html` adds files of your own. Hostile pages (`tests/tools/web/hostile.py`, 2 MB
-each) are served on the loopback interface and read by `web_browse`; meanwhile a task wakes every 2 ms and records the
-longest that it overslept: how long the event loop stood still. Each converter runs in a process of its own.
+Everyday pages are made by this script; `--html` adds files of your own. They are converted in this process, and by
+the worker process (its time is given too). Hostile pages (`tests/tools/web/hostile.py`, 2 MB each) are served on the loopback
+interface and read by `web_browse`; meanwhile a task wakes every 2 ms and records the longest that it overslept: how long
+the event loop stood still.
 """
 from __future__ import annotations
 
 import argparse
 import asyncio
 import contextlib
-import json
 import resource
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-CONVERTERS = {"library": "html-to-markdown", "own": "our own"}
+URL = "https://example.org/a/b.html"
 
 
 # -- everyday pages: each with how many code blocks, table rows, links, list items and headings it has
@@ -100,25 +99,35 @@ def count(text):
     return found
 
 
-def measure_kept(rounds, files):
+async def measure_kept(rounds, files):
     """Time, and what is kept, of each everyday page."""
-    from tinyagent.tools.web.converter import convert
+    from tinyagent.tools.web.markdown import to_markdown
+    from tinyagent.tools.web.reading import Body, read
 
-    results = {}
     pages = {name: make() for name, make in PAGES.items()}
     pages |= {Path(file).name: (Path(file).read_text(errors="replace"), None) for file in files}
+    begun = time.perf_counter()
+    await read(Body(URL, b"<p>first"), "html", 30)
+    print(f"first page, with the start of the process: {(time.perf_counter() - begun) * 1000:.0f} ms")
+    print("\n| page | MB | ms | ms/MB | ms, worker |", " | ".join(KINDS), "| seen though left out |")
+    print("|---" * (6 + len(KINDS)) + "|")
     for name, (page, expected) in pages.items():
-        times = []
-        for _ in range(rounds):
+        times, asked = [], []
+        for number in range(rounds):
             begun = time.perf_counter()
-            _, text = convert(page, "https://example.org/a/b.html")
+            _, text = to_markdown(page, URL)
             times.append(time.perf_counter() - begun)
+            body = Body(f"{URL}?{number}", page.encode(), charset="utf-8")
+            begun = time.perf_counter()
+            await read(body, "html", 30)
+            asked.append(time.perf_counter() - begun)
         leaked = [word for word in ("hidden ", "imprint", "Menu 7", "var x", "base64", "¶") if expected and word in text]
-        results[name] = {
-            "characters": len(page), "seconds": statistics.median(times), "kept": count(text), "of": expected,
-            "leaked": leaked, "out": len(text),
-        }
-    return results
+        megabytes, ms = len(page) / 1e6, statistics.median(times) * 1000
+        kept = " | ".join(
+            str(n) if all_ is None else f"{n}/{all_}" if all_ or n else ""
+            for n, all_ in zip(count(text), expected or [None] * len(KINDS))
+        )
+        print(f"| {name} | {megabytes:.2f} | {ms:.1f} | {ms / megabytes:.0f} | {statistics.median(asked) * 1000:.1f} | {kept} | {', '.join(leaked)} |")
 
 
 async def measure_hostile():
@@ -136,7 +145,9 @@ async def measure_hostile():
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": hostile[names[int(scope["path"][1:])]]})
 
-    browse, results = WebBrowser(allow=["127.0.0.1"]).web_browse, {}
+    browse = WebBrowser(allow=["127.0.0.1"]).web_browse
+    slowest = longest = 0.0
+    print("\n| hostile page, 2 MB | s | longest pause, ms | characters |\n|---|---|---|---|")
     async with serve(site) as url:
         for number, name in enumerate(names):
             pauses = [0.0]
@@ -152,9 +163,11 @@ async def measure_hostile():
             watcher.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watcher
-            results[name] = {"seconds": seconds, "pause": max(pauses), "outcome": outcome}
-    del results["warm up"]
-    return {"pages": results, "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+            if number:
+                print(f"| {name} | {seconds:.2f} | {max(pauses) * 1000:.0f} | {outcome} |", flush=True)
+                slowest, longest = max(slowest, seconds), max(longest, *pauses)
+    used = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    print(f"\nSlowest {slowest:.1f} s, longest pause {longest * 1000:.0f} ms, this process {used[0]:.0f} MB, workers that ended {used[1]:.0f} MB.")
 
 
 async def watch(pauses):
@@ -165,62 +178,17 @@ async def watch(pauses):
         pauses.append(time.perf_counter() - begun - 0.002)
 
 
-def report_kept(results):
-    print("\n| page | MB | converter | ms | ms/MB |", " | ".join(KINDS), "| seen though left out |")
-    print("|---" * (6 + len(KINDS)) + "|")
-    for name in results["own"]:
-        for converter, title in CONVERTERS.items():
-            row = results[converter][name]
-            megabytes = row["characters"] / 1e6
-            of = row["of"] or [None] * len(KINDS)
-            kept = " | ".join(str(n) if all_ is None else f"{n}/{all_}" if all_ or n else "" for n, all_ in zip(row["kept"], of))
-            ms = row["seconds"] * 1000
-            print(f"| {name} | {megabytes:.2f} | {title} | {ms:.0f} | {ms / megabytes:.0f} | {kept} | {', '.join(row['leaked'])} |")
-
-
-def report_hostile(results):
-    print("\n| hostile page, 2 MB | " + " | ".join(f"{title}: s | longest pause, ms | characters" for title in CONVERTERS.values()), "|")
-    print("|---" * (1 + 3 * len(CONVERTERS)) + "|")
-    for name in results["own"]["pages"]:
-        cells = []
-        for converter in CONVERTERS:
-            row = results[converter]["pages"][name]
-            cells.append(f"{row['seconds']:.2f} | {row['pause'] * 1000:.0f} | {row['outcome']}")
-        print(f"| {name} | {' | '.join(cells)} |")
-    for converter, title in CONVERTERS.items():
-        rows = results[converter]["pages"].values()
-        print(
-            f"\n{title}: slowest {max(row['seconds'] for row in rows):.1f} s, longest pause "
-            f"{max(row['pause'] for row in rows) * 1000:.0f} ms, largest process {results[converter]['megabytes']:.0f} MB."
-        )
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--html", nargs="*", default=[], metavar="FILE")
     parser.add_argument("--hostile-only", action="store_true")
     parser.add_argument("--kept-only", action="store_true")
-    parser.add_argument("--worker", choices=CONVERTERS, help=argparse.SUPPRESS)
-    parser.add_argument("--measure", choices=["kept", "hostile"], help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.worker:
-        if options.worker == "own":
-            sys.modules["html_to_markdown"] = None
-        kept = options.measure == "kept"
-        print(json.dumps(measure_kept(options.rounds, options.html) if kept else asyncio.run(measure_hostile())))
-        return
-    for measure, report, skipped in (("kept", report_kept, options.hostile_only), ("hostile", report_hostile, options.kept_only)):
-        if skipped:
-            continue
-        results = {}
-        for converter in CONVERTERS:
-            command = [sys.executable, __file__, "--worker", converter, "--measure", measure, "--rounds", str(options.rounds)]
-            done = subprocess.run([*command, "--html", *options.html], capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise SystemExit(done.stderr)
-            results[converter] = json.loads(done.stdout)
-        report(results)
+    if not options.hostile_only:
+        asyncio.run(measure_kept(options.rounds, options.html))
+    if not options.kept_only:
+        asyncio.run(measure_hostile())
 
 
 if __name__ == "__main__":

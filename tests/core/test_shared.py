@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import itertools
+import os
 import random
 import weakref
 
@@ -13,7 +14,7 @@ import pytest
 
 from tinyagent import ConfigurationError
 from tinyagent.core import shared as shared_module
-from tinyagent.core.shared import PerLoop, Shared, held, holding, keep_open
+from tinyagent.core.shared import KeptPerLoop, PerLoop, Shared, held, holding, keep_open
 
 
 class Resource:
@@ -659,3 +660,58 @@ def test_no_event_loop_is_kept_that_was_closed_without_leaving():
 def test_without_an_event_loop_there_is_none():
     with pytest.raises(ConfigurationError, match="no event loop is running here"):
         PerLoop(lambda: None).here()
+
+
+# -- kept to the end of an event loop
+
+
+class Kept:
+    def __init__(self):
+        self.closed = False
+
+    async def close(self):
+        await asyncio.sleep(0)
+        self.closed = True
+
+
+def test_what_is_kept_per_loop_is_closed_with_its_loop():
+    kept = KeptPerLoop(Kept)
+
+    async def use():
+        first, second = await asyncio.gather(kept.here(), kept.here())
+        assert first is second
+        assert await kept.here() is first
+        assert not first.closed
+        return first
+
+    one, other = asyncio.run(use()), asyncio.run(use())
+    assert one is not other
+    assert one.closed
+    assert other.closed
+    assert not kept._kept
+
+
+def test_no_loop_is_kept_that_ended_without_a_word():
+    kept = KeptPerLoop(Kept)
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(kept.here())
+    loop.close()
+    asyncio.run(kept.here())
+    assert not kept._kept
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+async def test_a_forked_copy_has_its_own_and_leaves_that_of_its_parent_open():
+    kept = KeptPerLoop(Kept)
+    ours = await kept.here()
+    pid = os.fork()
+    if not pid:
+        code = 1
+        try:
+            theirs = asyncio.run(kept.here())
+            code = 0 if theirs is not ours and theirs.closed and not ours.closed else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert await kept.here() is ours

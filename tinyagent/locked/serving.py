@@ -1,7 +1,7 @@
 """The worker process: it reads requests from its standard input, and writes the answers, until that ends.
 
 Before the first request it imports what it will need, and locks itself: on Linux it then reaches no file, no network
-and no other process. Elsewhere only its memory is limited, where the system can do that.
+and no other process, and each request has a limit of memory. Elsewhere there is that limit alone, if the system has one.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import signal
 import struct
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import IO, Any, Protocol, cast
 
@@ -60,7 +61,8 @@ def _lock(memory: int, answers: int) -> bool:
     if sys.platform != "win32":
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (memory, resource.getrlimit(resource.RLIMIT_AS)[1]))
+        with suppress(ValueError, OSError):  # as on macOS, where no process is that small
+            resource.setrlimit(resource.RLIMIT_AS, (memory, resource.getrlimit(resource.RLIMIT_AS)[1]))
     return False
 
 

@@ -171,7 +171,7 @@ async def _spawned() -> asyncio.subprocess.Process:
         )
     except OSError as error:
         raise WorkerError(
-            f"a worker process cannot start this process's interpreter, {sys.executable!r} ({error.strerror}): let this "
+            f"a worker process cannot start this interpreter, {sys.executable!r} ({error.strerror}): let this "
             "user read and execute it, and the folders above it"
         ) from error
     except NotImplementedError as error:

@@ -14,8 +14,11 @@ from tests.tools.web.hostile import pages
 from tests.tools.web.pdfs import make_pdf
 from tinyagent.core.errors import ConfigurationError, MissingExtraError
 from tinyagent.core.jsonable import to_text
+from tinyagent.core.shared import KeptPerLoop
+from tinyagent.locked.worker import Workers
 from tinyagent.tools.builtin.web_browse import Page, PageError, WebBrowser, web_browse
 from tinyagent.tools.http import FetchError, FetchTimeoutError
+from tinyagent.tools.web import reading
 
 HERE = ["127.0.0.1"]
 
@@ -485,16 +488,49 @@ FULL_SIZE = ("attributes", "ampersands", "long references", "unclosed a", "unclo
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("own", [False, True])
-async def test_hostile_pages(site, monkeypatch, own):
-    if own:
-        monkeypatch.setitem(sys.modules, "html_to_markdown", None)
+async def test_hostile_pages(site):
     browse = browser()
     small, large = pages(30_000), pages(2_000_000)
     for name, content in [*small.items(), *((name, large[name]) for name in FULL_SIZE)]:
         page = await browse(site.page(content))
         assert len(page.text) <= 10_000, name
         assert page.total <= 8 * len(content) + 100, name
+
+
+async def test_a_page_that_takes_too_long_costs_itself_only(site):
+    slow, other = site.page(pages()["nested ul li p pre"]), site.page("<p>a")
+    with pytest.raises(PageError, match=r"could not be read within 0\.05 seconds"):
+        await browser(seconds=0.05, max_bytes=2_000_000)(slow)
+    assert (await browser()(other)).text == "a"
+
+
+async def test_a_page_that_takes_too_much_memory_costs_itself_only(site, monkeypatch):
+    scarce = KeptPerLoop(lambda: Workers("tinyagent.tools.web.pages", memory=16 << 20))
+    monkeypatch.setitem(reading._workers, "html", scarce)
+    with pytest.raises(PageError, match="the worker process ended without an answer: it took too much memory"):
+        await browser()(site.page(pages()["paragraphs"]))
+    assert (await browser()(site.page("<p>a"))).text == "a"
+
+
+async def test_without_a_worker_process_text_is_read_and_a_page_says_why(site, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    assert (await browser()(site.page("a", "text/plain"))).text == "a"
+    with pytest.raises(PageError, match="cannot be read: a worker process cannot start this interpreter"):
+        await browser()(site.page("<p>page without a worker"))
+
+
+async def test_pages_are_not_read_in_this_process(site):
+    """By a library in C that a page may break."""
+    program = """
+import asyncio, sys
+from tinyagent import WebBrowser
+page = asyncio.run(WebBrowser(allow=["127.0.0.1"]).web_browse(sys.argv[1]))
+print(page.text, "turbohtml" in sys.modules)
+"""
+    url = site.page("<b>a</b>")
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, url, stdout=asyncio.subprocess.PIPE)
+    said, _ = await process.communicate()
+    assert said == b"**a** False\n"
 
 
 async def test_many_pages_at_once(site):

@@ -98,8 +98,8 @@ class WebBrowser(Toolkit):
         HTML becomes markdown. Its main part is given, without navigation and footers, and without what is hidden;
         scripts are not run. The text of a PDF needs the extra `[pdf]`. Other text is given as it is; images, archives
         and the like are refused. Pages and PDFs are read in a process of their own, which on Linux is locked: it
-        reaches no file, no network and no other process. Elsewhere it has its limits of time and memory alone, and on
-        Windows that of time.
+        reaches no file, no network and no other process. Elsewhere only its time is limited, and its memory where the
+        system can do that (not on macOS and Windows).
 
         **What is read is not to be trusted.** Give an agent that browses no tool that must not be used by whoever
         writes pages, or ask before it is used.

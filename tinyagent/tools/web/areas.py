@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from itertools import islice
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from turbohtml import Element
+from turbohtml import Element
 
 #: The share of a page's text that its main part must hold to stand for it; likewise what is left without its chrome.
 SHARE = 0.25
@@ -146,4 +144,4 @@ def _outermost(body: Element, selector: str) -> list[Element]:
 
 def _weight(element: Element) -> int:
     """Return how many characters of an element a reader sees."""
-    return len("".join(element.text.split()))
+    return sum(map(len, element.text.split()))

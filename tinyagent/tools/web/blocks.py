@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from turbohtml import Element
+from turbohtml import Element, Text
 
 #: Lists and quotes within each other that are indented; those further in stand where the last one does, so that
 #: no page grows by being nested.
@@ -89,8 +87,6 @@ def _language_of(element: Element) -> str:
 
 def _mark_items(body: Element) -> None:
     """Mark what the writer does not: ticked boxes, meanings, items without a list."""
-    from turbohtml import Text
-
     for box in body.select("li input[type=checkbox i]"):
         box.replace_with(Text("[x] " if box.attr("checked") is not None else "[ ] "))
     for meaning in body.select("dd"):

@@ -9,12 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import groupby, islice
-from typing import TYPE_CHECKING
+
+from turbohtml import Element, Text
 
 from tinyagent.tools.web.links import Links
-
-if TYPE_CHECKING:
-    from turbohtml import Element, Text
 
 #: Elements that begin a line of their own.
 BLOCK = (
@@ -37,8 +35,6 @@ _LINE_END = re.compile(rf"(?<={_SPACELESS})[ \t]*[\r\n]\s*+(?={_SPACELESS})")
 
 def write_pictures(body: Element) -> None:
     """Put the alternative texts of pictures in their places."""
-    from turbohtml import Text
-
     for picture in body.select("img"):
         alternative = " ".join((picture.attr("alt") or "")[:LONGEST_ALTERNATIVE].split())
         picture.replace_with(Text(f"![{alternative}]" if alternative else ""))
@@ -46,7 +42,8 @@ def write_pictures(body: Element) -> None:
 
 def join_lines(body: Element) -> None:
     """Remove line ends that are no space: https://drafts.csswg.org/css-text-3/#line-break-transform."""
-    if _LINE_END.search(body.text) is None:
+    whole = body.text
+    if whole.isascii() or _LINE_END.search(whole) is None:
         return
     for text in list(_texts(body)):
         if "\n" in text.data and not text.data.isascii() and not _within(text, "pre"):
@@ -68,8 +65,6 @@ def _is_exponent(data: str) -> bool:
 
 def _is_glued(raised: Element, text: Text) -> bool:
     """Return whether a superscript follows a word of its own line, in the same link or outside of links."""
-    from turbohtml import Element, Text
-
     for before in islice(raised.preceding, 8):
         if isinstance(before, Text) and before.data:
             assert text.parent is not None and before.parent is not None  # noqa: S101, PT018 - both lie in the page
@@ -153,8 +148,6 @@ def _lines(element: Element) -> Iterator[list[Text]]:
 
 
 def _texts(element: Element) -> Iterator[Text]:
-    from turbohtml import Text
-
     return (node for node in element.descendants if type(node) is Text)
 
 

@@ -6,8 +6,8 @@ To be used in a locked process (`pages`): turbohtml is a young library in C, and
 from __future__ import annotations
 
 import re
-from functools import cache
-from typing import TYPE_CHECKING
+
+from turbohtml import Document, Markdown, parse
 
 from tinyagent.tools.web.areas import best_parts, first_heading, remove_unseen
 from tinyagent.tools.web.blocks import tidy
@@ -15,14 +15,21 @@ from tinyagent.tools.web.inline import WRITTEN, join_lines, write_exponents, wri
 from tinyagent.tools.web.links import Links
 from tinyagent.tools.web.tables import settle
 
-if TYPE_CHECKING:
-    from turbohtml import Document, Markdown
-
 LONGEST_TITLE = 300
 #: Characters that nobody sees and that can carry words to a model: controls, soft hyphens, zero width spaces, changes
 #: of direction, tags.
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f\xad\u200b\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f]+"
+)
+#: Those of them in ASCII.
+_CONTROLS = dict.fromkeys([*range(9), *range(11, 32), 127])
+#: How markdown is written: what is text stays as it is.
+_WRITTEN = Markdown(
+    links=Markdown.Links(autolink=False),
+    tables=Markdown.Tables(cell_blocks="text"),
+    inline=Markdown.Inline(quote_open="“", quote_close="”"),
+    escaping=Markdown.Escaping(mode="none", asterisks=False, underscores=False),
+    strip=WRITTEN,  # never `converters=`: with them turbohtml 1.15 has crashed
 )
 
 
@@ -37,9 +44,7 @@ def to_markdown(page: str, url: str) -> tuple[str, str]:
         page: HTML.
         url: Where it came from.
     """
-    import turbohtml
-
-    document = turbohtml.parse(page.replace("\ufeff", ""), positions=False)  # it writes that character as a reference
+    document = parse(page.replace("\ufeff", ""), positions=False)  # it writes that character as a reference
     body = document.find("body")
     title = _title(document)
     if body is None:
@@ -56,8 +61,8 @@ def to_markdown(page: str, url: str) -> tuple[str, str]:
     for part in best_parts(body):
         write_lines(part, links)
         tidy(part)
-        settle(part, _options())
-        texts.append(part.to_markdown(_options()).strip("\n"))
+        settle(part, _WRITTEN)
+        texts.append(part.to_markdown(_WRITTEN).strip("\n"))
     return _seen(title), _seen("\n\n".join(filter(None, texts))).strip("\n")
 
 
@@ -73,18 +78,6 @@ def _title(document: Document) -> str:
 
 def _seen(text: str) -> str:
     """Return the text without characters that are not seen, and with plain spaces."""
+    if text.isascii():
+        return text.translate(_CONTROLS)
     return _INVISIBLE.sub("", text.replace("\xa0", " "))
-
-
-@cache
-def _options() -> Markdown:
-    """Return how markdown is written: what is text stays as it is."""
-    from turbohtml import Markdown
-
-    return Markdown(
-        links=Markdown.Links(autolink=False),
-        tables=Markdown.Tables(cell_blocks="text"),
-        inline=Markdown.Inline(quote_open="“", quote_close="”"),
-        escaping=Markdown.Escaping(mode="none", asterisks=False, underscores=False),
-        strip=WRITTEN,  # never `converters=`: with them turbohtml 1.15 has crashed
-    )

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+
+from turbohtml import Element, Markdown
 
 from tinyagent.tools.web.inline import BLOCK, code
-
-if TYPE_CHECKING:
-    from turbohtml import Element, Markdown
 
 #: Blocks and characters that a cell of data may hold.
 BLOCKS, CHARACTERS = 12, 2_000
@@ -47,13 +45,11 @@ def _cells(row: Element) -> list[Element]:
 
 
 def _children(element: Element, *tags: str) -> list[Element]:
-    from turbohtml import Element
-
     return [child for child in element.children if isinstance(child, Element) and child.tag in tags]
 
 
 def _holds_data(table: Element, rows: list[Element]) -> bool:
-    if (table.attr("role") or "").strip().lower() in {"presentation", "none"} or not table.text.strip():
+    if (table.attr("role") or "").strip().lower() in {"presentation", "none"} or not rows or not table.text.strip():
         return False
     if table.select_one("th") is None and all(len(_cells(row)) < 2 for row in rows):
         return False
@@ -89,12 +85,13 @@ def _fill(table: Element) -> bool:
 
     A cell over several columns or rows is followed by empty ones.
     """
+    spans = table.select_one("[colspan],[rowspan]") is not None
     rows: list[tuple[Element, int]] = []
     left = MOST_ADDED
     for group in [[row] if row.tag == "tr" else _children(row, "tr") for row in _children(table, "tr", *_PARTS)]:
         taken: list[int] = []
         for row in group:
-            width, added = _fill_row(row, taken)
+            width, added = _fill_row(row, taken) if spans else (len(_cells(row)), 0)
             left += 2 * (width - added) - added
             rows.append((row, width))
             if left < 0:
@@ -114,8 +111,6 @@ def _fill_row(row: Element, taken: list[int]) -> tuple[int, int]:
         row: The row.
         taken: For each of the first columns how many more rows a cell from above takes.
     """
-    from turbohtml import Element
-
     column = added = 0
     for cell in _cells(row):
         while column < len(taken) and taken[column]:
@@ -142,8 +137,6 @@ def _fill_row(row: Element, taken: list[int]) -> tuple[int, int]:
 
 
 def _add(row: Element, cells: int) -> None:
-    from turbohtml import Element
-
     for _ in range(cells):
         row.append(Element("td"))
 
@@ -156,7 +149,7 @@ def _number(text: str | None) -> int:
 
 def _write_cell(cell: Element, options: Markdown) -> None:
     """Write a cell that holds several lines on one."""
-    if cell.select_one(f"br,{BLOCK}") is None:
+    if cell.select_one(f"br,hr,{BLOCK}") is None:
         return
     for inner in cell.select("table"):
         _unfold(inner)
