@@ -117,6 +117,13 @@ async def test_a_locked_one_reaches_no_file_and_no_network(workers):
     assert [await do(workers, what) for what in ("open", "connect")] == ["PermissionError", "PermissionError"]
 
 
+@on_linux
+async def test_a_locked_one_is_as_important_as_this_process(workers):
+    """Its caller waits for it; a sandbox, whose code may run for ever, gives way to others."""
+    pid = await do(workers, "pid")
+    assert os.getpriority(os.PRIO_PROCESS, pid) == os.getpriority(os.PRIO_PROCESS, 0)
+
+
 async def test_a_module_that_is_not_there_is_an_error_of_the_request():
     workers = Workers("tests.locked.nothing", memory=256 << 20)
     with pytest.raises(WorkerError):

@@ -1,7 +1,7 @@
 """The worker process: it reads requests from its standard input, and writes the answers, until that ends.
 
 Before the first request it imports what it will need, and locks itself: on Linux it then reaches no file, no network
-and no other process, and each request has a limit of memory. Elsewhere there is that limit alone, if the system has one.
+and no other process, and its memory is limited. Elsewhere there is that limit alone, if the system knows one.
 """
 
 from __future__ import annotations

@@ -45,7 +45,8 @@ class Workers:
     """
 
     def __init__(self, serves: str, *, memory: int, at_once: int = 1) -> None:
-        self._settings = {"serves": serves, "memory": memory}
+        path = [os.path.abspath(path) for path in sys.path if path]
+        self._settings = {"serves": serves, "memory": memory, "path": path}
         self._places = asyncio.Semaphore(at_once)
         self._starting = asyncio.Lock()
         self._idle: list[_Worker] = []
@@ -104,10 +105,9 @@ class Workers:
         return await self._started()
 
     async def _started(self) -> _Worker:
-        path = [path for path in sys.path if path]
         worker = _Worker(await _spawned())
         self._all.add(worker)
-        worker.send({**self._settings, "path": path}, b"")
+        worker.send(self._settings, b"")
         return worker
 
     async def _end(self, worker: _Worker) -> None:

@@ -38,7 +38,7 @@ _LOOKS_LIKE_HTML = re.compile(
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 #: Bytes that are looked at or decoded at once; for more a thread costs less than keeping the event loop.
 _SMALL = 16_384
-#: Bytes that a worker process may take: twice what the worst of the hostile pages needs (2 MB of `<b>`: 128 to 256 MB).
+#: Bytes that a worker process may take: twice what the worst of the hostile pages of 2 MB needs (`<b>`: 128 to 256 MB).
 _MEMORY = 512 << 20
 #: Pages that are read at once on one event loop, so that a slow one does not keep all others waiting.
 _AT_ONCE = 2
