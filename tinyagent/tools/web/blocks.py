@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from turbohtml import Element, Text
+
+from tinyagent.tools.web.inline import is_blank
 
 #: Lists and quotes within each other that are indented; those further in stand where the last one does, so that
 #: no page grows by being nested.
@@ -23,6 +26,8 @@ _READ_AS = {
 _HEADINGS = "h1,h2,h3,h4,h5,h6"
 _NESTED = "ul,ol,blockquote"
 _LANGUAGE = re.compile(r"(?<![\w-])(?:(?:language|lang|highlight-source|highlight)-|brush: ?)([\w+#.-]{1,30})")
+#: Elements around a code block, and nodes in it, that may name its language.
+_NEAR = 3
 #: What such classes say that is no language.
 _NO_LANGUAGE = frozenset(
     ("default", "none", "nohighlight", "notranslate", "plain", "plaintext", "source", "text", "wrap", "wrapper")
@@ -38,7 +43,7 @@ def tidy(body: Element) -> None:
     _name_languages(body)
     _mark_items(body)
     for element in body.select(f"{_HEADINGS},pre,li"):
-        if element.parent is not None and not element.text.strip():
+        if element.parent is not None and is_blank(element):
             element.decompose()
 
 
@@ -65,15 +70,12 @@ def _break_paragraphs(body: Element) -> None:
 def _name_languages(body: Element) -> None:
     """Name the language of code blocks where the writer looks for it."""
     for block in body.select("pre"):
-        language = ""
-        inner = block.select_one("code")
-        around = block.parent.closest("div,figure") if block.parent is not None else None
-        outer = around.parent.closest("div,figure") if around is not None and around.parent is not None else None
-        for element in (block, inner, around, outer):
-            language = language or (_language_of(element) if element is not None else "")
-        for element in (block, inner):
-            if element is not None:
-                element.attrs["class"] = f"language-{language}" if language else ""
+        inner = [child for child in islice(block.children, _NEAR) if isinstance(child, Element) and child.tag == "code"]
+        outer = [above for above in islice(block.ancestors, _NEAR) if isinstance(above, Element)]
+        around = [above for above in outer if above.tag in ("div", "figure")]
+        language = next(filter(None, map(_language_of, (block, *inner, *around))), "")
+        for element in (block, *inner):
+            element.attrs["class"] = f"language-{language}" if language else ""
 
 
 def _language_of(element: Element) -> str:

@@ -67,13 +67,20 @@ def _is_glued(raised: Element, text: Text) -> bool:
     """Return whether a superscript follows a word of its own line, in the same link or outside of links."""
     for before in islice(raised.preceding, 8):
         if isinstance(before, Text) and before.data:
-            assert text.parent is not None and before.parent is not None  # noqa: S101, PT018 - both lie in the page
-            link, block = text.parent.closest("a"), before.parent.closest(BLOCK)
-            same = (link is None or link == before.parent.closest("a")) and block == raised.closest(BLOCK)
-            return same and not before.data[-1].isspace() and before.data[-1] != "["
+            return not before.data[-1].isspace() and before.data[-1] != "[" and _in_one_line(before, raised, text)
         if isinstance(before, Element) and before.tag == "br":
             return False
     return False
+
+
+def _in_one_line(before: Text, raised: Element, text: Text) -> bool:
+    if before.parent is None or text.parent is None:
+        return False
+    if before.parent == raised.parent and text.parent == raised:
+        return True
+    link = text.parent.closest("a")
+    same_link = link is None or link == before.parent.closest("a")
+    return same_link and before.parent.closest(BLOCK) == raised.closest(BLOCK)
 
 
 def write_lines(part: Element, links: Links) -> None:
@@ -145,6 +152,11 @@ def _lines(element: Element) -> Iterator[list[Text]]:
         return
     for _, line in groupby(texts, lambda text: text.parent and text.parent.closest(BLOCK)):
         yield list(line)
+
+
+def is_blank(element: Element) -> bool:
+    """Return whether an element shows no text; looks no further than to the first."""
+    return next(iter(element.stripped_strings), None) is None
 
 
 def _texts(element: Element) -> Iterator[Text]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from turbohtml import Element, Markdown
 
-from tinyagent.tools.web.inline import BLOCK, code
+from tinyagent.tools.web.inline import BLOCK, code, is_blank
 
 #: Blocks and characters that a cell of data may hold.
 BLOCKS, CHARACTERS = 12, 2_000
@@ -31,7 +31,7 @@ def settle(part: Element, options: Markdown) -> None:
         for row in rows:
             for cell in _cells(row):
                 _write_cell(cell, options)
-            if not row.text.strip():
+            if is_blank(row):
                 row.decompose()
 
 
@@ -49,7 +49,7 @@ def _children(element: Element, *tags: str) -> list[Element]:
 
 
 def _holds_data(table: Element, rows: list[Element]) -> bool:
-    if (table.attr("role") or "").strip().lower() in {"presentation", "none"} or not rows or not table.text.strip():
+    if (table.attr("role") or "").strip().lower() in {"presentation", "none"} or not rows or is_blank(table):
         return False
     if table.select_one("th") is None and all(len(_cells(row)) < 2 for row in rows):
         return False
