@@ -84,6 +84,8 @@ CASES = {
     "<li>a<li>b": "- a\n\n- b",
     "<ul><li><input type=checkbox checked>a<li><input type=checkbox>b<li><input>c</ul>": "- [x] a\n- [ ] b\n- c",
     "<dl><dt>a<dd>b<dd>c<p>d<dt>e<dd>f</dl>": "a\n\n: b\n\n: c\n\nd\n\ne\n\n: f",
+    "<dl><dt>a<dd><p>b<p>c<dd><ul><li>d</ul><dd><pre>e</pre></dl>": "a\n\n: b\n\nc\n\n- d\n\n```\ne\n```",
+    "<div><li><p>a<p>b</div>": "- a\n\nb",
     # quotes
     "<blockquote>a<p>b<ul><li>c</ul></blockquote>d": "> a\n>\n> b\n>\n> - c\n\nd",
     "<blockquote>a</blockquote><blockquote>b</blockquote>": "> a\n\n> b",

@@ -7,7 +7,7 @@ from itertools import islice
 
 from turbohtml import Element, Text
 
-from tinyagent.tools.web.inline import is_blank
+from tinyagent.tools.web.inline import is_blank, texts_of
 
 #: Lists and quotes within each other that are indented; those further in stand where the last one does, so that
 #: no page grows by being nested.
@@ -25,6 +25,7 @@ _READ_AS = {
 )
 _HEADINGS = "h1,h2,h3,h4,h5,h6"
 _NESTED = "ul,ol,blockquote"
+_HOLDERS = "dd,li,ol,pre,table,ul"
 _LANGUAGE = re.compile(r"(?<![\w-])(?:(?:language|lang|highlight-source|highlight)-|brush: ?)([\w+#.-]{1,30})")
 #: Elements around a code block, and nodes in it, that may name its language.
 _NEAR = 3
@@ -92,8 +93,15 @@ def _mark_items(body: Element) -> None:
     for box in body.select("li input[type=checkbox i]"):
         box.replace_with(Text("[x] " if box.attr("checked") is not None else "[ ] "))
     for meaning in body.select("dd"):
-        meaning.insert(0, Text(": "))
+        _begin(meaning, ": ")
     for item in body.select("li"):
         if getattr(item.parent, "tag", "") not in {"ul", "ol"}:
+            _begin(item, "- ")
             item.tag = "div"
-            item.insert(0, Text("- "))
+
+
+def _begin(block: Element, mark: str) -> None:
+    """Put a mark before the first words of a block, unless they lie in code, a table or a list within it."""
+    words = next((text for text in texts_of(block) if text.data.strip()), None)
+    if words is not None and words.parent is not None and words.parent.closest(_HOLDERS) == block:
+        words.data = mark + words.data.lstrip()

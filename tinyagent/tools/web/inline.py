@@ -45,7 +45,7 @@ def join_lines(body: Element) -> None:
     whole = body.text
     if whole.isascii() or _LINE_END.search(whole) is None:
         return
-    for text in list(_texts(body)):
+    for text in list(texts_of(body)):
         if "\n" in text.data and not text.data.isascii() and not _within(text, "pre"):
             text.data = _LINE_END.sub("", text.data)
 
@@ -53,7 +53,7 @@ def join_lines(body: Element) -> None:
 def write_exponents(body: Element) -> None:
     """Write superscripts: `10^6`; but the number of a note or the text of a link stays as it is."""
     for raised in body.select("sup"):
-        text = next(_texts(raised), None)
+        text = next(texts_of(raised), None)
         if text is not None and _is_exponent(text.data) and not _within(raised, "sup,pre") and _is_glued(raised, text):
             text.data = "^" + text.data
 
@@ -104,7 +104,7 @@ def _write_code(part: Element) -> None:
         if element.parent is None or _within(element, f"{CODE},pre"):
             continue
         if element.select_one("a[href],br") is not None:
-            for text in [text for text in _texts(element) if text.data.strip()]:
+            for text in [text for text in texts_of(element) if text.data.strip()]:
                 text.data = code(text.data)
             continue
         whole = element.text
@@ -144,7 +144,7 @@ def _enclose(element: Element, before: str, after: str) -> None:
 
 def _lines(element: Element) -> Iterator[list[Text]]:
     """Yield the texts of an element that are not blank, those of each block by themselves."""
-    texts = [text for text in _texts(element) if text.data.strip()]
+    texts = [text for text in texts_of(element) if text.data.strip()]
     if not texts:
         return
     if element.select_one(BLOCK) is None:
@@ -159,7 +159,8 @@ def is_blank(element: Element) -> bool:
     return next(iter(element.stripped_strings), None) is None
 
 
-def _texts(element: Element) -> Iterator[Text]:
+def texts_of(element: Element) -> Iterator[Text]:
+    """Return the pieces of text in an element, in their order."""
     return (node for node in element.descendants if type(node) is Text)
 
 
