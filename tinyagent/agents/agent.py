@@ -140,7 +140,7 @@ class Agent(ABC, Generic[Deps, Output]):
 
     @door("run")
     def stream(self, task: str, **options: Unpack[RunOptions[Deps]]) -> Run[Output]:
-        """Return a run of a task that is read event by event, with its replies streamed.
+        """Return a run of a task, to be read event by event; its replies are streamed.
 
             async with agent.stream("...") as run:
                 async for event in run:
@@ -178,7 +178,7 @@ class Agent(ABC, Generic[Deps, Output]):
 
     @door("run")
     def stream_tool(self, name: str, arguments: Mapping[str, Any], **options: Unpack[RunOptions[Deps]]) -> Run[Any]:
-        """Return a run that calls one tool and is read event by event; its output is the tool's value.
+        """Return a run that calls one tool, to be read event by event; its output is the tool's value.
 
         Args:
             name: The tool's name.
@@ -310,7 +310,7 @@ class Agent(ABC, Generic[Deps, Output]):
                 run.hand_over(agent.name, model_name(agent.model))
 
     async def _instruct(self, run: RunState) -> None:
-        """Put this agent's instructions first in the conversation, unless those it began with are the right ones."""
+        """Put this agent's instructions first in the conversation, where it may have begun with others."""
         if self.prompt.fixed is None or run.toolbox.kits or run.handed_over or run.toolbox is not self.toolbox:
             text = await self.prompt.text(run.context())
             run.conversation.instruct(self._system_message(run.toolbox, text), self.name)
@@ -366,6 +366,7 @@ class Agent(ABC, Generic[Deps, Output]):
             yield
 
     def _toolbox_of(self, run: RunState) -> Toolbox:
+        """Return the agent's toolbox with the tools that the middleware of the run brings."""
         return self.toolbox.plus(tools_of(run.middleware)) if run.middleware else self.toolbox
 
     @asynccontextmanager

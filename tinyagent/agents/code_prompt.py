@@ -145,7 +145,7 @@ def _shown(value: object) -> str:
 
 
 def quoted(text: str, longest: int | None) -> str:
-    """Return a text, or its ends, with each line indented; the notice of what is missing between them is not."""
+    """Return a text, or its ends, with each line indented that is not empty; the notice of what is missing is not."""
     beginning, *rest = ends(text, longest)
     return "\n".join([_indented(beginning), *rest[:-1], *map(_indented, rest[-1:])])
 

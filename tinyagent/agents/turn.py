@@ -122,7 +122,7 @@ class Turn:
         self._run.emit(CallSealed(call))
         tool = self._tools.get(call.name)
         if tool is not None and tool.exclusive:
-            self._eager = False  # it waits for the whole reply, and the calls after it for this one
+            self._eager = False  # an exclusive call waits for the whole reply, and so do those after it
         if self._eager and tool is not None and tool.eager and call.id not in self._tasks:
             self._early.add(call.id)
             self._start(call)
@@ -235,11 +235,13 @@ class Turn:
             progress.close()
 
     def _by_middleware(self, work: ToolCall, began: float, call: Call, context: Context[Any]) -> Awaitable[Observation]:
+        """Make the call through the middleware, whose errors are told like those of a tool."""
         return self._told(call, began, work(call, context))
 
     def _call_tool(
         self, tool: Tool[..., Any] | None, began: float, call: Call, context: Context[Any]
     ) -> Awaitable[Observation]:
+        """Make the call itself: the innermost step, with all middleware around it."""
         assert tool is not None  # noqa: S101 - a call without a tool is answered from its record
         return self._told(call, began, self._value(tool, began, call, context))
 

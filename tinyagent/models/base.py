@@ -97,7 +97,7 @@ class ModelRequest:
         return self.conversation.messages
 
     def snapshot(self) -> ModelRequest:
-        """Return this request with a copy of the conversation, which grows with the run."""
+        """Return this request with a copy of the conversation as it is now; the original grows with the run."""
         return replace(self, conversation=Conversation(self.messages))
 
 
