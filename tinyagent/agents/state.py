@@ -133,7 +133,7 @@ class RunState:
     scope: Any = None
     chain: tuple[Middleware, ...] = ()
     hear: Callable[[Event], None] | None = None
-    _inner: Counter[str] = field(default_factory=Counter)  # how often the same inner run was started
+    _inner: Counter[str] = field(default_factory=Counter)  # how often each inner run was started, by its id
     _clock: float = field(default_factory=time.perf_counter)
     _step_clock: float = 0.0
     _seconds: float | None = None
