@@ -23,17 +23,17 @@ from tinyagent.models.base import ModelRequest, Sink
 
 T = TypeVar("T")
 
-#: Ends the key under which a call is recorded that starts before its reply is whole.
+#: The end of the key under which a call is recorded that starts before its reply is whole.
 BEGUN = "/begun"
 #: Characters that are kept of a value that is too large to be recorded whole.
 _LONGEST = 10_000
 
 
 def checked_store(store: object) -> Store | None:
-    """Return the store of a run.
+    """Return what was passed as `store=`, checked.
 
     Raises:
-        ConfigurationError: It is none.
+        ConfigurationError: The object is no store.
     """
     has = not isinstance(store, type) and all(callable(getattr(store, name, None)) for name in ("load", "put"))
     if store is not None and not has:
@@ -45,7 +45,7 @@ def checked_store(store: object) -> Store | None:
 
 
 class Journal(Middleware):
-    """What is recorded of a run and of the runs inside it.
+    """The records of a run and of the runs inside it, as a middleware: a recorded call is answered, a new one recorded.
 
     Keys are names, never positions: `<run>/<step>/model`, `<run>/<step>/tool/<call id>`, and
     `<run>/<step>/tool/<call id>/begun` for a call that has started while the model still wrote. What is recorded of a
@@ -54,7 +54,7 @@ class Journal(Middleware):
     Args:
         store: Where the records are.
         run: The id of the outermost run.
-        records: Those that are there already, by key.
+        records: The records that are there already, by key.
     """
 
     def __init__(self, store: Store, run: str, records: Mapping[str, str]) -> None:
@@ -64,7 +64,7 @@ class Journal(Middleware):
 
     @classmethod
     async def open(cls, store: Store, run: str) -> Journal:
-        """Load what is recorded of a run.
+        """Return the journal of a run, with the records that are in the store.
 
         Raises:
             StoreError: The store failed.
@@ -75,11 +75,11 @@ class Journal(Middleware):
         return key in self._records
 
     def keys(self, prefix: str) -> list[str]:
-        """Return the recorded keys that begin so."""
+        """Return the recorded keys that begin with the prefix."""
         return [key for key in self._records if key.startswith(prefix)]
 
     async def wrap_model_call(self, request: ModelRequest, sink: Sink, call_next: ModelCall) -> Reply:
-        """Return the recorded reply; where there is none, that of the model.
+        """Return the recorded reply; where there is none, record and return that of the model.
 
         When the run was broken off before its reply was whole, the calls that had started are the reply.
         """
@@ -95,7 +95,7 @@ class Journal(Middleware):
         return reply if mine else self._read(request.key, _to_reply)
 
     async def wrap_tool_call(self, call: Call, context: Context[Any], call_next: ToolCall) -> Observation:
-        """Return the recorded observation; where there is none, that of the tool."""
+        """Return the recorded observation; where there is none, record and return that of the tool."""
         if context.key not in self:
             observation = await call_next(call, context)
             if await self.record(context.key, _observation_text(observation)):
@@ -107,7 +107,7 @@ class Journal(Middleware):
         await self.record(key + BEGUN, _call_text(call))
 
     async def record(self, key: str, text: str) -> bool:
-        """Record a text. Return `False` where another process was first, whose text then stands.
+        """Record a text under a key; return `False` where another process was first, whose text then stands.
 
         Raises:
             StoreError: The store failed.
@@ -122,7 +122,7 @@ class Journal(Middleware):
         """Return the data that is recorded under the key as JSON.
 
         Raises:
-            StoreError: It cannot be read.
+            StoreError: The record cannot be read.
         """
         return self._read(key, json.loads)
 
@@ -142,7 +142,7 @@ async def _loaded(store: Store, run: str) -> Mapping[str, str]:
 
 
 async def _told(store: Store, work: Awaitable[T]) -> T:
-    """Do it; whatever it raises is the store's failure."""
+    """Await the work of a store; turn whatever it raises into a `StoreError`."""
     try:
         return await work
     except StoreError:
@@ -157,7 +157,7 @@ async def _told(store: Store, work: Awaitable[T]) -> T:
 
 
 def _plain(record: Any, *left_out: str) -> dict[str, Any]:
-    """The fields of a record that are not as they are by default."""
+    """Return the fields of a record whose values are not the defaults, but for those left out."""
     data = {}
     for field in fields(record):
         value = getattr(record, field.name)
@@ -172,7 +172,7 @@ def _call_data(call: Call) -> dict[str, Any]:
 
 
 def _says_all(call: Call) -> bool:
-    """Whether the text of the arguments, which is recorded anyway, gives them."""
+    """Return whether the arguments can be read from the call's text of them, which is recorded anyway."""
     try:
         return bool(json.loads(call.raw) == call.arguments)
     except ValueError:
@@ -206,7 +206,7 @@ def _to_reply(text: str) -> Reply:
 
 
 def _observation_text(seen: Observation) -> str:
-    """Its text on a line of JSON; on a second one the value that is no text, or the exception, by the codec."""
+    """Return an observation as a line of JSON; a value that is no text, or the exception, follows by the codec."""
     said = json.dumps({"text": seen.text, "error": seen.error, "seconds": seen.seconds})
     rest: dict[str, Any] = {}
     if type(seen.value) is not str or seen.value != seen.text:
@@ -243,7 +243,7 @@ def _raised(error: Exception) -> dict[str, Any]:
 
 
 def _to_exception(data: dict[str, Any]) -> Exception:
-    """An exception of the recorded class, where the program knows it; else the nearest of Python's own."""
+    """Return an exception of the recorded class; where the program does not know it, of the nearest of Python's own."""
     found: Any = sys.modules.get(data["module"])
     for name in data["type"].split("."):
         found = getattr(found, name, None)

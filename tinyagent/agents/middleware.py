@@ -15,14 +15,14 @@ from tinyagent.tools.toolkit import ToolLike
 
 T = TypeVar("T")
 
-#: What goes on with a model call: the next middleware, or the model.
+#: What a model call goes on to: the next middleware, or the model.
 ModelCall: TypeAlias = Callable[[ModelRequest, Sink], Awaitable[Reply]]
-#: What goes on with a tool call: the next middleware, or the tool.
+#: What a tool call goes on to: the next middleware, or the tool.
 ToolCall: TypeAlias = Callable[[Call, Context[Any]], Awaitable[Observation]]
 
 
 class Middleware:
-    """Stands around every model call and tool call; override the methods that you need.
+    """A layer around every model call and tool call: override the methods that you need.
 
         class Timed(Middleware):
             async def wrap_tool_call(self, call, context, call_next):
@@ -49,7 +49,7 @@ class Middleware:
         Args:
             request: What the model is asked; `request.key` names the call within the store.
             sink: Hears the reply while it is written.
-            call_next: Goes on; it may be called again, or not at all.
+            call_next: Goes on to the next middleware or the model; it may be called again, or not at all.
 
         Raises:
             ModelError: No reply could be had. Any other error ends the run as a `MiddlewareError`.
@@ -57,28 +57,28 @@ class Middleware:
         return await call_next(request, sink)
 
     async def wrap_tool_call(self, call: Call, context: Context[Any], call_next: ToolCall) -> Observation:
-        """Return what a tool call gave: that of `call_next(call, context)`, or another `Observation(call, text)`.
+        """Return a tool call's observation: that of `call_next(call, context)`, or another `Observation(call, text)`.
 
         Calls of every kind pass: of functions, toolkits, MCP, inner agents and handoffs, and those that code makes.
-        A call that cannot be made, of an unknown tool or with arguments that are no JSON, does not.
+        A call that cannot be made, of an unknown tool or with arguments that are no JSON, does not pass.
 
         Args:
             call: The call, with the arguments as the model gave them.
             context: The run, as the tool sees it; `context.key` names the call within the store.
-            call_next: Goes on; it may be called again, or not at all. It raises nothing that a tool raises: that
-                is in the `Observation`.
+            call_next: Goes on to the next middleware or the tool; it may be called again, or not at all. What a tool
+                raises is in the `Observation`, and not raised here.
 
         Raises:
-            FatalToolError: It ends the run. What else is raised is told to the model, as if the tool had raised it.
+            FatalToolError: To end the run. What else is raised is told to the model, as if the tool had raised it.
         """
         return await call_next(call, context)
 
 
 def checked_middleware(given: object, kind: str = "middleware") -> tuple[Middleware, ...]:
-    """Return the middleware as a tuple.
+    """Return what was passed as the option `kind`, checked, as a tuple.
 
     Raises:
-        ConfigurationError: It is no list of `Middleware` objects.
+        ConfigurationError: `given` is no list of `Middleware` objects.
     """
     items: list[Any] = list(given) if isinstance(given, Iterable) else []
     if not isinstance(given, Iterable) or not all(isinstance(item, Middleware) for item in items):
@@ -108,7 +108,7 @@ def around_tool(middleware: Iterable[Middleware], tool: ToolCall) -> ToolCall:
 
 
 class _Around(Generic[T]):
-    """One middleware around what goes on."""
+    """A model call or a tool call with one middleware around it."""
 
     def __init__(self, middleware: Middleware, call_next: T) -> None:
         self._middleware = middleware
