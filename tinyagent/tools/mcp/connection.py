@@ -27,7 +27,7 @@ PATIENCE = 5.0
 
 
 class Connection:
-    """A connection to an MCP server, which the next call makes anew, or starts the server again, when it is lost.
+    """A connection to an MCP server, from its first user to its last; a lost one is made again by the next call.
 
     Reconnecting is never given up. Attempts that fail are followed by longer and longer pauses, but the first of them
     by none, so that a call that comes when the server is back finds it.
@@ -155,7 +155,7 @@ class Connection:
         if not self._open or wait > PATIENCE:
             raise ConnectionError(f"{self._session.error}\n{self._next()}".rstrip())
         if self._session.left:
-            self._failures = 0  # it was connected, so this is no failure in a row
+            self._failures = 0  # it was connected, which ends the row of failures
         self._session = self._new_session()
         self._wanted.set()
 

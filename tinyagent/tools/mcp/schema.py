@@ -24,7 +24,7 @@ class Arguments:
     """The arguments of an MCP tool.
 
     Attributes:
-        signature: What is checked, and what code agents read. Its `schema` says what the server's
+        signature: The parameters, as they are checked and as code agents read them. Its `schema` says what the server's
             does, with names of arguments that Python code cannot use replaced.
         names: The server's name of each argument whose name was replaced.
         not_null: Arguments that are left out where they are `None`: the server does not take a null for them.
@@ -111,7 +111,7 @@ def _adapter(hint: Any) -> TypeAdapter[Any] | None:
 
 def _nullable(hint: Any) -> Any:
     takes_null = hint is Any or hint is None or not {None, type(None)}.isdisjoint(get_args(hint))
-    return hint if takes_null else Union[hint, None]  # noqa: UP007 - takes what | does not
+    return hint if takes_null else Union[hint, None]  # noqa: UP007 - Union takes what | does not
 
 
 def _open_ended(schema: Mapping[str, Any]) -> bool:

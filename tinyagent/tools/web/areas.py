@@ -101,7 +101,7 @@ def is_hidden(tag: str, attributes: Mapping[str, str]) -> bool:
     """Return whether an element's own attributes hide it; what style sheets do is not known."""
     if tag in {"html", "body"}:  # a hidden one is shown once its script runs
         return False
-    if "hidden" in attributes and attributes.get("role", "").strip().lower() != "tabpanel":  # it is a click away
+    if "hidden" in attributes and attributes.get("role", "").strip().lower() != "tabpanel":  # its tab shows it
         return True
     if attributes.get("aria-hidden", "").strip().lower() == "true":
         return True

@@ -76,7 +76,7 @@ def codec_of(label: str) -> str | None:
 def decode(content: bytes, declared: str | None = None, *, truncated: bool | None = None) -> str:
     """Decode the bytes of a page into its text.
 
-    Its charset is what the byte order mark says, else `declared`, else the page's own declaration in its first 4 kB,
+    The charset is what the byte order mark says, else `declared`, else the page's own declaration in its first 4 kB,
     else UTF-8 when it is that, else windows-1252. What cannot be read becomes U+FFFD; half a character at the end of a
     truncated page is dropped.
 

@@ -67,7 +67,7 @@ def clean_html(page: str, url: str) -> tuple[str, str]:
 
 
 class _Cleaner:
-    """A sink that writes the elements of a page again, as pieces of HTML with their area and count of seen characters."""
+    """A sink that writes a page's elements again: pieces of HTML, each with its area and how much of it is seen."""
 
     def __init__(self, url: str) -> None:
         self.head = Head(url)

@@ -206,7 +206,7 @@ class Guard:
         """Return all addresses of a host, each once, if none of them is refused.
 
         Raises:
-            AddressRefusedError: One of them is neither public nor allowed.
+            AddressRefusedError: One of the addresses is neither public nor allowed.
             ConfigurationError: `resolve` gave something else than IP addresses.
         """
         found = list(dict.fromkeys(addresses))

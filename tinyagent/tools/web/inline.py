@@ -48,7 +48,7 @@ class Run:
 
 
 def render(runs: list[Run]) -> str:
-    """Write runs, one at least, as a line of markdown, or as several where they have breaks. Marks enclose no spaces."""
+    """Write one or more runs as a line of markdown, or as several where they break; spaces stay outside of marks."""
     if len(runs) == 1 and runs[0].style == PLAIN:
         return runs[0].words
     parts: list[str] = []
