@@ -31,7 +31,7 @@ PROBE_PATIENCE = 5.0
 TOO_MANY = 429
 #: Seconds between a subscription that broke off and the next.
 SUBSCRIBE_AGAIN = 1.0
-#: Seconds of the longest such wait: each attempt that fails doubles it.
+#: Seconds of the longest wait between subscriptions: each attempt that fails doubles the wait.
 LONGEST_WAIT = 60.0
 
 

@@ -13,7 +13,7 @@ from tinyagent.tools.services.service import Service
 
 #: How old a page may be.
 Recent: TypeAlias = Literal["day", "week", "month", "year"]
-#: How old a page may be, in days.
+#: The days of each age in `Recent`.
 AGES: Mapping[str, int] = {"day": 1, "week": 7, "month": 31, "year": 365}
 #: Results of an answer that are looked at, whatever was asked for; SearXNG sends about 20.
 LOOKED_AT = 60

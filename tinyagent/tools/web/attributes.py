@@ -13,7 +13,7 @@ Attributes: TypeAlias = Mapping[str, str]
 #: Rows that a cell takes at most.
 MOST_ROWS = 65_534
 _LANGUAGE = re.compile(r"(?<![\w-])(?:(?:language|lang|highlight-source|highlight)-|brush: ?)([\w+#.-]{1,30})")
-#: Words that stand in such classes in place of a language.
+#: Words in the class of a block of code that name no language.
 _NO_LANGUAGE = names("default none nohighlight notranslate plain plaintext source text wrap wrapper")
 
 

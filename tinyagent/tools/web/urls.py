@@ -4,7 +4,7 @@ from __future__ import annotations
 
 #: The signs that stand around a URL in text, each with the sign that closes it.
 _AROUND = {"<": ">", '"': '"', "'": "'", "`": "`", "(": ")", "[": "]", "“": "”", "‘": "’", "«": "»", "*": "*"}
-#: How many layers of such signs are taken off at most.
+#: How many layers of signs around a URL are taken off at most.
 _LAYERS = 6
 
 
