@@ -11,9 +11,9 @@ from tinyagent.tools.web.elements import names
 #: Bits of a part of the page: not shown; navigation, footers and the like; forms; the main text; an article.
 HIDDEN, CHROME, FORM, MAIN, ARTICLE = 1, 2, 4, 8, 16
 AREAS = (HIDDEN, CHROME, FORM, MAIN, ARTICLE)
-#: Tells by its area whether a piece of the page is kept.
+#: A function that tells by its area whether a piece of the page is kept.
 Keep: TypeAlias = Callable[[int], bool]
-#: The share of a page's text that its main part must hold to stand for it; likewise what is left without its chrome.
+#: The share of a page's text that its main part must hold to stand for the page; likewise the page without its chrome.
 SHARE = 0.25
 
 #: Elements whose content is never read as text: programs, drawings, choices, what a browser without a feature shows.
@@ -24,11 +24,11 @@ _UNREAD = names(
 _CHROME = frozenset({"nav", "footer", "aside"})
 #: Elements that begin an area whatever their attributes.
 AREA_TAGS = _UNREAD | _CHROME | {"dialog", "form", "main", "article"}
-#: Attributes by which any other element does.
+#: Attributes by which any other element may begin an area.
 AREA_ATTRIBUTES = frozenset({"aria-hidden", "hidden", "itemprop", "role", "style"})
 #: Attributes of a button that shows more of the page: the question above an answer, the name of a tab.
 DISCLOSING = frozenset({"aria-controls", "aria-expanded"})
-#: https://www.w3.org/TR/wai-aria-1.2/#landmark_roles and menus
+#: The areas of ARIA's landmarks (https://www.w3.org/TR/wai-aria-1.2/#landmark_roles), dialogs and menus.
 _ROLES = {
     "alertdialog": CHROME,
     "banner": CHROME,
@@ -44,7 +44,7 @@ _ROLES = {
     "search": FORM,
     "toolbar": CHROME,
 }
-#: Asides that belong to the text.
+#: Words in the class of an aside that belongs to the text.
 _NOTE = re.compile(
     r"\b(?:admonition|callout|caution|footnotes?|hint|important|info|note|notice|tip|warning)\b", re.IGNORECASE
 )
@@ -60,17 +60,17 @@ _HIDING = re.compile(rf"(?:^|;)(?:{_STYLES_THAT_HIDE}|(?:max-)?(?:width|height):
 _HIDING_IN_TABLES = re.compile(rf"(?:^|;)(?:{_STYLES_THAT_HIDE})")
 _SIZED_BY_CONTENT = frozenset({"col", "td", "th", "tr"})
 _BETWEEN = str.maketrans("", "", " \t\n\r\f")
-#: Longest style that is looked through; a longer one has something to hide.
+#: Characters of the longest style that is looked through; a longer one has something to hide.
 _LONGEST_STYLE = 16_384
 
 
 def area_of(tag: str, attributes: Mapping[str, str], *, quoted: bool = False) -> int:
-    """The bits of the area that an element begins, 0 for none.
+    """Return the bits of the area that an element begins, 0 for none.
 
     Args:
-        tag: Its name.
-        attributes: Its attributes.
-        quoted: It lies in a quotation, whose footer names who said it.
+        tag: The element's name.
+        attributes: The element's attributes.
+        quoted: Whether the element lies in a quotation, whose footer names who said it.
     """
     if tag in _UNREAD or ((attributes or tag == "dialog") and is_hidden(tag, attributes)):
         return HIDDEN
@@ -98,10 +98,10 @@ def _belongs(attributes: Mapping[str, str]) -> bool:
 
 
 def is_hidden(tag: str, attributes: Mapping[str, str]) -> bool:
-    """Whether an element's own attributes hide it: what style sheets do is not known."""
-    if tag in {"html", "body"}:  # until its script runs
+    """Return whether an element's own attributes hide it; what style sheets do is not known."""
+    if tag in {"html", "body"}:  # a hidden one is shown once its script runs
         return False
-    if "hidden" in attributes and attributes.get("role", "").strip().lower() != "tabpanel":  # a tab away
+    if "hidden" in attributes and attributes.get("role", "").strip().lower() != "tabpanel":  # its tab shows it
         return True
     if attributes.get("aria-hidden", "").strip().lower() == "true":
         return True
@@ -117,10 +117,10 @@ def is_hidden(tag: str, attributes: Mapping[str, str]) -> bool:
 
 
 def best_part(pieces: Iterable[tuple[int, int]]) -> Keep:
-    """Which areas of a page are worth reading.
+    """Return the function that tells which areas of a page are worth reading.
 
-    Without chrome and forms if that leaves a fair share of the page, else without chrome, else everything. Of this
-    the main part, else the articles, if they hold a fair share.
+    Chrome and forms are left out if that leaves a fair share of the page, else chrome alone, else nothing. Of the rest
+    only the main part is kept, else only the articles, if they hold a fair share of it.
 
     Args:
         pieces: Area and weight of each piece of the page.

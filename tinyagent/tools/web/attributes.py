@@ -10,31 +10,31 @@ from tinyagent.tools.web.elements import names
 
 Attributes: TypeAlias = Mapping[str, str]
 
-#: As many rows a cell takes at most.
+#: Rows that a cell takes at most.
 MOST_ROWS = 65_534
 _LANGUAGE = re.compile(r"(?<![\w-])(?:(?:language|lang|highlight-source|highlight)-|brush: ?)([\w+#.-]{1,30})")
-#: What such classes say that is no language.
+#: Words in the class of a block of code that name no language.
 _NO_LANGUAGE = names("default none nohighlight notranslate plain plaintext source text wrap wrapper")
 
 
 def number_of(text: str | None, default: int) -> int:
-    """A whole number as HTML writes it; `default` for anything else."""
+    """Return a whole number from its text in HTML; `default` for any other text."""
     digits = (text or "").strip()
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else default
 
 
 def arranges(attributes: Attributes) -> bool:
-    """Whether a table says that it holds no data."""
+    """Return whether a table says that it holds no data."""
     return attributes.get("role", "").strip().lower() in {"presentation", "none"}
 
 
 def rows_of(attributes: Attributes) -> int:
-    """How many rows a cell takes; 0 stands for all that follow (https://html.spec.whatwg.org/#attr-tdth-rowspan)."""
+    """Return how many rows a cell takes; 0 means all that follow (https://html.spec.whatwg.org/#attr-tdth-rowspan)."""
     return number_of(attributes.get("rowspan"), 1) or MOST_ROWS
 
 
 def language_of(attributes: Attributes) -> str:
-    """The programming language that an element names."""
+    """Return the programming language that an element names; empty if it names none."""
     named = attributes.get("data-lang") or attributes.get("data-language") or ""
     found = _LANGUAGE.search(attributes.get("class", "")[:1_000])
     language = found[1] if found else named.strip()

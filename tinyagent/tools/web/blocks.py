@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from tinyagent.tools.web.areas import Keep
 
-#: Lists and quotes within each other that are indented; those further in stand where the last one does, so that
-#: no page grows by being nested.
+#: Levels of lists and quotes that are indented; those further in stand where the last one does, so that no page grows
+#: by being nested.
 DEEPEST = 12
 
 
@@ -17,10 +17,13 @@ class Container:
     """A list, a list item, a quote or a definition: what its blocks are indented by.
 
     Attributes:
-        outer: What it lies in; `None` for the page.
+        outer: The container it lies in; `None` for the page.
         marker: What its first line begins with: `- `, `3. `, `> `, `: `.
         indent: What its other lines begin with.
-        is_list: Its items stand close together.
+        is_list: Whether it is a list, whose items stand close together.
+        depth: How many containers it lies in.
+        prefix: The indents of these containers and its own.
+        quoted: Whether it is a quote, or lies in one.
     """
 
     outer: Container | None = None
@@ -43,16 +46,16 @@ class Container:
 
 @dataclass(slots=True, eq=False)
 class Block:
-    """Lines that belong together.
+    """A block of a page: lines that belong together.
 
     Attributes:
         text: Its lines, without the indentation of the container.
-        container: What it lies in.
+        container: The innermost container it lies in.
         weight: How many characters of it a reader sees.
-        area: Bits that tell the part of the page; see `areas`.
+        area: The bits of the part of the page it lies in, such as `areas.MAIN`.
         shared: The innermost container that it has in common with the block before it.
-        plain: It may stand in the cell of a table: a paragraph, a heading, a line of code.
-        in_line: What it is written as in a cell, where that is not its text.
+        plain: Whether it may stand in the cell of a table: a paragraph, a heading, a line of code.
+        in_line: How it is written in a cell; empty where that is its text.
     """
 
     text: str
@@ -65,10 +68,10 @@ class Block:
 
 
 def render(blocks: Iterable[Block], keep: Keep) -> str:
-    """The blocks as markdown.
+    """Write blocks as markdown.
 
     Args:
-        blocks: In their order.
+        blocks: The blocks, in their order.
         keep: Tells which areas are kept.
     """
     lines: list[str] = []
@@ -89,7 +92,7 @@ def render(blocks: Iterable[Block], keep: Keep) -> str:
 
 
 def _opening(container: Container, marked: set[Container]) -> tuple[str, bool]:
-    """What a block's first line begins with, and whether it follows the block before it without an empty line."""
+    """Return what a block's first line begins with, and whether no empty line stands before the block."""
     new: list[Container] = []
     at: Container | None = container
     while at is not None and at not in marked:

@@ -1,7 +1,7 @@
 """The part of a page that is worth reading, as plain HTML for another converter.
 
-What is left out, what is hidden and where elements end is decided as for our own converter, so that the other one finds
-no script, no hidden text, no relative link, and nothing unclosed.
+What is left out, what is hidden and where elements end is decided as for our own converter, so that the other converter
+finds no script, no hidden text, no relative link, and nothing unclosed.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from tinyagent.tools.web.tables import COLUMNS
 from tinyagent.tools.web.walker import Walker
 from tinyagent.tools.web.writer import PERMALINKS
 
-#: Elements that are handed on; other blocks become `<div>`, other elements are left out around their text.
+#: Elements handed on to the other converter. Other blocks become `<div>`; of other elements only the text is left.
 _HANDED_ON = names(
     "b blockquote caption cite code dd del dfn dl dt em i kbd li ol p q s samp strike strong sub table tbody td "
     "tfoot th thead tr tt ul"
 ).union(HEADINGS)
 _ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _WITH_NUMBERS = frozenset({"li", "ol", "td", "th"})
-#: What the other converter makes one line of in the cell of a table.
+#: Elements of which the other converter makes one line in the cell of a table.
 _FLATTENED = names("dir dl listing menu ol pre table ul xmp").union(HEADINGS)
-#: What may stand between a word and its superscript; so many pieces of HTML are looked at.
+#: Pieces of HTML that may stand between a word and its superscript, and how many pieces are looked at.
 _WITHIN_WORDS = frozenset({"", "</a>"}).union(
     form.format(tag)
     for tag in names("b cite code del dfn em i kbd s samp strike strong sub tt")
@@ -45,15 +45,15 @@ class UnfitPageError(Exception):
 
 
 def clean_html(page: str, url: str) -> tuple[str, str]:
-    """The title of a page, and the HTML of its best part.
+    """Return the title of a page, and the HTML of its best part.
 
     Args:
-        page: HTML.
-        url: Where it came from.
+        page: The page's HTML.
+        url: The page's address.
 
     Raises:
-        UnfitPageError: There is something in a table that is more than a line, a cell over several rows, a table that
-            only arranges the page, or an item of a list with a number of its own.
+        UnfitPageError: A table holds more than lines, has a cell over several rows or only arranges the page, or a list
+            has an item with a number of its own.
     """
     cleaner = _Cleaner(url)
     Walker(cleaner).walk(page)
@@ -67,7 +67,7 @@ def clean_html(page: str, url: str) -> tuple[str, str]:
 
 
 class _Cleaner:
-    """Writes the elements of a page again: pieces of HTML, each with its area and the characters a reader sees."""
+    """A sink that writes a page's elements again: pieces of HTML, each with its area and how much of it is seen."""
 
     def __init__(self, url: str) -> None:
         self.head = Head(url)
@@ -81,12 +81,12 @@ class _Cleaner:
         self._in_permalink = False
         self._raised = False
         self._tables = 0
-        #: Where the start tag of the open block of code is; -1 outside.
+        #: The index of the piece that opens the block of code; -1 outside of one.
         self._code_at = -1
 
     @property
     def title(self) -> str:
-        """What the head says, else the first heading."""
+        """The title that the head tells, else the first heading."""
         return self.head.title or " ".join("".join(self._first_heading).split())[:LONGEST_TITLE]
 
     @property
@@ -100,12 +100,12 @@ class _Cleaner:
         return self._quotations > 0
 
     def end_paragraph(self) -> None:
-        """Blocks tell by themselves where a line ends, but not within a block of code."""
+        """End the line within a block of code; elsewhere, blocks tell by themselves where a line ends."""
         if self._code_at >= 0 and not self.pieces[-1][2].endswith(("\n", ">")):
             self._add("\n")
 
     def text(self, data: str) -> None:
-        """Text, between the tags."""
+        """Write text that stands between tags."""
         if self.head.reading and self.head.takes(data):
             return
         seen = data.strip()
@@ -123,7 +123,7 @@ class _Cleaner:
         self.pieces.append((self.area, len(seen), data))
 
     def void(self, tag: str, attributes: Mapping[str, str]) -> None:
-        """A line break, a rule, the words for an image."""
+        """Write a line break, a rule, a box that may be checked, or the words for an image."""
         if tag == "br" and self._code_at >= 0:
             self._add("\n")
         elif tag in {"br", "hr"}:
@@ -138,7 +138,7 @@ class _Cleaner:
             self.head.void(tag, attributes)
 
     def begin(self, tag: str, attributes: Mapping[str, str]) -> Finish | None:
-        """Write a start tag. The end tag will belong to the same part of the page."""
+        """Write a start tag; return what writes the end tag, into the same part of the page."""
         if tag == "title":
             return self.head.begin_title()
         if self._tables and tag in _FLATTENED:
@@ -161,14 +161,18 @@ class _Cleaner:
         return partial(self.pieces.append, (self.area, 0, closing))
 
     def begin_button(self, _: Mapping[str, str]) -> Finish | None:
-        """A button that shows more of the page stands on a line of its own."""
+        """Begin a button that shows more of the page, on a line of its own."""
         if self._headings:
             return None
         self._add("<div>")
         return partial(self.pieces.append, (self.area, 0, "</div>"))
 
     def begin_table(self, attributes: Mapping[str, str]) -> Finish:
-        """A table of data."""
+        """Begin a table of data.
+
+        Raises:
+            UnfitPageError: The table only arranges the page.
+        """
         if arranges(attributes):
             raise UnfitPageError
         area = self.area
@@ -182,7 +186,7 @@ class _Cleaner:
         return finish
 
     def raise_text(self, _: Mapping[str, str]) -> Finish:
-        """A superscript."""
+        """Begin a superscript."""
 
         def finish() -> None:
             self._raised = False
@@ -191,7 +195,7 @@ class _Cleaner:
         return finish
 
     def _follows_a_word(self) -> bool:
-        """Whether there is a word right before, of the same link if one is open, and neither is a note."""
+        """Return whether a superscript follows a word, in the same link if one is open, and neither is a note."""
         if self._in_permalink:
             return False
         for _, _, html in self.pieces[: -_LOOKED_AT - 1 : -1]:
@@ -220,7 +224,7 @@ class _Cleaner:
         return finish
 
     def begin_link(self, attributes: Mapping[str, str]) -> Finish:
-        """A link."""
+        """Begin a link."""
         target = attributes.get("href", "")
         permalink = target.lstrip().startswith("#")
         href = "" if permalink else self.head.links.absolute(target)
@@ -235,7 +239,7 @@ class _Cleaner:
         return finish
 
     def begin_code(self, attributes: Mapping[str, str]) -> Finish:
-        """A block of code."""
+        """Begin a block of code."""
         language = language_of(attributes) or (self._languages[-1] if self._languages else "")
         area = self.area
 
@@ -254,7 +258,7 @@ class _Cleaner:
 
 
 def _numbered(tag: str, attributes: Mapping[str, str]) -> str:
-    """The start tag of a cell that spans columns, or of a list that does not start with 1."""
+    """Return the start tag of a cell that spans columns, or of a list that does not start with 1; empty for others."""
     if (tag == "li" and number_of(attributes.get("value"), -1) >= 0) or rows_of(attributes) > 1:
         raise UnfitPageError
     if tag in {"td", "th"} and (span := number_of(attributes.get("colspan"), 1)) > 1:
@@ -265,7 +269,7 @@ def _numbered(tag: str, attributes: Mapping[str, str]) -> str:
 
 
 def _code_tag(language: str) -> str:
-    """The start of a block of code, as the HTML standard suggests to tell its language."""
+    """Return the start tags of a block of code, which tell its language as the HTML standard suggests."""
     named = f' class="language-{language}"'.translate(_ESCAPED) if language else ""
     return f"<pre><code{named}>"
 

@@ -1,4 +1,4 @@
-"""Which converter turns a page into markdown."""
+"""The choice of the converter that turns a page into markdown."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ PIECE = 262_144
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f\xad\u200b\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f]+"
 )
-#: Those of them in ASCII.
+#: The invisible characters of ASCII, as `str.translate` takes them.
 _CONTROLS = dict.fromkeys([*range(9), *range(11, 32), 127])
 
 
 def convert(page: str, url: str) -> tuple[str, str]:
-    """The title and the text of a page as markdown: by html-to-markdown if it is installed, else by our own converter.
+    """Return a page's title and text as markdown: by html-to-markdown if it is installed, else by our own converter.
 
     Args:
-        page: HTML.
-        url: Where it came from.
+        page: The page's HTML.
+        url: The page's address.
     """
     title, text = _with_library(page, url) or markdown.to_markdown(page, url)
     return without_invisible(title), without_invisible(text).strip("\n")
 
 
 def without_invisible(text: str) -> str:
-    """The text without characters that are not seen."""
+    """Return a text without the characters that nobody sees."""
     if text.isascii():
         return text.translate(_CONTROLS)
     return "".join(_INVISIBLE.sub("", text[at : at + PIECE]) for at in range(0, len(text), PIECE))
 
 
 def _with_library(page: str, url: str) -> tuple[str, str] | None:
-    """What html-to-markdown makes of the page; `None` if it is not installed, or not fit for this page."""
+    """Return what html-to-markdown makes of a page; `None` if it is not installed, or not fit for this page."""
     try:
         import html_to_markdown
     except ImportError:
@@ -60,7 +60,7 @@ def _with_library(page: str, url: str) -> tuple[str, str] | None:
         return None
     try:
         result = html_to_markdown.convert(html, _options())
-    except Exception:  # noqa: BLE001 - whatever it stumbles over, our own does not
+    except Exception:  # noqa: BLE001 - our own converter does not fail
         return None
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # of its Rust code

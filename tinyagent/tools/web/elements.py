@@ -14,7 +14,7 @@ Finish: TypeAlias = Callable[[], None]
 
 
 def names(text: str) -> frozenset[str]:
-    """Names that are separated by spaces."""
+    """Return the names that a text lists, separated by spaces."""
     return frozenset(text.split())
 
 
@@ -30,7 +30,7 @@ BLOCK = names(
 PARAGRAPH_ENDS = BLOCK.union({"hr"}) - names("body caption html optgroup option select tbody td tfoot th thead tr")
 #: Elements out of which no end tag reaches.
 SCOPES = names("button caption marquee object table td template th")
-#: Which open elements one ends when it begins, and which elements stop the search for them.
+#: For each element the open elements that it ends when it begins, and the elements that stop the search for them.
 ENDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "li": (("li",), ("ul", "ol", "menu", "dir")),
     "dt": (("dt", "dd"), ("dl",)),
@@ -58,7 +58,7 @@ class Element:
     """An element that has begun and not yet ended.
 
     Attributes:
-        tag: Its name; empty once it has ended before those that lie in it.
+        tag: The element's name; empty once it has ended before those that lie in it.
         area: The bits of the area that it began.
         finish: What is to be done at its end.
     """

@@ -24,10 +24,10 @@ _STYLES = {
 
 
 class Handlers:
-    """What the elements of one page do to its text.
+    """A sink that does to a page's text what its elements say.
 
     Args:
-        url: Where the page came from.
+        url: The page's address.
     """
 
     def __init__(self, url: str) -> None:
@@ -41,7 +41,7 @@ class Handlers:
 
     @property
     def title(self) -> str:
-        """What the head says, else the first heading."""
+        """The title that the head tells, else the first heading."""
         return self.head.title or self.writer.first_heading[:LONGEST_TITLE]
 
     @property
@@ -64,11 +64,11 @@ class Handlers:
         return self.writer.container.quoted
 
     def end_paragraph(self) -> None:
-        """What follows stands on a line of its own."""
+        """Let what follows stand on a line of its own."""
         self.writer.end_paragraph()
 
     def text(self, data: str) -> None:
-        """Text between tags."""
+        """Write text that stands between tags."""
         if self.head.reading and self.head.takes(data):
             return
         if self._raised and not data.isspace():
@@ -78,7 +78,7 @@ class Handlers:
             self.writer.text(data)
 
     def void(self, tag: str, attributes: Attributes) -> None:
-        """An element that holds nothing."""
+        """Write an element that holds nothing, such as an image."""
         if tag == "br":
             self.writer.line_break()
         elif tag == "hr":
@@ -93,14 +93,14 @@ class Handlers:
             self.head.void(tag, attributes)
 
     def begin(self, tag: str, attributes: Attributes) -> Finish | None:
-        """An element begins. Returns what is to be done at its end."""
+        """Begin an element, and return what is to be done at its end."""
         handler = _HANDLERS.get(tag)
         return handler(self, attributes) if handler is not None else None
 
     # -- styles of text
 
     def set_style(self, field: str) -> Finish:
-        """Text has a style until the element ends, or another of the same style around it does."""
+        """Give text a style until the element ends, or another of the same style around it does."""
 
         def finish() -> None:
             self._styles[field] -= 1
@@ -115,14 +115,14 @@ class Handlers:
         self.writer.style = restyled(self.writer.style, field, value)
 
     def code(self, attributes: Attributes) -> Finish | None:
-        """Code, in a line or all that a block of code holds."""
+        """Begin code, in a line or as all that a block of code holds."""
         if not self.writer.in_code:
             return self.set_style("code")
         self.writer.name_language(language_of(attributes))
         return None
 
     def raise_text(self, _: Attributes) -> Finish:
-        """A superscript."""
+        """Begin a superscript."""
 
         def finish() -> None:
             self._raised = False
@@ -131,12 +131,12 @@ class Handlers:
         return finish
 
     def quote_text(self, _: Attributes) -> Finish:
-        """A quotation within a line."""
+        """Begin a quotation within a line."""
         self.writer.text("“")
         return lambda: self.writer.text("”")
 
     def link(self, attributes: Attributes) -> Finish:
-        """A link."""
+        """Begin a link."""
         href = attributes.get("href", "")
         permalink = href.lstrip().startswith("#")
 
@@ -153,11 +153,11 @@ class Handlers:
     # -- blocks
 
     def title_text(self, _: Attributes) -> Finish:
-        """The page's title."""
+        """Begin the page's title."""
         return self.head.begin_title()
 
     def heading(self, level: int) -> Finish:
-        """A heading."""
+        """Begin a heading of a level from 1 to 6."""
 
         def finish() -> None:
             self.writer.heading = 0
@@ -166,7 +166,7 @@ class Handlers:
         return finish
 
     def language_of_blocks(self, attributes: Attributes) -> Finish | None:
-        """An element whose class tells the language of the code that it holds."""
+        """Begin an element whose class may tell the language of the code that it holds."""
         language = language_of(attributes)
         if not language:
             return None
@@ -178,26 +178,26 @@ class Handlers:
         return finish
 
     def code_block(self, attributes: Attributes) -> Finish | None:
-        """Text that is kept as it is."""
+        """Begin a block of code, whose text is kept as it is."""
         return self.writer.begin_code(language_of(attributes) or (self._languages[-1] if self._languages else ""))
 
     def button(self, _: Attributes) -> Finish | None:
-        """A button that shows more of the page stands on a line of its own."""
+        """Begin a button that shows more of the page, on a line of its own."""
         if self.in_heading:
             return None
         self.writer.end_paragraph()
         return self.writer.end_paragraph
 
     def quote(self, _: Attributes) -> Finish:
-        """A quotation."""
+        """Begin a quotation of its own lines."""
         return self.writer.enter("> ", "> ")
 
     def definition(self, _: Attributes) -> Finish:
-        """What a term means."""
+        """Begin the definition of a term."""
         return self.writer.enter(": ", "  ")
 
     def list(self, number: int | None) -> Finish:
-        """A list, whose items are counted from `number`, or not at all."""
+        """Begin a list whose items are counted from `number`, or not at all."""
         leave = self.writer.enter("", "", is_list=True)
 
         def finish() -> None:
@@ -208,7 +208,7 @@ class Handlers:
         return finish
 
     def item(self, attributes: Attributes) -> Finish:
-        """An item of a list."""
+        """Begin an item of a list."""
         number = self._numbers[-1] if self._numbers else None
         if number is None:
             return self.writer.enter("- ", "  ")
@@ -220,15 +220,15 @@ class Handlers:
     # -- tables
 
     def table(self, attributes: Attributes) -> Finish | None:
-        """A table."""
+        """Begin a table."""
         return self.writer.begin_table(arranges=arranges(attributes))
 
     def row(self, _: Attributes) -> None:
-        """A row of a table."""
+        """Begin a row of a table."""
         self.writer.begin_row()
 
     def cell(self, attributes: Attributes, *, heading: bool = False) -> Finish:
-        """A cell of a table."""
+        """Begin a cell of a table."""
         across = max(1, min(number_of(attributes.get("colspan"), 1), COLUMNS))
         return self.writer.begin_cell(across, rows_of(attributes), heading=heading)
 

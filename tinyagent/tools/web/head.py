@@ -11,10 +11,10 @@ LONGEST_TITLE = 300
 
 
 class Head:
-    """Collects what the head tells.
+    """What the head of a page tells, collected while it is read.
 
     Args:
-        url: Where the page came from.
+        url: The page's address.
     """
 
     def __init__(self, url: str) -> None:
@@ -24,7 +24,7 @@ class Head:
 
     @property
     def title(self) -> str:
-        """The page's `<title>`, else what it calls itself where it is shared (`og:title`)."""
+        """The page's `<title>`, else the title under which it is shared (`og:title`)."""
         return " ".join((self._title or self._shared_as).split())[:LONGEST_TITLE]
 
     @property
@@ -33,14 +33,14 @@ class Head:
         return self._reading is not None
 
     def takes(self, data: str) -> bool:
-        """Whether text belongs to the title."""
+        """Take text if it belongs to the title, and return whether it does."""
         if self._reading is None:
             return False
         self._reading.append(data[: 4 * LONGEST_TITLE])
         return True
 
     def begin_title(self) -> Finish:
-        """The title begins. Returns what is to be done at its end."""
+        """Begin the title, and return what is to be done at its end."""
 
         def finish() -> None:
             self._title = self._title or "".join(self._reading or ()).strip()

@@ -17,7 +17,7 @@ _LINE_END = re.compile(rf"(?<={_SPACELESS})[ \t]*[\r\n]\s*+(?={_SPACELESS})")
 
 
 class Style(NamedTuple):
-    """How a run of text looks. Later fields lie within earlier ones."""
+    """The style of a run of text. In markdown, later fields lie within earlier ones."""
 
     link: str = ""
     struck: bool = False
@@ -27,20 +27,20 @@ class Style(NamedTuple):
 
 
 PLAIN = Style()
-#: What begins and ends styles.
+#: What begins and what ends each style of a run, the outermost first.
 Marks: TypeAlias = tuple[tuple[str, str], ...]
 
 
 @functools.lru_cache(maxsize=512)
 def restyled(style: Style, field: str, value: object) -> Style:
-    """The style with another value in one field."""
+    """Return a style with another value in one field."""
     fields: dict[str, Any] = {field: value}
     return style._replace(**fields)
 
 
 @dataclass(slots=True)
 class Run:
-    """Words of one style, and what separates them from those before: nothing, a space, or a `BREAK`."""
+    """Words of one style, and what separates them from the words before: nothing, a space, or a `BREAK`."""
 
     gap: str
     words: str
@@ -48,7 +48,7 @@ class Run:
 
 
 def render(runs: list[Run]) -> str:
-    """The runs, one at least, as a line of markdown, or several where it has breaks. Spaces stay outside of marks."""
+    """Write one or more runs as a line of markdown, or as several where they break; spaces stay outside of marks."""
     if len(runs) == 1 and runs[0].style == PLAIN:
         return runs[0].words
     parts: list[str] = []
@@ -69,7 +69,7 @@ def render(runs: list[Run]) -> str:
 
 
 def _in_common(one: Marks, other: Marks) -> int:
-    """How many marks both begin with."""
+    """Return how many marks two tuples of marks both begin with."""
     same = 0
     for mark, want in zip(one, other, strict=False):
         if mark != want:
@@ -79,7 +79,7 @@ def _in_common(one: Marks, other: Marks) -> int:
 
 
 def _joined(runs: list[Run]) -> list[Run]:
-    """Neighbours of one style as one: code that was written in several elements is one piece of code."""
+    """Join neighbours of one style: code that was written in several elements is one piece of code."""
     joined: list[Run] = []
     together: list[str] = []
     for run in runs:
@@ -96,35 +96,35 @@ def _joined(runs: list[Run]) -> list[Run]:
 
 @functools.lru_cache(maxsize=512)
 def _marks(style: Style) -> Marks:
-    """What begins and ends each of a run's styles, the outermost first. Code has marks of its own."""
+    """Return what begins and ends each part of a style, the outermost first; code has marks of its own."""
     marks = (("[", f"]({style.link})"),) if style.link else ()
     others = (("~~", style.struck), ("**", style.bold), ("*", style.italic))
     return marks + tuple((mark, mark) for mark, on in others if on)
 
 
 def code(text: str) -> str:
-    """Text as a code span, in more backticks than it holds in a row (https://spec.commonmark.org/0.31.2/#code-spans)."""
+    """Write a code span, in more backticks than its text has in a row (https://spec.commonmark.org/0.31.2/#code-spans)."""
     fence = "`" * (longest_backticks(text) + 1)
     space = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{space}{text}{space}{fence}"
 
 
 def code_block(text: str, language: str = "") -> str:
-    """Lines as a fenced code block; the fence is longer than any row of backticks within."""
+    """Write lines as a fenced code block, whose fence is longer than any row of backticks within."""
     fence = "`" * max(3, longest_backticks(text) + 1)
     return f"{fence}{language}\n{text}\n{fence}"
 
 
 def is_exponent(data: str) -> bool:
-    """Whether a superscript is told by a `^` before it: letters and digits with or without a sign, or a sign alone."""
+    """Return whether a superscript gets a `^` before it: letters and digits with or without a sign, or a sign alone."""
     return data[:1].isalnum() or (data[:1] in _SIGNS and (len(data) == 1 or data[1].isalnum()))
 
 
 def without_line_ends(data: str) -> str:
-    """The text without line ends that are no space: https://drafts.csswg.org/css-text-3/#line-break-transform."""
+    """Return text without line ends that are no space: https://drafts.csswg.org/css-text-3/#line-break-transform."""
     return _LINE_END.sub("", data) if "\n" in data else data
 
 
 def longest_backticks(text: str) -> int:
-    """How many backticks stand in a row, at most."""
+    """Return how many backticks stand in a row, at most."""
     return max((len(found) for found in _BACKTICKS.findall(text)), default=0) if "`" in text else 0

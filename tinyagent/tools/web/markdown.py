@@ -7,20 +7,20 @@ from tinyagent.tools.web.blocks import render
 from tinyagent.tools.web.handlers import Handlers
 from tinyagent.tools.web.walker import Walker
 
-#: Characters in which a page's title stands.
+#: Characters at the beginning of a page in which its title is looked for.
 BEGINNING = 100_000
 
 
 def to_markdown(page: str, url: str) -> tuple[str, str]:
-    """The title and the text of a page, as markdown.
+    """Return the title and the text of a page, as markdown.
 
     The main part of the page stands for it if it has one, without navigation, footers, asides and forms, unless that
     would leave out most of what there is to read. Links are absolute. Hidden text is left out, images are their
     alternative texts.
 
     Args:
-        page: HTML.
-        url: Where it came from.
+        page: The page's HTML.
+        url: The page's address.
     """
     handlers = Handlers(url)
     Walker(handlers).walk(page)
@@ -29,7 +29,7 @@ def to_markdown(page: str, url: str) -> tuple[str, str]:
 
 
 def title_of(page: str, url: str) -> str:
-    """The title of a page, from its beginning."""
+    """Return the title of a page, which is looked for in its beginning."""
     handlers = Handlers(url)
     Walker(handlers).walk(page[:BEGINNING])
     return handlers.title

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from tinyagent.tools.web.elements import BLOCK, ENDS, FORMATTING, HEADINGS, SCOPES, TABLE_PARTS, Element
 
-#: Elements within each other that are told apart. Browsers stop at 512.
+#: The depth to which elements within each other are told apart. Browsers stop at 512.
 DEEPEST = 1_000
 
 
 class OpenElements:
-    """A stack that finds an element by its name without looking through it.
+    """A stack of elements that finds an element by its name without a search.
 
     Attributes:
         depth: How many elements are open.
@@ -19,26 +19,26 @@ class OpenElements:
         self.depth = 0
         self._stack: list[Element] = []
         self._places: dict[str, list[int]] = {}
-        #: Where those are that stop an end tag, and those with lines of their own.
+        #: The places of the elements that stop an end tag, and of those with lines of their own.
         self._scopes = [-1]
         self._blocks = [-1]
 
     def last(self, tag: str) -> int:
-        """Where the innermost element of that name is; -1 if there is none."""
+        """Return the place of the innermost element of a name; -1 if there is none."""
         places = self._places.get(tag)
         return places[-1] if places else -1
 
     @property
     def is_full(self) -> bool:
-        """Whether elements are nested as deep as they are told apart."""
+        """Whether elements are nested as deep as they are told apart (`DEEPEST`)."""
         return self.depth >= DEEPEST
 
     def at(self, place: int) -> Element:
-        """The element at a place."""
+        """Return the element at a place."""
         return self._stack[place]
 
     def push(self, element: Element) -> None:
-        """An element has begun."""
+        """Put an element that has begun on the stack."""
         place = self.depth
         self.depth += 1
         self._stack.append(element)
@@ -52,7 +52,7 @@ class OpenElements:
             self._blocks.append(place)
 
     def pop(self) -> Element:
-        """Take off the innermost element."""
+        """Take the innermost element off the stack, and return it."""
         element = self._stack.pop()
         self.depth = place = len(self._stack)
         if element.tag:
@@ -64,30 +64,30 @@ class OpenElements:
         return element
 
     def take_out(self, place: int) -> Element:
-        """End one element, though not those that lie in it."""
+        """End the element at a place, though not those that lie in it, and return it."""
         element = self._stack[place]
         self._places[element.tag].pop()
         element.tag = ""
         return element
 
     def ended_by(self, tag: str) -> int:
-        """The place of the element that the end tag belongs to; -1 if it belongs to none."""
-        # the end of one heading ends another
+        """Return the place of the element that an end tag belongs to; -1 if it belongs to none."""
+        # the end tag of any heading ends an open one
         place = max(map(self.last, HEADINGS)) if tag in HEADINGS else self.last(tag)
         border = self.last("table") - 1 if tag in TABLE_PARTS else self._scopes[-1] - (tag in SCOPES)
         return place if place > border else -1
 
     def goes_on_in_blocks(self, tag: str, place: int) -> bool:
-        """Whether an element of that name ends for text only, since blocks have begun within it: `<b><p>...</b>`."""
+        """Return whether an element ends for text only, since blocks have begun within it: `<b><p>...</b>`."""
         return tag in FORMATTING and place < self._blocks[-1]
 
     def paragraph(self) -> int:
-        """The place of the paragraph that a block ends; -1 if none is open."""
+        """Return the place of the paragraph that a block ends; -1 if none is open."""
         place = self.last("p")
         return place if place > self._scopes[-1] else -1
 
     def neighbour(self, tag: str) -> int:
-        """The place of the list item, cell or the like before it that `tag` ends; -1 if there is none."""
+        """Return the place of the list item, cell or the like that ends where `tag` begins; -1 if there is none."""
         ended, borders = ENDS[tag]
         border = max(map(self.last, borders))
         if "table" not in borders:

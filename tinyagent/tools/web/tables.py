@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from tinyagent.tools.web.blocks import Block, Container
 
-#: A table within so many others is read as if it were none.
+#: A table within this many others is read as if it were none.
 DEEPEST = 4
-#: Blocks and characters that a cell of data may hold.
+#: Blocks and characters that a cell of data holds at most.
 BLOCKS, CHARACTERS = 12, 2_000
-#: Columns up to which short rows are filled up, and cells count as several; cells after which a row is broken.
+#: Columns up to which short rows are filled up and cells may span several; cells after which a row is broken.
 COLUMNS, LONGEST_ROW = 64, 1_000
 #: Rows after which it is settled whether a table holds data; the further rows of one that does are written at once.
 SETTLED = 64
@@ -18,7 +18,7 @@ SETTLED = 64
 
 @dataclass(slots=True)
 class Cell:
-    """One cell: its blocks, how many columns it takes, whether it is a heading."""
+    """One cell of a table: its blocks, how many columns it takes, whether it is a heading."""
 
     blocks: list[Block] = field(default_factory=list)
     span: int = 1
@@ -26,12 +26,12 @@ class Cell:
 
     @property
     def weight(self) -> int:
-        """Characters that a reader sees."""
+        """How many characters of the cell a reader sees."""
         return sum(block.weight for block in self.blocks)
 
     @property
     def holds_data(self) -> bool:
-        """Whether it can be written on one line."""
+        """Whether the cell can be written on one line."""
         plain = len(self.blocks) <= BLOCKS and all(block.plain for block in self.blocks)
         return plain and self.weight <= CHARACTERS
 
@@ -41,12 +41,12 @@ class Table:
     """A table while it is read.
 
     Attributes:
-        around: The blocks of what the table stands in.
-        container: The container it stands in.
+        around: The list of blocks that the table stands in.
+        container: The container that the table stands in.
         shared: The innermost container that it has in common with the block before it.
-        arranges: It holds another table, or says that it is for presentation.
-        before: Blocks of its caption, and what stands between its cells.
-        weight: Characters of the written rows that a reader sees.
+        arranges: Whether it only arranges things, as it holds another table, says so, or its cells are no data.
+        before: The blocks of its caption, and of what stands between its cells.
+        weight: How many characters of the written rows a reader sees.
     """
 
     around: list[Block]
@@ -77,7 +77,7 @@ class Table:
         self._column = 0
 
     def begin_cell(self, across: int, down: int, *, heading: bool) -> list[Block]:
-        """Begin a cell over so many columns and rows; returns the list for its blocks."""
+        """Begin a cell over `across` columns and `down` rows, and return the list for its blocks."""
         if not self._rows or len(self._rows[-1]) >= LONGEST_ROW:
             self.begin_row()
         row = self._rows[-1]
@@ -98,13 +98,13 @@ class Table:
         return cell.blocks
 
     def markdown(self) -> str:
-        """The table (https://github.github.com/gfm/#tables-extension-); empty if it holds no data."""
+        """Write the table as markdown (https://github.github.com/gfm/#tables-extension-); empty if it holds no data."""
         if self._lines or self._holds_data():
             self._write()
         return "\n".join(self._lines)
 
     def blocks_of_cells(self) -> list[Block]:
-        """What its cells hold, one after the other."""
+        """Return the blocks of all cells, one after the other."""
         return [block for row in self._rows for cell in row for block in cell.blocks]
 
     def _holds_data(self) -> bool:
@@ -118,7 +118,7 @@ class Table:
         return not self.arranges
 
     def _write(self) -> None:
-        """Write the rows that have been read; the first of the table is its head. Empty ones are left out."""
+        """Write the rows that have been read; the first of the table is its head. Empty rows are left out."""
         rows = [row for row in map(self._texts, self._rows) if any(row)]
         self.weight += sum(cell.weight for row in self._rows for cell in row)
         self._rows = []
@@ -131,7 +131,7 @@ class Table:
         self._lines += [_line(row, self._columns if self._columns <= COLUMNS else 0) for row in rows]
 
     def _texts(self, row: list[Cell]) -> list[str]:
-        """What cells say; one that takes several columns is followed by empty ones."""
+        """Return the texts of a row's cells; one that takes several columns is followed by empty texts."""
         texts: list[str] = []
         for cell in row:
             texts.append(_text(cell, self.container))
@@ -141,7 +141,7 @@ class Table:
 
 
 def _text(cell: Cell, base: Container) -> str:
-    """A cell on one line."""
+    """Return the text of a cell on one line."""
     lines: list[str] = []
     seen: set[Container] = set()
     for block in cell.blocks:

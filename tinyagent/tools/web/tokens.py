@@ -23,7 +23,7 @@ KEPT = names(
     "itemprop name open property role rowspan start style type value"
 )
 LONGEST_VALUE = 65_536
-#: Characters of text in one token.
+#: Characters of text in one token at most.
 PIECE = 65_536
 #: A character reference is no longer than this, so that no piece ends in the middle of one.
 LONGEST_REFERENCE = 40
@@ -59,7 +59,7 @@ _REFERENCE_IN_VALUE = re.compile(r"&(?:#[0-9]++;?+|#[xX][0-9a-fA-F]++;?+|[a-zA-Z
 
 
 def tokens(page: str) -> Iterator[Token]:
-    """The tags and texts of `page`. Comments, declarations and the content of scripts and the like are left out."""
+    """Yield the tags and texts of a page, without comments, declarations and the content of scripts and the like."""
     position, xml = 0, page[:100].lstrip("\ufeff \t\r\n").startswith("<?xml")
     while (start := page.find("<", position)) >= 0:
         if 0 < start - position <= PIECE:
@@ -94,7 +94,7 @@ def tokens(page: str) -> Iterator[Token]:
 
 
 def _pieces(page: str, start: int, end: int) -> Iterator[Token]:
-    """Text in tokens, none of which ends within a character reference."""
+    """Yield text in tokens, none of which ends within a character reference."""
     while end - start > PIECE:
         cut = start + PIECE
         reference = page.rfind("&", cut - LONGEST_REFERENCE, cut)
@@ -106,14 +106,14 @@ def _pieces(page: str, start: int, end: int) -> Iterator[Token]:
 
 
 def _after_comment(page: str, start: int) -> int:
-    """Where the page goes on after the comment, declaration or stray end tag that begins at `start`."""
+    """Return where the page goes on after the comment, declaration or stray end tag that begins at `start`."""
     close, begin = ("-->", start + 2) if page.startswith("<!--", start) else (">", start)
     end = page.find(close, begin)
     return len(page) if end < 0 else end + len(close)
 
 
 def _attributes(page: str, position: int) -> tuple[dict[str, str], int]:
-    """The attributes of a tag, and where the page goes on after it: -1 when the tag has no end."""
+    """Return the attributes of a tag, and where the page goes on after it: -1 when the tag has no end."""
     found: dict[str, str] = {}
     while match := _ATTRIBUTE.match(page, position):
         name, double, single, bare, unclosed = match.groups()
@@ -129,7 +129,7 @@ def _attributes(page: str, position: int) -> tuple[dict[str, str], int]:
 
 
 def _raw_end(page: str, position: int, tag: str) -> int:
-    """Where the end tag of an element with raw text begins."""
+    """Return where the end tag of an element with raw text begins."""
     while (position := page.find("</", position)) >= 0:
         end = position + 2 + len(tag)
         if page[position + 2 : end].lower() == tag and page[end : end + 1] in _AFTER_NAME:
@@ -139,12 +139,12 @@ def _raw_end(page: str, position: int, tag: str) -> int:
 
 
 def decode(text: str) -> str:
-    """Text with its character references (`&amp;`, `&#8364;`) replaced, once."""
+    """Replace the character references of a text (`&amp;`, `&#8364;`), once."""
     return _REFERENCE.sub(lambda match: _character(match[0]), text) if "&" in text else text
 
 
 def decode_value(value: str) -> str:
-    """An attribute's value decoded; `&copy=1` in a URL stays as it is there, as the standard demands."""
+    """Decode the value of an attribute, in which `&copy=1` in a URL stays as it is, as the standard demands."""
     return _REFERENCE_IN_VALUE.sub(lambda match: _character_in_value(match[0]), value) if "&" in value else value
 
 

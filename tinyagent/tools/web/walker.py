@@ -1,4 +1,4 @@
-"""Walks through the elements of a page, and leaves out what nobody sees.
+"""A walk through the elements of a page, which leaves out what nobody sees.
 
 Elements are kept on a stack, never in recursion, and end where the HTML standard ends them, as far as text is concerned
 (https://html.spec.whatwg.org/multipage/parsing.html#tree-construction). Style sheets are not read: text that only a
@@ -18,7 +18,7 @@ from tinyagent.tools.web.tokens import decode, tokens
 
 
 class Sink(Protocol):
-    """What makes something of a page.
+    """What makes something of the elements and texts of a page.
 
     Attributes:
         area: The bits of the part of the page that is being read; set by the walker.
@@ -37,27 +37,27 @@ class Sink(Protocol):
         ...
 
     def text(self, data: str) -> None:
-        """Text that is shown, decoded."""
+        """Take text that is shown, decoded."""
         ...
 
     def void(self, tag: str, attributes: Mapping[str, str]) -> None:
-        """An element that holds nothing, such as an image."""
+        """Take an element that holds nothing, such as an image."""
         ...
 
     def begin(self, tag: str, attributes: Mapping[str, str]) -> Finish | None:
-        """An element begins. Returns what is to be done at its end."""
+        """Begin an element, and return what is to be done at its end."""
         ...
 
     def end_paragraph(self) -> None:
-        """What follows stands on a line of its own."""
+        """Let what follows stand on a line of its own."""
         ...
 
 
 class Walker:
-    """Walks through one page, and tells a sink what is to be read. Use it once.
+    """A walk through one page, which tells a sink what is to be read. Use it once.
 
     Args:
-        sink: What makes something of it.
+        sink: What makes something of the page.
     """
 
     def __init__(self, sink: Sink) -> None:
@@ -108,7 +108,7 @@ class Walker:
             self._count(area, 1)
 
     def _area_of(self, tag: str, attributes: Mapping[str, str]) -> int:
-        """The bits of the area that an element begins here."""
+        """Return the bits of the area that an element begins here."""
         if tag == "button" and not self._sink.in_heading and DISCLOSING.isdisjoint(attributes):
             return HIDDEN
         if tag not in AREA_TAGS and (not attributes or AREA_ATTRIBUTES.isdisjoint(attributes)):
@@ -163,5 +163,5 @@ class Walker:
 
     def _begin(self, tag: str, attributes: Mapping[str, str]) -> Finish | None:
         if tag in TABLE_PARTS and tag != "table" and self._open.at(self._open.last("table")).finish is None:
-            return None  # of a table that is read as if it were none
+            return None  # its table is read as if it were none
         return self._sink.begin(tag, attributes)

@@ -9,22 +9,22 @@ from tinyagent.tools.web.areas import CHROME, FORM
 from tinyagent.tools.web.blocks import Block, Container
 from tinyagent.tools.web.inline import BREAK, PLAIN, Run, is_exponent, without_line_ends
 
-#: What stands for a link to a part of the same page, beside headings.
+#: Texts of links to a part of the same page, as they stand beside headings.
 PERMALINKS = frozenset({"¶", "#", "§", "🔗", "\uf0c1"})
 #: Pieces of text in one paragraph; what follows begins another.
 LONGEST_PARAGRAPH = 2_000
 
 
 class Writer:
-    """Collects the blocks of a page.
+    """A writer that collects the blocks of a page.
 
     Attributes:
-        blocks: Where blocks go: those of the page, or of the cell that is open.
+        blocks: The list that blocks go to: that of the page, or of the cell that is open.
         container: The innermost list, item or quote.
         area: The bits of the part of the page that is being read.
         heading: The level of the open heading, 0 outside.
         style: How text looks from now on.
-        in_permalink: Text belongs to a link within the page.
+        in_permalink: Whether text belongs to a link within the page.
         first_heading: The text of the first heading of level 1.
     """
 
@@ -80,7 +80,7 @@ class Writer:
             self._gap = BREAK
 
     def end_paragraph(self) -> None:
-        """What follows stands on a line of its own."""
+        """End the paragraph: what follows stands on a line of its own."""
         if self._code is not None:
             if self._code and not self._code[-1].endswith("\n"):
                 self._code.append("\n")
@@ -112,7 +112,7 @@ class Writer:
     # -- lists and quotes
 
     def enter(self, marker: str, indent: str, *, is_list: bool = False) -> Callable[[], None]:
-        """Begin a list, an item or a quote; returns what ends it."""
+        """Begin a list, an item or a quote, and return what ends it."""
         outer = self.container
         self.container = Container(outer, marker, indent, is_list)
 
@@ -131,7 +131,7 @@ class Writer:
         return self._code is not None
 
     def begin_code(self, language: str) -> Callable[[], None] | None:
-        """Begin a block of code; returns what ends it."""
+        """Begin a block of code, and return what ends it; `None` within another block of code."""
         if self._code is not None:
             return None
         self._code, self._language = [], language
@@ -157,7 +157,7 @@ class Writer:
     # -- tables
 
     def begin_table(self, *, arranges: bool) -> Callable[[], None] | None:
-        """Begin a table; returns what ends it, or `None` when it is read as if it were no table."""
+        """Begin a table, and return what ends it; `None` when it is read as if it were no table."""
         if self._code is not None or len(self.tables) >= tables.DEEPEST:
             return None
         for outer in self.tables:
@@ -176,7 +176,7 @@ class Writer:
         self.tables[-1].begin_row()
 
     def begin_cell(self, across: int, down: int, *, heading: bool) -> Callable[[], None]:
-        """Begin a cell of the innermost table, over so many columns and rows; returns what ends it."""
+        """Begin a cell of the innermost table, over `across` columns and `down` rows, and return what ends it."""
         table = self.tables[-1]
         self.blocks = table.begin_cell(across, down, heading=heading)
 
