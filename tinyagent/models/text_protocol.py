@@ -22,6 +22,7 @@ from tinyagent.models.native import once_per_tool, to_bytes
 from tinyagent.models.objects import (
     FIRST_KEYS,
     Offered,
+    any_calls_in,
     arguments_in,
     call_of,
     calls_in,
@@ -70,7 +71,7 @@ class TextReply(ShownReply):
             self.settle(reply.text)
             return reply
         cut = reply.finish_reason == "length"
-        items = list(_items(reply.text, self._offered, CUT_CALL if cut else BROKEN))
+        items = list(items_in(reply.text, self._offered, CUT_CALL if cut else BROKEN))
         calls = tuple(call for item in items for call in item.calls)
         if not items:
             calls = read_calls(reply.text, self._offered.values(), cut=cut).calls
@@ -158,8 +159,8 @@ class _Item(NamedTuple):
     answer: object = None
 
 
-def _items(text: str, offered: Offered, broken: str) -> Iterator[_Item]:
-    """The protocol's objects in a text; a call with a problem for one that begins like it but cannot be read."""
+def items_in(text: str, offered: Offered, broken: str) -> Iterator[_Item]:
+    """Yield the protocol's objects in a text; a call with a problem for one that begins like it but cannot be read."""
     position = failures = 0
     while (start := text.find("{", position)) >= 0 and failures < MOST_FAILURES:
         try:
@@ -175,15 +176,16 @@ def _items(text: str, offered: Offered, broken: str) -> Iterator[_Item]:
 
 
 def _item(value: dict[str, Any], offered: Offered) -> _Item | None:
-    if isinstance(inner := value.get("reply"), dict):  # of the other protocol
-        value = inner
+    find = calls_in
+    if isinstance(inner := value.get("reply"), dict):  # of the schema's protocol
+        value, find = inner, any_calls_in
     scratchpad = value.get("scratchpad")
     scratchpad = scratchpad if isinstance(scratchpad, str) else ""
     if name := value.get("tool"):
         return _Item((call_of(own_name(str(name)), arguments_in(value)),), scratchpad)
     if "answer" in value or "tool" in value:
         return _Item((), scratchpad, value.get("answer"))
-    if calls := calls_in(value, offered):
+    if calls := find(value, offered):
         return _Item(tuple(calls), scratchpad)
     return _Item((), "\n".join(map(str, value.values()))) if is_scratchpad(value) else None
 
