@@ -120,10 +120,10 @@ class Said:
 
     def _rest(self, think: ThinkSplitter, *, cut: bool, read: bool) -> tuple[Call, ...]:
         """Say what was held back; the calls that stand in it."""
-        self._say(*think.rest())
+        self._say(think, *think.rest())
         if think.opened and not cut:  # for once, the template has not opened a block: it is all text
             said, self._reasoning = self.reasoning, []
-            self._say("", said)
+            self._say(think, "", said)
         held = self._marks.rest() if self._marks else ""
         return self._read(held, cut=cut, read=read) if held else ()
 
@@ -162,11 +162,11 @@ class Said:
             begun = bool(self._text)
             self._think = ThinkSplitter(opened=self._opened, begun=begun)
             self._marks = MarkSplitter(self._tools, begun=begun) if self._tools else None
-        self._say(*self._think.split(text))
+        self._say(self._think, *self._think.split(text))
 
-    def _say(self, reasoning: str, text: str) -> None:
+    def _say(self, think: ThinkSplitter, reasoning: str, text: str) -> None:
         if reasoning:
-            self._field = self._field or (self._think.field if self._think else "")
+            self._field = self._field or think.field
             self._reason(reasoning)
         if text and self._marks:
             text = self._marks.split(text)
