@@ -253,6 +253,16 @@ def test_before_an_orphaned_end_all_is_reasoning_also_when_the_reply_breaks_off(
     assert said.whole() == ("5", "2 and 3", "think")
 
 
+def test_a_second_end_is_text_wherever_the_thoughts_were():
+    for told_apart in ("", "hm. "):
+        said = Said(NullSink(), (), Habit())
+        if told_apart:
+            said.thought(told_apart, "reasoning")
+        said.content("2 and 3</think>It is 5</think>6")
+        said.finish(cut=False, read=True)
+        assert said.whole()[:2] == ("It is 5</think>6", told_apart + "2 and 3")
+
+
 def test_thoughts_that_the_server_tells_apart_say_that_the_text_begins_outside_a_block():
     said = Said(NullSink(), (), Habit(opened=True))
     said.content(" ")

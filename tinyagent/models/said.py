@@ -11,7 +11,7 @@ from tinyagent.core.messages import Call
 from tinyagent.core.tool import Tool
 from tinyagent.models.base import Sink
 from tinyagent.models.marks import Found, MarkSplitter, read_calls
-from tinyagent.models.thoughts import TAGS, ThinkSplitter, orphaned_end
+from tinyagent.models.thoughts import ThinkSplitter, orphaned_end
 
 #: Text in which no tag, mark, object or fence begins: at the start of a reply, and within it.
 _PLAIN_START = re.compile(r"\s*[^\s<\[{`][^<\[`]*\Z")
@@ -114,7 +114,8 @@ class Said:
         text = self.text
         if not cut and text.strip() and not (self._think and self._think.parted):
             self._habit.learn(opened=end is not None)
-        if end:
+        if self._think and end:
+            self._think.parted = True
             self._void_thoughts(text, end)
         return calls
 
@@ -128,9 +129,7 @@ class Said:
         return self._read(held, cut=cut, read=read) if held else ()
 
     def _orphaned_end(self) -> tuple[int, int] | None:
-        if self._think is None or self._field in TAGS:
-            return None
-        return orphaned_end(self.text)
+        return None if self._think is None or self._think.parted else orphaned_end(self.text)
 
     def _void_thoughts(self, text: str, end: tuple[int, int]) -> None:
         """What was shown as text before an end without a beginning is reasoning."""
