@@ -28,7 +28,8 @@ from tinyagent.models.objects import (
     calls_in,
     is_scratchpad,
     named_at,
-    read_value,
+    read_json,
+    read_python,
 )
 from tinyagent.models.shown import ShownReply
 
@@ -164,13 +165,16 @@ def items_in(text: str, offered: Offered, broken: str) -> Iterator[_Item]:
     position = failures = 0
     while (start := text.find("{", position)) >= 0 and failures < MOST_FAILURES:
         try:
-            value, position = read_value(text, start)
+            value, position = read_json(text, start)
         except ValueError as error:
-            failures += 1
-            value, position = None, start + 1
-            if _BEGINNING.match(text, start) or named_at(text, start, offered):
-                yield _Item((Call("reply", problem=broken.format(problem=error)),))
-                return
+            failures += 1  # Python counts too: its parser is slow
+            try:
+                value, position = read_python(text, start)
+            except ValueError:
+                value, position = None, start + 1
+                if _BEGINNING.match(text, start) or named_at(text, start, offered):
+                    yield _Item((Call("reply", problem=broken.format(problem=error)),))
+                    return
         if isinstance(value, dict) and (item := _item(value, offered)):
             yield item
 
