@@ -68,7 +68,7 @@ demo-local: $(REAL)/.installed ## run the demo with a tiny model on this machine
 	@$(REAL)/bin/python -m tinyagent demo --local $(ARGS)
 
 .PHONY: check
-check: lint types imports ## lint, format, types and import layers
+check: lint types imports ## lint, format, types (the README's too) and import layers
 
 .PHONY: lint
 lint: $(STAMP)
@@ -78,6 +78,7 @@ lint: $(STAMP)
 .PHONY: types
 types: $(STAMP)
 	@$(BIN)/mypy
+	@$(BIN)/python scripts/snippets.py
 
 .PHONY: imports
 imports: $(STAMP)

@@ -12,11 +12,11 @@ import tinyagent
 NAMES = {
     "errors": (
         "AuthenticationError BadRequestError ConfigurationError ContentFilterError ContextLengthError "
-        "DuplicateToolError EmptyReplyError FatalToolError FrozenRegistryError JournalError "
-        "MalformedReplyError MissingCredentialsError MissingExtraError ModelConnectionError ModelError "
+        "DuplicateToolError EmptyReplyError FatalToolError FrozenRegistryError "
+        "MalformedReplyError MiddlewareError MissingCredentialsError MissingExtraError ModelConnectionError ModelError "
         "ModelNotFoundError ModelTimeoutError NoChoicesError ProtocolError RateLimitError RefusalError "
         "ReplayError RunError RunLimitError SandboxError SandboxUnavailableError ScriptError ServerError "
-        "StepLimitReached StreamError StreamInterruptedError TimeLimitReached TinyAgentError "
+        "StepLimitReached StoreError StreamError StreamInterruptedError TimeLimitReached TinyAgentError "
         "TokenLimitReached ToolArgumentsError ToolDefinitionError ToolkitError TruncatedReplyError "
         "UnknownOptionError UnknownToolError"
     ),
@@ -29,12 +29,17 @@ NAMES = {
         "Assistant Call Conversation Message MessageLike Reply System ToolReply User messages_from_json "
         "messages_to_json"
     ),
+    "middleware": "Middleware ModelCall ToolCall",
     "results": "Observation RunInfo RunResult State Step Usage",
     "sandbox": (
         "CodeError Execution MontySandbox Opaque ProcessSandbox PythonExecutor Sandbox SandboxCapabilities "
         "SandboxLimits SandboxSession"
     ),
-    "tools": ("MCPMedia MCPProgress MCPResult MCPToolError Page Plan PlanStep SearchResult SearchResults ToolRegistry"),
+    "stores": "MemoryStore Store",
+    "tools": (
+        "MCPMedia MCPProgress MCPResult MCPToolError Page Plan PlanStep SearchResult SearchResults "
+        "ToolLike ToolRegistry"
+    ),
 }
 PAIRS = [(module, name) for module, names in NAMES.items() for name in names.split()]
 

@@ -1,8 +1,8 @@
 """tinyagent: a small, fast, async agent package.
 
 What most programs need is imported from here; everything else that is public from `tinyagent.errors`, `.events`,
-`.messages`, `.results`, `.sandbox`, `.tools` and `.testing`. Names load when they are first used, so that
-`import tinyagent` costs a few milliseconds and imports neither openai nor httpx nor pydantic.
+`.messages`, `.middleware`, `.results`, `.sandbox`, `.stores`, `.tools` and `.testing`. Names load when they are first
+used, so that `import tinyagent` costs a few milliseconds and imports neither openai nor httpx nor pydantic.
 """
 
 from __future__ import annotations
@@ -22,18 +22,20 @@ if TYPE_CHECKING:
     from tinyagent.agents.state import RunOptions
     from tinyagent.bridge import run_sync
     from tinyagent.core.context import Context
-    from tinyagent.core.effects import Effects, Journal
     from tinyagent.core.errors import ConfigurationError, FatalToolError, ModelError, RunError, TinyAgentError
     from tinyagent.core.events import (
         InnerEvent, Notice, Retry, StepFinished, TextDelta, TextVoided, ToolFinished, ToolStarted,
     )
     from tinyagent.core.limits import Limits
     from tinyagent.core.messages import Call, Reply, User
-    from tinyagent.core.printable import printable
-    from tinyagent.core.registry import Tool, freeze_registry, get_registry, tool
+    from tinyagent.agents.middleware import Middleware
+    from tinyagent.core.text import printable
+    from tinyagent.core.registry import freeze_registry, get_registry, tool
     from tinyagent.core.result import Observation, RunResult
+    from tinyagent.core.store import MemoryStore
     from tinyagent.core.threads import set_thread_limit
-    from tinyagent.core.usage import Usage
+    from tinyagent.core.tool import Tool
+    from tinyagent.core.limits import Usage
     from tinyagent.models.base import Model, ModelRequest, Sink
     from tinyagent.models.chat import messages_from_json, messages_to_json
     from tinyagent.models.openai import ModelSettings, OpenAIModel
@@ -57,16 +59,17 @@ _NAMES = {
     "agents.state": "RunOptions",
     "bridge": "run_sync",
     "core.context": "Context",
-    "core.effects": "Effects Journal",
     "core.errors": "ConfigurationError FatalToolError ModelError RunError TinyAgentError",
     "core.events": "InnerEvent Notice Retry StepFinished TextDelta TextVoided ToolFinished ToolStarted",
-    "core.limits": "Limits",
+    "core.limits": "Limits Usage",
     "core.messages": "Call Reply User",
-    "core.printable": "printable",
-    "core.registry": "Tool freeze_registry get_registry tool",
+    "agents.middleware": "Middleware",
+    "core.text": "printable",
+    "core.registry": "freeze_registry get_registry tool",
     "core.result": "Observation RunResult",
+    "core.store": "MemoryStore",
     "core.threads": "set_thread_limit",
-    "core.usage": "Usage",
+    "core.tool": "Tool",
     "models.base": "Model ModelRequest Sink",
     "models.chat": "messages_from_json messages_to_json",
     "models.openai": "ModelSettings OpenAIModel",
@@ -84,18 +87,19 @@ _NAMES = {
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
-    "AgentOptions", "Call", "ConfigurationError", "Context", "Effects", "FatalToolError", "InnerEvent", "JinaReader",
-    "Journal", "Limits", "MCPTools", "Model", "ModelError", "ModelRequest", "ModelSettings", "MontySandbox", "Notice",
-    "Observation", "OpenAIModel", "Planning", "ProcessSandbox", "PythonExecutor", "ReactAgent", "Reply", "Retry", "Run",
-    "RunError", "RunOptions", "RunResult", "SandboxLimits", "Sink", "StepFinished", "TextDelta", "TextVoided",
-    "TinyAgentError", "TinyCodeAgent", "Tool", "ToolFinished", "ToolStarted", "Toolkit", "Usage", "User", "WebBrowser",
-    "WebSearch", "freeze_registry", "get_registry", "jina_reader", "messages_from_json", "messages_to_json",
-    "printable", "run_sync", "set_thread_limit", "tool", "web_browse", "web_search",
+    "AgentOptions", "Call", "ConfigurationError", "Context", "FatalToolError", "InnerEvent", "JinaReader", "Limits",
+    "MCPTools", "MemoryStore", "Middleware", "Model", "ModelError", "ModelRequest", "ModelSettings",
+    "MontySandbox", "Notice", "Observation", "OpenAIModel", "Planning", "ProcessSandbox", "PythonExecutor",
+    "ReactAgent", "Reply", "Retry", "Run", "RunError", "RunOptions", "RunResult", "SandboxLimits", "Sink",
+    "StepFinished", "TextDelta", "TextVoided", "TinyAgentError", "TinyCodeAgent", "Tool", "ToolFinished",
+    "ToolStarted", "Toolkit", "Usage", "User", "WebBrowser", "WebSearch", "freeze_registry", "get_registry",
+    "jina_reader", "messages_from_json", "messages_to_json", "printable", "run_sync", "set_thread_limit", "tool",
+    "web_browse", "web_search",
 ]
 # fmt: on
 
 #: Where the names are that are not at the door.
-_ROOMS = ("errors", "events", "messages", "results", "sandbox", "tools")
+_ROOMS = ("errors", "events", "messages", "middleware", "results", "sandbox", "stores", "tools")
 #: What to write instead of names of tinyagent 1.x and of other packages.
 _ELSEWHERE = {
     "Agent": "Write ReactAgent(tools=[...], model=...), or TinyCodeAgent(...).",

@@ -4,15 +4,6 @@ from tinyagent.core.messages import Assistant, Call, Conversation, Message, Repl
 from tinyagent.models.chat import MessageLike, messages_from_json, messages_to_json
 
 __all__ = [
-    "Assistant",
-    "Call",
-    "Conversation",
-    "Message",
-    "MessageLike",
-    "Reply",
-    "System",
-    "ToolReply",
-    "User",
-    "messages_from_json",
-    "messages_to_json",
-]
+    "Assistant", "Call", "Conversation", "Message", "MessageLike", "Reply", "System", "ToolReply", "User",
+    "messages_from_json", "messages_to_json",
+]  # fmt: skip

@@ -1,9 +1,10 @@
-"""The loop: steps, limits, endings, errors, and the seams for models and effects."""
+"""The loop: steps, limits, endings, errors, and the seams for models and stores."""
 
 from __future__ import annotations
 
 import asyncio
 import copy
+import json
 import pickle
 import threading
 import time
@@ -17,6 +18,7 @@ from tinyagent import (
     Context,
     FatalToolError,
     Limits,
+    MemoryStore,
     ModelError,
     ReactAgent,
     Reply,
@@ -29,6 +31,7 @@ from tinyagent import (
     tool,
 )
 from tinyagent.agents.agent import Agent
+from tinyagent.core import waiting
 from tinyagent.errors import (
     AuthenticationError,
     BadRequestError,
@@ -42,6 +45,7 @@ from tinyagent.errors import (
     NoChoicesError,
     RateLimitError,
     RefusalError,
+    ScriptError,
     ServerError,
     StepLimitReached,
     StreamError,
@@ -51,7 +55,6 @@ from tinyagent.errors import (
     TruncatedReplyError,
 )
 from tinyagent.messages import Assistant, System, ToolReply
-from tinyagent.models import retry
 from tinyagent.models.base import model_name
 from tinyagent.models.native import message_data
 from tinyagent.testing import CUT, RawReply, RawStream, call
@@ -84,7 +87,7 @@ def call_delta(index, call_id, name, arguments):
 
 @pytest.fixture
 def quick_retries(monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 0.001)
 
 
 # ---- the task
@@ -395,8 +398,8 @@ async def test_the_time_limit_ends_an_asynchronous_tool_and_awaits_its_clean_up(
 
 
 async def test_the_time_limit_ends_the_wait_before_a_tools_retry(kind, scripted_model, monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 60)
-    monkeypatch.setattr(retry, "LONGEST_BACKOFF", 60)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 60)
+    monkeypatch.setattr(waiting, "LONGEST_BACKOFF", 60)
 
     async def fail() -> str:
         raise OSError("busy")
@@ -410,8 +413,8 @@ async def test_the_time_limit_ends_the_wait_before_a_tools_retry(kind, scripted_
 
 
 async def test_the_time_limit_ends_the_wait_before_a_models_retry(kind, scripted_server, monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.2)
-    monkeypatch.setattr(retry, "LONGEST_BACKOFF", 0.2)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 0.2)
+    monkeypatch.setattr(waiting, "LONGEST_BACKOFF", 0.2)
     async with (
         scripted_server(lambda _: RawReply({"error": {"message": "busy"}}, 503)) as server,
         kind.agent(model=server.model(max_retries=1000), limits=Limits(seconds=0.5)) as agent,
@@ -810,85 +813,62 @@ async def test_async_with_agent_keeps_one_connection_open(kind, scripted_server)
         assert len(handlers) == 1
 
 
-# ---- effects
+# ---- the store
 
 
-class Journal:
-    """Effects that remember, and answer what they know."""
-
-    def __init__(self, known=None):
-        self.known = dict(known or {})
-        self.keys = []
-
-    async def step(self, key, call):
-        self.keys.append(key)
-        if key not in self.known:
-            self.known[key] = await call()
-        return self.known[key]
-
-
-async def test_effects_get_a_key_for_each_model_and_tool_call(kind, scripted_model):
-    journal = Journal()
+async def test_each_model_and_tool_call_is_recorded_under_its_name(kind, scripted_model):
+    store = MemoryStore()
     model = scripted_model(
         kind.script([[call("add", a=1, b=1), call("note", text="x")], call("add", a=2, b=2), "done"])
     )
-    result = await kind.agent([add, note], model=model).run("Go.", run_id="r1", effects=journal)
+    result = await kind.agent([add, note], model=model).run("Go.", run_id="r1", store=store)
     made = [
         f"r1/{step.number}/{what}"
         for step in result.steps
         for what in ["model", *(f"tool/{seen.call.id}" for seen in step.observations)]
     ]
-    assert sorted(journal.keys) == sorted(made)
+    records = await store.load("r1")
+    assert sorted(key for key in records if not key.endswith("/begun") and "/code/" not in key) == sorted(made)
     assert len(set(made)) == len(made)
     assert [seen.call.name for seen in result.steps[0].observations] == ["add", "note"]
-    assert journal.known[made[2]] == "noted x"
-    assert (result.output, journal.known["r1/3/model"].text) == ("done", kind.says("done").text)
+    assert json.loads(records[made[2]].splitlines()[0])["text"] == "noted x"
+    assert (result.output, json.loads(records["r1/3/model"])["text"]) == ("done", kind.says("done").text)
 
 
-async def test_effects_get_a_key_for_the_last_request_at_the_step_limit(kind, scripted_model):
-    journal = Journal()
+async def test_the_last_request_at_the_step_limit_is_recorded(kind, scripted_model):
+    store = MemoryStore()
     agent = kind.agent([add], model=scripted_model(kind.script([call("add", a=1, b=1), "2"])), limits=Limits(steps=1))
-    await agent.run("Go.", run_id="r1", effects=journal)
-    assert [key for key in journal.keys if "/tool/" not in key] == ["r1/1/model", "r1/2/model"]
+    await agent.run("Go.", run_id="r1", store=store)
+    assert [key for key in await store.load("r1") if key.endswith("/model")] == ["r1/1/model", "r1/2/model"]
 
 
 # for code see test_workspace.py
-async def test_effects_may_answer_instead_of_calling(scripted_model):
+async def test_a_run_goes_on_where_its_records_end(scripted_model):
     ran = []
 
     def record(text: str) -> str:
         ran.append(text)
         return text
 
-    first = Reply(calls=(Call("record", {"text": "old"}, id="c1"),), finish_reason="tool_calls")
-    journal = Journal({"r1/1/model": first, "r1/1/tool/c1": "remembered"})
+    store = MemoryStore()
+    first = scripted_model([Call("record", {"text": "old"}, id="c1")])
+    with pytest.raises(ScriptError):
+        await ReactAgent([record], model=first).run("Go.", run_id="r1", store=store)
     model = scripted_model([Call("record", {"text": "new"}, id="c2"), "done"])
-    result = await ReactAgent([record], model=model).run("Go.", run_id="r1", effects=journal)
-    assert result.steps[0].observations[0].value == "remembered"
-    assert ran == ["new"]
+    result = await ReactAgent([record], model=model).run("Go.", run_id="r1", store=store)
+    assert [seen.value for step in result.steps for seen in step.observations] == ["old", "new"]
+    assert ran == ["old", "new"]
     assert len(model.requests) == 2
 
 
-async def test_a_whole_run_can_be_answered_from_a_journal(kind, scripted_model):
-    journal = Journal()
+async def test_a_whole_run_can_be_answered_from_its_store(kind, scripted_model):
+    store = MemoryStore()
     model = scripted_model(kind.script([[call("add", a=1, b=1), call("note", text="x")], "done"]))
     agent = kind.agent([add, note], model=model)
-    first = await agent.run("Go.", run_id="r1", effects=journal)
-    again = await agent.run("Go.", run_id="r1", effects=Journal(journal.known))
+    first = await agent.run("Go.", run_id="r1", store=store)
+    again = await agent.run("Go.", run_id="r1", store=store)
     assert len(model.requests) == 2
     assert (again.messages, again.output) == (first.messages, first.output)
-
-
-async def test_effects_that_raise_for_a_tool_are_told_to_the_model(kind, scripted_model):
-    class Refusing(Journal):
-        async def step(self, key, call):
-            if "/tool/" in key and "final_answer" not in key:
-                raise PermissionError("not this one")
-            return await call()
-
-    model = scripted_model(kind.script([call("add", a=1, b=1), "never mind"]))
-    result = await kind.agent([add], model=model).run("Go.", effects=Refusing())
-    assert result.steps[0].observations[0].error == "PermissionError: not this one"
 
 
 async def test_step_limit_reached_is_in_the_tree_with_its_result(kind, scripted_model):

@@ -7,8 +7,18 @@ import asyncio
 import pytest
 
 from tests.agents.kinds import needs_sandbox
-from tinyagent import Call, ConfigurationError, Limits, ModelError, ReactAgent, Reply, RunError, TinyCodeAgent
-from tinyagent.errors import JournalError, SandboxError, ToolkitError
+from tinyagent import (
+    Call,
+    ConfigurationError,
+    Limits,
+    MemoryStore,
+    ModelError,
+    ReactAgent,
+    Reply,
+    RunError,
+    TinyCodeAgent,
+)
+from tinyagent.errors import SandboxError, StoreError, ToolkitError
 from tinyagent.sandbox.inprocess import PythonExecutor
 from tinyagent.testing import ScriptedModel, call
 
@@ -66,28 +76,23 @@ async def test_connections_that_are_cancelled_from_within_are_the_models_failure
 # ---- and what is not: each part is named, and what it raised is kept
 
 
-class Full:
-    """A journal whose disk is full, from the first key on that holds `where`."""
+class Full(MemoryStore):
+    """A store whose disk is full, from the first key on that holds `where`."""
 
-    def __init__(self, where="", *, before=False):
+    def __init__(self, where):
+        super().__init__()
         self.where = where
-        self.before = before
 
-    async def step(self, key, call):
-        if self.before and self.where in key:
+    async def put(self, run, key, text):
+        if self.where in key:
             raise OSError("disk full")
-        try:
-            return await call()
-        finally:
-            if self.where in key:
-                raise OSError("disk full")
+        return await super().put(run, key, text)
 
 
-@pytest.mark.parametrize("before", [True, False])
-async def test_a_journal_that_fails_at_a_model_call_is_named(kind, before):
+async def test_a_store_that_fails_at_a_model_call_is_named(kind):
     model = ScriptedModel(kind.script(["hello"]))
-    with pytest.raises(JournalError, match=r"^The journal \(effects=Full\) failed: OSError: disk full$") as caught:
-        await kind.agent(model=model).run("Go.", effects=Full("/model", before=before))
+    with pytest.raises(StoreError, match=r"^The store Full failed: OSError: disk full$") as caught:
+        await kind.agent(model=model).run("Go.", store=Full("/model"))
     assert isinstance(caught.value.__cause__, OSError)
     assert not isinstance(caught.value, ModelError)
     assert caught.value.result.state == "failed"
@@ -99,44 +104,21 @@ def divide(a: int, b: int) -> float:
 
 
 @pytest.mark.parametrize("b", [1, 0])
-async def test_a_journal_that_fails_when_a_tool_has_been_called_ends_the_run(kind, b):
+async def test_a_store_that_fails_when_a_tool_has_been_called_ends_the_run(kind, b):
     """The call was made and is not recorded: to tell the model that the tool failed would be wrong."""
     model = ScriptedModel(kind.script([[call("divide", a=1, b=b)], "never asked"]))
-    with pytest.raises(JournalError, match=r"\(effects=Full\) failed: OSError: disk full") as caught:
-        await kind.agent([divide], model=model).run("Go.", effects=Full("/tool/"))
+    with pytest.raises(StoreError, match="The store Full failed: OSError: disk full") as caught:
+        await kind.agent([divide], model=model).run("Go.", store=Full("/tool/"))
     assert len(model.requests) == 1
     assert [seen.call.name for step in caught.value.result.steps for seen in step.observations] == ["divide"]
 
 
-async def test_a_journal_that_answers_with_no_reply_is_named():
-    class Json:
-        async def step(self, key, call):
-            return {"text": (await call()).text}
-
-    with pytest.raises(JournalError, match=r"\(effects=Json\) failed: for 'r/1/model' it gave dict, and no Reply"):
-        await ReactAgent(model=ScriptedModel(["hello"])).run("Go.", run_id="r", effects=Json())
-
-
-async def test_a_journal_that_is_cancelled_from_within_is_named():
-    class Confused:
-        async def step(self, key, call):
-            await call()
-            raise asyncio.CancelledError
-
-    with pytest.raises(JournalError, match="CancelledError"):
-        await ReactAgent(model=ScriptedModel(["hello"])).run("Go.", effects=Confused())
-
-
-async def test_a_model_behind_a_journal_fails_as_itself(kind):
-    class Through:
-        async def step(self, key, call):
-            return await call()
-
+async def test_a_model_before_a_store_fails_as_itself(kind):
     async def broken(request, sink):
         raise OSError("no weights")
 
     with pytest.raises(ModelError, match=r"^The model 'broken' failed: OSError: no weights$") as caught:
-        await kind.agent(model=broken).run("Go.", effects=Through())
+        await kind.agent(model=broken).run("Go.", store=MemoryStore())
     assert isinstance(caught.value.__cause__, OSError)
 
 
@@ -180,35 +162,11 @@ async def test_a_sandbox_that_gives_no_execution_is_named():
         await TinyCodeAgent(model=model, sandbox=_Sandbox("odd")).run("Go.")
 
 
-class _Recording:
-    """A journal that knows what was recorded, with a fault."""
-
-    def __init__(self, broken):
-        self.broken = broken
-
-    def recorded(self, prefix):
-        if self.broken == "recorded":
-            raise OSError("disk full")
-        return []
-
-    async def step(self, key, call):
-        given = await call()
-        if "/code/" not in key or self.broken == "recorded":
-            return given
-        if self.broken == "block":
-            raise OSError("disk full")
-        return "a text"
-
-
 @needs_sandbox
-@pytest.mark.parametrize(
-    ("broken", "said"),
-    [("recorded", "OSError: disk full"), ("block", "OSError: disk full"), ("text", "for a block it gave str")],
-)
-async def test_a_journal_that_fails_at_a_block_is_named(broken, said):
+async def test_a_store_that_fails_at_a_block_is_named():
     model = ScriptedModel(["```python\nfinal_answer(1)\n```"])
-    with pytest.raises(JournalError, match=rf"^The journal \(effects=_Recording\) failed: {said}"):
-        await TinyCodeAgent(model=model).run("Go.", effects=_Recording(broken))
+    with pytest.raises(StoreError, match=r"^The store Full failed: OSError: disk full"):
+        await TinyCodeAgent(model=model).run("Go.", store=Full("/code/"))
 
 
 async def test_instructions_that_are_cancelled_from_within_are_named(kind):

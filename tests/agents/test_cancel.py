@@ -12,9 +12,9 @@ import pytest
 
 from tests.agents.kinds import WRITTEN, known, no_session_left
 from tinyagent import Call, Limits, ReactAgent, Reply, Tool, ToolStarted, User
+from tinyagent.core import waiting
 from tinyagent.core.context import Context
 from tinyagent.events import RunFailed
-from tinyagent.models import retry
 from tinyagent.models.native import message_data
 from tinyagent.testing import RawReply, RawStream, ScriptedServer, call
 from tinyagent.testing.history import fault_of
@@ -370,7 +370,7 @@ async def test_a_reply_without_started_calls_that_was_being_written_leaves_nothi
 
 
 async def test_a_tool_that_fails_while_it_cleans_up_is_not_tried_again(kind, monkeypatch, scripted_model):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 0.001)
     started, tries = asyncio.Event(), []
 
     async def fragile() -> str:
@@ -492,8 +492,8 @@ async def test_a_cancelled_run_leaves_another_of_the_same_agent_alone(kind):
 
 
 async def test_cancelling_during_a_retry_wait_ends_the_run(kind, scripted_server, monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 60)
-    monkeypatch.setattr(retry, "LONGEST_BACKOFF", 60)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 60)
+    monkeypatch.setattr(waiting, "LONGEST_BACKOFF", 60)
     async with asyncio.timeout(10), scripted_server(kind.script([RawReply(status=503)])) as server:
         async with kind.agent(model=server.model()).stream("Go.") as run:
             async for event in run:

@@ -10,8 +10,9 @@ from hypothesis import given, strategies as st
 
 from tinyagent import Call, Observation, Toolkit
 from tinyagent.agents.code import FINAL_ANSWER, TinyCodeAgent
-from tinyagent.agents.code_prompt import code_prompt, cut_middle, quoted, report
-from tinyagent.core.execution import CodeError, Execution, Opaque
+from tinyagent.agents.code_prompt import code_prompt, quoted, report
+from tinyagent.core.codec import Opaque
+from tinyagent.core.result import CodeError, Execution
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import SandboxCapabilities
 from tinyagent.sandbox.inprocess import PythonExecutor
@@ -163,24 +164,6 @@ def test_several_blocks_are_numbered_and_notes_come_last():
     text = report([Execution("x"), Execution("y", repr="5")], None, ["Mind this."])
     assert text == "Block 1 of 2:\nIt ran, and printed nothing.\n\nBlock 2 of 2:\nValue:\n    5\n\nMind this."
     assert report([], None, ["Only this."]) == "Only this."
-
-
-@pytest.mark.parametrize("length", [0, 1, 99, 100])
-def test_a_text_that_fits_is_not_cut(length):
-    assert cut_middle("x" * length, 100) == "x" * length
-    assert cut_middle("x" * length, None) == "x" * length
-
-
-@pytest.mark.parametrize("longest", [1, 2, 3, 10, 11, 99])
-def test_a_long_text_is_cut_in_the_middle_with_a_notice(longest):
-    text = "".join(chr(0x4E00 + number) for number in range(100))
-    shown = cut_middle(text, longest)
-    first, notice, last = shown.split("\n")
-    assert text.startswith(first)
-    assert text.endswith(last)
-    assert len(first) + len(last) <= longest
-    missing = 100 - len(first) - len(last)
-    assert notice == f"... ({missing} of 100 characters are not shown)"
 
 
 def test_each_part_of_a_report_is_cut_by_itself():

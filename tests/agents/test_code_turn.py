@@ -10,9 +10,9 @@ import pytest
 from tests.agents.kinds import block, known, needs_sandbox, no_session_left
 from tinyagent import FatalToolError, ModelError, Notice, Reply, TextDelta, Tool, ToolFinished, Usage, User
 from tinyagent.agents.code import TinyCodeAgent
+from tinyagent.core import waiting
 from tinyagent.core.events import CodeFinished, CodeOutput, CodeStarted
 from tinyagent.errors import StreamError
-from tinyagent.models import retry
 from tinyagent.models.native import message_data
 from tinyagent.sandbox.base import SandboxLimits
 from tinyagent.sandbox.process import ProcessSandbox
@@ -440,7 +440,7 @@ async def test_a_stream_that_breaks_after_code_has_run_is_not_asked_for_again(ma
 
 @pytest.mark.parametrize("said", ["Let me", "```python\nawait mark('a')\n", "```python\nt = mark('a')\nx = 1\ny = "])
 async def test_a_stream_that_breaks_before_code_has_run_is_asked_for_again(said, marks, scripted_server, monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 0.001)
     async with scripted_server([broken_stream(said), block("await mark('b')"), *ANSWER]) as server:
         events, result, _ = await streamed(TinyCodeAgent([marks.mark], model=server.model()))
     assert (marks.made, result.output) == (["b"], "done")
@@ -449,7 +449,7 @@ async def test_a_stream_that_breaks_before_code_has_run_is_asked_for_again(said,
 
 
 async def test_a_server_that_is_busy_first_is_asked_again(marks, scripted_server, monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 0.001)
     busy = RawReply({"error": {"message": "busy"}}, 503)
     async with scripted_server([busy, block("await mark('b')"), *ANSWER]) as server:
         _, result, _ = await streamed(TinyCodeAgent([marks.mark], model=server.model()))

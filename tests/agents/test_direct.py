@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from tests.agents.journal import DiskJournal
+from tests.agents.disk_store import DiskStore
 from tinyagent import (
     ConfigurationError,
     Context,
@@ -20,10 +20,10 @@ from tinyagent import (
     Usage,
     tool,
 )
+from tinyagent.core import waiting
 from tinyagent.core.events import Retry, RunFailed, RunFinished, RunStarted, ToolFinished, ToolProgress, ToolStarted
 from tinyagent.errors import TimeLimitReached, ToolArgumentsError, UnknownToolError
 from tinyagent.events import event_from_dict
-from tinyagent.models import retry
 from tinyagent.testing import ScriptedModel, call
 
 
@@ -67,7 +67,7 @@ async def events_of(run):
 
 @pytest.fixture
 def quick_retries(monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 0.001)
 
 
 # ---- what it gives
@@ -347,10 +347,10 @@ async def test_it_passes_through_the_effects_of_the_run(kind, tmp_path):
 
     agent = kind.agent([fetch], model=unused())
     for _ in range(2):
-        async with agent.stream_tool("fetch", {"name": "a"}, run_id="r1", effects=DiskJournal(tmp_path / "j")) as run:
+        async with agent.stream_tool("fetch", {"name": "a"}, run_id="r1", store=DiskStore(tmp_path / "j")) as run:
             assert (await run.drain()).output == "A"
     assert made == ["a"]
-    assert list(DiskJournal(tmp_path / "j").known) == ["r1/0/tool/direct"]
+    assert list(DiskStore(tmp_path / "j").known) == ["r1/0/tool/direct"]
 
 
 # ---- toolkits

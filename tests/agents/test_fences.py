@@ -14,13 +14,23 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from tinyagent.agents import statements
-from tinyagent.agents.fences import Block, FenceReader, Piece, Statement, StatementSplitter, blocks_in
+from tinyagent.agents.fenced import Piece
+from tinyagent.agents.fences import FenceReader
+from tinyagent.agents.statements import Statement, StatementSplitter
 
 FENCE = "```"
 
 
 def codes(text, known_calls=(), *, cut=False):
-    return [block.code for block in blocks_in(text, known_calls, cut=cut)]
+    return ["".join(piece.code for piece in block) for block in blocks_in(text, known_calls, cut=cut)]
+
+
+def blocks_in(text, known_calls=(), *, cut=False):
+    """The pieces of each block."""
+    pieces = read([text], known_calls, cut=cut)[0]
+    ends = [at for at, piece in enumerate(pieces, 1) if piece.last]
+    assert ends[-1:] == ([len(pieces)] if pieces else [])
+    return [pieces[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
 
 
 def read(chunks, known_calls=(), *, cut=False):
@@ -216,7 +226,7 @@ def test_statements_come_as_soon_as_the_next_begins():
 
 def test_block():
     (block,) = blocks_in("```python\nx = 1\n\nprint(x)\n```")
-    assert block == Block("x = 1\n\nprint(x)\n", (Piece("x = 1\n", False, 1), Piece("\nprint(x)\n", True, 2)))
+    assert block == [Piece("x = 1\n", False, 1), Piece("\nprint(x)\n", True, 2)]
 
 
 @pytest.mark.parametrize(
@@ -347,14 +357,11 @@ def test_replies_give_the_same_however_they_come(text, sizes, cut, known_calls):
     assert read(chunks_of(text, sizes), known_calls, cut=cut) == whole
     assert read(text, known_calls, cut=cut) == whole
     blocks = blocks_in(text, known_calls, cut=cut)
-    assert [piece for block in blocks for piece in block.pieces] == whole[0]
+    assert [piece for block in blocks for piece in block] == whole[0]
     for block in blocks:
-        assert block.code == "".join(piece.code for piece in block.pieces)
-        assert block.pieces[-1].last
-        lines = [piece.line for piece in block.pieces]
-        assert lines == [1 + "".join(p.code for p in block.pieces[:n]).count("\n") for n in range(len(lines))]
-        for piece in block.pieces[:-1]:
-            assert not piece.last
+        lines = [piece.line for piece in block]
+        assert lines == [1 + "".join(p.code for p in block[:n]).count("\n") for n in range(len(lines))]
+        for piece in block[:-1]:
             ast.parse(piece.code)
 
 

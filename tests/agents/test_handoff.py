@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from tests.agents.journal import DiskJournal
+from tests.agents.disk_store import DiskStore
 from tests.agents.kinds import NATIVE, WRITTEN, block, needs_sandbox, no_session_left
 from tinyagent import (
     ConfigurationError,
@@ -462,10 +462,10 @@ async def test_handoffs_pass_through_the_effects_of_the_run(kind, tmp_path):
         target = ReactAgent(model=ScriptedModel(second, name="model-2"), name="second")
         return kind.agent(model=ScriptedModel(replies), handoffs=[target])
 
-    effects = DiskJournal(tmp_path / "j")
-    result = await agent(kind.script([call("transfer_to_second")]), ["ok"]).run("Go.", run_id="r", effects=effects)
+    effects = DiskStore(tmp_path / "j")
+    result = await agent(kind.script([call("transfer_to_second")]), ["ok"]).run("Go.", run_id="r", store=effects)
     assert {"r/1/model", "r/2/model"} <= set(effects.known)
-    again = await agent([], []).run("Go.", run_id="r", effects=DiskJournal(tmp_path / "j"))
+    again = await agent([], []).run("Go.", run_id="r", store=DiskStore(tmp_path / "j"))
     assert (again.output, again.info.agent) == ("ok", "second")
     assert again.messages == result.messages
 

@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 
-from tests.agents.journal import DiskJournal
+from tests.agents.disk_store import DiskStore
 from tinyagent import (
     Call,
     ConfigurationError,
@@ -237,7 +237,7 @@ async def test_what_a_withheld_reply_cost_is_counted(kind):
 
 
 async def test_what_failed_attempts_cost_is_counted(kind, monkeypatch):
-    monkeypatch.setattr("tinyagent.models.retry.FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr("tinyagent.core.waiting.FIRST_BACKOFF", 0.001)
     spent = {**chunk({"content": "a"}), "usage": {"prompt_tokens": 10, "completion_tokens": 1}}
     async with ScriptedServer(kind.script([RawStream([spent, CUT]), Reply("b", usage=Usage(1, 10, 2))])) as server:
         run = kind.agent(model=server.model()).stream("Go.")
@@ -430,11 +430,11 @@ async def test_a_reply_that_broke_off_is_recorded_as_far_as_it_came(tmp_path):
 
     function = {"name": "pay", "arguments": '{"amount": 5}'}
     broken = RawStream([chunk({"tool_calls": [{"index": 0, "id": "c1", "function": function}]}), CUT])
-    journal = DiskJournal(tmp_path / "journal")
+    journal = DiskStore(tmp_path / "journal")
 
     async def go(*replies):
         async with ScriptedServer(replies) as server:
-            run = ReactAgent([pay], model=server.model()).stream("Go.", run_id="r", effects=journal)
+            run = ReactAgent([pay], model=server.model()).stream("Go.", run_id="r", store=journal)
             await events_of(run)
         return run.result, len(server.requests)
 
@@ -468,15 +468,15 @@ async def test_calls_that_started_while_the_reply_was_written_are_not_made_again
 
     asked = []
     agent = ReactAgent([pay], model=model)
-    journal = DiskJournal(tmp_path / "journal")
-    async with agent.stream("Go.", run_id="r", effects=journal):
+    journal = DiskStore(tmp_path / "journal")
+    async with agent.stream("Go.", run_id="r", store=journal):
         await hung.wait()  # and now it dies
     asked.clear()
-    journal = DiskJournal(tmp_path / "journal")
-    result = await agent.run("Go.", run_id="r", effects=journal)
+    journal = DiskStore(tmp_path / "journal")
+    result = await agent.run("Go.", run_id="r", store=journal)
     assert (result.output, made, len(asked)) == ("Paid.", [5, 7], 1)
     assert [seen.value for seen in result.steps[0].observations] == ["paid 5", "paid 7"]
-    assert (await agent.run("Go.", run_id="r", effects=DiskJournal(tmp_path / "journal"))).output == "Paid."
+    assert (await agent.run("Go.", run_id="r", store=DiskStore(tmp_path / "journal"))).output == "Paid."
     assert (made, len(asked)) == ([5, 7], 1)
 
 
@@ -487,11 +487,11 @@ async def test_a_plan_is_there_again_when_the_run_is_taken_up(kind, tmp_path):
 
     async def go():
         agent = kind.agent([Planning(), add], model=ScriptedModel(replies))
-        return await agent.run("Go.", run_id="r", effects=DiskJournal(tmp_path / "journal"))
+        return await agent.run("Go.", run_id="r", store=DiskStore(tmp_path / "journal"))
 
     first = await go()
     plans = [str(seen.value) for step in first.steps for seen in step.observations if "plan" in seen.call.name]
-    journal = DiskJournal(tmp_path / "journal")
+    journal = DiskStore(tmp_path / "journal")
     assert not [key for key in journal.known if "plan" in key and "/tool/" in key]
     replies = []
     again = await go()
@@ -509,10 +509,10 @@ async def test_an_answered_call_keeps_its_answer_when_its_tool_has_another_name_
         return "paid"
 
     replies = [call("pay", amount=5), "Paid."]
-    journal = DiskJournal(tmp_path / "journal")
-    first = await ReactAgent([pay], model=ScriptedModel(replies)).run("Go.", run_id="r", effects=journal)
+    journal = DiskStore(tmp_path / "journal")
+    first = await ReactAgent([pay], model=ScriptedModel(replies)).run("Go.", run_id="r", store=journal)
     del journal.known["r/2/model"]  # it crashed before that
     renamed = ReactAgent([Tool(pay, name="transfer")], model=ScriptedModel(["Paid."]))
-    again = await renamed.run("Go.", run_id="r", effects=journal)
+    again = await renamed.run("Go.", run_id="r", store=journal)
     assert (again.output, made) == ("Paid.", [5])
     assert again.steps[0].observations[0].value == first.steps[0].observations[0].value == "paid"

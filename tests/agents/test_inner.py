@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.agents.journal import DiskJournal
+from tests.agents.disk_store import DiskStore
 from tests.agents.kinds import NATIVE, WRITTEN, block, needs_sandbox, no_session_left
 from tinyagent import (
     ConfigurationError,
@@ -29,6 +29,7 @@ from tinyagent import (
     Usage,
     tool,
 )
+from tinyagent.core import waiting
 from tinyagent.core.events import LimitHit, RunFailed, RunFinished, RunStarted, ToolFinished
 from tinyagent.core.shared import Shared, held
 from tinyagent.errors import (
@@ -469,9 +470,9 @@ async def test_inner_calls_pass_through_the_effects_of_the_outer_run(kind, tmp_p
 
     calls = [call("helper", task="a"), call("helper", task="b")]
     replies = [kind.says(calls), kind.says("ok")]
-    result = await agent().run("Go.", run_id="r", effects=DiskJournal(tmp_path / "j"))
+    result = await agent().run("Go.", run_id="r", store=DiskStore(tmp_path / "j"))
     assert kind.values(result)[0] == ["got a", "got b"]
-    keys = set(DiskJournal(tmp_path / "j").known)
+    keys = set(DiskStore(tmp_path / "j").known)
     ids = [seen.call.id for seen in result.steps[0].observations]
     for call_id in ids:
         assert f"r/1/tool/{call_id}" in keys
@@ -479,7 +480,7 @@ async def test_inner_calls_pass_through_the_effects_of_the_outer_run(kind, tmp_p
         inside = [key for key in inside if not key.endswith("/begun")]
         assert [re.sub(r"tool/.*", "tool", key) for key in inside] == ["1/model", "1/tool", "2/model"]
     replies = []  # nothing is asked or called any more
-    again = await agent().run("Go.", run_id="r", effects=DiskJournal(tmp_path / "j"))
+    again = await agent().run("Go.", run_id="r", store=DiskStore(tmp_path / "j"))
     assert kind.values(again) == kind.values(result)
     assert sorted(made) == ["a", "b"]
 
@@ -503,12 +504,12 @@ async def test_a_resumed_run_goes_on_inside_the_inner_one(tmp_path):
 
     inner = ReactAgent([fetch], model=ScriptedModel(say), name="helper", description="H.")
     outer = ReactAgent([inner], model=says(NATIVE, call("helper", task="t"), "ok"))
-    first = asyncio.create_task(outer.run("Go.", run_id="r", effects=DiskJournal(tmp_path / "j")))
+    first = asyncio.create_task(outer.run("Go.", run_id="r", store=DiskStore(tmp_path / "j")))
     await gone.wait()
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
-    result = await outer.run("Go.", run_id="r", effects=DiskJournal(tmp_path / "j"))
+    result = await outer.run("Go.", run_id="r", store=DiskStore(tmp_path / "j"))
     assert result.steps[0].observations[0].value == "got A"
     assert (asked, fetched, len(outer.model.requests)) == ([1, 3, 3], ["a"], 2)
 
@@ -521,7 +522,7 @@ async def test_two_inner_runs_of_one_call_are_recorded_apart(tmp_path):
         return await helper.run({"task": "a"}, context) + await helper.run({"task": "b"}, context)
 
     agent = ReactAgent([both], model=says(NATIVE, call("both"), "ok"))
-    result = await agent.run("Go.", effects=DiskJournal(tmp_path / "j"))
+    result = await agent.run("Go.", store=DiskStore(tmp_path / "j"))
     assert result.steps[0].observations[0].value == "AB"
 
 
@@ -539,9 +540,9 @@ async def test_inner_runs_of_one_call_are_answered_by_their_task_whatever_their_
 
     model_keys = []
     for _ in range(2):
-        journal = DiskJournal(tmp_path / "j")
+        journal = DiskStore(tmp_path / "j")
         journal.known = {key: known for key, known in journal.known.items() if "/tool/" not in key}  # it was in flight
-        first = await agent().run("Go.", run_id="r", effects=journal)
+        first = await agent().run("Go.", run_id="r", store=journal)
         assert first.steps[0].observations[0].value == [task.upper() for task in tasks]
         model_keys.append([key for key in journal.made if key.endswith("/model")])
         tasks.reverse()
@@ -719,9 +720,8 @@ async def test_a_direct_call_raises_what_ended_the_run_inside(kind):
 
 
 async def test_an_inner_run_is_tried_again_and_timed_as_the_tool_says(kind, monkeypatch):
-    from tinyagent.models import retry
 
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 0.001)
     flaky = ReactAgent(model=ScriptedModel([ModelError("once"), "fine"]), name="flaky", description="F.")
     endless = ReactAgent(
         [Tool(asyncio.Event().wait, name="stay")], model=says(NATIVE, call("stay")), name="endless", description="E."

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 import pydoc
+from typing import Any, Protocol, TypedDict
 
 import pytest
 
-from tinyagent import ConfigurationError, Limits, OpenAIModel, ReactAgent, TinyCodeAgent
+from tinyagent import ConfigurationError, Limits, OpenAIModel, ReactAgent, TinyCodeAgent, tool
 from tinyagent.agents.options import MAX_OBSERVATION, AgentOptions, as_model, check_options, tool_name
-from tinyagent.testing import ScriptedModel
+from tinyagent.testing import ScriptedModel, call
 
 
 def test_an_option_that_is_none_is_refused_with_those_there_are(kind):
@@ -124,3 +125,82 @@ def test_every_option_is_in_the_signature_with_what_it_is_where_it_is_not_passed
     for name in ("name", "description", "eager", "max_observation", "continue_cut"):
         assert parameters[name].default == getattr(agent, name)
     assert "max_observation" in pydoc.render_doc(kind, renderer=pydoc.plaintext).partition("Args:")[0]
+
+
+# ---- what runs pass as deps=
+
+
+class Settings:
+    pass
+
+
+class Named(Protocol):
+    name: str
+
+
+class Row(TypedDict):
+    name: str
+
+
+@pytest.mark.parametrize("deps_type", [3, "Settings", Settings(), int | None, [dict], lambda: 3])
+def test_what_is_no_class_is_no_deps_type(kind, deps_type):
+    with pytest.raises(ConfigurationError, match=r"^deps_type=.*: pass the class of what runs get as deps=, such as"):
+        kind.agent(model=ScriptedModel([]), deps_type=deps_type)
+
+
+@pytest.mark.parametrize(
+    ("deps_type", "deps"),
+    [
+        (Settings, Settings()),
+        (Settings, type("Derived", (Settings,), {})()),
+        (dict, {}),
+        (dict[str, str], {"a": "b"}),
+        (Named, 3),  # neither a protocol nor a typed dict can tell
+        (Row, 3),
+        (Any, 3),
+        (None, 3),
+    ],
+)
+async def test_deps_of_the_type_are_taken(kind, deps_type, deps):
+    agent = kind.agent(model=ScriptedModel(kind.script(["Done."])), deps_type=deps_type)
+    assert agent.deps_type is deps_type
+    assert (await agent.run("Go.", deps=deps)).output == "Done."
+
+
+@pytest.mark.parametrize("options", [{"deps": 3}, {"deps": None}, {}, {"deps": {"a": 1}}])
+async def test_deps_of_another_type_are_refused_before_anything_runs(kind, options):
+    model = ScriptedModel(kind.script(["Done."]))
+    agent = kind.agent(model=model, deps_type=Settings, name="desk")
+    said = r"^deps=.*: the agent 'desk' has deps_type=Settings, so pass one to its runs\.$"
+    with pytest.raises(ConfigurationError, match=said):
+        await agent.run("Go.", **options)
+    with pytest.raises(ConfigurationError, match=said):
+        agent.stream("Go.", **options)
+    assert not model.requests
+
+
+async def test_a_tool_called_alone_needs_no_deps_but_none_of_another_type():
+    @tool
+    def double(number: int) -> int:
+        """Double."""
+        return 2 * number
+
+    agent = ReactAgent([double], model=ScriptedModel([]), deps_type=dict[str, str])
+    assert await agent.execute_tool("double", number=2) == 4
+    with pytest.raises(ConfigurationError, match=r"^deps=3: the agent 'agent' has deps_type=dict\[str, str\]"):
+        agent.stream_tool("double", {"number": 2}, deps=3)
+
+
+async def test_who_a_run_is_handed_over_to_takes_its_deps_or_none():
+    expert = ReactAgent(model=ScriptedModel(["I go on."]), name="expert", deps_type=Settings)
+    desk = ReactAgent(model=ScriptedModel([call("transfer_to_expert")] * 2), handoffs=[expert])
+    assert (await desk.run("Go.", deps=Settings())).output == "I go on."
+    with pytest.raises(ConfigurationError, match="the agent 'expert' has deps_type=Settings"):
+        await desk.run("Go.", deps=3)
+
+
+async def test_an_inner_agent_of_another_deps_type_is_told_as_the_failed_call_it_is():
+    inner = ReactAgent(model=ScriptedModel([]), name="inner", description="Helps.", deps_type=Settings)
+    outer = ReactAgent([inner], model=ScriptedModel([call("inner", task="Help."), "Done."]))
+    [step, _] = (await outer.run("Go.", deps=3)).steps
+    assert "the agent 'inner' has deps_type=Settings" in step.observations[0].error

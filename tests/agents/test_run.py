@@ -26,6 +26,7 @@ from tinyagent import (
     ToolStarted,
     User,
 )
+from tinyagent.core import waiting
 from tinyagent.core.context import Context
 from tinyagent.core.events import CodeFinished, CodeOutput, CodeStarted
 from tinyagent.events import (
@@ -40,7 +41,6 @@ from tinyagent.events import (
     event_from_dict,
 )
 from tinyagent.messages import Assistant
-from tinyagent.models import retry
 from tinyagent.testing import RawReply, call
 
 SHARED = Notice("Something that a model says to every run.")
@@ -199,7 +199,7 @@ async def test_reasoning_is_its_own_event_and_never_part_of_the_answer(kind, scr
 
 
 async def test_a_models_retry_is_an_event(kind, scripted_server, monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 0.001)
     async with scripted_server(kind.script([RawReply({"error": {"message": "busy"}}, 503), "ok"])) as server:
         events, _ = await events_of(kind.agent(model=server.model()).stream("Go."))
     (event,) = of(Retry, events)
@@ -210,7 +210,7 @@ async def test_a_models_retry_is_an_event(kind, scripted_server, monkeypatch):
 
 
 async def test_a_tools_retry_is_an_event(kind, scripted_model, monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 0.001)
     tries = []
 
     async def flaky() -> str:

@@ -23,14 +23,13 @@ from tinyagent import (
     ToolFinished,
     ToolStarted,
 )
-from tinyagent.agents.turn import LONGEST_ERROR
+from tinyagent.core import waiting
 from tinyagent.core.context import Context
 from tinyagent.core.messages import NOT_ANSWERED
-from tinyagent.core.tool import GOES_ON
+from tinyagent.core.tool import GOES_ON, LONGEST_ERROR
 from tinyagent.errors import StreamError, ToolArgumentsError
 from tinyagent.events import ToolProgress
 from tinyagent.messages import ToolReply
-from tinyagent.models import retry
 from tinyagent.models.native import message_data
 from tinyagent.testing import RawStream, call
 from tinyagent.testing.history import fault_of
@@ -65,7 +64,7 @@ def until(flag, *, then):
 
 @pytest.fixture
 def quick_retries(monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 0.001)
 
 
 async def run_calls(kind, tools, calls, **options):

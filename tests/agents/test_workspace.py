@@ -13,14 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.agents.journal import DiskJournal
+from tests.agents.disk_store import DiskStore
 from tests.agents.kinds import block, needs_sandbox, no_session_left
-from tinyagent import Reply, Tool, User
+from tinyagent import Tool, User
 from tinyagent.agents import workspace
 from tinyagent.agents.code import TinyCodeAgent
-from tinyagent.core.effects import Journal
+from tinyagent.core import waiting
 from tinyagent.core.errors import ReplayError
-from tinyagent.models import retry
 from tinyagent.testing import ScriptedModel, call
 
 pytestmark = needs_sandbox
@@ -50,7 +49,7 @@ final_answer([noise, first, two, more, random.random(), [random.choice('xyz') fo
 
 def program(folder, code, die_at=""):
     """The program's exit code and what it said."""
-    command = [sys.executable, "-P", "-m", "tests.agents.journal", str(folder), code, die_at]
+    command = [sys.executable, "-P", "-m", "tests.agents.disk_store", str(folder), code, die_at]
     done = subprocess.run(
         command, cwd=ROOT, env={"PYTHONPATH": "."}, capture_output=True, text=True, timeout=50, check=False
     )
@@ -93,7 +92,7 @@ def test_a_run_that_was_killed_is_resumed_in_another_process(die_at, made, tmp_p
     assert sorted(again) == sorted(made)
 
 
-def test_a_run_that_has_ended_is_answered_whole_by_its_journal(tmp_path):
+def test_a_run_that_has_ended_is_answered_whole_by_its_store(tmp_path):
     _, first = program(tmp_path, CODE)
     before = calls(tmp_path)
     assert program(tmp_path, CODE) == (0, first)
@@ -127,7 +126,7 @@ async def broken_off(tools, journal, replies, *, at, streamed=False, run_id="run
     tools.stuck, tools.reached = {at}, asyncio.Event()
     agent = TinyCodeAgent([tools.fetch], model=ScriptedModel(replies))
     async with asyncio.timeout(30):
-        async with agent.stream("Go.", run_id=run_id, effects=journal) as run:
+        async with agent.stream("Go.", run_id=run_id, store=journal) as run:
             run.state.streamed = streamed
             await tools.reached.wait()
     tools.stuck = set()
@@ -137,7 +136,7 @@ async def broken_off(tools, journal, replies, *, at, streamed=False, run_id="run
 async def resumed(tools, journal, replies, *, streamed=False, run_id="run-1"):
     """The result of the same run, gone on with."""
     agent = TinyCodeAgent([tools.fetch], model=ScriptedModel(replies))
-    async with asyncio.timeout(30), agent.stream("Go.", run_id=run_id, effects=journal) as run:
+    async with asyncio.timeout(30), agent.stream("Go.", run_id=run_id, store=journal) as run:
         run.state.streamed = streamed
         return await run.drain()
 
@@ -157,17 +156,13 @@ def impatient(monkeypatch):
     monkeypatch.setattr(workspace, "REPLAY_PATIENCE", 0.3)
 
 
-def test_the_journal_is_a_journal(path):
-    assert isinstance(DiskJournal(path), Journal)
-
-
 @pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
 async def test_recorded_calls_are_not_made_again_and_the_others_are(streamed, tools, path):
     code = block(
         "x = await fetch('a')\nys = await asyncio.gather(*[fetch(n) for n in 'bcd'])\nfinal_answer([x, ys])\n\n"
     )
-    await broken_off(tools, DiskJournal(path), [code], at="c", streamed=streamed)
-    journal = DiskJournal(path)
+    await broken_off(tools, DiskStore(path), [code], at="c", streamed=streamed)
+    journal = DiskStore(path)
     result = await resumed(tools, journal, [], streamed=streamed)
     assert result.output == ["A", ["B", "C", "D"]]
     assert "c" in tools.made
@@ -184,8 +179,8 @@ async def test_blocks_that_had_ended_run_again_and_give_the_same(streamed, after
         block("import random\nz = random.random()\nz" + after),
         block("final_answer([x, y, z, await fetch('last')])"),
     ]
-    await broken_off(tools, DiskJournal(path), replies, at="last", streamed=streamed)
-    result = await resumed(tools, DiskJournal(path), [], streamed=streamed)
+    await broken_off(tools, DiskStore(path), replies, at="last", streamed=streamed)
+    result = await resumed(tools, DiskStore(path), [], streamed=streamed)
     assert tools.made == ["last"]
     assert result.output[:2] == ["1", 5]
     assert result.output[2] == result.steps[1].executions[0].value
@@ -194,13 +189,13 @@ async def test_blocks_that_had_ended_run_again_and_give_the_same(streamed, after
 async def test_failures_that_are_recorded_are_failures_again(tools, path):
     code = "try:\n    await fetch('bad one')\nexcept FileNotFoundError as error:\n    said = str(error)\n"
     code = block(code + "final_answer([said, await fetch('last')])")
-    await broken_off(tools, DiskJournal(path), [code], at="last")
-    result = await resumed(tools, DiskJournal(path), [])
+    await broken_off(tools, DiskStore(path), [code], at="last")
+    result = await resumed(tools, DiskStore(path), [])
     assert (result.output, tools.made) == (["no bad one", "LAST"], ["last"])
 
 
 async def test_a_tool_is_tried_again_also_where_failures_are_recorded(kind, path, monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 0.001)
     tries = []
 
     async def flaky() -> str:
@@ -211,16 +206,16 @@ async def test_a_tool_is_tried_again_also_where_failures_are_recorded(kind, path
         return "ok"
 
     agent = kind.agent([Tool(flaky, retries=2)], model=ScriptedModel(kind.script([call("flaky"), "done"])))
-    first = await agent.run("Go.", run_id="run-1", effects=DiskJournal(path))
+    first = await agent.run("Go.", run_id="run-1", store=DiskStore(path))
     assert first.steps[0].observations[0].value == "ok"
-    again = await agent.run("Go.", run_id="run-1", effects=DiskJournal(path))
+    again = await agent.run("Go.", run_id="run-1", store=DiskStore(path))
     assert (again.messages, len(tries)) == (first.messages, 3)
 
 
 async def test_a_block_that_failed_fails_again_and_the_model_is_not_asked_again(tools, path):
     replies = [block("x = await fetch('a')\n1 / 0"), block("final_answer(x + await fetch('last'))")]
-    await broken_off(tools, DiskJournal(path), replies, at="last")
-    result = await resumed(tools, DiskJournal(path), [])
+    await broken_off(tools, DiskStore(path), replies, at="last")
+    result = await resumed(tools, DiskStore(path), [])
     assert (result.output, tools.made) == ("ALAST", ["last"])
     assert "ZeroDivisionError" in [message.text for message in result.messages if isinstance(message, User)][1]
 
@@ -228,8 +223,8 @@ async def test_a_block_that_failed_fails_again_and_the_model_is_not_asked_again(
 async def test_equal_calls_are_told_apart_by_their_number(tools, path):
     code = "r = [await fetch('a'), await fetch('a')]\nr.append(await fetch('last'))\nr += [await fetch('a')]"
     code = block(f"{code}\nfinal_answer(r)")
-    await broken_off(tools, DiskJournal(path), [code], at="last")
-    result = await resumed(tools, DiskJournal(path), [])
+    await broken_off(tools, DiskStore(path), [code], at="last")
+    result = await resumed(tools, DiskStore(path), [])
     assert (result.output, tools.made) == (["A", "A", "LAST", "A"], ["last", "a"])
 
 
@@ -241,16 +236,16 @@ async def one(name, turns):
     return await fetch(name)
 r = await asyncio.gather(one('a', 9), one('b', 0), one('c', 4))
 final_answer([r, await fetch('last')])"""
-    await broken_off(tools, DiskJournal(path), [block(code)], at="last")
+    await broken_off(tools, DiskStore(path), [block(code)], at="last")
     lines = path.read_text().splitlines()
     path.write_text("\n".join(reversed(lines)) + "\n")
-    result = await resumed(tools, DiskJournal(path), [])
+    result = await resumed(tools, DiskStore(path), [])
     assert (result.output, tools.made) == ([["A", "B", "C"], "LAST"], ["last"])
 
 
 async def test_random_numbers_are_those_of_the_run(tools, path):
     async def drawn(run_id, name):
-        journal = DiskJournal(path.with_name(name))
+        journal = DiskStore(path.with_name(name))
         code = block("import random\nfinal_answer([random.random(), random.randint(1, 10**9)])")
         return (await resumed(tools, journal, [code], run_id=run_id)).output
 
@@ -261,9 +256,9 @@ async def test_a_run_can_be_broken_off_and_resumed_time_and_again(tools, path):
     code = block("r = [await fetch(n) for n in 'abcde']\nfinal_answer(''.join(r))")
     replies = [code]
     for at in "abcde":
-        await broken_off(tools, DiskJournal(path), replies, at=at)
+        await broken_off(tools, DiskStore(path), replies, at=at)
         replies = []
-    result = await resumed(tools, DiskJournal(path), [])
+    result = await resumed(tools, DiskStore(path), [])
     assert (result.output, tools.made) == ("ABCDE", ["e"])
 
 
@@ -279,11 +274,11 @@ async def test_a_run_that_was_broken_off_while_its_model_wrote_goes_on_with_what
     """The reply was not complete, so it is not recorded: what ran of it must not stand in the way of another."""
     early = asyncio.Event()
 
-    class Watched(DiskJournal):
-        def write(self, key, outcome):
-            super().write(key, outcome)
-            if "/code/" in key or ("print" not in written and outcome[0] == "B"):
+    class Watched(DiskStore):
+        async def put(self, run, key, text):
+            if "/code/" in key or ("print" not in written and '"B"' in text):
                 early.set()
+            return await super().put(run, key, text)
 
     async def interrupted(request, sink):
         sink.text(written)
@@ -291,11 +286,11 @@ async def test_a_run_that_was_broken_off_while_its_model_wrote_goes_on_with_what
 
     async with asyncio.timeout(30):
         agent = TinyCodeAgent([tools.fetch], model=interrupted)
-        async with agent.stream("Go.", run_id="run-1", effects=Watched(path)):
+        async with agent.stream("Go.", run_id="run-1", store=Watched(path)):
             with contextlib.suppress(TimeoutError):  # an agent may run nothing early where that is recorded
                 await asyncio.wait_for(early.wait(), 2)
-    await broken_off(tools, DiskJournal(path), [block("final_answer(await fetch('last'))")], at="last", streamed=True)
-    result = await resumed(tools, DiskJournal(path), [], streamed=True)  # what the first reply did is forgotten
+    await broken_off(tools, DiskStore(path), [block("final_answer(await fetch('last'))")], at="last", streamed=True)
+    result = await resumed(tools, DiskStore(path), [], streamed=True)  # what the first reply did is forgotten
     assert result.output == "LAST"
 
 
@@ -304,9 +299,9 @@ async def test_a_run_that_was_broken_off_while_its_model_wrote_goes_on_with_what
 
 async def test_code_that_takes_another_way_calls_nothing_new(tools, path, impatient):
     code = block("import os\nx = await fetch(os.urandom(8).hex())\nfinal_answer(await fetch('last'))")
-    await broken_off(tools, DiskJournal(path), [code], at="last")
+    await broken_off(tools, DiskStore(path), [code], at="last")
     with pytest.raises(ReplayError, match=r"did not make the calls that are recorded.*it called fetch\(") as caught:
-        await resumed(tools, DiskJournal(path), [])
+        await resumed(tools, DiskStore(path), [])
     assert tools.made == []
     assert "block1_fetch_" in str(caught.value)
     assert caught.value.result.state == "failed"
@@ -315,16 +310,16 @@ async def test_code_that_takes_another_way_calls_nothing_new(tools, path, impati
 async def test_code_that_catches_everything_cannot_hide_that_it_diverged(tools, path, impatient):
     code = "import os\ntry:\n    await fetch(os.urandom(8).hex())\nexcept BaseException:\n    pass\n"
     code += "final_answer(await fetch('last'))"
-    await broken_off(tools, DiskJournal(path), [block(code)], at="last")
+    await broken_off(tools, DiskStore(path), [block(code)], at="last")
     with pytest.raises(ReplayError):
-        await resumed(tools, DiskJournal(path), [])
+        await resumed(tools, DiskStore(path), [])
     assert tools.made == []
 
 
 async def test_code_that_ends_without_a_recorded_call_is_reported(tools, path):
-    await broken_off(tools, DiskJournal(path), [block("await fetch('a')\nawait fetch('last')")], at="last")
-    journal = DiskJournal(path)
-    journal.known["run-1/1/model"] = (Reply(block("x = 1")), None)
+    await broken_off(tools, DiskStore(path), [block("await fetch('a')\nawait fetch('last')")], at="last")
+    journal = DiskStore(path)
+    journal.known["run-1/1/model"] = json.dumps({"text": block("x = 1"), "calls": [], "usage": {}})
     with pytest.raises(ReplayError, match="it ended without them"):
         await resumed(tools, journal, [])
     assert tools.made == []
@@ -340,9 +335,9 @@ async def test_code_that_ends_without_a_recorded_call_is_reported(tools, path):
 )
 async def test_a_block_that_gives_something_else_than_recorded_is_reported(changed, said, tools, path):
     replies = [block("x = await fetch('a')\nprint('same')\nx"), block("await fetch('last')")]
-    await broken_off(tools, DiskJournal(path), replies, at="last")
-    journal = DiskJournal(path)
-    journal.known["run-1/1/model"] = (Reply(block(changed)), None)
+    await broken_off(tools, DiskStore(path), replies, at="last")
+    journal = DiskStore(path)
+    journal.known["run-1/1/model"] = json.dumps({"text": block(changed), "calls": [], "usage": {}})
     with pytest.raises(ReplayError, match=rf"not as recorded: .*{said}"):
         await resumed(tools, journal, [])
     assert tools.made == []
@@ -350,31 +345,33 @@ async def test_a_block_that_gives_something_else_than_recorded_is_reported(chang
 
 async def test_output_that_depends_on_the_time_is_reported(tools, path):
     replies = [block("import time\nprint(time.time_ns())"), block("await fetch('last')")]
-    await broken_off(tools, DiskJournal(path), replies, at="last")
+    await broken_off(tools, DiskStore(path), replies, at="last")
     with pytest.raises(ReplayError, match="not as recorded: output"):
-        await resumed(tools, DiskJournal(path), [])
+        await resumed(tools, DiskStore(path), [])
     assert tools.made == []
 
 
 async def test_a_call_with_other_arguments_is_another_call(tools, path, impatient):
-    await broken_off(tools, DiskJournal(path), [block("await fetch('a')\nawait fetch('last')")], at="last")
-    journal = DiskJournal(path)
-    journal.known["run-1/1/model"] = (Reply(block("await fetch('b')\nawait fetch('last')")), None)
+    await broken_off(tools, DiskStore(path), [block("await fetch('a')\nawait fetch('last')")], at="last")
+    journal = DiskStore(path)
+    journal.known["run-1/1/model"] = json.dumps(
+        {"text": block("await fetch('b')\nawait fetch('last')"), "calls": [], "usage": {}}
+    )
     with pytest.raises(ReplayError, match=r"['\"]b['\"]"):
         await resumed(tools, journal, [])
     assert tools.made == []
 
 
 async def test_new_calls_beside_recorded_ones_wait_until_all_of_them_have_come(tools, path):
-    await broken_off(tools, DiskJournal(path), [block("await fetch('a')\nawait fetch('last')")], at="last")
-    journal = DiskJournal(path)
+    await broken_off(tools, DiskStore(path), [block("await fetch('a')\nawait fetch('last')")], at="last")
+    journal = DiskStore(path)
     late = "async def one():\n    await asyncio.sleep(0.05)\n    return await fetch('a')\n"
     late = block(late + "final_answer(await asyncio.gather(fetch('new'), one()))")
-    journal.known["run-1/1/model"] = (Reply(late), None)
+    journal.known["run-1/1/model"] = json.dumps({"text": late, "calls": [], "usage": {}})
     result = await resumed(tools, journal, [])
     assert (result.output, tools.made) == (["NEW", "A"], ["new"])
 
 
-async def test_without_a_journal_nothing_is_watched(tools):
+async def test_without_a_store_nothing_is_watched(tools):
     result = await resumed(tools, None, [block("import os\nfinal_answer(await fetch(os.urandom(2).hex()))")])
     assert result.output == tools.made[0].upper()

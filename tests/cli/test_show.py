@@ -36,8 +36,7 @@ from tinyagent.core.events import (
     ToolProgress,
     ToolStarted,
 )
-from tinyagent.core.execution import CodeError, Execution, Observation
-from tinyagent.core.result import RunInfo, RunResult
+from tinyagent.core.result import CodeError, Execution, Observation, RunInfo, RunResult
 from tinyagent.events import LimitHit
 from tinyagent.sandbox.choice import default_sandbox
 from tinyagent.testing import call

@@ -9,9 +9,9 @@ import pytest
 from tinyagent.agents.react import ReactAgent
 from tinyagent.core.context import Context
 from tinyagent.core.events import ToolProgress
+from tinyagent.core.limits import Usage
 from tinyagent.core.messages import Reply
 from tinyagent.core.tool import Tool
-from tinyagent.core.usage import Usage
 from tinyagent.testing.script import call
 
 

@@ -33,10 +33,9 @@ from tinyagent.core.events import (
     ToolStarted,
     event_from_dict,
 )
-from tinyagent.core.execution import CodeError, Execution
+from tinyagent.core.limits import Usage
 from tinyagent.core.messages import Assistant, Call, Reply, ToolReply, User
-from tinyagent.core.result import Observation, RunInfo, RunResult, Step
-from tinyagent.core.usage import Usage
+from tinyagent.core.result import CodeError, Execution, Observation, RunInfo, RunResult, Step
 from tinyagent.testing.script import call
 
 CALL = Call("add", {"a": 1, "deep": {"b": [None, "ä"]}}, id="A")

@@ -8,11 +8,12 @@ import textwrap
 import pytest
 
 from tinyagent.agents.react import ReactAgent
+from tinyagent.core import waiting
 from tinyagent.core.limits import Limits
 from tinyagent.core.log import LONGEST, logger
 from tinyagent.core.messages import Call
-from tinyagent.core.registry import Tool, tool
-from tinyagent.models import retry
+from tinyagent.core.registry import tool
+from tinyagent.core.tool import Tool
 from tinyagent.models.openai import OpenAIModel
 from tinyagent.testing import RawReply, ScriptedModel, ScriptedServer, call
 
@@ -72,7 +73,7 @@ async def test_calls_and_steps_are_told_where_they_are_wanted(caplog):
 
 
 async def test_retries_notices_and_limits_are_warnings(caplog, monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 0.001)
     model = ScriptedModel([call("moody"), "sorry"])
     await ReactAgent([moody], model=model, limits=Limits(steps=1)).run("Try.")
     told = [record.getMessage().partition(": ")[2] for record in records(caplog, logging.WARNING)]
@@ -83,7 +84,7 @@ async def test_retries_notices_and_limits_are_warnings(caplog, monkeypatch):
 
 
 async def test_retries_of_the_model_are_warnings(caplog, monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 0.001)
     async with ScriptedServer([RawReply(b"{}", status=500), "here"]) as server:
         agent = ReactAgent([], model=OpenAIModel("m", base_url=server.url, api_key="k"))
         assert (await agent.run("Go.")).output == "here"

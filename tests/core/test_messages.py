@@ -11,6 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.jsonable import adapter, to_data
+from tinyagent.core.limits import Usage
 from tinyagent.core.messages import (
     NOT_ANSWERED,
     Assistant,
@@ -22,7 +23,6 @@ from tinyagent.core.messages import (
     ToolReply,
     User,
 )
-from tinyagent.core.usage import Usage
 
 A, B = Call("add", {"a": 1}, id="A"), Call("add", {"b": 2}, id="B")
 ASKS = Assistant("I will add.", (A, B))

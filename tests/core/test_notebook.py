@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from markdown_it import MarkdownIt
 
+from tinyagent.core.limits import Usage
 from tinyagent.core.messages import Assistant
 from tinyagent.core.notebook import safe_markdown
 from tinyagent.core.result import RunInfo, RunResult, Step
-from tinyagent.core.usage import Usage
 
 RESULT = RunResult(
     "It is **3**.",

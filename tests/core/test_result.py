@@ -11,11 +11,10 @@ from pydantic import BaseModel
 from tests.core.trees import STRANGE
 from tinyagent.agents.react import ReactAgent
 from tinyagent.core.events import StepFinished, ToolProgress
-from tinyagent.core.execution import CodeError, Execution
+from tinyagent.core.limits import Usage
 from tinyagent.core.messages import Assistant, Call, System, ToolReply, User
-from tinyagent.core.result import Observation, RunInfo, RunResult, Step
+from tinyagent.core.result import CodeError, Execution, Observation, RunInfo, RunResult, Step
 from tinyagent.core.tool import Tool
-from tinyagent.core.usage import Usage
 from tinyagent.testing.script import call
 
 CALL = Call("add", {"a": 1, "deep": {"b": [None, "ä"]}}, id="A")

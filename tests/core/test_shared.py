@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import random
+import weakref
 
 import pytest
 
+from tinyagent import ConfigurationError
 from tinyagent.core import shared as shared_module
-from tinyagent.core.shared import Shared, held, holding, keep_open
+from tinyagent.core.shared import PerLoop, Shared, held, holding, keep_open
 
 
 class Resource:
@@ -609,3 +612,50 @@ async def test_what_is_open_only_when_the_run_has_ended_is_closed_at_once():
     go_on.set()
     await late
     assert log == ["open", "close"]
+
+
+# ---- one for each event loop
+
+
+def test_each_event_loop_has_its_own():
+    opened = []
+
+    @contextlib.asynccontextmanager
+    async def resource():
+        opened.append(value := object())
+        yield value
+
+    each = PerLoop(resource)
+
+    async def use():
+        async with each.here() as one, each.here() as two:
+            assert one is two is opened[-1]
+            return await asyncio.to_thread(asyncio.run, elsewhere()) if len(opened) == 1 else one
+
+    async def elsewhere():
+        return await use()
+
+    assert asyncio.run(use()) is opened[1]
+    assert len(opened) == 2
+
+
+def test_no_event_loop_is_kept_that_was_closed_without_leaving():
+    @contextlib.asynccontextmanager
+    async def resource():
+        yield
+
+    each = PerLoop(resource)
+
+    async def enter():
+        await each.here().__aenter__()
+        return weakref.ref(asyncio.get_running_loop())
+
+    first = asyncio.run(enter())
+    asyncio.run(enter())
+    gc.collect()
+    assert first() is None
+
+
+def test_without_an_event_loop_there_is_none():
+    with pytest.raises(ConfigurationError, match="no event loop is running here"):
+        PerLoop(lambda: None).here()

@@ -15,13 +15,13 @@ import pytest
 from pydantic import BaseModel
 
 from tinyagent.agents.react import ReactAgent
+from tinyagent.core import waiting
 from tinyagent.core.context import Context
 from tinyagent.core.errors import ConfigurationError, ToolArgumentsError, ToolDefinitionError
 from tinyagent.core.events import Retry
 from tinyagent.core.limits import Limits
 from tinyagent.core.registry import collect, tool
 from tinyagent.core.tool import GOES_ON, Tool, check_unbound, is_async
-from tinyagent.models import retry
 from tinyagent.testing import ScriptedModel
 from tinyagent.testing.script import call
 
@@ -788,7 +788,7 @@ async def test_timeout_is_told_to_the_model(scripted_model, asynchronous):
 @pytest.mark.parametrize("asynchronous", [True, False], ids=["async", "sync"])
 @pytest.mark.parametrize(("retries", "calls", "answered"), [(0, 1, False), (1, 2, False), (2, 3, True), (5, 3, True)])
 async def test_retries(monkeypatch, scripted_model, asynchronous, retries, calls, answered):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.0)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 0.0)
     attempts = []
 
     def flaky_sync():
@@ -824,7 +824,7 @@ async def test_wrong_arguments_are_not_retried(scripted_model):
 
 
 async def test_retried_tool_has_its_timeout_for_each_attempt(monkeypatch, scripted_model):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.0)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 0.0)
     attempts = []
 
     async def slow_at_first():

@@ -22,8 +22,7 @@ import numpy as np
 import pydantic
 from hypothesis import strategies as st
 
-from tinyagent.core.opaque import Opaque
-from tinyagent.sandbox.values import Record
+from tinyagent.core.codec import Opaque, Record
 
 
 class Color(enum.Enum):

@@ -9,9 +9,9 @@ from hypothesis import given, settings, strategies as st
 from openai.types.chat import ChatCompletion, ChatCompletionMessage
 
 from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.limits import Usage
 from tinyagent.core.messages import Assistant, Call, System, ToolReply, User
 from tinyagent.core.result import RunInfo, RunResult
-from tinyagent.core.usage import Usage
 from tinyagent.models.chat import as_messages, messages_from_json, messages_to_json
 
 CALLS = (

@@ -241,7 +241,7 @@ async def test_a_client_may_be_given_to_an_agent_with_a_models_name():
 
 @pytest.mark.parametrize(("own", "ours", "tries"), [(1, None, 2), (0, None, 1), (3, 1, 2), (0, 2, 3)])
 async def test_the_clients_retries_are_the_default_and_are_ours_to_make(monkeypatch, own, ours, tries):
-    monkeypatch.setattr("tinyagent.models.retry.FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr("tinyagent.core.waiting.FIRST_BACKOFF", 0.001)
     busy = [error("busy", 503)] * tries
     async with ScriptedServer(busy) as server, own_client(server, max_retries=own) as client:
         with pytest.raises(ServerError):
@@ -327,7 +327,7 @@ async def test_async_with_keeps_one_connection_over_runs(http, streamed):
 
 
 async def test_a_retry_after_an_error_uses_the_same_connection(monkeypatch, http, streamed):
-    monkeypatch.setattr("tinyagent.models.retry.FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr("tinyagent.core.waiting.FIRST_BACKOFF", 0.001)
     async with CountingServer([error("busy", 503), "hello"]) as server:
         await ask(server.model(http=http), streamed=streamed)
     assert server.accepted == 1
@@ -387,7 +387,7 @@ async def test_a_new_connection_that_is_closed_without_a_reply_is_a_failure(http
 
 
 async def test_that_is_a_retry_that_is_counted_and_shown(monkeypatch, http, streamed):
-    monkeypatch.setattr("tinyagent.models.retry.FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr("tinyagent.core.waiting.FIRST_BACKOFF", 0.001)
     retries = []
     async with Leaving([], replies=0) as server:
         agent = ReactAgent(model=server.model(max_retries=2, http=http))

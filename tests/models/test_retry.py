@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from tinyagent import Limits, ModelError, ModelRequest, OpenAIModel, ReactAgent, Reply, Retry, Usage, User
+from tinyagent.core import waiting
 from tinyagent.errors import (
     BadRequestError,
     ConfigurationError,
@@ -35,14 +36,14 @@ async def ask(*replies, limits=None, **model):
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 0.001)
 
 
 # ---- how long
 
 
 def test_the_wait_doubles_up_to_a_longest(monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 0.5)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 0.5)
     for number, longest in enumerate([0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0], 1):
         waits = [backoff(number) for _ in range(200)]
         assert 0.75 * longest <= min(waits) < max(waits) <= longest
@@ -157,8 +158,8 @@ async def test_a_wait_beyond_the_runs_time_is_not_begun():
 
 
 async def test_our_own_wait_is_bounded_by_the_runs_time_too(monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 50.0)
-    monkeypatch.setattr(retry, "LONGEST_BACKOFF", 50.0)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 50.0)
+    monkeypatch.setattr(waiting, "LONGEST_BACKOFF", 50.0)
     with pytest.raises(ServerError):
         await ask(busy(), limits=Limits(seconds=30))
 
@@ -168,8 +169,8 @@ async def test_a_wait_within_the_runs_time_is_made():
 
 
 async def test_leaving_a_run_ends_its_wait(monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_BACKOFF", 50.0)
-    monkeypatch.setattr(retry, "LONGEST_BACKOFF", 50.0)
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 50.0)
+    monkeypatch.setattr(waiting, "LONGEST_BACKOFF", 50.0)
     async with asyncio.timeout(20), ScriptedServer([busy()]) as server:
         async with ReactAgent(model=server.model()).stream("Hi") as run:
             async for event in run:

@@ -29,7 +29,7 @@ from tinyagent import (
     User,
 )
 from tinyagent.agents.loop import ANSWER_OR_CALL
-from tinyagent.agents.turn import LONGEST_ERROR
+from tinyagent.core.tool import LONGEST_ERROR
 from tinyagent.errors import (
     BadRequestError,
     ContentFilterError,
@@ -177,7 +177,7 @@ def stream():
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch):
-    monkeypatch.setattr("tinyagent.models.retry.FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr("tinyagent.core.waiting.FIRST_BACKOFF", 0.001)
 
 
 # ---------------------------------------------------------------------------------------------------- tool calls

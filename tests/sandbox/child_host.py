@@ -17,10 +17,11 @@ import sys
 import threading
 from dataclasses import dataclass, field
 
+from tinyagent.core.codec import pack
 from tinyagent.sandbox.child import session
 from tinyagent.sandbox.child.interrupts import interrupts
+from tinyagent.sandbox.frames import FrameBuffer, decode_frame, encode_frame
 from tinyagent.sandbox.protocol import exception_data
-from tinyagent.sandbox.values import FrameBuffer, decode_frame, encode_frame, pack
 
 #: Seconds after which a test that hangs is given up.
 PATIENCE = 30

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from tinyagent.core.execution import CodeError, Execution
+from tinyagent.core.result import CodeError, Execution
 
 #: What the filter answers; and what else says that there is nothing there.
 REFUSED = {"EPERM", "ENOSYS"}

@@ -12,8 +12,8 @@ from tests.sandbox.hostile import PRELUDE, Attempt
 from tests.sandbox.hostile_checks import MOST_OUTPUT, fits, ill_formed, summary, texts
 from tests.sandbox.hostile_world import World
 from tinyagent.core.errors import SandboxError
-from tinyagent.core.execution import Execution
 from tinyagent.core.messages import Call
+from tinyagent.core.result import Execution
 from tinyagent.sandbox.base import Answer, SandboxLimits, SandboxSession, caller_of, tools_by_name
 from tinyagent.sandbox.process import ProcessSandbox
 

@@ -9,9 +9,10 @@ import signal
 import socket
 from pathlib import Path
 
+from tinyagent.core.codec import pack
 from tinyagent.sandbox.base import SandboxLimits, caller_of, tools_by_name
 from tinyagent.sandbox.framed import FramedSession
-from tinyagent.sandbox.values import FrameBuffer, decode_frame, encode_frame, pack
+from tinyagent.sandbox.frames import FrameBuffer, decode_frame, encode_frame
 
 #: Turns of the loop in which callbacks on their way out may end.
 LAST_TURNS = 10

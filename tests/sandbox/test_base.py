@@ -9,10 +9,11 @@ import math
 
 import pytest
 
+from tinyagent.core.codec import Opaque
 from tinyagent.core.context import Context
 from tinyagent.core.errors import ConfigurationError, DuplicateToolError, FatalToolError, ToolArgumentsError
-from tinyagent.core.execution import CodeError, Execution, Observation, Opaque
 from tinyagent.core.messages import Call
+from tinyagent.core.result import CodeError, Execution, Observation
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox import base
 from tinyagent.sandbox.base import (

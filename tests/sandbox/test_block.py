@@ -9,8 +9,8 @@ import contextvars
 import pytest
 
 from tinyagent.core.errors import FatalToolError
-from tinyagent.core.execution import CodeError, Observation
 from tinyagent.core.messages import NOT_ANSWERED
+from tinyagent.core.result import CodeError, Observation
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import Answer, SandboxLimits, caller_of
 from tinyagent.sandbox.block import WITHDRAWN, Block, Stopwatch

@@ -21,12 +21,11 @@ import numpy as np
 import pytest
 
 from tests.sandbox.child_host import TAUGHT, Host, player
-from tinyagent.core.opaque import Opaque
+from tinyagent.core.codec import MalformedError, Opaque
 from tinyagent.sandbox.child import session
 from tinyagent.sandbox.child.channel import Channel
 from tinyagent.sandbox.child.interrupts import interrupts
 from tinyagent.sandbox.child.output import Output
-from tinyagent.sandbox.values import FrameError
 
 ROOT = Path(__file__).parents[2]
 
@@ -794,7 +793,7 @@ def test_a_frame_that_is_wrong_is_an_error_and_others_go_on_reading(channel):
     child, host = channel
     call = child.new_call()
     host._socket.sendall(b"\0\0\0\x02[]")
-    with pytest.raises(FrameError):
+    with pytest.raises(MalformedError):
         child.answer(call)
     assert child._expected == set()
     host.send(t="get", id=1, names=[])

@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from tests.sandbox.scripted import Peer, ScriptedSession, done, give_back, obey, scripted, ticks, until, with_blocks
+from tinyagent.core.codec import MAX_BYTES, Record
 from tinyagent.core.errors import ConfigurationError, FatalToolError, SandboxError, SandboxUnavailableError
-from tinyagent.core.execution import CodeError
 from tinyagent.core.messages import NOT_ANSWERED
+from tinyagent.core.result import CodeError
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox import block as blocks, framed, protocol
 from tinyagent.sandbox.base import SandboxLimits
 from tinyagent.sandbox.block import WITHDRAWN
-from tinyagent.sandbox.values import MAX_FRAME, Record
 
 pytestmark = pytest.mark.each_loop
 
@@ -359,7 +359,7 @@ LOSSES = {
     "an unknown frame": ([{"t": "exec", "id": 1}], b"", "it sent a frame of an unknown kind"),
     "a frame without its parts": ([{"t": "out"}, DONE], b"", "it sent a out frame without its s"),
     "noise": ([], b"\xff" * 9, "it sent a frame of 4,294,967,295 bytes"),
-    "wrong values": ([{**DONE, "v": {"!": "bomb", "v": 1}}], b"", "it sent malformed frame: KeyError"),
+    "wrong values": ([{**DONE, "v": {"!": "bomb", "v": 1}}], b"", "it sent malformed JSON: KeyError"),
     "output without end": ([out("x" * 200), out("y" * 200), DONE], b"", "it printed without end"),
 }
 
@@ -485,7 +485,7 @@ async def test_a_process_that_ends_between_two_blocks_is_told_and_replaced_with_
 
 async def test_code_that_does_not_fit_is_an_error_and_harms_nothing():
     async with scripted() as session:
-        execution = await session.execute("#" * MAX_FRAME)
+        execution = await session.execute("#" * MAX_BYTES)
         assert (execution.error.type, execution.error.lost) == ("ValueError", False)
         assert "too large to cross the sandbox" in execution.error.message
         assert (await session.execute("1")).value == "1"
@@ -495,7 +495,7 @@ async def test_code_that_does_not_fit_is_an_error_and_harms_nothing():
 async def test_code_that_does_not_fit_leaves_the_names():
     async with scripted() as session:
         await session.execute("x = 1")
-        assert (await session.execute("#" * MAX_FRAME)).error.names == ("x",)
+        assert (await session.execute("#" * MAX_BYTES)).error.names == ("x",)
 
 
 # ---- pieces
@@ -645,12 +645,12 @@ async def test_errors_of_calls_come_with_type_bases_arguments_and_text():
 
 async def test_a_value_that_does_not_fit_is_an_error_for_the_code_alone():
     def big() -> str:
-        return "x" * 2 * MAX_FRAME
+        return "x" * 2 * MAX_BYTES
 
     async with scripted(calling(call(1, "big")), tools=[big]) as session:
         execution = await session.execute("1")
         assert "too large" in answered(session.peer)[1]["e"]["text"]
-        assert len(execution.calls[0].value) == 2 * MAX_FRAME
+        assert len(execution.calls[0].value) == 2 * MAX_BYTES
 
 
 async def test_large_answers_that_wait_their_turn_are_not_sent_to_a_later_block():
@@ -730,7 +730,7 @@ async def test_the_share_of_the_hosts_time_begins_anew_with_each_block():
 
 async def test_an_error_that_does_not_fit_is_an_error_for_the_code_alone():
     def fail():
-        raise ValueError("x" * 2 * MAX_FRAME)
+        raise ValueError("x" * 2 * MAX_BYTES)
 
     async with scripted(calling(call(1, "fail")), tools=[fail]) as session:
         execution = await session.execute("1")
@@ -818,8 +818,8 @@ async def test_calls_left_over_are_cancelled_and_waited_for_and_answer_nobody():
 
 
 async def test_a_process_that_never_reads_its_answers_is_ended(monkeypatch):
-    monkeypatch.setattr(protocol, "MOST_UNREAD", 4 * MAX_FRAME)
-    tool = Tool(lambda: "x" * (MAX_FRAME - 1000), name="big")
+    monkeypatch.setattr(protocol, "MOST_UNREAD", 4 * MAX_BYTES)
+    tool = Tool(lambda: "x" * (MAX_BYTES - 1000), name="big")
 
     async def block(peer, frame):
         await peer.say(*(call(number, "big") for number in range(10)))
@@ -1316,7 +1316,7 @@ async def test_what_is_no_name_is_refused_before_anything_is_set(name):
 async def test_a_value_that_does_not_fit_is_refused_and_the_others_are_set():
     async with scripted() as session:
         with pytest.raises(ConfigurationError, match=r"set\('b'\): the value is too large"):
-            await session.set({"a": 1, "b": "x" * MAX_FRAME, "c": 3})
+            await session.set({"a": 1, "b": "x" * MAX_BYTES, "c": 3})
         assert await session.get("a", "b", "c") == {"a": 1}
         assert len(session.peers) == 1
 
@@ -1325,7 +1325,7 @@ async def test_a_process_is_frozen_again_when_a_value_does_not_fit():
     async with scripted() as session:
         await session.execute("1")
         with pytest.raises(ConfigurationError):
-            await session.set({"b": "x" * MAX_FRAME})
+            await session.set({"b": "x" * MAX_BYTES})
         assert session.peer.signals[-1] == signal.SIGSTOP
 
 
@@ -1363,7 +1363,7 @@ async def test_values_that_do_not_come_are_an_error(answer):
         await peer.hear()
 
     async with scripted(script) as session:
-        said = "it sent malformed frame" if "record" in str(answer) else "too large to cross the sandbox"
+        said = "it sent malformed JSON" if "record" in str(answer) else "too large to cross the sandbox"
         with pytest.raises(SandboxError, match=said):
             await session.get("a")
 

@@ -18,9 +18,9 @@ import pytest
 from tinyagent.core import threads
 from tinyagent.core.context import Context
 from tinyagent.core.errors import ConfigurationError, FatalToolError, SandboxError, ToolArgumentsError
-from tinyagent.core.execution import Observation
 from tinyagent.core.messages import NOT_ANSWERED
 from tinyagent.core.registry import tool
+from tinyagent.core.result import Observation
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import Answer, SandboxLimits, SandboxSession, caller_of
 from tinyagent.sandbox.inprocess import DEFAULT_IMPORTS, PythonExecutor

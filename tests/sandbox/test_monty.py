@@ -23,6 +23,7 @@ from pathlib import Path, PurePosixPath
 import pydantic
 import pytest
 
+from tinyagent.core.codec import Opaque
 from tinyagent.core.errors import (
     ConfigurationError,
     FatalToolError,
@@ -30,8 +31,8 @@ from tinyagent.core.errors import (
     SandboxError,
     SandboxUnavailableError,
 )
-from tinyagent.core.execution import Observation, Opaque
 from tinyagent.core.registry import tool
+from tinyagent.core.result import Observation
 from tinyagent.sandbox.base import Answer, SandboxLimits, caller_of, tools_by_name
 from tinyagent.sandbox.monty import MontySandbox, pool as monty_pool
 

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from tests.sandbox.processes import alive, state_of
 from tinyagent import ConfigurationError, Tool
-from tinyagent.core.opaque import Opaque
+from tinyagent.core.codec import Opaque
 from tinyagent.errors import SandboxError, SandboxUnavailableError
 from tinyagent.locked import lock
 from tinyagent.sandbox.base import SandboxLimits

@@ -14,9 +14,10 @@ import weakref
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from tinyagent.core.codec import MAX_BYTES, Record, TooLargeError
 from tinyagent.sandbox import protocol
+from tinyagent.sandbox.frames import FrameBuffer, decode_frame, encode_frame
 from tinyagent.sandbox.protocol import MOST_UNREAD, Connection, exception_data
-from tinyagent.sandbox.values import MAX_FRAME, FrameBuffer, Record, TooLargeError, decode_frame, encode_frame
 
 pytestmark = pytest.mark.each_loop
 
@@ -363,7 +364,7 @@ WRONG_BYTES = {
     "a list": raw(b"[]"),
     "NaN": raw(b'{"t":"out","s":NaN}'),
     "wrong UTF-8": raw(b'{"t":"out","s":"\xff"}'),
-    "too long": (2**20).to_bytes(4, "big") + b"{",
+    "too long": (2**20 + 1).to_bytes(4, "big") + b"{",
     "far too long": b"\xff" * 9,
     "too deep": raw(b'{"t":"out","s":' + b"[" * 90_000 + b"]" * 90_000 + b"}"),
     "large and wrong": raw(b'{"t":"out","s":"' + b"x" * LARGE + b'"'),
@@ -427,7 +428,7 @@ async def test_a_frame_that_waits_its_turn_is_not_heard_after_the_end():
 async def test_sending_before_or_after_is_harmless():
     connection = Connection(lambda frame, body: None, lambda reason: None)
     connection.send({"t": "get", "id": 1})
-    await connection.send_value({"t": "ret", "id": 1}, "x" * 2 * MAX_FRAME)
+    await connection.send_value({"t": "ret", "id": 1}, "x" * 2 * MAX_BYTES)
     connection.close()
     connection.fail("late")
     async with connected() as peer:
@@ -453,7 +454,7 @@ async def test_sending_to_a_process_that_has_gone_is_harmless():
 
 
 async def test_a_process_that_does_not_read_its_answers_is_lost():
-    frame = {"t": "ret", "id": 1, "v": "x" * (MAX_FRAME - 100)}
+    frame = {"t": "ret", "id": 1, "v": "x" * (MAX_BYTES - 100)}
     async with connected() as peer:
         unread, sent = 0, 0
         while not peer.lost:
@@ -462,7 +463,7 @@ async def test_a_process_that_does_not_read_its_answers_is_lost():
             peer.connection.send(frame)
             sent += 1
         assert peer.lost == ["it does not read its answers"]
-        assert unread + MAX_FRAME > MOST_UNREAD
+        assert unread + MAX_BYTES > MOST_UNREAD
         peer.connection.send(frame)
         assert peer.lost == ["it does not read its answers"]
 
@@ -470,7 +471,7 @@ async def test_a_process_that_does_not_read_its_answers_is_lost():
 async def test_what_does_not_fit_is_an_error_and_harms_nothing():
     async with connected() as peer:
         with pytest.raises(TooLargeError):
-            peer.connection.send({"t": "ret", "id": 1, "v": "x" * MAX_FRAME})
+            peer.connection.send({"t": "ret", "id": 1, "v": "x" * MAX_BYTES})
         peer.connection.send({"t": "ret", "id": 2, "v": 1})
         assert await peer.frames(1) == [{"t": "ret", "id": 2, "v": 1}]
 
@@ -488,7 +489,7 @@ async def test_values_are_sent_with_their_fields_as_records():
         assert type(frame["v"][0]) is Record
 
 
-@pytest.mark.parametrize("value", ["x" * 2 * MAX_FRAME, "x" * (MAX_FRAME - 20), [[]] * 100_000, [0] * MAX_FRAME])
+@pytest.mark.parametrize("value", ["x" * 2 * MAX_BYTES, "x" * (MAX_BYTES - 20), [[]] * 100_000, [0] * MAX_BYTES])
 async def test_a_value_that_does_not_fit_is_sent_as_an_error(value):
     async with connected() as peer:
         await peer.connection.send_value({"t": "ret", "id": 1}, value)
@@ -563,6 +564,6 @@ def test_an_exception_made_to_be_hard_to_tell_is_told():
     assert (found["type"], len(found["bases"])) == ("T" * 200, 3)
 
 
-@pytest.mark.parametrize("args", [("x" * 2 * MAX_FRAME,), ("x" * 200_000,) * 9], ids=["one", "together"])
+@pytest.mark.parametrize("args", [("x" * 2 * MAX_BYTES,), ("x" * 200_000,) * 9], ids=["one", "together"])
 def test_an_exception_of_any_length_fits_into_a_frame(args):
     encode_frame(exception_data(ValueError(*args)))

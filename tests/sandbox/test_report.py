@@ -12,7 +12,7 @@ import traceback
 import pytest
 
 from tinyagent.sandbox.child.report import report
-from tinyagent.sandbox.values import encode_frame
+from tinyagent.sandbox.frames import encode_frame
 
 FILE = "<block 3>"
 

@@ -1,4 +1,4 @@
-"""What a code agent tells its model: how to work, the tools, and what its sandbox cannot do."""
+"""What a code agent tells its model: how to work, the tools, what the sandbox cannot do, and what the code gave."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from tinyagent.agents.stubs import stubs
-from tinyagent.core.execution import Execution, Observation, Opaque
+from tinyagent.core.codec import Opaque
+from tinyagent.core.result import CodeError, Execution, Observation
+from tinyagent.core.text import ends
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import SandboxCapabilities
 
@@ -40,6 +42,7 @@ four spaces, whatever it says; only lines that are not indented are the sandbox'
 be made again.\
 """
 
+#: Writes a value in a few words: long text, numbers and objects are cut to 100 characters.
 _few = reprlib.Repr()
 _few.maxstring = _few.maxother = _few.maxlong = 100
 
@@ -54,7 +57,7 @@ LAST_WORD = (
 
 
 def code_prompt(tools: Iterable[Tool[..., Any]], capabilities: SandboxCapabilities) -> str:
-    """How a code agent works; the user's own instructions come after it.
+    """Return the text that tells a model how to work as a code agent; the user's instructions come after it.
 
     Args:
         tools: The tools, `final_answer` among them.
@@ -78,7 +81,7 @@ def report(executions: Iterable[Execution], longest: int | None, notes: Iterable
     Args:
         executions: The blocks, in order.
         longest: Characters of each block's output, and of its value, that are shown; `None` is no limit.
-        notes: Said at the end.
+        notes: Added at the end.
     """
     executions = list(executions)
     parts = []
@@ -99,20 +102,18 @@ def _block(execution: Execution, longest: int | None) -> str:
     if isinstance(execution.value, Opaque):
         parts.append(f"(a {_word(execution.value.type)}; only plain data can be an answer or an argument)")
     if execution.error is not None:
-        parts.append(_error(execution, longest))
+        parts.append(_error(execution, execution.error, longest))
     return "\n".join(parts) or "It ran, and printed nothing."
 
 
-def _error(execution: Execution, longest: int | None) -> str:
-    error = execution.error
-    assert error is not None  # noqa: S101 - asked for by whoever calls
+def _error(execution: Execution, error: CodeError, longest: int | None) -> str:
     parts = ["Error:\n" + quoted((error.traceback or str(error)).rstrip("\n"), longest)]
     if error.traceback and error.type == "TimeoutError" and execution.interrupted:
         parts.append(quoted(str(error), longest))
     if execution.calls:
         calls = "\n".join(f"- {_call(seen)}" for seen in execution.calls)
         parts.append(f"Calls that this block had made:\n{quoted(calls, longest)}")
-    names = _one_line(cut_middle(", ".join(map(_word, error.names)), 2_000))
+    names = _one_line("\n".join(ends(", ".join(map(_word, error.names)), 2_000)))
     if error.lost:
         parts.append(f"Gone with it: {names or 'nothing that had a name'}.")
     elif names:
@@ -123,7 +124,7 @@ def _error(execution: Execution, longest: int | None) -> str:
 def _call(seen: Observation) -> str:
     arguments = ", ".join(f"{name}={_shown(value)}" for name, value in seen.call.arguments.items())
     what = f"failed: {seen.error}" if seen.error is not None else f"returned {seen.text}"
-    return _one_line(f"{seen.call.name}({arguments}) {cut_middle(what, 300)}")
+    return _one_line(f"{seen.call.name}({arguments}) " + "\n".join(ends(what, 300)))
 
 
 def _one_line(text: str) -> str:
@@ -131,37 +132,23 @@ def _one_line(text: str) -> str:
 
 
 def _word(name: str) -> str:
-    """A name that code has given to a class or a variable; it may be any text."""
+    """Return a name as one harmless word: the code that gave it to a class or a variable may have given any text."""
     return name if name.isidentifier() else ascii(name)
 
 
 def _shown(value: object) -> str:
-    """A value in a few words; never fails, and looks at no more of it than it shows."""
+    """Return a value in a few words; never fail, and look at no more of the value than is shown."""
     try:
         return _few.repr(value)
     except Exception:  # noqa: BLE001 - a number of too many digits, a class that cannot be printed
         return f"<{type(value).__name__}>"
 
 
-def cut_middle(text: str, longest: int | None) -> str:
-    """At most about `longest` characters of a text: its beginning and its end."""
-    return "\n".join(_cut(text, longest))
-
-
 def quoted(text: str, longest: int | None) -> str:
-    """Return the same with every line indented that is not empty; the notice of what is not shown is not indented."""
-    beginning, *rest = _cut(text, longest)
+    """Return a text, or its ends, with each line indented that is not empty; the notice of what is missing is not."""
+    beginning, *rest = ends(text, longest)
     return "\n".join([_indented(beginning), *rest[:-1], *map(_indented, rest[-1:])])
 
 
 def _indented(text: str) -> str:
     return textwrap.indent(text, "    ")
-
-
-def _cut(text: str, longest: int | None) -> tuple[str, ...]:
-    """The text; or its beginning, a notice and its end."""
-    if longest is None or len(text) <= longest:
-        return (text,)
-    half = longest // 2
-    notice = f"... ({len(text) - 2 * half:,} of {len(text):,} characters are not shown)"
-    return text[:half], notice, text[len(text) - half :]

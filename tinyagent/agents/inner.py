@@ -7,27 +7,27 @@ from typing import TYPE_CHECKING, Any
 from tinyagent.agents.options import tool_name
 from tinyagent.core.context import Context
 from tinyagent.core.errors import ConfigurationError
-from tinyagent.core.tool import Tool
+from tinyagent.core.tool import Tool, ToolOptions
 
 if TYPE_CHECKING:
     from tinyagent.agents.agent import Agent
 
 
 class AgentTool(Tool[..., Any]):
-    """An agent as a tool.
+    """A tool that gives its task to an agent.
 
     Attributes:
-        agent: Who is asked.
+        agent: The agent.
     """
 
-    agent: Agent[Any]
+    agent: Agent[Any, Any]
 
 
-def agent_tool(agent: Agent[Any], name: str | None, description: str | None, options: dict[str, Any]) -> AgentTool:
-    """A tool that gives a task to the agent and returns its output.
+def agent_tool(agent: Agent[Any, Any], name: str | None, description: str | None, options: ToolOptions) -> AgentTool:
+    """Return a tool that gives a task to the agent and returns the agent's output.
 
     Raises:
-        ConfigurationError: There is no name for it, or no description.
+        ConfigurationError: The tool would have no name, or no description.
         ToolDefinitionError: An option is wrong.
     """
 
@@ -45,7 +45,7 @@ def agent_tool(agent: Agent[Any], name: str | None, description: str | None, opt
     return made
 
 
-def _description(agent: Agent[Any], description: str | None) -> str:
+def _description(agent: Agent[Any, Any], description: str | None) -> str:
     said = agent.description if description is None else description
     if not isinstance(said, str) or not said.strip():
         raise ConfigurationError(

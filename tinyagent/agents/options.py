@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, get_origin
 
+from tinyagent.agents.middleware import Middleware
 from tinyagent.agents.prompt import Instructions
 from tinyagent.core.errors import ConfigurationError, UnknownOptionError
+from tinyagent.core.generics import Deps
+from tinyagent.core.jsonable import brief
 from tinyagent.core.limits import Limits
 from tinyagent.core.tool import NAME_PATTERN
 from tinyagent.models.base import Model
@@ -23,7 +28,7 @@ if TYPE_CHECKING:
 MAX_OBSERVATION = 20_000
 
 
-class AgentOptions(TypedDict, total=False):
+class AgentOptions(TypedDict, Generic[Deps], total=False):
     """Options of an agent.
 
     Attributes:
@@ -32,11 +37,14 @@ class AgentOptions(TypedDict, total=False):
             of the run or the key or attribute `name` of its `deps`; or a function of the run's `Context`, or of
             nothing, that returns text, also async.
         prompt_file: A file with the instructions (.txt, .md, .prompt, .xml; UTF-8), in place of `instructions`.
+        deps_type: The class of what runs pass as `deps=`, such as `Settings` or `dict[str, str]`: a type checker checks
+            them, and so does each run. Without one `deps=` may be anything.
         limits: What one run may spend: `Limits(steps=10, tokens=None, seconds=None)`.
         name: The agent's name in records, and as a tool of another agent.
-        description: What it is good for; told to agents that may call it or hand over to it.
+        description: What the agent is good for; told to agents that may call it or hand over to it.
         handoffs: Agents that a run can be handed over to, or a function that returns them. Each is a tool
             `transfer_to_<name>`.
+        middleware: Stands around each model call and tool call of its runs: `Middleware` objects, the first outermost.
         eager: When streaming, start what the model has written completely while it still writes.
         max_observation: Characters of a tool's value that the model reads; `None` is no limit. The rest is
             named in a notice, and kept in the result.
@@ -45,26 +53,30 @@ class AgentOptions(TypedDict, total=False):
     """
 
     client: AsyncOpenAI | None
-    instructions: Instructions
+    instructions: Instructions[Deps]
     prompt_file: str | Path | None
+    deps_type: type[Deps] | None
     limits: Limits | None
     name: str
     description: str
-    handoffs: Iterable[Agent[Any]] | Callable[[], Iterable[Agent[Any]]]
+    handoffs: Iterable[Agent[Any, Any]] | Callable[[], Iterable[Agent[Any, Any]]]
+    middleware: Iterable[Middleware]
     eager: bool
     max_observation: int | None
     continue_cut: bool
 
 
 #: What an agent has where nothing is passed.
-DEFAULTS: AgentOptions = {
+DEFAULTS: AgentOptions[Any] = {
     "client": None,
     "instructions": "",
     "prompt_file": None,
+    "deps_type": None,
     "limits": None,
     "name": "agent",
     "description": "",
     "handoffs": (),
+    "middleware": (),
     "eager": True,
     "max_observation": MAX_OBSERVATION,
     "continue_cut": False,
@@ -74,7 +86,7 @@ DEFAULTS: AgentOptions = {
 class AgentSignature:
     """The signature of a kind of agent with each of its options by name: for completion in notebooks, and `help()`."""
 
-    def __get__(self, _: object, kind: type[Agent[Any]]) -> Signature:
+    def __get__(self, _: object, kind: type[Agent[Any, Any]]) -> Signature:
         """Return the signature of the class."""
         own = [item for item in signature(kind.__init__).parameters.values() if item.kind is not Parameter.VAR_KEYWORD]
         written = {name: said.__forward_arg__ for name, said in AgentOptions.__annotations__.items()}
@@ -85,17 +97,20 @@ class AgentSignature:
         return Signature([*own[1:], *options])
 
 
-def check_options(options: AgentOptions) -> AgentOptions:
-    """Return the options, with what an agent has where nothing is passed.
+def check_options(options: AgentOptions[Deps]) -> AgentOptions[Deps]:
+    """Return the options, checked, with defaults for those that were not passed.
 
     Raises:
         UnknownOptionError: There is no such option.
-        ConfigurationError: The text says what to pass.
+        ConfigurationError: An option is wrong; the text says what to pass.
     """
     if unknown := options.keys() - AgentOptions.__annotations__.keys():
         raise UnknownOptionError(no_option("agent", unknown, ["model", *AgentOptions.__annotations__]))
-    given: AgentOptions = {**DEFAULTS, **options}
+    given: AgentOptions[Deps] = {**DEFAULTS, **options}
     limits, name, description, longest = (given[key] for key in ("limits", "name", "description", "max_observation"))
+    deps = given["deps_type"]
+    if deps is not None and (isinstance(deps, UnionType) or not isinstance(get_origin(deps) or deps, type)):
+        raise ConfigurationError(f"deps_type={deps!r}: pass the class of what runs get as deps=, such as dict.")
     if not isinstance(limits, Limits | None):
         raise ConfigurationError(f"limits={limits!r}: pass Limits(steps=..., tokens=..., seconds=...).")
     if not isinstance(name, str) or not name.strip():
@@ -107,8 +122,23 @@ def check_options(options: AgentOptions) -> AgentOptions:
     return given
 
 
+def check_deps(deps: object, kind: type[Any] | None, agent: str) -> None:
+    """Refuse `deps` that are not of the agent's `deps_type=`; a protocol or a typed dict cannot tell, and refuses none.
+
+    Raises:
+        ConfigurationError: `deps` are of another type; the text says what to pass.
+    """
+    with suppress(TypeError):
+        if kind is None or isinstance(deps, get_origin(kind) or kind):
+            return
+        name = kind.__name__ if isinstance(kind, type) else kind
+        raise ConfigurationError(
+            f"deps={brief(deps)}: the agent {agent!r} has deps_type={name}, so pass one to its runs."
+        )
+
+
 def no_option(kind: Literal["agent", "run"], unknown: Iterable[str], known: Collection[str]) -> str:
-    """What is said of options that are none."""
+    """Return what is said of options that do not exist."""
     from tinyagent.core.names import refused
 
     of_the_model = (*OpenAIModel.__init__.__annotations__, *ModelSettings.__annotations__)
@@ -117,10 +147,10 @@ def no_option(kind: Literal["agent", "run"], unknown: Iterable[str], known: Coll
 
 
 def as_model(model: str | Model, client: AsyncOpenAI | None) -> Model:
-    """`model` as a `Model`.
+    """Return `model` as a `Model`; a name becomes an `OpenAIModel` with the client.
 
     Raises:
-        ConfigurationError: It is neither a name nor a model.
+        ConfigurationError: `model` is neither a name nor a model, or there is a client for what is no name.
     """
     if isinstance(model, str):
         return OpenAIModel(model, client=client)
@@ -134,10 +164,14 @@ def as_model(model: str | Model, client: AsyncOpenAI | None) -> Model:
 
 
 def tool_name(name: str, what: str) -> str:
-    """An agent's name as the name of a tool.
+    """Return an agent's name as the name of a tool.
+
+    Args:
+        name: The agent's name.
+        what: What the tool is for, or how to name it, as the error says.
 
     Raises:
-        ConfigurationError: It cannot be one.
+        ConfigurationError: The name makes no name for a tool.
     """
     made = "_".join(name.split()).replace("-", "_")
     if not (NAME_PATTERN.match(made) and made.isidentifier()):

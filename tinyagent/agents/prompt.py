@@ -11,18 +11,21 @@ from typing import Any, TypeAlias
 
 from tinyagent.core.context import Context
 from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.generics import Deps
 from tinyagent.core.jsonable import error_text
 from tinyagent.core.waiting import is_cancelled
 
 #: Text; a function of the run's `Context` (or of nothing) that gives it, also async; or a `string.Template`.
-Instructions: TypeAlias = "str | Template | Callable[..., str | Awaitable[str]]"
+Instructions: TypeAlias = (
+    "str | Template | Callable[[Context[Deps]], str | Awaitable[str]] | Callable[[], str | Awaitable[str]]"
+)
 
 #: The kinds of file that hold a prompt.
 SUFFIXES = (".txt", ".md", ".prompt", ".xml")
 
 
 class Prompt:
-    """Instructions in any of their forms.
+    """The instructions of an agent, in any of their forms.
 
     Text is taken as it is: braces and dollars are just braces and dollars. Only a `string.Template` has
     placeholders: `$name` becomes `metadata["name"]` of the run, else the key or attribute `name` of its `deps`.
@@ -38,7 +41,7 @@ class Prompt:
         ConfigurationError: Both are given, or one is wrong; the text names the file.
     """
 
-    def __init__(self, instructions: Instructions = "", prompt_file: str | Path | None = None) -> None:
+    def __init__(self, instructions: Instructions[Any] = "", prompt_file: str | Path | None = None) -> None:
         given: object = instructions
         if prompt_file is not None:
             if given != "":
@@ -57,7 +60,7 @@ class Prompt:
         self.fixed = instructions if isinstance(instructions, str) else None
 
     async def text(self, context: Context[Any]) -> str:
-        """The text for one run.
+        """Return the text of the instructions for one run.
 
         Raises:
             ConfigurationError: A placeholder has no value, or the function failed or returned no text.
@@ -94,7 +97,7 @@ async def _asked(function: Callable[..., str | Awaitable[str]], context: Context
 
 
 def _takes_context(function: Callable[..., Any]) -> bool:
-    """Whether it has a parameter for the context: the first that must be given, or one that says so."""
+    """Return whether the function's first parameter takes the context: it must be given, or its annotation says so."""
     first = next(iter(inspect.signature(function).parameters.values()), None)
     if first is None or first.kind in (first.KEYWORD_ONLY, first.VAR_KEYWORD):
         return False
@@ -102,7 +105,7 @@ def _takes_context(function: Callable[..., Any]) -> bool:
 
 
 class _Values(Mapping[str, Any]):
-    """What placeholders stand for."""
+    """The values that placeholders stand for, by name."""
 
     def __init__(self, context: Context[Any]) -> None:
         self._context = context
@@ -125,7 +128,11 @@ class _Values(Mapping[str, Any]):
 
 
 def _read(prompt_file: object) -> str:
-    """The text of a prompt file."""
+    """Return the text of a prompt file.
+
+    Raises:
+        ConfigurationError: There is no such file, or it holds no text; the error names the file.
+    """
     if not isinstance(prompt_file, str | Path) or prompt_file == "":
         raise ConfigurationError(f"prompt_file={prompt_file!r}: pass a path.")
     path = Path(prompt_file)

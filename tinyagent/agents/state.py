@@ -2,135 +2,190 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
-from typing import Any, TypedDict
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypedDict
 
-from tinyagent.agents.outcome import Outcome
+from tinyagent.agents.journal import Journal, checked_store
+from tinyagent.agents.middleware import Middleware, checked_middleware
 from tinyagent.agents.toolbox import Toolbox
 from tinyagent.core.context import Context
-from tinyagent.core.effects import Effects, checked_effects
 from tinyagent.core.errors import ConfigurationError, RunError, UnknownOptionError
 from tinyagent.core.events import Event, HandedOver, InnerEvent, RunFailed, RunFinished, StepFinished
+from tinyagent.core.generics import Deps
 from tinyagent.core.jsonable import brief, words
-from tinyagent.core.limits import Limits
-from tinyagent.core.log import LOGGED, log
+from tinyagent.core.limits import Limits, Usage
+from tinyagent.core.log import LOGGED, log, logger
 from tinyagent.core.mending import mended
 from tinyagent.core.messages import NOT_ANSWERED, Assistant, Conversation, Reply, ToolReply, User, derived_id
-from tinyagent.core.result import Observation, RunInfo, RunResult, State, Step
-from tinyagent.core.usage import Usage
+from tinyagent.core.result import Execution, Observation, RunInfo, RunResult, State, Step
+from tinyagent.core.store import Store
 from tinyagent.models.chat import MessageLike, as_messages
 
 _EMPTY = Toolbox({})
 
 
-class RunOptions(TypedDict, total=False):
+class RunOptions(TypedDict, Generic[Deps], total=False):
     """Options of one run.
 
     Attributes:
         messages: An earlier conversation to go on from: `result.messages`, any part of it, or dicts of the Chat
             Completions API. What no server would take is mended, with a `Notice`.
         deps: Handed to tools as `Context.deps`.
-        run_id: The run's id; made where none is given.
+        run_id: The run's id; by default a random one.
         metadata: Kept with the result and handed to tools.
-        effects: Performs the model and tool calls; for journals.
+        middleware: Stands around the model calls and tool calls of this run and of the runs inside it; the agent's own
+            stands around this one.
+        store: Records every reply, and what every call gave. A run whose `run_id` has records there is answered from
+            them, and goes on where they end.
     """
 
     messages: Iterable[MessageLike]
-    deps: Any
+    deps: Deps
     run_id: str | None
     metadata: Mapping[str, Any] | None
-    effects: Effects | None
+    middleware: Iterable[Middleware]
+    store: Store | None
 
 
-class RunState:
-    """A run as far as it has come. The agent keeps nothing of it.
-
-    Args:
-        task: What was asked.
-        info: The run's ids, names and start.
-        options: What was passed for this run.
-        limits: What it may use.
-        streamed: Whether somebody hears replies while they are written.
-        parent: The run whose tool this one is in.
-        call: That call, as `tool name:call id`.
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a reply: of its calls, and of its code.
 
     Attributes:
-        conversation: The messages so far.
-        mended: What was changed in `messages=`, in words; empty when nothing was.
-        usage: What has been used so far, by the runs inside it too.
-        steps: The turns so far.
-        deadline: When the run's time is over, on the event loop's clock.
-        state: How it ended; `running` while it has not.
-        text: Of the answer, as far as it has come.
-        handed_over: The conversation went from one agent to another.
-        asked_again: The last reply had nothing to go on with.
-        toolbox: The tools of the agent that is at work.
-        scope: What that agent keeps for this run.
-        hear: Who hears the events, if anybody does.
+        answers: What each call gave, with the text that the model reads of it: the calls of the reply in their order,
+            then those that code made, whose text stands in the report.
+        executions: The blocks of code that have run.
+        report: What the model reads of the code; empty where a reply had none.
     """
 
-    def __init__(
-        self,
-        task: str,
-        info: RunInfo,
-        options: RunOptions,
-        *,
-        limits: Limits,
-        streamed: bool,
-        parent: RunState | None = None,
-        call: str = "",
-    ) -> None:
+    answers: tuple[tuple[Observation, str], ...] = ()
+    executions: tuple[Execution, ...] = ()
+    report: str = ""
+
+    @property
+    def observations(self) -> list[Observation]:
+        """What each call gave, without the texts of `answers`."""
+        return [observation for observation, _ in self.answers]
+
+
+@dataclass(eq=False)
+class RunState:
+    """The data of one run, as far as it has come. The agent keeps nothing of it.
+
+    Attributes:
+        task: What to do, in words.
+        info: The run's ids, names and start.
+        conversation: The messages so far.
+        limits: What the run may use.
+        mended: What was changed in `messages=`, in words; empty when nothing was.
+        streamed: Whether somebody hears replies while they are written.
+        deps: Handed to tools.
+        metadata: Handed to tools, and kept with the result.
+        middleware: What was passed for this run, or for the run around it.
+        store: Where the run is to be recorded, if anywhere.
+        journal: The records of the run; an inner run has those of the run around it.
+        parent: The run around this one, whose tool started it; `None` where there is none.
+        call: The call of that tool, as `tool name:call id`.
+        deadline: When the run's time is over, in seconds of the event loop's clock.
+        usage: What the run, and the runs inside it, have used so far.
+        steps: The turns so far.
+        state: How the run ended; `running` until then.
+        output: The answer, once there is one.
+        error: What ended the run without an answer.
+        finish_reason: The reason why the last reply ended, as the server sent it.
+        text: The text of the answer, as far as it has come.
+        handed_over: Whether the conversation went from one agent to another.
+        asked_again: Whether the model was told that its last reply had nothing to go on with.
+        toolbox: The tools of the agent that is at work.
+        scope: What that agent keeps for this run: a code agent its `Workspace`.
+        chain: The middleware around that agent's calls: its own, then the run's.
+        hear: Called with each event; `None` where nobody hears them.
+    """
+
+    task: str
+    info: RunInfo
+    conversation: Conversation
+    limits: Limits
+    mended: str = ""
+    streamed: bool = False
+    deps: Any = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    middleware: tuple[Middleware, ...] = ()
+    store: Store | None = None
+    journal: Journal | None = None
+    parent: RunState | None = None
+    call: str = ""
+    deadline: float | None = None
+    usage: Usage = field(default_factory=Usage)
+    steps: list[Step] = field(default_factory=list)
+    state: State = "running"
+    output: Any = None
+    error: BaseException | None = None
+    finish_reason: str | None = None
+    text: str = ""
+    handed_over: bool = False
+    asked_again: bool = False
+    toolbox: Toolbox = _EMPTY
+    scope: Any = None
+    chain: tuple[Middleware, ...] = ()
+    hear: Callable[[Event], None] | None = None
+    _inner: Counter[str] = field(default_factory=Counter)  # how often each inner run was started, by its id
+    _clock: float = field(default_factory=time.perf_counter)
+    _step_clock: float = 0.0
+    _seconds: float | None = None
+
+    @classmethod
+    def of(cls, task: str, info: RunInfo, limits: Limits, options: RunOptions[Any], **about: Any) -> RunState:
+        """Return the data of a run that has not begun.
+
+        Args:
+            task: What to do, in words.
+            info: The run's ids, names and start.
+            limits: What the run may use.
+            options: What was passed for this run.
+            **about: Further attributes.
+
+        Raises:
+            ConfigurationError: The task or an option is wrong.
+        """
         if unknown := options.keys() - RunOptions.__annotations__.keys():
             from tinyagent.agents.options import no_option
 
             raise UnknownOptionError(no_option("run", unknown, RunOptions.__annotations__))
-        self.run_id = info.run_id
-        self.task = task
-        self.info = info
-        self.conversation, self.mended = _opening(task, options.get("messages", ()))
-        self.limits = limits
-        self.streamed = streamed
-        self.parent = parent
-        self.deps = options.get("deps")
-        self.metadata = _checked_metadata(options.get("metadata"))
-        self.effects = checked_effects(options.get("effects"))
-        self.usage = Usage()
-        self.steps: list[Step] = []
-        self.deadline: float | None = parent.deadline if parent is not None else None
-        self.error: BaseException | None = None
-        self.output: Any = None
-        self.state: State = "running"
-        self.finish_reason: str | None = None
-        self.text = ""
-        self.handed_over = False
-        self.asked_again = False
-        self.toolbox = _EMPTY
-        self.scope: Any = None
-        self.hear: Callable[[Event], None] | None = None
-        self._call = call
-        self._inner: Counter[str] = Counter()  # equal runs inside a call
-        self._clock = time.perf_counter()
-        self._step_clock = self._clock
-        self._seconds: float | None = None
+        said, mended = _opening(task, options.get("messages", ()))
+        run = cls(task, info, said, limits, mended, deps=options.get("deps"), **about)
+        if (metadata := options.get("metadata")) is not None:
+            run.metadata = _checked_metadata(metadata)
+        if (middleware := options.get("middleware", ())) != ():
+            run.middleware = checked_middleware(middleware)
+        if (store := options.get("store")) is not None:
+            run.store = checked_store(store)
+        return run
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.info.run_id
 
     def emit(self, event: Event) -> None:
-        """Hand an event to the reader, to that of the run around this one, and to the log."""
-        if type(event) in LOGGED:
+        """Hand an event to the reader of this run, to those of the runs around it, and to the log."""
+        if type(event) in LOGGED and logger.isEnabledFor(logging.WARNING):
             log(self.run_id, event)
         if self.hear is None and self.parent is None:
-            return  # nobody does
+            return  # nobody hears it
         event = event.stamped(self.run_id, self.info.started + time.perf_counter() - self._clock)
         if self.parent is not None:
             inner = event if isinstance(event, InnerEvent) else InnerEvent((), event)
-            self.parent.emit(InnerEvent((self._call, *inner.path), inner.event))
+            self.parent.emit(InnerEvent((self.call, *inner.path), inner.event))
         if self.hear is not None:
             self.hear(event)
 
     def context(self, **about: Any) -> Context[Any]:
-        """What a tool, or whoever else is asked for this run, can know of it."""
+        """Return what a tool, or the function that gives the instructions, can know of this run; `about` says more."""
         agent, model = self.info.agent, self.info.model
         return Context(
             deps=self.deps,
@@ -140,12 +195,13 @@ class RunState:
             metadata=self.metadata,
             _usage=lambda: self.usage,
             _run=self,
+            _emit=self.emit,
             **about,
         )
 
     def hand_over(self, agent: str, model: str) -> None:
-        """Another agent goes on with the conversation."""
-        if isinstance(self.conversation.messages[-1], Assistant):  # which a server may want to be answered
+        """Let another agent, with its model, go on with the conversation; both are given by name."""
+        if isinstance(self.conversation.messages[-1], Assistant):  # some servers refuse a history that ends so
             self.conversation.append(User(f"{agent} goes on."))
         self.info = replace(self.info, agent=agent, model=model)
         self.handed_over, self.output = True, None
@@ -153,18 +209,18 @@ class RunState:
         self.emit(HandedOver(agent, model))
 
     def inner_id(self, step: int, call: str, agent: str, task: str) -> str:
-        """The id of a run inside the call: always the same for the same task of the same agent, in whatever order."""
+        """Return the id of a run inside a call: the same for the same task of the same agent, whatever began before."""
         name = f"{self.run_id}/{step}/{call}/{agent}:{derived_id(task)}"
         self._inner[name] += 1
         return name if self._inner[name] == 1 else f"{name}/{self._inner[name]}"
 
     def begin_step(self) -> int:
-        """The number of the step that begins."""
+        """Begin a step, whose time counts from now; return its number, from 1."""
         self._step_clock = time.perf_counter()
         return len(self.steps) + 1
 
     def end_step(self, reply: Reply, message: Assistant, outcome: Outcome) -> None:
-        """Record the turn, and say so."""
+        """Record a turn as a step, and emit `StepFinished`."""
         seconds = time.perf_counter() - self._step_clock
         number, seen = len(self.steps) + 1, tuple(outcome.observations)
         step = Step(number, message, seen, reply.finish_reason, reply.usage, seconds, outcome.executions)
@@ -172,20 +228,20 @@ class RunState:
         self.emit(StepFinished(step))
 
     def count(self, usage: Usage) -> None:
-        """Add what a model call cost, here and in the run around this one."""
+        """Add what a model call has used, to this run and to those around it."""
         self.usage = self.usage + usage
         if self.parent is not None:
             self.parent.count(usage)
 
     def answer_calls(self, observations: Iterable[tuple[Observation, str]]) -> None:
-        """Answer the open calls, in their order, with what the model reads of each `(observation, text)`."""
+        """Answer the open calls of the conversation, in their order, each with the text beside its observation."""
         answers = {observation.call.id: text for observation, text in observations}
         for call in self.conversation.open_calls:
             self.conversation.append(ToolReply(call.id, answers.get(call.id, NOT_ANSWERED), call.name))
 
     @property
     def result(self) -> RunResult[Any]:
-        """The result; what there is so far while the run goes on, or when it failed or was left."""
+        """The result of the run; what there is of it while the run goes on, or where it failed or was left."""
         seconds = time.perf_counter() - self._clock if self._seconds is None else self._seconds
         return RunResult(
             output=self.output,
@@ -199,7 +255,7 @@ class RunState:
         )
 
     def finish(self, state: State, output: Any = None, error: BaseException | None = None) -> None:
-        """End the run; its history is made valid, its error gets the result."""
+        """End the run: make its history valid, give the result to its error, and emit the last event."""
         self.conversation.close()
         self.output, self.state, self.error = output, state, error
         self._seconds = time.perf_counter() - self._clock
@@ -213,18 +269,22 @@ class RunState:
 
 
 def _checked_metadata(metadata: object) -> Mapping[str, Any]:
-    if not isinstance(metadata, Mapping | None):
+    if not isinstance(metadata, Mapping):
         raise ConfigurationError(f"metadata={brief(metadata)}: pass a dict, such as metadata={{'user': 'u1'}}.")
-    return dict(metadata or {})
+    return dict(metadata)
 
 
 def _opening(task: str, messages: Iterable[MessageLike]) -> tuple[Conversation, str]:
-    """The conversation as the run begins (what was said before, the task), and what was mended in it."""
+    """Return the conversation with which a run begins, and what was mended in its `messages`, in words.
+
+    Raises:
+        ConfigurationError: The task or a message is wrong.
+    """
     if not isinstance(task, str) or not task.strip():
         raise ConfigurationError(
             f"The task is {brief(task)}: say in words what to do, such as agent.run('Add 2 and 3')."
         )
+    if messages == ():
+        return Conversation([User(task)]), ""
     whole, told = mended(as_messages(messages))
-    conversation = Conversation(whole)
-    conversation.append(User(task))
-    return conversation, told
+    return Conversation([*whole, User(task)]), told

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from types import MappingProxyType
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
 from tinyagent.agents.handoff import Handoff, LateHandoffs
 from tinyagent.agents.inner import AgentTool
@@ -15,27 +15,23 @@ from tinyagent.core.errors import ConfigurationError, DuplicateToolError, RunErr
 from tinyagent.core.jsonable import error_text
 from tinyagent.core.registry import as_tool, check_list, collect
 from tinyagent.core.tool import Tool
-from tinyagent.tools.toolkit import ObjectToolkit, PrefixedToolkit, Toolkit, as_toolkit, entry_of
-
-AnyTool: TypeAlias = Tool[..., Any]
-
-
-class _ActsAsTool(Protocol):
-    """An agent."""
-
-    def as_tool(self) -> AnyTool: ...
-
-
-#: What `tools=[...]` takes: functions, tools, toolkits or other objects with `@tool` methods, and agents.
-ToolLike: TypeAlias = AnyTool | Callable[..., Any] | Toolkit | _ActsAsTool | object
+from tinyagent.tools.toolkit import (
+    AnyTool,
+    ObjectToolkit,
+    PrefixedToolkit,
+    Toolkit,
+    ToolLike,
+    as_toolkit,
+    entry_of,
+)
 
 
 class Toolbox:
-    """Tools, and toolkits with theirs.
+    """The tools of an agent: single ones, and those of toolkits.
 
     Args:
-        own: Tools by name.
-        kits: Toolkits.
+        own: The single tools by name.
+        kits: The toolkits.
 
     Raises:
         DuplicateToolError: Two tools have one name; the text names both.
@@ -46,11 +42,11 @@ class Toolbox:
         self._own = own
         self._parts: tuple[tuple[AnyTool, ...], ...] = ()
         self._tools: Mapping[str, AnyTool] = MappingProxyType(dict(own))
-        _ = self.tools  # names that are taken are told now
+        _ = self.tools  # a name that is taken is refused now
 
     @classmethod
     def of(cls, items: Iterable[ToolLike], reserved: Mapping[str, AnyTool] | None = None) -> Toolbox:
-        """What was passed as `tools=`, and the agent's own.
+        """Return a toolbox of what was passed as `tools=`, and of the tools that its kind of agent brings (`reserved`).
 
         Raises:
             DuplicateToolError: Two tools have one name; the text names both.
@@ -83,14 +79,23 @@ class Toolbox:
             raise ConfigurationError(f"A tool is named {min(taken)!r}, which is how the code ends a run. Rename it.")
         return cls({**own, **(reserved or {})}, kits.values())
 
+    def plus(self, items: Iterable[ToolLike]) -> Toolbox:
+        """Return a toolbox with more tools in it; this one where there are none to add.
+
+        Raises:
+            DuplicateToolError: Two tools have one name.
+        """
+        if not (new := list(items)):
+            return self
+        more = Toolbox.of([*self._own.values(), *new])
+        return Toolbox(more._own, [*self.kits, *more.kits])  # noqa: SLF001 - of this class
+
     @property
     def tools(self) -> Mapping[str, AnyTool]:
         """Every tool by name: the same mapping until a toolkit's tools have changed."""
         if self.kits:
             parts = tuple(map(_tools_of, self.kits))
-            if len(parts) != len(self._parts) or any(
-                now is not was for now, was in zip(parts, self._parts, strict=True)
-            ):
+            if list(map(id, parts)) != list(map(id, self._parts)):
                 self._tools = self._together(parts)
                 self._parts = parts
         return self._tools
@@ -111,7 +116,7 @@ class Toolbox:
         return MappingProxyType(tools)
 
     def agents(self) -> list[Any]:
-        """The agents among the tools: those that can be called, and those to hand over to."""
+        """Return the agents among the tools: those that can be called, and those to hand over to."""
         tools = [*self._own.values(), *(tool for kit in self.kits for tool in _tools_of(kit))]
         late = [agent for kit in self.kits if isinstance(kit, LateHandoffs) for agent in kit.agents()]
         return [tool.agent for tool in tools if isinstance(tool, AgentTool | Handoff)] + late
@@ -120,7 +125,7 @@ class Toolbox:
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Toolbox]:
-        """For one run: its toolkits are open, those whose state belongs to the run are its own.
+        """Hold the toolkits open for a run, and give its toolbox: toolkits whose state belongs to a run are new in it.
 
         Raises:
             ToolkitError: A toolkit could not be opened, or closed.
@@ -134,13 +139,13 @@ class Toolbox:
             yield self if same else Toolbox(self._own, kits)
 
     def shared(self) -> AbstractAsyncContextManager[None]:
-        """The toolkits that are the same for all runs, open."""
+        """Return a context in which the toolkits that are the same for all runs are open."""
         return _all_open([kit for kit in self.kits if _for_run(kit) is kit])
 
 
 @asynccontextmanager
 async def _all_open(kits: Iterable[Toolkit]) -> AsyncIterator[None]:
-    """Opened at the same time, and closed the last first."""
+    """Open toolkits at the same time; close them one by one, the last first."""
     async with AsyncExitStack() as stack:
         failures: tuple[BaseException, ...] = ()
         try:
@@ -164,7 +169,7 @@ async def _enter(kit: Toolkit, stack: AsyncExitStack) -> None:
         except TinyAgentError as error:
             if reason is None:
                 raise
-            reason.add_note(str(error))  # why it is left counts more
+            reason.add_note(str(error))  # the error for which it is left counts more
 
     stack.push_async_exit(leave)
 
@@ -191,7 +196,7 @@ def _tools_of(kit: Toolkit) -> tuple[AnyTool, ...]:
 
 
 async def _told(kit: Toolkit, what: str, work: Awaitable[Any]) -> None:
-    """Do it; a failure is told as the toolkit's, to each who waits for it in an error of its own."""
+    """Await the opening or closing of a toolkit; raise its failure in a new error for each who waits."""
     try:
         await work
     except RunError as error:

@@ -1,4 +1,4 @@
-"""Running the calls of one turn: concurrent, started early where they may, answered in call order."""
+"""Running the calls of one turn: at the same time, early where that is allowed, answered in the order of the calls."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ import contextlib
 import difflib
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import partial
 from types import AsyncGeneratorType, BuiltinFunctionType, FrameType, FunctionType, MethodType
 from typing import Any
 
-from tinyagent.agents.outcome import Outcome
-from tinyagent.agents.state import RunState
+from tinyagent.agents.middleware import ToolCall, around_tool
+from tinyagent.agents.state import Outcome, RunState
 from tinyagent.core.context import Context
-from tinyagent.core.effects import is_recorded, journal_of, performed, remembered
-from tinyagent.core.errors import ConfigurationError, FatalToolError, JournalError, ToolArgumentsError
+from tinyagent.core.errors import ConfigurationError, FatalToolError, MiddlewareError, StoreError
 from tinyagent.core.events import (
     CallSealed,
     Notice,
@@ -30,27 +29,25 @@ from tinyagent.core.events import (
     ToolProgress,
     ToolStarted,
 )
-from tinyagent.core.jsonable import error_text, to_text, words
+from tinyagent.core.jsonable import to_text
 from tinyagent.core.messages import NOT_ANSWERED, Call, Reply
 from tinyagent.core.result import Observation
-from tinyagent.core.tool import GOES_ON, Tool
-from tinyagent.models.retry import backoff
+from tinyagent.core.text import excerpt
+from tinyagent.core.tool import GOES_ON, Tool, told_of
 
-#: Ends the key under which a call is recorded that starts before its reply is whole.
-BEGUN = "/begun"
-#: Characters of a failing tool's error that the model is told.
-LONGEST_ERROR = 2_000
-#: What a tool returns by mistake, and nobody can read.
+#: Types of values that a tool returns by mistake, and that tell a model nothing.
 _NO_VALUES = (FunctionType, MethodType, BuiltinFunctionType, AsyncGeneratorType)
+#: Errors that end the run; any other error of a tool is told to the model.
+_FATAL = (FatalToolError, StoreError, MiddlewareError)
 
 
 class Turn:
-    """The calls of one turn, and the sink that hears them while the model writes.
+    """The turn of one reply: as the sink of the model call it hears the reply, and it runs the reply's calls.
 
-    Leaving it cancels what still runs and waits for it to clean up.
+    It is an async context manager: leaving it cancels the calls that still run, and waits until they have cleaned up.
 
     Args:
-        run: The run.
+        run: The data of the run.
         tools: The tools on offer by name.
         step: The number of the step.
         eager: Start calls while the model still writes.
@@ -65,13 +62,13 @@ class Turn:
         self._step = step
         self._eager = eager
         self._longest = longest
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._shown_text: list[str] = []  # of this step, as the reader has it
+        self._tasks: dict[str, asyncio.Task[None]] = {}  # by the id of the call, as are the observations
+        self._shown_text: list[str] = []  # the text of this turn, as the reader has it
         self._started: list[Call] = []
-        self._early: set[str] = set()  # those that started before the reply was whole
+        self._early: set[str] = set()  # the ids of calls that started before the reply was whole
         self._observations: dict[str, Observation] = {}
         self._stopping = False  # what still runs is being cancelled
-        self._barrier: asyncio.Task[None] | None = None
+        self._barrier: asyncio.Task[None] | None = None  # the last exclusive call
         self._loop = asyncio.get_running_loop()
         self._group = asyncio.TaskGroup()
 
@@ -90,31 +87,31 @@ class Turn:
             raise next((error for error in failures if isinstance(error, FatalToolError)), failures[0])
 
     def so_far(self, partial: Reply) -> Reply | None:
-        """A reply that broke off, if something of it was started."""
+        """Return the reply that broke off with the calls that were started; `None` where there are none."""
         return replace(partial, calls=self.started, finish_reason="interrupted") if self.started else None
 
     # ---- hearing the model (the sink of the model call)
 
     def text(self, delta: str) -> None:
-        """More text."""
+        """Hear more text, for the reader of the run."""
         self._shown_text.append(delta)
         self._run.emit(TextDelta(delta))
 
     def reasoning(self, delta: str) -> None:
-        """More reasoning."""
+        """Hear more reasoning, for the reader of the run."""
         self._run.emit(ReasoningDelta(delta))
 
     def notice(self, event: Retry | Notice | TextVoided) -> None:
-        """A retry or a notice; or that text is void, as it is before a retry of the model."""
+        """Hear of a retry, a notice or void text; a retry of the model makes all text of the turn void."""
         if isinstance(event, Retry) and event.what == "model":
             self._void("".join(self._shown_text))
         if isinstance(event, TextVoided):
             self._void(event.text)
         else:
-            self._run.emit(copy(event))  # the model may tell it to other runs too
+            self._run.emit(copy(event))  # a copy, since the model may give the event to other runs too
 
     def _void(self, text: str) -> None:
-        """Take back text that was shown last; all of it, if it ended otherwise."""
+        """Take back the text, which was shown last; where something else was, take back all of the turn's text."""
         shown = "".join(self._shown_text)
         kept = shown[: len(shown) - len(text)] if shown.endswith(text) else ""
         if len(kept) < len(shown):
@@ -122,11 +119,11 @@ class Turn:
             self._run.emit(TextVoided(shown[len(kept) :]))
 
     def call(self, call: Call) -> None:
-        """A call is complete: it starts now if it may."""
+        """Hear a complete call, and start it now if it may start early."""
         self._run.emit(CallSealed(call))
         tool = self._tools.get(call.name)
         if tool is not None and tool.exclusive:
-            self._eager = False  # nor do the calls after it start before it
+            self._eager = False  # an exclusive call waits for the whole reply, and so do those after it
         if self._eager and tool is not None and tool.eager and call.id not in self._tasks:
             self._early.add(call.id)
             self._start(call)
@@ -139,7 +136,7 @@ class Turn:
     # ---- running the calls
 
     async def act(self, reply: Reply) -> Outcome:
-        """Do what the whole reply asks for.
+        """Run the calls of the whole reply and return what came of it.
 
         Raises:
             FatalToolError: A tool ended the run.
@@ -149,18 +146,18 @@ class Turn:
         return self.outcome(reply.calls)
 
     def outcome(self, calls: Iterable[Call]) -> Outcome:
-        """Return what has come of the turn so far: of those of the calls that have ended, in their order."""
+        """Return what the given calls gave, in their order, as far as they have ended."""
         found = [self._observations[call.id] for call in calls if call.id in self._observations]
         return Outcome(tuple((observation, self._shown(observation.text)) for observation in found))
 
     def error_of(self, observation: Observation) -> Exception | None:
-        """What the call raised."""
+        """Return what the call raised, as an exception; `None` where it succeeded."""
         if observation.error is None:
             return None
         return observation.exception or RuntimeError(observation.error)
 
     async def answer(self, calls: Iterable[Call]) -> None:
-        """Run every call that has not started.
+        """Wait for the given calls, and start those that have not started.
 
         Raises:
             FatalToolError: A tool ended the run.
@@ -181,12 +178,12 @@ class Turn:
             tool = self._tools.get(call.name)
             waits_for: list[asyncio.Task[Any]] = []
             task = self._group.create_task(self._perform(call, tool, waits_for))
-            waits_for += self._line_up(call, tool, task)
+            waits_for += self._line_up(call, tool, task)  # before the task takes its first step
             self._started.append(call)
         return task
 
     def _line_up(self, call: Call, tool: Tool[..., Any] | None, task: asyncio.Task[Any]) -> list[asyncio.Task[Any]]:
-        """What the call has to wait for: an exclusive one for all before it, any other for the last exclusive one."""
+        """Put a call in line and return what it waits for: all before an exclusive one, else the last exclusive one."""
         if tool is not None and tool.exclusive:
             waits_for = list(self._tasks.values())
             self._barrier = task
@@ -196,7 +193,7 @@ class Turn:
         return waits_for
 
     async def _perform(self, call: Call, tool: Tool[..., Any] | None, waits_for: list[asyncio.Task[Any]]) -> None:
-        """Run one call; its observation is there whatever happens, and every call that starts is said to end."""
+        """Run one call after those it waits for; keep its observation and emit `ToolFinished`, whatever happens."""
         began = time.perf_counter()
         observation = Observation(call, NOT_ANSWERED, error=NOT_ANSWERED)
         try:
@@ -207,7 +204,7 @@ class Turn:
                 text = f"{NOT_ANSWERED} If it had begun, it {GOES_ON}."
                 observation = Observation(call, text, error=text)
             observation = await self._observe(call, tool, began)
-        except (FatalToolError, JournalError) as error:
+        except _FATAL as error:
             self._stopping = True
             observation = _failed(call, error, began)
             raise
@@ -216,24 +213,49 @@ class Turn:
             self._run.emit(ToolFinished(observation))
 
     async def _observe(self, call: Call, tool: Tool[..., Any] | None, began: float) -> Observation:
-        """The tool's value, or its error: whatever a tool raises, the model is told and the run goes on."""
-        if call.problem is not None or (tool is None and not is_recorded(self._run.effects, self._key(call))):
+        """Return what the call gives: from the journal, or through the middleware from the tool."""
+        run = self._run
+        key = f"{run.run_id}/{self._step}/tool/{call.id}"
+        journal = None if tool is not None and tool.local else run.journal
+        if call.problem is not None or (tool is None and not (journal and key in journal)):
             problem = call.problem or self._unknown(call.name)
             wrong = NameError(problem) if tool is None else TypeError(problem)
             return Observation(call, problem, error=problem).raised(wrong)
-        self._run.emit(ToolStarted(call))
+        run.emit(ToolStarted(call))
+        if journal and call.id in self._early and key not in journal:  # a resume must know of it without the reply
+            await journal.begin(key, call)
+        progress = _Progress(run, call, self._loop)
+        context = run.context(call_id=call.id, tool=call.name, step=self._step, key=key, _progress=progress)
+
+        work: ToolCall = partial(self._call_tool, tool, began)
+        if run.chain:
+            work = partial(self._by_middleware, around_tool(run.chain, work), began)
         try:
-            value = await self._value(call, tool)
-            if tool is not None and isinstance(value, _NO_VALUES) and not tool.returns_answer:
-                raise TypeError(
-                    f"the tool {tool.name!r} returned {value!r}: it should call it and return what it gives"
-                )
-        except (FatalToolError, JournalError) as error:
+            return await (journal.wrap_tool_call(call, context, work) if journal else work(call, context))
+        finally:
+            progress.close()
+
+    def _by_middleware(self, work: ToolCall, began: float, call: Call, context: Context[Any]) -> Awaitable[Observation]:
+        """Make the call through the middleware, whose errors are told like those of a tool."""
+        return self._told(call, began, work(call, context))
+
+    def _call_tool(
+        self, tool: Tool[..., Any] | None, began: float, call: Call, context: Context[Any]
+    ) -> Awaitable[Observation]:
+        """Make the call itself: the innermost step, with all middleware around it."""
+        assert tool is not None  # noqa: S101 - a call without a tool is answered from its record
+        return self._told(call, began, self._value(tool, began, call, context))
+
+    async def _told(self, call: Call, began: float, work: Awaitable[Observation]) -> Observation:
+        """Await the work of a call; what it raises becomes an observation for the model, and the run goes on."""
+        try:
+            return await work
+        except _FATAL as error:
             if not error.has_result:
                 raise
-            return _failed(call, error, began)  # it has ended a run inside the tool, not this one
+            return _failed(call, error, began)  # the error has ended a run inside the tool, not this one
         except (Exception, SystemExit) as error:
-            if self._stopping:  # it failed while it cleaned up
+            if self._stopping:  # the call failed while it cleaned up
                 raise asyncio.CancelledError from error
             return _failed(call, error, began)
         except asyncio.CancelledError as error:
@@ -241,47 +263,17 @@ class Turn:
                 raise
             if (task := asyncio.current_task()) is not None:
                 task.uncancel()
-            return _failed(call, error, began)  # the tool's own, not ours
-        return Observation(call, to_text(value), value, seconds=time.perf_counter() - began)
+            return _failed(call, error, began)  # the tool raised it; nobody has cancelled the call
 
     def _is_withdrawn(self, call: Call, error: asyncio.CancelledError) -> bool:  # noqa: ARG002
-        """Whether whoever made the call has no use for it any more."""
+        """Return whether whoever made the call has no use for it any more."""
         return False
 
-    def _key(self, call: Call) -> str:
-        return f"{self._run.run_id}/{self._step}/tool/{call.id}"
-
-    async def _value(self, call: Call, tool: Tool[..., Any] | None) -> Any:
-        """What the tool returns, with its retries; without a tool, what is recorded."""
-        run, key = self._run, self._key(call)
-        if tool is None:
-            return await remembered(run.effects, key, may_refuse=True)
-        progress = _Progress(run, call, self._loop)
-        context = run.context(call_id=call.id, tool=tool.name, step=self._step, _progress=progress)
-        if call.id in self._early and journal_of(run.effects) is not None:  # its reply is not recorded yet
-            await performed(run.effects, key + BEGUN, partial(_itself, call))
-        try:
-            work = partial(self._with_retries, call, tool, context)
-            if tool.local:
-                return await work()
-            return await performed(run.effects, key, work, may_refuse=True)
-        finally:
-            progress.close()
-
-    async def _with_retries(self, call: Call, tool: Tool[..., Any], context: Context[Any]) -> Any:
-        attempt = 1
-        while True:
-            try:
-                return await tool.run(call.arguments, context)
-            except (Exception, SystemExit) as error:
-                final = isinstance(error, FatalToolError | ToolArgumentsError) or self._stopping
-                final = final or (words(error).endswith(GOES_ON) and not tool.read_only)  # it would act twice
-                if final or attempt > tool.retries:
-                    raise
-                wait = backoff(attempt)
-                attempt += 1
-                self._run.emit(Retry(tool.name, attempt, wait, _error_text(error)))
-            await asyncio.sleep(wait)
+    async def _value(self, tool: Tool[..., Any], began: float, call: Call, context: Context[Any]) -> Observation:
+        value = await tool.run(call.arguments, context)
+        if isinstance(value, _NO_VALUES) and not tool.returns_answer:
+            raise TypeError(f"the tool {tool.name!r} returned {value!r}: it should call it and return what it gives")
+        return Observation(call, to_text(value), value, seconds=time.perf_counter() - began)
 
     def _unknown(self, name: str) -> str:
         close = difflib.get_close_matches(name, self._tools, n=1)
@@ -289,18 +281,12 @@ class Turn:
         return f"There is no tool named {name!r}.{hint} The tools are: {', '.join(self._tools) or 'none'}."
 
     def _shown(self, text: str) -> str:
-        if self._longest is None or len(text) <= self._longest:
-            return text
-        missing = len(text) - self._longest
-        return f"{text[: self._longest]}\n[{missing:,} of {len(text):,} characters are not shown]"
-
-
-async def _itself(call: Call) -> Call:
-    return call
+        longest = len(text) if self._longest is None else self._longest
+        return excerpt(text, longest, f"\n[{len(text) - longest:,} of {len(text):,} characters are not shown]")
 
 
 class _Progress:
-    """Turns `context.progress` into events, from any thread, until the call has ended."""
+    """The function behind `Context.progress`: emits events, from any thread, until the call has ended."""
 
     def __init__(self, run: RunState, call: Call, loop: asyncio.AbstractEventLoop) -> None:
         self._run = run
@@ -325,7 +311,7 @@ class _Progress:
 
 
 def direct_call(name: object, arguments: object) -> Call:
-    """A call that no model has made.
+    """Return a call that no model has made.
 
     Raises:
         ConfigurationError: The name or the arguments are of the wrong type.
@@ -338,13 +324,13 @@ def direct_call(name: object, arguments: object) -> Call:
 
 
 def _failed(call: Call, error: BaseException, began: float) -> Observation:
-    text = _error_text(error)
+    text = told_of(error)
     observation = Observation(call, text, error=text, seconds=time.perf_counter() - began)
     return observation.raised(_from_the_tool(error)) if isinstance(error, Exception) else observation
 
 
 def _from_the_tool(error: Exception) -> Exception:
-    """The exception with a traceback that begins in the tool: not in what called it, which would be kept alive."""
+    """Return the exception with a traceback that begins in the tool, so that it keeps no caller of the tool alive."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None and _is_ours(trace.tb_frame):
         trace = trace.tb_next
@@ -353,9 +339,3 @@ def _from_the_tool(error: Exception) -> Exception:
 
 def _is_ours(frame: FrameType) -> bool:
     return str(frame.f_globals.get("__name__")).startswith(("tinyagent.agents.", "tinyagent.core."))
-
-
-def _error_text(error: BaseException) -> str:
-    """What the model is told of an error."""
-    text = str(error) if isinstance(error, ToolArgumentsError) else error_text(error)
-    return text if len(text) <= LONGEST_ERROR else text[:LONGEST_ERROR] + " ... (cut)"

@@ -14,7 +14,7 @@ from tinyagent.cli.local import llamacpp_server, smollm2
 from tinyagent.cli.show import Terminal
 from tinyagent.core.limits import Limits
 from tinyagent.core.messages import Reply
-from tinyagent.core.printable import printable
+from tinyagent.core.text import printable
 from tinyagent.core.tool import Tool
 from tinyagent.models.openai import OpenAIModel
 from tinyagent.testing.loopback import ScriptedRequest

@@ -17,7 +17,7 @@ from typing import Any
 
 from tinyagent import __version__
 from tinyagent.core.errors import ConfigurationError, MissingExtraError, TinyAgentError
-from tinyagent.core.printable import printable
+from tinyagent.core.text import printable
 
 DEFAULT_MODEL = "gpt-4o-mini"
 

@@ -30,15 +30,14 @@ from tinyagent.core.events import (
     ToolStarted,
 )
 from tinyagent.core.jsonable import to_data, words
-from tinyagent.core.printable import printable
+from tinyagent.core.text import excerpt, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tinyagent.agents.run import Run
-    from tinyagent.core.execution import Execution
     from tinyagent.core.messages import Call
-    from tinyagent.core.result import RunResult
+    from tinyagent.core.result import Execution, RunResult
     from tinyagent.core.tool import Tool
 
 #: Characters of arguments and results that a line shows.
@@ -244,8 +243,7 @@ def _outcome(execution: Execution) -> tuple[str, str]:
 
 
 def _short(text: str) -> str:
-    text = printable(" ".join(text.split())[: LINE + 1])
-    return text if len(text) <= LINE else text[: LINE - 1] + "…"
+    return excerpt(printable(" ".join(text.split())[: LINE + 1]), LINE - 1, "…")
 
 
 def _styles(stream: TextIO) -> Callable[[str, str], str]:

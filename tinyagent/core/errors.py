@@ -16,7 +16,8 @@ TinyAgentError
     │   └── TimeLimitReached      (also a TimeoutError)
     ├── FatalToolError            raised by a tool to end the run
     ├── ToolkitError              a toolkit could not be opened, or closed
-    ├── JournalError              the journal (`effects=`) failed
+    ├── StoreError                the store of the run's records failed
+    ├── MiddlewareError           a middleware failed, or returned something else than it should
     ├── SandboxError              the sandbox that runs the model's code failed
     │   ├── SandboxUnavailableError  it cannot lock itself here (also a ConfigurationError)
     │   └── ReplayError           a block that was run again did not do what is recorded of it
@@ -94,7 +95,7 @@ class ToolArgumentsError(TinyAgentError):
 
     def __init__(self, tool: str, problems: Iterable[str]) -> None:
         self.tool = tool
-        self.problems = tuple(problems)
+        self.problems: tuple[str, ...] = tuple(problems)
         lines = "\n".join(f"- {problem}" for problem in self.problems)
         super().__init__(f"The arguments do not fit the tool {tool!r}:\n{lines}")
 
@@ -156,8 +157,12 @@ class ToolkitError(RunError):
     """A toolkit could not be opened, or closed; the text names it and what it raised."""
 
 
-class JournalError(RunError):
-    """The journal of a run (`effects=`) failed, and not what it was to perform; what it raised is the `__cause__`."""
+class StoreError(RunError):
+    """The store of a run's records (`store=`) failed; what it raised is the `__cause__`."""
+
+
+class MiddlewareError(RunError):
+    """A middleware failed around a model call, or returned something else than it should; the text names it."""
 
 
 class SandboxError(RunError):
@@ -199,7 +204,7 @@ class ModelError(RunError):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.retryable = self.usually_retryable if retryable is None else retryable
+        self.retryable: bool = self.usually_retryable if retryable is None else retryable
         self.retry_after = retry_after
         self.body = body
         self.partial = partial

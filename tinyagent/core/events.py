@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self, TypeAlias, get_args
 
 from tinyagent.core.errors import ConfigurationError
-from tinyagent.core.execution import Execution
 from tinyagent.core.jsonable import adapter, fields_shown, to_data
 from tinyagent.core.messages import Call
-from tinyagent.core.result import Observation, RunResult, Step
+from tinyagent.core.result import Execution, Observation, RunResult, Step
 
 
 @dataclass(frozen=True, slots=True)

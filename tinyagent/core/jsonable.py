@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from tinyagent.core.text import excerpt
+
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
@@ -70,7 +72,8 @@ def _form(value: Any) -> Any:
         if _offers(kind, "to_frame", "index", "head"):
             return _table(value.to_frame())
         if _offers(kind, "tolist", "dtype", "shape"):
-            return _array(value)
+            is_time = getattr(value.dtype, "kind", "") in ("m", "M")  # which would become numbers
+            return _first(value, value.shape, lambda part: (part.astype(str) if is_time else part).tolist())
         if _offers(kind, "to_list", "dtype", "shape"):
             return _first(value, value.shape, lambda part: part.to_list())
     except Exception:  # noqa: BLE001 - it only looked like one
@@ -80,12 +83,6 @@ def _form(value: Any) -> Any:
 
 def _offers(kind: type, *names: str) -> bool:
     return all(hasattr(kind, name) for name in names)
-
-
-def _array(value: Any) -> Any:
-    if getattr(value.dtype, "kind", "") in ("m", "M"):  # times, which would become numbers
-        return _first(value, value.shape, lambda part: part.astype(str).tolist())
-    return _first(value, value.shape, lambda part: part.tolist())
 
 
 def _first(value: Any, shape: tuple[int, ...], listed: Callable[[Any], Any]) -> Any:
@@ -164,8 +161,7 @@ def shown(value: object) -> str:
 
 def brief(value: object) -> str:
     """Return the beginning of an object's `repr`, for an error; never raises."""
-    text = shown(value)
-    return text if len(text) <= BRIEF else f"{text[:BRIEF]}... (a {type(value).__name__})"
+    return excerpt(shown(value), BRIEF, f"... (a {type(value).__name__})")
 
 
 def fields_shown(value: Any) -> str:
@@ -196,7 +192,7 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
 
 
 def adapter(cls: Any) -> TypeAdapter[Any]:
-    """The (cached) pydantic adapter of a type."""
+    """Return the (cached) pydantic adapter of a type."""
     return _adapter(cls)
 
 

@@ -7,13 +7,14 @@ import sys
 from collections.abc import Callable, Mapping
 
 
-def lazily(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+def lazily(package: str, names_of: Mapping[str, str]) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """Return `__getattr__` and `__dir__` for a package.
 
     Args:
         package: Its name.
-        homes: The module of each name.
+        names_of: The names that come from each module, with spaces between.
     """
+    homes = {name: module for module, names in names_of.items() for name in names.split()}
 
     def get(name: str) -> object:
         if name not in homes:

@@ -28,7 +28,7 @@ from tinyagent.core.events import (
     ToolStarted,
 )
 from tinyagent.core.jsonable import words
-from tinyagent.core.printable import printable
+from tinyagent.core.text import printable
 
 
 def _safe_traceback(record: logging.LogRecord) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.jsonable import brief, fields_shown, to_data
-from tinyagent.core.usage import Usage
+from tinyagent.core.limits import Usage
 
 NOT_ANSWERED = "This call was not finished: the run ended before it returned."
 

@@ -33,7 +33,8 @@ _CURES: dict[str, dict[str, str]] = {
         "model_client llm_config lm",
         _WATCH: "verbose verbosity_level debug debug_mode trace tracing log logger show_tool_calls",
         "read the events of agent.stream(...)": "callbacks callback callback_manager step_callback step_callbacks "
-        "hooks on_event stream stream_outputs streaming handlers",
+        "on_event stream stream_outputs streaming handlers",
+        "pass middleware=[...]": "hooks plugins interceptors capabilities",
         _MESSAGES: "memory chat_history history message_history checkpointer conversation session session_id messages",
         _OUTPUT: "output_type response_model response_format result_type output_schema output_model structured_output",
         "agent.run(...) always returns a RunResult": "return_result return_full_result return_intermediate_steps "
@@ -47,20 +48,20 @@ _CURES: dict[str, dict[str, str]] = {
         "pass tools=[web_search, web_browse]": "add_base_tools",
         "pass tools=[Planning()]": "planning planning_interval planner reasoning",
         "pass tools=[agent], or handoffs=[agent]": "agents managed_agents sub_agents subagents team members transfers",
-        "pass deps=... to agent.run(...)": "deps_type context context_type context_schema dependencies deps",
-        "it is a run's: agent.run('...', {name}=...)": "run_id metadata effects",
+        "pass deps=... to agent.run(...)": "context context_type context_schema dependencies deps",
+        "it is a run's: agent.run('...', {name}=...)": "run_id metadata store",
         "the first tool with @tool(returns_answer=True) that succeeds ends the run": "final_answer final_answer_checks "
         "is_termination_msg tool_use_behavior return_direct",
     },
     "run": {
         "the task comes first: agent.run('...')": "prompt query question input inputs message user_prompt user_input",
-        "pass deps=...": "context ctx dependencies state deps_type",
+        "pass deps=...": "context ctx dependencies state",
         "pass messages=result.messages, of the run before": "memory chat_history history message_history thread_id "
         "conversation session session_id conversation_id reset",
         "use agent.stream(...) for the events of a run": "stream streaming stream_mode callbacks verbose",
-        "pass the journal as effects=...": "journal checkpointer store",
-        "it is the agent's: ReactAgent(..., {name}=...)": "tools model client instructions prompt_file limits name "
-        "description handoffs eager max_observation continue_cut",
+        "pass store=MemoryStore()": "journal checkpointer",
+        "it is the agent's: ReactAgent(..., {name}=...)": "tools model client instructions prompt_file deps_type "
+        "limits name description handoffs eager max_observation continue_cut",
     },
     "model": {
         "the model's name comes first: OpenAIModel('gpt-4o-mini')": "model model_name model_id deployment engine",

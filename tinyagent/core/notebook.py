@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tinyagent.core.jsonable import to_data
-from tinyagent.core.printable import printable
+from tinyagent.core.text import printable
 
 if TYPE_CHECKING:
     from tinyagent.core.result import RunResult, State

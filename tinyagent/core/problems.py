@@ -8,8 +8,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tinyagent.core.dialect import accepted
+from tinyagent.core.dialect import accepted, target_of
 from tinyagent.core.jsonable import words
+from tinyagent.core.text import excerpt
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
@@ -167,7 +168,7 @@ def _branches(part: Any, root: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]
     if not isinstance(part, Mapping):
         return
     if isinstance(ref := part.get("$ref"), str):
-        part = root.get("$defs", {}).get(ref.removeprefix("#/$defs/"), {})
+        part = target_of(root, ref) or {}
     yield part
     for other in part.get("anyOf", ()):
         yield from _branches(other, root)
@@ -183,7 +184,10 @@ def _lines(name: str, found: Sequence[_Problem]) -> list[str]:
         if item.of is not None:
             site, label = item.of
             unions.setdefault(site, {}).setdefault(label, []).append(item)
-    meant = {site: _taken_apart(site, types) for site, types in unions.items()}
+    meant = {  # the types that took the value there, and refused a part of it
+        site: {label: items for label, items in types.items() if any(item.path != site for item in items)}
+        for site, types in unions.items()
+    }
     places: dict[_Path, list[_Problem]] = {}
     lines: dict[_Path, str] = {}
     for item in found:
@@ -195,11 +199,6 @@ def _lines(name: str, found: Sequence[_Problem]) -> list[str]:
             places.setdefault(item.path, []).append(item)
             lines[item.path] = f"{_dotted(name, item.path)}: {_said(places[item.path])}"
     return list(lines.values())[:MAX_PROBLEMS]
-
-
-def _taken_apart(site: _Path, types: Mapping[str, list[_Problem]]) -> dict[str, list[_Problem]]:
-    """The types of a union that took the value at the site and refused a part of it."""
-    return {label: items for label, items in types.items() if any(item.path != site for item in items)}
 
 
 def _alternatives(site: _Path, types: Mapping[str, list[_Problem]]) -> str:
@@ -227,7 +226,7 @@ def _dotted(name: str, path: _Path) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value in at most 80 characters."""
+    """A value in some 80 characters."""
     wide = isinstance(value, Sized) and not isinstance(value, str) and len(value) > MAX_PROBLEMS
     text = f"{len(value)} items" if wide else repr(value) if isinstance(value, str) else words(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    return excerpt(text, 77)

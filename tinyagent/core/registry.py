@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import FunctionType, MethodType
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, ParamSpec, TypeVar, Unpack, overload
 
 from tinyagent.core.errors import (
     ConfigurationError,
@@ -13,10 +13,8 @@ from tinyagent.core.errors import (
     TinyAgentError,
     ToolDefinitionError,
 )
-from tinyagent.core.tool import Tool, check_unbound
+from tinyagent.core.tool import Tool, ToolOptions, check_unbound
 from tinyagent.core.traces import shorten
-
-__all__ = ["Tool", "ToolRegistry", "as_tool", "check_list", "collect", "freeze_registry", "get_registry", "tool"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -107,17 +105,7 @@ def tool(function: Callable[P, R], /) -> Tool[P, R]: ...
 
 @overload
 def tool(
-    *,
-    name: str | None = None,
-    description: str | None = None,
-    timeout: float | None = None,
-    retries: int = 0,
-    exclusive: bool = False,
-    read_only: bool = False,
-    returns_answer: bool = False,
-    eager: bool = True,
-    shown: bool = False,
-    local: bool = False,
+    *, name: str | None = None, description: str | None = None, **options: Unpack[ToolOptions]
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 
 

@@ -33,13 +33,12 @@ class Parameter:
     """One parameter that the model fills in. Without an annotation any JSON is accepted (no `adapter`)."""
 
     name: str
-    positional_only: bool
     adapter: TypeAdapter[Any] | None
     default: Any = _MISSING
+    kind: Any = inspect.Parameter.POSITIONAL_OR_KEYWORD
     #: The default must be passed: the function's own would be a pydantic `Field`, or comes before others.
     pass_default: bool = False
     default_factory: Callable[[], Any] | None = None
-    keyword_only: bool = False
 
     @property
     def required(self) -> bool:
@@ -96,7 +95,8 @@ class Signature:
                 problems.append(self._unknown(name))
         if problems:
             raise ToolArgumentsError(tool, problems[:MAX_PROBLEMS])
-        args = [values.pop(name) for name, parameter in self.parameters.items() if parameter.positional_only]
+        only = inspect.Parameter.POSITIONAL_ONLY
+        args = [values.pop(name) for name, parameter in self.parameters.items() if parameter.kind is only]
         if self.context_index is not None:
             args.insert(self.context_index, context or Context(tool=tool))
         elif self.context is not None:
@@ -135,7 +135,6 @@ def describe(function: Callable[..., Any], name: str, local_names: Mapping[str, 
     """
     hints = hints_of(function, name, local_names)
     parameters: dict[str, Parameter] = {}
-    described: list[tuple[str, TypeAdapter[Any]]] = []
     context: str | None = None
     context_index: int | None = None
     open_ended, extra = False, None
@@ -162,14 +161,10 @@ def describe(function: Callable[..., Any], name: str, local_names: Mapping[str, 
             )
         elif item.kind is item.VAR_KEYWORD:
             open_ended, extra = True, _adapter(name, item.name, annotation)
-            described += [(_EXTRA, extra)] if extra is not None else []
         else:
-            parameter = _parameter(name, item, annotation)
-            parameters[item.name] = parameter
-            if parameter.adapter is not None:
-                described.append((item.name, parameter.adapter))
+            parameters[item.name] = _parameter(name, item, annotation)
     description, documented = documentation_of(function)
-    schema = _schema(parameters, described, documented)
+    schema = _schema(parameters, extra, documented)
     schema["additionalProperties"] = schema["properties"].pop(_EXTRA, open_ended)
     return Signature(parameters, schema, description, context, context_index, open_ended, extra, hints)
 
@@ -202,8 +197,7 @@ def _parameter(tool: str, item: inspect.Parameter, annotation: Any) -> Parameter
         default = _MISSING if default is PydanticUndefined else default
         pass_default = True
     adapter = _adapter(tool, item.name, annotation, nullable=default is None)
-    only = item.kind is item.POSITIONAL_ONLY, item.kind is item.KEYWORD_ONLY
-    return Parameter(item.name, only[0], adapter, default, pass_default, factory, only[1])
+    return Parameter(item.name, adapter, default, item.kind, pass_default, factory)
 
 
 def _adapter(tool: str, parameter: str, annotation: Any, *, nullable: bool = False) -> TypeAdapter[Any] | None:
@@ -247,16 +241,15 @@ _class_adapter = functools.lru_cache(maxsize=1024)(_new_adapter)
 
 
 def _schema(
-    parameters: Mapping[str, Parameter],
-    described: list[tuple[str, TypeAdapter[Any]]],
-    documented: Mapping[str, str],
+    parameters: Mapping[str, Parameter], extra: TypeAdapter[Any] | None, documented: Mapping[str, str]
 ) -> dict[str, Any]:
     from pydantic import TypeAdapter
     from pydantic_core import to_jsonable_python
 
     properties: dict[str, Any] = {name: {} for name in parameters}
     schema: dict[str, Any] = {"type": "object", "properties": properties}
-    if described:
+    adapters = {name: parameter.adapter for name, parameter in parameters.items()} | {_EXTRA: extra}
+    if described := [(name, adapter) for name, adapter in adapters.items() if adapter is not None]:
         found, shared = TypeAdapter.json_schemas([(name, "validation", adapter) for name, adapter in described])
         properties.update({name: dict(part) for (name, _), part in found.items()})
         if "$defs" in shared:

@@ -1,7 +1,8 @@
 """The only place that knows about threads: synchronous tools run here, off the event loop.
 
 The threads are daemons: one that was abandoned, because its call timed out or was cancelled, never keeps the
-program from ending. (The workers of asyncio and anyio do.)
+program from ending. (The workers of asyncio and anyio do.) Forked copies of the process inherit its memory, and none of
+its threads and event loops.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import os
 import queue
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -17,7 +19,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from tinyagent.core.errors import ConfigurationError
-from tinyagent.core.forks import in_forked_copy
 
 if TYPE_CHECKING:
     from anyio import CapacityLimiter
@@ -33,6 +34,16 @@ _threads = DEFAULT_THREADS
 _limiters: WeakKeyDictionary[asyncio.AbstractEventLoop, CapacityLimiter] = WeakKeyDictionary()
 _lock = threading.Lock()
 _idle: list[_Worker] = []
+
+
+def in_forked_copy(function: Callable[[], None]) -> Callable[[], None]:
+    """Call `function` first thing in every process that is forked from this one; a decorator.
+
+    Locks are renewed there, since a thread that the copy does not have may have held them.
+    """
+    if hasattr(os, "register_at_fork"):  # Windows does not fork
+        os.register_at_fork(after_in_child=function)
+    return function
 
 
 @in_forked_copy
@@ -117,30 +128,28 @@ class _Worker(threading.Thread):
             del work, future  # an idle thread keeps nothing alive
 
     def _do(self, work: Callable[[], Any], future: asyncio.Future[Any]) -> None:
-        settle: Callable[[], None]
         if future.cancelled():  # before its turn came
             with _lock:
                 _idle.append(self)
             return
+        result: Any = None
+        failure: BaseException | None = None
         try:
             result = work()
         except BaseException as error:  # noqa: BLE001 - raised where the call is awaited
-            settle = functools.partial(_fail, future, error)
-        else:
-            settle = functools.partial(_succeed, future, result)
+            failure = error
         with _lock:
             _idle.append(self)
         with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits
-            future.get_loop().call_soon_threadsafe(settle)
+            future.get_loop().call_soon_threadsafe(_settle, future, result, failure)
 
 
-def _succeed(future: asyncio.Future[Any], result: Any) -> None:
-    if not future.done():
+def _settle(future: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:
+    if future.done():
+        return
+    if isinstance(failure, StopIteration):  # which a future cannot carry
+        failure = RuntimeError(f"StopIteration: {failure}")
+    if failure is None:
         future.set_result(result)
-
-
-def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
-    if not future.done():
-        if isinstance(error, StopIteration):  # which a future cannot carry
-            error = RuntimeError(f"StopIteration: {error}")
-        future.set_exception(error)
+    else:
+        future.set_exception(failure)

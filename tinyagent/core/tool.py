@@ -10,11 +10,14 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypedDict, TypeVar, overload
 
 from tinyagent.core.door import door
-from tinyagent.core.errors import ConfigurationError, ToolDefinitionError
+from tinyagent.core.errors import ConfigurationError, FatalToolError, ToolArgumentsError, ToolDefinitionError
 from tinyagent.core.introspection import innermost, without_partials
+from tinyagent.core.jsonable import error_text, words
+from tinyagent.core.text import excerpt
+from tinyagent.core.waiting import backoff, is_cancelled
 
 if TYPE_CHECKING:
     from tinyagent.core.context import Context
@@ -22,11 +25,27 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Rest = ParamSpec("Rest")  # the parameters of a method without its `self`
 
 #: What providers accept as a function name (OpenAI API reference, `tools[].function.name`).
 NAME_PATTERN = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
 #: What is said of a synchronous tool that is no longer waited for: a thread cannot be stopped.
 GOES_ON = "goes on in the background; its effects may still happen"
+#: Characters of a call's error that the model is told.
+LONGEST_ERROR = 2_000
+
+
+class ToolOptions(TypedDict, total=False):
+    """Options of a tool besides its name and description; see `Tool`."""
+
+    timeout: float | None
+    retries: int
+    exclusive: bool
+    read_only: bool
+    returns_answer: bool
+    eager: bool
+    shown: bool
+    local: bool
 
 
 class Tool(Generic[P, R]):
@@ -82,7 +101,7 @@ class Tool(Generic[P, R]):
         for option, text in (("name", name), ("description", description)):
             if not isinstance(text, str | None):
                 raise ToolDefinitionError(f"@tool({option}={text!r}): pass text.")
-        self.name = name or _name_of(function)
+        self.name: str = name or _name_of(function)
         _check_function(function, self.name)
         _check_name(self.name)
         if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
@@ -96,14 +115,14 @@ class Tool(Generic[P, R]):
 
             signature = describe(function, self.name, local_names)
         self.signature = signature
-        self.description = self.signature.description if description is None else description
+        self.description: str = self.signature.description if description is None else description
         if description is None and not self.description and not made_by_hand:
             warn_user(
                 f"The tool {self.name!r} has no description: all that a model knows of it is its name. Write a "
                 "docstring, or pass @tool(description='...')."
             )
-        self.parameters = self.signature.schema
-        self.is_async = is_async(function)
+        self.parameters: dict[str, Any] = self.signature.schema
+        self.is_async: bool = is_async(function)
         self.timeout = timeout
         self.retries = retries
         self.exclusive = exclusive
@@ -112,7 +131,7 @@ class Tool(Generic[P, R]):
         self.eager = eager
         self.shown = shown
         self.local = local
-        self.__name__ = self.name
+        self.__name__: str = self.name
         functools.update_wrapper(self, function, updated=())
         if isinstance(function, functools.partial):  # which documents only what a partial is
             self.__doc__ = innermost(function).__doc__
@@ -121,6 +140,14 @@ class Tool(Generic[P, R]):
         """Call the function itself: no validation, no thread, no timeout."""
         return self.function(*args, **kwargs)
 
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Tool[P, R]: ...
+    @overload
+    def __get__(
+        self: Tool[Concatenate[Any, Rest], R], instance: object, owner: type | None = None
+    ) -> Tool[Rest, R]: ...
+    @overload
+    def __get__(self: Tool[[], R], instance: object, owner: type | None = None) -> Tool[[], R]: ...
     def __get__(self, instance: object, owner: type | None = None) -> Tool[..., R]:
         """The tool as a method: bound to its instance."""
         if instance is None or isinstance(self.function, functools.partial) or not hasattr(self.function, "__get__"):
@@ -158,7 +185,7 @@ class Tool(Generic[P, R]):
         return {"type": "function", "function": function}
 
     async def run(self, arguments: Mapping[str, Any], context: Context[Any] | None = None) -> Any:
-        """Validate `arguments`, call the function and return its value as the object it is.
+        """Validate `arguments`, call the function and return its value as the object it is; with the tool's retries.
 
         Args:
             arguments: Argument values by name, as a model would give them.
@@ -169,6 +196,27 @@ class Tool(Generic[P, R]):
             TimeoutError: The call took longer than `timeout`.
             Exception: Whatever the function raises.
         """
+        attempt = 1
+        while True:
+            try:
+                return await self._attempt(arguments, context)
+            except (Exception, SystemExit) as error:
+                if attempt > self.retries or self._is_final(error):
+                    raise
+                wait = backoff(attempt)
+                attempt += 1
+                if context is not None:
+                    from tinyagent.core.events import Retry
+
+                    context._emit(Retry(self.name, attempt, wait, told_of(error)))  # noqa: SLF001 - a seam of ours
+            await asyncio.sleep(wait)
+
+    def _is_final(self, error: BaseException) -> bool:
+        """Whether another attempt could change nothing, or would act twice."""
+        still_at_work = words(error).endswith(GOES_ON) and not self.read_only
+        return still_at_work or is_cancelled() or isinstance(error, FatalToolError | ToolArgumentsError)
+
+    async def _attempt(self, arguments: Mapping[str, Any], context: Context[Any] | None) -> Any:
         args, kwargs = self.signature.validate(self.name, arguments, context)
         if self.is_async:
             return await self._timed(args, kwargs)
@@ -195,6 +243,12 @@ class Tool(Generic[P, R]):
 
             value = await run_in_thread(self.function, *args, **kwargs)
         return await value if inspect.isawaitable(value) else value
+
+
+def told_of(error: BaseException) -> str:
+    """Return what the model is told of an error that a call raised."""
+    text = str(error) if isinstance(error, ToolArgumentsError) else error_text(error)
+    return excerpt(text, LONGEST_ERROR, " ... (cut)")
 
 
 def warn_user(text: str) -> None:

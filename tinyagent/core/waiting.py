@@ -1,10 +1,49 @@
-"""Waiting to the end, also when the waiting is cancelled."""
+"""The event loop that everything here needs, asyncio's, and waiting on it: to the end, or before a retry."""
 
 from __future__ import annotations
 
 import asyncio
+import random
+import sys
 from collections.abc import Collection
 from typing import Any
+
+from tinyagent.core.errors import ConfigurationError
+
+#: Seconds before the first retry; doubled for each further one, up to LONGEST_BACKOFF, with jitter.
+FIRST_BACKOFF = 0.5
+LONGEST_BACKOFF = 8.0
+
+
+def asyncio_loop() -> asyncio.AbstractEventLoop:
+    """Return the running event loop of asyncio.
+
+    Raises:
+        ConfigurationError: None is running; the text names the library that runs instead (trio, for one).
+    """
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        other = _other_library()
+    here = f"this is an event loop of {other}" if other else "no event loop is running here"
+    raise ConfigurationError(
+        f"tinyagent needs asyncio, and {here}. Await it inside asyncio.run(main()), or call "
+        "tinyagent.run_sync(...) where nothing can be awaited."
+    )
+
+
+def _other_library() -> str | None:
+    """The library whose event loop runs here; it has told `sniffio`, as such libraries do."""
+    sniffio = sys.modules.get("sniffio")
+    try:
+        return str(sniffio.current_async_library()) if sniffio is not None else None
+    except Exception:  # noqa: BLE001 - its own error for: none
+        return None
+
+
+def backoff(retry: int) -> float:
+    """Return the seconds before a retry (the first is 1): exponential, with up to a quarter taken off at random."""
+    return float(min(FIRST_BACKOFF * 2 ** (retry - 1), LONGEST_BACKOFF) * random.uniform(0.75, 1.0))  # noqa: S311
 
 
 def is_cancelled() -> bool:

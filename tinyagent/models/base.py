@@ -1,37 +1,46 @@
-"""The model seam: anything that turns a request into a reply."""
+"""The seam of models: a model is anything that turns a request into a reply."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol, TypeAlias, runtime_checkable
+from inspect import isawaitable
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
+from tinyagent.core.errors import ConfigurationError, ModelError, TinyAgentError
 from tinyagent.core.events import Notice, Retry, TextVoided
+from tinyagent.core.jsonable import error_text
+from tinyagent.core.limits import Usage
 from tinyagent.core.messages import Call, Conversation, Message, Reply
 from tinyagent.core.tool import Tool
+from tinyagent.core.waiting import is_cancelled
+
+T = TypeVar("T")
 
 
 class Sink(Protocol):
-    """Hears a reply while it arrives. A model that cannot stream never uses it.
+    """A listener to one reply while it arrives. A model that cannot stream never calls it.
 
-    One that acts on text may also have a method `doubt()`: the text that comes now may turn out to be thoughts, as its
-    model is not known well enough yet to tell (see `tinyagent.models.said.Habit`).
+    A sink that acts on text may also have a method `doubt()`. It is called where the text that follows may turn out to
+    be thoughts, because too little is known of the model yet to tell (see `tinyagent.models.said.Habit`).
     """
 
     def text(self, delta: str) -> None:
-        """More text."""
+        """Hear more text."""
         ...
 
     def reasoning(self, delta: str) -> None:
-        """More reasoning."""
+        """Hear more reasoning."""
         ...
 
     def call(self, call: Call) -> None:
-        """A call is complete; it may start at once, so the same call, with its id, must be in the reply."""
+        """Hear a complete call. It may start at once, so the same call, with its id, must be in the reply."""
         ...
 
     def notice(self, event: Retry | Notice | TextVoided) -> None:
-        """A retry, something the person should know, or that the last text, of so many characters, does not count."""
+        """Hear of a retry, of something the person should know, or that the text which came last does not count."""
         ...
 
     @property
@@ -41,7 +50,7 @@ class Sink(Protocol):
 
 
 class NullSink:
-    """A sink that hears nothing."""
+    """A sink that ignores all it hears."""
 
     committed = False
 
@@ -69,9 +78,10 @@ class ModelRequest:
     Attributes:
         conversation: The messages; the last is a `User` or `ToolReply`.
         tools: The tools on offer.
-        tool_choice: `none` forbids calls this once; the tools stay listed, so that prompt caches still hit.
+        tool_choice: `none` forbids calls in this reply; the tools stay listed, so that prompt caches still hit.
         stream: Whether somebody wants to hear the reply while it arrives.
         deadline: When the run's time is over, on the event loop's clock; retries must not wait beyond it.
+        key: A name of the model call that is the same when the run is taken up again.
     """
 
     conversation: Conversation
@@ -79,6 +89,7 @@ class ModelRequest:
     tool_choice: ToolChoice = "auto"
     stream: bool = False
     deadline: float | None = field(default=None, compare=False)
+    key: str = field(default="", compare=False)
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -86,7 +97,7 @@ class ModelRequest:
         return self.conversation.messages
 
     def snapshot(self) -> ModelRequest:
-        """This request with the conversation as it is now; the original grows with the run."""
+        """Return this request with a copy of the conversation as it is now; the original grows with the run."""
         return replace(self, conversation=Conversation(self.messages))
 
 
@@ -108,6 +119,97 @@ class Model(Protocol):
 
 
 def model_name(model: object) -> str:
-    """A model's name for records."""
+    """Return the name of a model for records: its `name`, its `__name__`, or that of its class."""
     name = getattr(model, "name", None) or getattr(model, "__name__", None)
     return name if isinstance(name, str) else type(model).__name__
+
+
+# ---- asking a model: whatever it raises or returns wrongly becomes an error that names the model
+
+
+async def asked(model: Model, request: ModelRequest, sink: Sink) -> Reply:
+    """Ask the model and return its reply, whose types are checked.
+
+    Raises:
+        ConfigurationError: The model is no asynchronous function.
+        ModelError: The model failed, or returned no reply.
+    """
+    reply: object = await _of_model(model, _awaitable(model, request, sink))
+    if not isinstance(reply, Reply):
+        raise ModelError(f"The model {model_name(model)!r} returned {type(reply).__name__}; a model returns a Reply.")
+    if wrong := _wrong_in(reply):
+        raise ModelError(f"The model {model_name(model)!r} returned a Reply with {wrong}.")
+    return reply
+
+
+class Connected:
+    """An async context in which the connections of a model, where it has any, are open.
+
+    Args:
+        model: The model.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._opens = isinstance(model, AbstractAsyncContextManager)
+
+    async def __aenter__(self) -> None:
+        """Open the connections.
+
+        Raises:
+            ModelError: The connections could not be opened.
+        """
+        if self._opens:
+            await _of_model(self._model, self._model.__aenter__())  # type: ignore[attr-defined]
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Close the connections.
+
+        Raises:
+            ModelError: The connections could not be closed.
+        """
+        if self._opens:
+            await _of_model(self._model, self._model.__aexit__(*exc))  # type: ignore[attr-defined]
+
+
+async def _of_model(model: Model, work: Awaitable[T]) -> T:
+    """Await the work of a model; turn whatever it raises, but for errors of this package, into a `ModelError`."""
+    try:
+        return await work
+    except TinyAgentError:
+        raise
+    except asyncio.CancelledError as error:
+        if is_cancelled():
+            raise
+        raise ModelError(f"The model {model_name(model)!r} failed: CancelledError, but nobody cancelled it.") from error
+    except Exception as error:
+        raise ModelError(f"The model {model_name(model)!r} failed: {error_text(error)}") from error
+
+
+async def _awaitable(model: Model, request: ModelRequest, sink: Sink) -> Any:
+    """Call the model and return its answer, which may be anything.
+
+    Raises:
+        ConfigurationError: The model is no asynchronous function.
+    """
+    reply: object = model(request, sink)
+    if not isawaitable(reply):
+        raise ConfigurationError(
+            f"The model {model_name(model)!r} is a function that returned {type(reply).__name__} at once: make it "
+            "'async def model(request, sink)'."
+        )
+    return await reply
+
+
+def _wrong_in(reply: Reply) -> str:
+    """Return what in the reply has a wrong type, in words; empty where nothing has."""
+    text: object = reply.text
+    usage: object = reply.usage
+    calls: object = reply.calls
+    if not isinstance(text, str):
+        return f"text={text!r}: it is text"
+    if not isinstance(usage, Usage):
+        return f"usage={usage!r}: it is a Usage"
+    if not isinstance(calls, tuple | list) or not all(isinstance(call, Call) for call in calls):
+        return f"calls={calls!r}: they are a tuple of Call objects"
+    return ""

@@ -22,8 +22,8 @@ from tinyagent.core.errors import (
     UnknownOptionError,
 )
 from tinyagent.core.events import Notice
-from tinyagent.core.loops import asyncio_loop
 from tinyagent.core.messages import Reply
+from tinyagent.core.waiting import asyncio_loop
 from tinyagent.models.address import checked_base_url, is_here, proxy_of
 from tinyagent.models.base import ModelRequest, Sink
 from tinyagent.models.connection import Connection, for_this_loop

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Any
 
 from tinyagent.core.errors import ConfigurationError, ModelError
 from tinyagent.core.events import Retry
+from tinyagent.core.limits import Usage
 from tinyagent.core.messages import Reply
-from tinyagent.core.usage import Usage
+from tinyagent.core.waiting import backoff
 from tinyagent.models.base import Model, ModelRequest, Sink, model_name
 
 DEFAULT_RETRIES = 2
-#: Seconds before the first retry; doubled for each further one, up to LONGEST_BACKOFF, with jitter.
-FIRST_BACKOFF = 0.5
-LONGEST_BACKOFF = 8.0
 #: A server that asks for a longer wait (seconds) is not waited for: the error says how long it asked.
 LONGEST_WAIT = 60.0
 
@@ -95,8 +92,3 @@ def _too_long(wait: float, deadline: float | None) -> str | None:
     if deadline is not None and asyncio.get_running_loop().time() + wait >= deadline:
         return "beyond the run's time (Limits.seconds)"
     return f"over {LONGEST_WAIT:.0f} s" if wait > LONGEST_WAIT else None
-
-
-def backoff(retry: int) -> float:
-    """Seconds before retry number `retry` (from 1): exponential, with up to a quarter taken off at random."""
-    return float(min(FIRST_BACKOFF * 2 ** (retry - 1), LONGEST_BACKOFF) * random.uniform(0.75, 1.0))  # noqa: S311

@@ -22,9 +22,9 @@ from tinyagent.core.errors import (
     TruncatedReplyError,
 )
 from tinyagent.core.http import message_of
+from tinyagent.core.limits import Usage
 from tinyagent.core.messages import Call, Reply
 from tinyagent.core.tool import Tool
-from tinyagent.core.usage import Usage
 from tinyagent.models.base import Sink
 from tinyagent.models.calls import Calls
 from tinyagent.models.native import REPLAYED, keep_of_message

@@ -7,38 +7,26 @@ from typing import TYPE_CHECKING
 from tinyagent.core.lazy import lazily
 
 if TYPE_CHECKING:
-    from tinyagent.core.execution import CodeError, Execution
-    from tinyagent.core.opaque import Opaque
+    from tinyagent.core.codec import Opaque
+    from tinyagent.core.result import CodeError, Execution
     from tinyagent.sandbox.base import Sandbox, SandboxCapabilities, SandboxLimits, SandboxSession
     from tinyagent.sandbox.inprocess import PythonExecutor
     from tinyagent.sandbox.monty import MontySandbox
     from tinyagent.sandbox.process import ProcessSandbox
 
-#: Where each name is; loaded when it is first used.
-_HOME = {
-    "CodeError": "tinyagent.core.execution",
-    "Execution": "tinyagent.core.execution",
-    "Opaque": "tinyagent.core.opaque",
-    "Sandbox": "tinyagent.sandbox.base",
-    "SandboxCapabilities": "tinyagent.sandbox.base",
-    "SandboxLimits": "tinyagent.sandbox.base",
-    "SandboxSession": "tinyagent.sandbox.base",
-    "PythonExecutor": "tinyagent.sandbox.inprocess",
-    "MontySandbox": "tinyagent.sandbox.monty",
-    "ProcessSandbox": "tinyagent.sandbox.process",
+#: The names of each module, which is loaded when one of them is first used.
+_NAMES = {
+    "tinyagent.core.codec": "Opaque",
+    "tinyagent.core.result": "CodeError Execution",
+    "tinyagent.sandbox.base": "Sandbox SandboxCapabilities SandboxLimits SandboxSession",
+    "tinyagent.sandbox.inprocess": "PythonExecutor",
+    "tinyagent.sandbox.monty": "MontySandbox",
+    "tinyagent.sandbox.process": "ProcessSandbox",
 }
 
 __all__ = [
-    "CodeError",
-    "Execution",
-    "MontySandbox",
-    "Opaque",
-    "ProcessSandbox",
-    "PythonExecutor",
-    "Sandbox",
-    "SandboxCapabilities",
-    "SandboxLimits",
-    "SandboxSession",
-]
+    "CodeError", "Execution", "MontySandbox", "Opaque", "ProcessSandbox", "PythonExecutor", "Sandbox",
+    "SandboxCapabilities", "SandboxLimits", "SandboxSession",
+]  # fmt: skip
 
-__getattr__, __dir__ = lazily(__name__, _HOME)
+__getattr__, __dir__ = lazily(__name__, _NAMES)

@@ -8,15 +8,17 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, Awaitable, Callable, Container, Iterable, Mapping
 from contextvars import Context, ContextVar
 from dataclasses import dataclass
+from inspect import Parameter
 from keyword import iskeyword
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from tinyagent.core.codec import Opaque
 from tinyagent.core.door import door
 from tinyagent.core.errors import ConfigurationError, SandboxError, ToolArgumentsError
-from tinyagent.core.execution import CodeError, Execution, Observation, Opaque
 from tinyagent.core.jsonable import error_text, to_text
 from tinyagent.core.messages import Call
 from tinyagent.core.registry import collect
+from tinyagent.core.result import CodeError, Execution, Observation
 from tinyagent.core.tool import Tool
 
 __all__ = [
@@ -256,7 +258,7 @@ def bind(tool: Tool[..., Any], args: list[Any], kwargs: dict[str, Any], call_id:
     Arguments that Python would refuse are told in `Call.problem`. Those of more than `LONGEST_RAW` bytes are not
     written out in `Call.raw`, which nobody replays here.
     """
-    names = [name for name, parameter in tool.signature.parameters.items() if not parameter.keyword_only]
+    names = [name for name, item in tool.signature.parameters.items() if item.kind is not Parameter.KEYWORD_ONLY]
     problem = None
     if len(args) > len(names):
         takes = f"{len(names)} positional argument{'s' * (len(names) != 1)}"

@@ -10,9 +10,9 @@ from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from contextvars import copy_context
 from typing import Any
 
-from tinyagent.core.execution import CodeError, Execution, Observation
 from tinyagent.core.jsonable import words
 from tinyagent.core.messages import NOT_ANSWERED, Call
+from tinyagent.core.result import CodeError, Execution, Observation
 from tinyagent.core.tool import Tool
 from tinyagent.core.waiting import wait_to_the_end
 from tinyagent.sandbox.base import Answer, Caller, SandboxLimits, bind, context_of_calls

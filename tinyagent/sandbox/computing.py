@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from typing import Protocol
 from weakref import WeakSet
 
-from tinyagent.core.forks import in_forked_copy
+from tinyagent.core.threads import in_forked_copy
 from tinyagent.sandbox.cpu import cores, running_threads, seconds_used, state_of
 
 #: Seconds for which a block computes before another one does, if one waits; and between two looks.

@@ -11,15 +11,15 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any, Protocol
 
+from tinyagent.core.codec import TooLargeError
 from tinyagent.core.errors import ConfigurationError, SandboxError, ToolArgumentsError
-from tinyagent.core.execution import CodeError, Execution
+from tinyagent.core.result import CodeError, Execution
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import Answer, Caller, SandboxLimits, SandboxSession, check_not_waited_for, refuse_tools
 from tinyagent.sandbox.block import Block, pieces_of
 from tinyagent.sandbox.computing import Turn
 from tinyagent.sandbox.cpu import LOOKS, Patience, seconds_used
 from tinyagent.sandbox.protocol import ENDED_ITSELF, Connection, exception_data, packed_in_turn
-from tinyagent.sandbox.values import TooLargeError
 
 #: Seconds for what takes a process milliseconds, before it is taken for dead.
 PATIENCE = 20.0

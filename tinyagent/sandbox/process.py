@@ -48,8 +48,8 @@ class ProcessSandbox:
     def __init__(self, *, limits: SandboxLimits | None = None, preload: Iterable[str] = ()) -> None:
         if isinstance(preload, str) or not all(isinstance(name, str) for name in preload):
             raise ConfigurationError(f"preload={preload!r}: pass a list of packages, such as ['numpy', 'pandas'].")
-        self.limits = checked_limits(limits)
-        self.preload = tuple(preload)
+        self.limits: SandboxLimits = checked_limits(limits)
+        self.preload: tuple[str, ...] = tuple(preload)
 
     def __repr__(self) -> str:
         return f"ProcessSandbox(preload={list(self.preload)})"

@@ -13,17 +13,10 @@ from contextlib import contextmanager
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
+from tinyagent.core.codec import FEW_PARTS, MalformedError, ManyPartsError, pack
 from tinyagent.core.jsonable import words
 from tinyagent.core.threads import run_in_thread
-from tinyagent.sandbox.values import (
-    FEW_PARTS,
-    FrameBuffer,
-    FrameError,
-    ManyPartsError,
-    decode_frame,
-    encode_frame,
-    pack,
-)
+from tinyagent.sandbox.frames import FrameBuffer, decode_frame, encode_frame
 
 #: Bytes of answers that a process may leave unread before it is taken for dead.
 MOST_UNREAD = 32 << 20
@@ -107,7 +100,7 @@ class Connection(asyncio.Protocol):
         began = time.thread_time()
         try:
             yield
-        except FrameError as error:
+        except MalformedError as error:
             self.fail(f"it sent {error}")
         finally:
             self.pay(time.thread_time() - began)
@@ -193,11 +186,11 @@ class Connection(asyncio.Protocol):
         frame = decode_frame(body)
         fields = _HEARD.get(frame["t"]) if isinstance(frame.get("t"), str) else None
         if fields is None:
-            raise FrameError("a frame of an unknown kind")
+            raise MalformedError("a frame of an unknown kind")
         for name, kind in fields.items():
             value = frame.get(name)
             if type(value) is not kind or (isinstance(value, int) and abs(value) >= _NUMBERS):
-                raise FrameError(f"a {frame['t']} frame without its {name}")
+                raise MalformedError(f"a {frame['t']} frame without its {name}")
         self._hear(frame, body)
 
 

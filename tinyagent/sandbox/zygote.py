@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tinyagent.core.errors import SandboxError, SandboxUnavailableError
-from tinyagent.core.forks import in_forked_copy
+from tinyagent.core.threads import in_forked_copy
 
 #: Seconds that a zygote may take to import everything it was asked for.
 START_TIMEOUT = 60.0

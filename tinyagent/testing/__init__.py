@@ -15,15 +15,6 @@ from tinyagent.testing.script import CUT, Item, RawReply, RawStream, call
 from tinyagent.testing.scripted import ScriptedModel
 
 __all__ = [
-    "CUT",
-    "Item",
-    "RawReply",
-    "RawStream",
-    "Reply",
-    "ScriptedModel",
-    "ScriptedRequest",
-    "ScriptedServer",
-    "call",
-    "model_or_script",
-    "online",
-]
+    "CUT", "Item", "RawReply", "RawStream", "Reply", "ScriptedModel", "ScriptedRequest", "ScriptedServer", "call",
+    "model_or_script", "online",
+]  # fmt: skip

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+from tinyagent.core.limits import Usage
 from tinyagent.core.messages import Reply
-from tinyagent.core.usage import Usage
 from tinyagent.models.base import ModelRequest, Sink
 from tinyagent.testing.script import Item, Script, as_reply
 

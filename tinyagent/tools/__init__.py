@@ -12,32 +12,21 @@ if TYPE_CHECKING:
     from tinyagent.tools.builtin.web_browse import Page
     from tinyagent.tools.builtin.web_search import SearchResult, SearchResults
     from tinyagent.tools.mcp import MCPMedia, MCPProgress, MCPResult, MCPToolError
+    from tinyagent.tools.toolkit import ToolLike
 
-#: Where each name is; loaded when it is first used.
-_HOME = {
-    "ToolRegistry": "tinyagent.core.registry",
-    "Plan": "tinyagent.tools.builtin.planning",
-    "PlanStep": "tinyagent.tools.builtin.planning",
-    "Page": "tinyagent.tools.builtin.web_browse",
-    "SearchResult": "tinyagent.tools.builtin.web_search",
-    "SearchResults": "tinyagent.tools.builtin.web_search",
-    "MCPMedia": "tinyagent.tools.mcp",
-    "MCPProgress": "tinyagent.tools.mcp",
-    "MCPResult": "tinyagent.tools.mcp",
-    "MCPToolError": "tinyagent.tools.mcp",
+#: The names of each module, which is loaded when one of them is first used.
+_NAMES = {
+    "tinyagent.core.registry": "ToolRegistry",
+    "tinyagent.tools.builtin.planning": "Plan PlanStep",
+    "tinyagent.tools.builtin.web_browse": "Page",
+    "tinyagent.tools.builtin.web_search": "SearchResult SearchResults",
+    "tinyagent.tools.mcp": "MCPMedia MCPProgress MCPResult MCPToolError",
+    "tinyagent.tools.toolkit": "ToolLike",
 }
 
 __all__ = [
-    "MCPMedia",
-    "MCPProgress",
-    "MCPResult",
-    "MCPToolError",
-    "Page",
-    "Plan",
-    "PlanStep",
-    "SearchResult",
-    "SearchResults",
-    "ToolRegistry",
-]
+    "MCPMedia", "MCPProgress", "MCPResult", "MCPToolError", "Page", "Plan", "PlanStep", "SearchResult",
+    "SearchResults", "ToolLike", "ToolRegistry",
+]  # fmt: skip
 
-__getattr__, __dir__ = lazily(__name__, _HOME)
+__getattr__, __dir__ = lazily(__name__, _NAMES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Self, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias
 
 from tinyagent.core.errors import ConfigurationError, ToolDefinitionError
 from tinyagent.core.registry import as_tool
@@ -13,6 +13,20 @@ from tinyagent.core.shared import Shared
 from tinyagent.core.tool import Tool
 
 AnyTool: TypeAlias = Tool[..., Any]
+
+
+class ActsAsTool(Protocol):
+    """An agent."""
+
+    def as_tool(self) -> AnyTool:
+        """Return what another agent calls."""
+        ...
+
+
+#: What `tools=[...]` takes: functions, tools, toolkits, and agents. Objects of other classes with `@tool` methods work
+#: as well, which cannot be said to a type checker: derive those from `Toolkit`.
+ToolLike: TypeAlias = "Callable[..., Any] | AnyTool | Toolkit | ActsAsTool"
+
 #: Under which names an object remembers its tools, how `open` and `close` are called for all who enter it, and how its
 #: own `__aenter__` and `__aexit__` are for all agents.
 _TOOLS, _OPENED, _ENTERED = "__tinyagent_tools__", "__tinyagent_opened__", "__tinyagent_entered__"

@@ -7,8 +7,8 @@ from base64 import b64encode
 import pytest
 from mcp_types import CallToolResult
 
+from tinyagent.core.codec import pack
 from tinyagent.core.jsonable import to_data, to_text
-from tinyagent.sandbox.values import pack
 from tinyagent.tools.mcp import MCPData, MCPMedia, MCPProgress, MCPResult, MCPToolError
 from tinyagent.tools.mcp.results import value_of
 

@@ -1,1 +1,1 @@
-"""What runs inside the sandbox process: the standard library and nothing else of tinyagent but `values`."""
+"""What runs inside the sandbox process: the standard library, and of the rest of tinyagent only the codec."""

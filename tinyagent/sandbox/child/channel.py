@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tinyagent.sandbox.child.interrupts import interrupts, waits
-from tinyagent.sandbox.values import FrameBuffer, decode_frame, encode_frame
+from tinyagent.sandbox.frames import FrameBuffer, decode_frame, encode_frame
 
 _CHUNK = 1 << 18
 

@@ -14,11 +14,11 @@ from types import FrameType
 from typing import Any
 from weakref import WeakSet
 
+from tinyagent.core.codec import pack
 from tinyagent.sandbox.child.channel import Channel
 from tinyagent.sandbox.child.interrupts import interrupts, passes_on
 from tinyagent.sandbox.child.output import Output
 from tinyagent.sandbox.child.pending import Lazy, Pending, all_plain, as_coroutine, awaited
-from tinyagent.sandbox.values import pack
 
 #: What is told of a call whose block has ended before it was answered.
 _GONE = {

@@ -5,8 +5,9 @@ from __future__ import annotations
 import traceback
 from typing import Any
 
+from tinyagent.core.codec import pack
+from tinyagent.core.text import ends
 from tinyagent.sandbox.child.interrupts import BLOCK
-from tinyagent.sandbox.values import pack
 
 _LONGEST_MESSAGE = 4_000
 _LONGEST_TRACEBACK = 16_000
@@ -26,10 +27,6 @@ def report(error: BaseException) -> dict[str, Any]:
 def _report(error: BaseException) -> dict[str, Any]:
     told = traceback.TracebackException(type(error), error, error.__traceback__, compact=True)
     _strip(told)
-    text = "".join(told.format())
-    if len(text) > _LONGEST_TRACEBACK:
-        half = _LONGEST_TRACEBACK // 2
-        text = f"{text[:half]}\n... ({len(text) - 2 * half:,} characters are not shown)\n{text[-half:]}"
     try:
         message = str(error)
     except BaseException:  # noqa: BLE001 - whatever printing it raises
@@ -42,7 +39,7 @@ def _report(error: BaseException) -> dict[str, Any]:
         "bases": bases[:_MOST_BASES],
         "args": [pack(argument) for argument in error.args] if _plain(error.args) else [],
         "message": message[:_LONGEST_MESSAGE],
-        "traceback": text,
+        "traceback": "\n".join(ends("".join(told.format()), _LONGEST_TRACEBACK)),
         "line": _line(error, told),
     }
 

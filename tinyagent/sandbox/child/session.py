@@ -28,6 +28,8 @@ from collections.abc import Coroutine, Mapping
 from types import CodeType
 from typing import Any
 
+from tinyagent.core.codec import TooLargeError, pack
+from tinyagent.core.text import excerpt
 from tinyagent.sandbox.awaits.definitions import Definitions, is_worth_keeping
 from tinyagent.sandbox.child.channel import Channel
 from tinyagent.sandbox.child.interrupts import BLOCK, interrupts
@@ -37,7 +39,6 @@ from tinyagent.sandbox.child.remote import BlockEnded, Tools, helpers, run_neste
 from tinyagent.sandbox.child.report import report
 from tinyagent.sandbox.child.rewrite import needs_loop, reading_of, rewritten
 from tinyagent.sandbox.taken import given_back, hint_of_shadowed, name_for_value
-from tinyagent.sandbox.values import TooLargeError, pack
 
 #: Characters of a value's `repr`, and names, that the host is told.
 _LONGEST_REPR = 200_000
@@ -129,7 +130,7 @@ class Session:
                     self._value = self._run(command["code"], command["file"], command["line"])
                 if command["last"]:
                     value, self._value = self._value, None
-                    done["repr"] = None if value is None else _cut(repr(value))
+                    done["repr"] = None if value is None else _shown(value)
             finally:
                 interrupts.running = False
         except BlockEnded:
@@ -303,8 +304,9 @@ def _is_coroutine(code: CodeType) -> bool:
     return bool(code.co_flags & inspect.CO_COROUTINE)
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST_REPR else f"{text[:_LONGEST_REPR]}... ({len(text):,} characters)"
+def _shown(value: object) -> str:
+    text = repr(value)
+    return excerpt(text, _LONGEST_REPR, f"... ({len(text):,} characters)")
 
 
 def _seed(seed: str) -> None:

@@ -23,7 +23,7 @@ from typing import Any
 from tinyagent.locked import lock
 from tinyagent.locked.seccomp import libc
 from tinyagent.sandbox.child import files, preload, session
-from tinyagent.sandbox.values import encode_frame
+from tinyagent.sandbox.frames import encode_frame
 
 _CONTROL = 1 << 16
 #: Users of their own for the sessions of a root zygote: far from any that are in use.

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tinyagent.core.execution import Execution, Observation
 from tinyagent.core.messages import Call
+from tinyagent.core.result import Execution, Observation
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import Answer, SandboxLimits, bind
 from tinyagent.sandbox.inprocess.namespace import BlockEnded, Namespace, Outcome, Output, check_calls, stopped

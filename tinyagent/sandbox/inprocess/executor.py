@@ -17,7 +17,7 @@ from weakref import WeakSet
 
 from tinyagent.core.door import door
 from tinyagent.core.errors import ConfigurationError, ToolArgumentsError
-from tinyagent.core.forks import in_forked_copy
+from tinyagent.core.threads import in_forked_copy
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import (
     Caller,

@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from tinyagent.core.execution import CodeError
 from tinyagent.core.jsonable import words
+from tinyagent.core.result import CodeError
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import SandboxLimits
 from tinyagent.sandbox.inprocess.stopper import Interrupted, Stopper

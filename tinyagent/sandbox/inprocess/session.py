@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any
 
 from tinyagent.core.errors import ConfigurationError, SandboxError
-from tinyagent.core.execution import Execution, Observation
 from tinyagent.core.messages import NOT_ANSWERED
+from tinyagent.core.result import Execution, Observation
 from tinyagent.core.threads import run_in_thread, thread_slot
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import (

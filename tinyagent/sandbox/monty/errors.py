@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, TypeAlias
 
-from tinyagent.core.execution import CodeError
+from tinyagent.core.result import CodeError
+from tinyagent.core.text import ends
 from tinyagent.sandbox.monty.source import Source
 
 if TYPE_CHECKING:
@@ -127,7 +128,4 @@ def _traceback(last: str, frames: Iterable[str]) -> str:
     if not text:
         return ""
     text = f"Traceback (most recent call last):\n{text}{last}\n"
-    if len(text) <= _LONGEST_TRACEBACK:
-        return text
-    half = _LONGEST_TRACEBACK // 2
-    return f"{text[:half]}\n... ({len(text) - 2 * half:,} characters are not shown)\n{text[-half:]}"
+    return "\n".join(ends(text, _LONGEST_TRACEBACK))

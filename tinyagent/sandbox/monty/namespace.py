@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tinyagent.core.execution import CodeError, Execution
+from tinyagent.core.result import CodeError, Execution
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.awaits.definitions import Definitions
 from tinyagent.sandbox.base import SandboxLimits, is_name

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from tinyagent.core.errors import MissingExtraError, SandboxUnavailableError
-from tinyagent.core.forks import in_forked_copy
+from tinyagent.core.threads import in_forked_copy
 from tinyagent.sandbox.base import SandboxLimits
 
 if TYPE_CHECKING:

@@ -77,7 +77,7 @@ class MontySandbox:
     @door("sandbox")
     def __init__(self, *, limits: SandboxLimits | None = None) -> None:
         require_monty()
-        self.limits = checked_limits(limits)
+        self.limits: SandboxLimits = checked_limits(limits)
         self._held: list[Pool] = []
 
     def __repr__(self) -> str:

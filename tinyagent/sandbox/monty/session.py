@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from tinyagent.core.errors import ConfigurationError, SandboxError
-from tinyagent.core.execution import CodeError, Execution
+from tinyagent.core.result import CodeError, Execution
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import Caller, SandboxLimits, SandboxSession, check_not_waited_for, is_name, refuse_tools
 from tinyagent.sandbox.block import Block

@@ -13,17 +13,17 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, get_args
 from uuid import UUID
 
+from tinyagent.core.codec import MAX_CONTAINERS, TAG, Opaque, dumps, loads, pack
+from tinyagent.core.codec.kinds import DEEPEST, LONGEST_TEXT
 from tinyagent.core.errors import ToolArgumentsError
 from tinyagent.core.jsonable import words
-from tinyagent.core.opaque import Opaque
-from tinyagent.sandbox.values import DEEPEST, LONGEST_TEXT, MAX_CONTAINERS, TAG, decode_frame, encode_frame, pack
+from tinyagent.core.text import excerpt
 
 if TYPE_CHECKING:
     from pydantic_monty import ExternalSettledResult
 
 #: Characters of a value's text that are told of it.
 LONGEST_REPR = 200_000
-_HEADER = 4
 _SAME = frozenset(
     {type(None), bool, int, float, complex, str, bytes, date, datetime, time, timedelta, Decimal, PurePosixPath}
 )
@@ -45,7 +45,7 @@ def to_monty(value: object) -> Any:
         return value
     if type(value) is str and len(value) <= LONGEST_REPR:
         return _accepted(value)
-    return _accepted(decode_frame(encode_frame({"v": pack(value)})[_HEADER:])["v"])
+    return _accepted(loads(dumps(value)))
 
 
 def _accepted(value: Any) -> Any:
@@ -114,11 +114,11 @@ def _from_proxy(value: Any, depth: int) -> Any:
         if value.kind == "type":
             return Opaque(f"<class {value.name!r}>", "type")
         return Opaque(f"<built-in function {value.name}>", "builtin_function_or_method")
-    return Opaque(_cut(_text(value), LONGEST_TEXT), type(value).__name__)
+    return Opaque(excerpt(_text(value), LONGEST_TEXT), type(value).__name__)
 
 
 def _call_text(name: str, fields: Mapping[str, Any]) -> str:
-    return _cut(f"{name}({', '.join(f'{field}={_text(part)}' for field, part in fields.items())})", LONGEST_TEXT)
+    return excerpt(f"{name}({', '.join(f'{field}={_text(part)}' for field, part in fields.items())})", LONGEST_TEXT)
 
 
 def _text(value: object) -> str:
@@ -128,21 +128,17 @@ def _text(value: object) -> str:
         return f"<{type(value).__name__}>"
 
 
-def _cut(text: str, longest: int) -> str:
-    return text if len(text) <= longest else text[:longest] + "..."
-
-
 def shown(told: Any) -> tuple[Any, str | None]:
     """A value that `__show__` told of, and its text; no text for `None`."""
     kind, text, cut, value = told
     if kind == "NoneType":
         return None, None
-    printed = text if len(text) <= LONGEST_REPR else f"{text[:LONGEST_REPR]}... ({cut or len(text):,} characters)"
+    printed = excerpt(text, LONGEST_REPR, f"... ({cut or len(text):,} characters)")
     if cut:
-        return Opaque(text[:LONGEST_TEXT] + "...", kind), printed
+        return Opaque(excerpt(text, LONGEST_TEXT), kind), printed
     found = from_monty(value)
     if isinstance(found, Opaque) or (isinstance(found, str) and kind != "str"):
-        return Opaque(_cut(text, LONGEST_TEXT), kind), printed
+        return Opaque(excerpt(text, LONGEST_TEXT), kind), printed
     return found, printed
 
 

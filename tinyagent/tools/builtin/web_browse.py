@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.http import retry_after
 from tinyagent.core.registry import tool
+from tinyagent.core.text import excerpt
 from tinyagent.core.threads import run_in_thread, thread_slot
 from tinyagent.core.tool import is_async
 from tinyagent.tools.places import Places
@@ -265,8 +266,7 @@ def _excerpt(fetched: Fetched) -> str:
     if kind == "html":
         title, text = to_markdown(text, body.url)
         text = text or title
-    words = " ".join(text.split())
-    return words if len(words) <= _EXCERPT else words[:_EXCERPT] + " …"
+    return excerpt(" ".join(text.split()), _EXCERPT, " …")
 
 
 #: The tool with its usual settings: `tools=[web_browse]`, `await web_browse("https://...")`.

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import urlsplit
 
 from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.text import excerpt
 
 if TYPE_CHECKING:
     import httpx2
@@ -178,7 +179,7 @@ async def _said(response: httpx2.Response) -> str:
         message = json.loads(body)["error"]["message"]
         body = message if isinstance(message, str) else body
     line = " ".join(body.split())
-    return line.rstrip(".") if len(line) <= LONGEST_BODY else f"{line[:LONGEST_BODY]} [...]"
+    return excerpt(line.rstrip("."), LONGEST_BODY, " [...]")
 
 
 @asynccontextmanager

@@ -66,13 +66,13 @@ def arguments_of(
         part, name = properties.get(old, {}), names[old]
         hint = types.of(part, old)
         if old in required:
-            parameters[name] = Parameter(name, False, _adapter(hint))
+            parameters[name] = Parameter(name, _adapter(hint))
         else:
             default = part.get("default") if isinstance(part, Mapping) else None
             nullable = _nullable(hint)
             if nullable is not hint:
                 not_null.add(name)
-            parameters[name] = Parameter(name, False, _adapter(nullable), default)
+            parameters[name] = Parameter(name, _adapter(nullable), default)
             hint = nullable if default is None else hint
         if hint is not Any:
             hints[name] = hint

@@ -87,7 +87,7 @@ class MCPTools(Toolkit):
     ) -> None:
         require_sdk()
         self._endpoint = endpoint_of(command, args, env, cwd, url, headers)
-        self.name = name or self._endpoint.name
+        self.name: str = name or self._endpoint.name
         self._include = None if include is None else names_of("include", include)
         self._exclude = names_of("exclude", exclude)
         self._timeout = None if timeout is None else seconds("timeout", timeout)

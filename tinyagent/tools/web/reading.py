@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from tinyagent.core.forks import in_forked_copy
+from tinyagent.core.threads import in_forked_copy
 from tinyagent.tools.web.charset import codec_of, decode
 from tinyagent.tools.web.converter import convert
 from tinyagent.tools.web.page import PageError

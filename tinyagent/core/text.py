@@ -1,4 +1,4 @@
-"""Text that is safe to print: what a terminal would obey, or nobody would see, becomes visible."""
+"""Text that can be shown: not too much of it, and nothing that a terminal would obey, or nobody would see."""
 
 from __future__ import annotations
 
@@ -14,6 +14,20 @@ _HIDDEN = re.compile(
     "\xad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufff8"  # not seen at all
     "\ud800-\udfff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
+
+
+def excerpt(text: str, longest: int, mark: str = "...") -> str:
+    """Return a text of at most `longest` characters as it is, of a longer one so many and a mark."""
+    return text if len(text) <= longest else text[:longest] + mark
+
+
+def ends(text: str, longest: int | None) -> tuple[str, ...]:
+    """Return a text of at most `longest` characters; of a longer one its beginning, what is missing, and its end."""
+    if longest is None or len(text) <= longest:
+        return (text,)
+    half = longest // 2
+    notice = f"... ({len(text) - 2 * half:,} of {len(text):,} characters are not shown)"
+    return text[:half], notice, text[len(text) - half :]
 
 
 def printable(text: str, before: str = "") -> str:

@@ -6,11 +6,10 @@ import json
 
 import pytest
 
-from tinyagent.core import execution, result
-from tinyagent.core.execution import CodeError, Execution, Observation
+from tinyagent.core.codec import Opaque
 from tinyagent.core.jsonable import adapter, to_data
 from tinyagent.core.messages import Call
-from tinyagent.core.opaque import Opaque
+from tinyagent.core.result import CodeError, Execution, Observation
 
 CALL = Call("add", {"a": 1}, id="block1_add_1")
 OBSERVATION = Observation(CALL, "3", 3, None, 0.5)
@@ -108,8 +107,3 @@ def test_json_in_json_out(value):
 
 def test_a_value_that_could_not_cross_is_written_as_its_text():
     assert to_data(Execution("f", value=[Opaque("<f>", "function")]))["value"] == ["<f>"]
-
-
-def test_an_observation_is_the_same_in_steps_and_in_executions():
-    assert result.Observation is Observation
-    assert sorted(execution.__all__) == execution.__all__

@@ -1,6 +1,6 @@
-"""A journal on disk, and a program that runs an agent with it and may be killed in the middle of a block.
+"""A store on disk, and a program that runs an agent with it and may be killed in the middle of a block.
 
-    python -m tests.agents.journal FOLDER CODE DIE_AT
+    python -m tests.agents.disk_store FOLDER CODE DIE_AT
 
 The program prints its result as JSON. `FOLDER/calls` gets a line for each call that is really made.
 """
@@ -8,10 +8,8 @@ The program prints its result as JSON. `FOLDER/calls` gets a line for each call 
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import os
-import pickle
 import signal
 import sys
 from pathlib import Path
@@ -23,8 +21,8 @@ from tinyagent.sandbox import zygote
 from tinyagent.testing import ScriptedModel
 
 
-class DiskJournal:
-    """Effects that remember what was done and what failed, in a file, one line for each."""
+class DiskStore:
+    """A store in one file, a line for each record; what is written is on the disk."""
 
     def __init__(self, path):
         self.path = Path(path)
@@ -33,46 +31,40 @@ class DiskJournal:
         if self.path.exists():
             for line in self.path.read_text().splitlines():
                 key, _, written = line.partition(" ")
-                self.known[key] = pickle.loads(base64.b64decode(written))
+                self.known[key] = json.loads(written)
+
+    async def load(self, run):
+        return {key: text for key, text in self.known.items() if key.startswith(f"{run}/")}
+
+    async def put(self, run, key, text):
+        if key in self.known:
+            return False
+        self.made.append(key)
+        self.known[key] = text
+        with self.path.open("a") as file:
+            file.write(f"{key} {json.dumps(text)}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return True
 
     def recorded(self, prefix):
         return [key for key in self.known if key.startswith(prefix)]
-
-    async def step(self, key, call):
-        if key not in self.known:
-            self.made.append(key)
-            try:
-                outcome = (await call(), None)
-            except RunError:  # the end of a run is no answer
-                raise
-            except Exception as error:
-                outcome = (None, error)
-            self.write(key, outcome)
-        value, error = self.known[key]
-        if error is not None:
-            raise error
-        return value
-
-    def write(self, key, outcome):
-        """Remember an outcome, and make sure that it is on the disk."""
-        self.known[key] = outcome
-        with self.path.open("a") as file:
-            file.write(f"{key} {base64.b64encode(pickle.dumps(outcome)).decode()}\n")
-            file.flush()
-            os.fsync(file.fileno())
 
 
 async def main(folder, code, die_at):
     """Run the code; die when it fetches `die_at`, after all other calls of its gather are on the disk."""
     folder = Path(folder)
-    journal = DiskJournal(folder / "journal")
+    store = DiskStore(folder / "journal")
 
     async def fetch(name: str) -> str:
         """Fetch something."""
         with (folder / "calls").open("a") as file:
             file.write(name + "\n")
         if name == die_at:
-            while name == "b" and not any("fetch" in key and journal.known[key][0] == "C" for key in journal.known):
+            while name == "b" and not any(
+                "fetch" in key and json.loads(store.known[key].splitlines()[0]).get("text") == "C"
+                for key in store.known
+            ):
                 await asyncio.sleep(0.001)
             mine = [each._process.pid for each in zygote._zygotes]
             (folder / "processes").write_text(json.dumps(mine + children()))
@@ -87,7 +79,7 @@ async def main(folder, code, die_at):
 
     agent = TinyCodeAgent([fetch], model=ScriptedModel(say))
     try:
-        result = await agent.run("Go.", run_id="run-1", effects=journal)
+        result = await agent.run("Go.", run_id="run-1", store=store)
     except RunError as error:
         print(json.dumps({"error": type(error).__name__, "said": str(error)}))
     else:

@@ -1,4 +1,4 @@
-"""`printable`: what a terminal would obey, or nobody would see, is seen."""
+"""What can be shown of a text: some of it, and nothing that a terminal would obey or nobody would see."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 from hypothesis import given, strategies as st
 
-from tinyagent.core.printable import printable
+from tinyagent.core.text import ends, excerpt, printable
 
 #: What a terminal obeys or does not show, and how it is shown.
 HIDDEN = [
@@ -71,3 +71,26 @@ def test_every_character_of_control_or_direction_is_seen():
         )
         if hidden and letter not in "\n\t":
             assert printable(letter) != letter, hex(code)
+
+
+@pytest.mark.parametrize("length", [0, 1, 99, 100])
+def test_a_text_that_fits_is_not_cut(length):
+    assert ends("x" * length, 100) == ("x" * length,)
+    assert ends("x" * length, None) == ("x" * length,)
+    assert excerpt("x" * length, 100) == "x" * length
+
+
+@pytest.mark.parametrize("longest", [1, 2, 3, 10, 11, 99])
+def test_a_long_text_is_cut_in_the_middle_with_a_notice(longest):
+    text = "".join(chr(0x4E00 + number) for number in range(100))
+    first, notice, last = ends(text, longest)
+    assert text.startswith(first)
+    assert text.endswith(last)
+    assert len(first) + len(last) <= longest
+    missing = 100 - len(first) - len(last)
+    assert notice == f"... ({missing} of 100 characters are not shown)"
+
+
+def test_the_beginning_of_a_long_text_ends_in_a_mark():
+    assert excerpt("x" * 101, 100) == "x" * 100 + "..."
+    assert excerpt("abc", 1, f"... ({3} characters)") == "a... (3 characters)"

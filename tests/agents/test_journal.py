@@ -1,0 +1,332 @@
+"""What is recorded of a run, and how it is answered from there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from tinyagent import Call, MemoryStore, ReactAgent, Reply, Tool, Usage
+from tinyagent.agents.journal import Journal
+from tinyagent.core import waiting
+from tinyagent.errors import FatalToolError, ScriptError, StoreError
+from tinyagent.sandbox import Opaque
+from tinyagent.testing import ScriptedModel, call
+
+
+async def add(a: int, b: int) -> int:
+    """Add."""
+    return a + b
+
+
+async def test_every_call_of_a_run_is_recorded_under_its_name():
+    calls = call("add", a=1, b=2), call("add", a=3, b=4), call("add", a="x", b=1)
+    model = ScriptedModel([list(calls), call("unknown"), "done"])
+    store = MemoryStore()
+    result = await ReactAgent([add], model=model).run("go", run_id="r", store=store)
+    assert result.output == "done"
+    records = await store.load("r")
+    assert sorted(key for key in records if not key.endswith("/begun")) == sorted(
+        ["r/1/model", *(f"r/1/tool/{each.id}" for each in calls), "r/2/model", "r/3/model"]
+    )
+    assert json.loads(records[f"r/1/tool/{calls[0].id}"].splitlines()[1]) == {"value": 3}
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+async def test_keys_do_not_depend_on_the_order_in_which_work_finishes(reverse):
+    finished = {number: asyncio.Event() for number in range(4)}
+    order = list(finished)[:: -1 if reverse else 1]
+
+    async def work(number: int) -> int:
+        position = order.index(number)
+        if position:
+            await finished[order[position - 1]].wait()
+        finished[number].set()
+        return number
+
+    calls = [call("work", number=number) for number in finished]
+    store = MemoryStore()
+    await ReactAgent([work], model=ScriptedModel([calls, "done"])).run("go", run_id="r", store=store)
+    records = await store.load("r")
+    texts = [json.loads(records[f"r/1/tool/{calls[number].id}"].splitlines()[0])["text"] for number in finished]
+    assert texts == [str(number) for number in finished]
+
+
+async def test_records_answer_instead_of_the_model_and_the_tools():
+    made = []
+
+    async def note(text: str) -> str:
+        """Note."""
+        made.append(text)
+        return text
+
+    store = MemoryStore()
+    script = [call("note", text="a"), Reply("done", usage=Usage(1, 20, 3), reasoning="so", reasoning_field="reasoning")]
+    first = await ReactAgent([note], model=ScriptedModel(script)).run("go", run_id="r", store=store)
+    again = await ReactAgent([note], model=ScriptedModel([])).run("go", run_id="r", store=store)
+    assert made == ["a"]
+    assert (again.output, again.messages, again.usage) == (first.output, first.messages, first.usage)
+    assert again.steps[0].observations == first.steps[0].observations
+    other = await ReactAgent([note], model=ScriptedModel(["other"])).run("go", run_id="s", store=store)
+    assert other.output == "other"
+
+
+@dataclass
+class Town:
+    name: str
+    founded: date
+
+
+def opaque() -> object:
+    return object()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            "text",
+            "",
+            None,
+            True,
+            0,
+            1.5,
+            float("inf"),
+            10**400,
+            "\ud800",
+            b"\x00\xff",
+            Decimal("1.10"),
+            date(2026, 1, 1),
+        ),
+        *((1, 2), {1, 2}, {"a": [1, (2, 3)]}, {1: "x", (2, 3): "y"}, {"!": "set", "v": [1]}, [None, {"b": {}}]),
+    ],
+    ids=repr,
+)
+async def test_a_value_comes_back_as_it_was_and_the_model_reads_the_same(value):
+    async def give() -> object:
+        """Give."""
+        return value
+
+    model = ScriptedModel([call("give"), "done"])
+    store = MemoryStore()
+    first = await ReactAgent([give], model=model).run("go", run_id="r", store=store)
+    again = await ReactAgent([give], model=ScriptedModel([])).run("go", run_id="r", store=store)
+    [seen], [before] = again.steps[0].observations, first.steps[0].observations
+    assert seen == before
+    assert type(seen.value) is type(value)
+    assert again.messages == first.messages
+    assert all(text.encode() for text in (await store.load("r")).values())  # any database takes it
+
+
+async def test_objects_come_back_as_their_fields_or_their_text():
+    values = [Town("Oslo", date(1048, 1, 1)), opaque(), [opaque()]]
+
+    async def give(n: int) -> object:
+        """Give."""
+        return values[n]
+
+    model = ScriptedModel([[call("give", n=n) for n in range(3)], "done"])
+    store = MemoryStore()
+    first = await ReactAgent([give], model=model).run("go", run_id="r", store=store)
+    again = await ReactAgent([give], model=ScriptedModel([])).run("go", run_id="r", store=store)
+    town, thing, things = (seen.value for seen in again.steps[0].observations)
+    assert (town.name, town.founded) == ("Oslo", date(1048, 1, 1))
+    assert isinstance(thing, Opaque)
+    assert isinstance(things[0], Opaque)
+    assert again.messages == first.messages
+
+
+async def test_a_value_that_is_too_large_keeps_its_text():
+    async def give() -> list[str]:
+        """Give."""
+        return ["x" * 1000] * 5000
+
+    store = MemoryStore()
+    model = ScriptedModel([call("give"), "done"])
+    first = await ReactAgent([give], model=model).run("go", run_id="r", store=store)
+    again = await ReactAgent([give], model=ScriptedModel([])).run("go", run_id="r", store=store)
+    assert again.messages == first.messages
+    assert again.steps[0].observations[0].text == first.steps[0].observations[0].text
+
+
+class OutOfStockError(LookupError):
+    """An error with an initializer of its own."""
+
+    def __init__(self, what, left):
+        super().__init__(f"{what}: {left} left")
+        self.what = what
+
+
+class Local(ValueError):
+    """One that the program does not know any more."""
+
+    __module__ = "gone"
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("bad", 3), KeyError("k"), OutOfStockError("tea", 0), Local("lost")], ids=repr
+)
+async def test_what_a_tool_raised_is_raised_again(error):
+    async def fail() -> None:
+        """Fail."""
+        raise error
+
+    store = MemoryStore()
+    model = ScriptedModel([call("fail"), "done"])
+    first = await ReactAgent([fail], model=model).run("go", run_id="r", store=store)
+    again = await ReactAgent([fail], model=ScriptedModel([])).run("go", run_id="r", store=store)
+    [seen], [before] = again.steps[0].observations, first.steps[0].observations
+    assert seen == before
+    assert str(seen.exception) == str(error)
+    assert isinstance(seen.exception, ValueError if isinstance(error, Local) else type(error))
+    assert again.messages == first.messages
+
+
+async def test_a_tool_with_its_retries_is_recorded_once(monkeypatch):
+    monkeypatch.setattr(waiting, "FIRST_BACKOFF", 0.0)
+    attempts = []
+
+    async def flaky() -> str:
+        """Fail at first."""
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise ValueError("once")
+        return "fine"
+
+    once = call("flaky")
+    store = MemoryStore()
+    model = ScriptedModel([once, "done"])
+    await ReactAgent([Tool(flaky, retries=1)], model=model).run("go", run_id="r", store=store)
+    assert set(await store.load("r")) - {f"r/1/tool/{once.id}/begun"} == {
+        "r/1/model",
+        f"r/1/tool/{once.id}",
+        "r/2/model",
+    }
+    assert len(attempts) == 2
+
+
+async def test_what_ends_the_run_is_no_answer_of_a_tool():
+    ended = []
+
+    async def stop() -> str:
+        """Stop."""
+        if not ended:
+            ended.append(1)
+            raise FatalToolError("enough")
+        return "stopped"
+
+    store = MemoryStore()
+    with pytest.raises(FatalToolError):
+        await ReactAgent([stop], model=ScriptedModel([call("stop")])).run("go", run_id="r", store=store)
+    result = await ReactAgent([stop], model=ScriptedModel(["done"])).run("go", run_id="r", store=store)
+    assert result.steps[0].observations[0].value == "stopped"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply("hi", finish_reason=None, origin="https://a", extra={"x": [1, None]}, usage=Usage(1, 2, 3, 1, 1)),
+        Reply(calls=(Call("add", {"a": 1, "b": 2}, extra={"function": {"s": "sig"}}),), finish_reason="tool_calls"),
+        Reply(calls=(Call("add", {}, raw="{}", problem="cut"), Call("add", {"a": 1, "b": float("inf")}))),
+        Reply("\ud800 half", reasoning="\udfff"),
+        Reply(calls=(Call("add", {"a": 1, "b": 2}, raw='{"b": 2, "a": 1}'),)),
+    ],
+)
+async def test_a_reply_comes_back_as_it_was(reply):
+    store = MemoryStore()
+    journal = await Journal.open(store, "r")
+
+    async def model(request, sink):
+        return reply
+
+    class Request:
+        key = "r/1/model"
+
+    assert await journal.wrap_model_call(Request, None, model) is reply
+    again = await Journal.open(store, "r")
+    assert await again.wrap_model_call(Request, None, None) == reply
+
+
+async def test_who_comes_second_takes_the_reply_and_the_values_of_the_first():
+    """Two processes work on one run: what was written first stands for both."""
+    store = MemoryStore()
+    both = asyncio.Barrier(2)
+
+    def agent(name):
+        async def pick() -> str:
+            """Pick."""
+            await both.wait()
+            return name
+
+        async def model(request, sink):
+            await both.wait()
+            if len(request.messages) == 1:
+                return Reply(calls=(Call("pick", id=f"c{name}"),))
+            return Reply(f"said by {name}")
+
+        return ReactAgent([pick], model=model)
+
+    one, two = await asyncio.gather(*(agent(name).run("go", run_id="r", store=store) for name in "ab"))
+    assert one.output == two.output
+    assert one.messages == two.messages
+    assert one.steps[0].observations == two.steps[0].observations
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "5", '{"calls": 3}', '{"calls": [], "usage": {"gold": 1}}', "null"])
+async def test_a_damaged_record_is_named_and_not_blamed_on_the_model(text):
+    store = MemoryStore()
+    await store.put("r", "r/1/model", text)
+    with pytest.raises(StoreError, match="The store MemoryStore is damaged: what it holds under 'r/1/model'"):
+        await ReactAgent(model=ScriptedModel([])).run("go", run_id="r", store=store)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "5", '{"text": 3}', '{"!": "set", "v": [1]}', "null"])
+async def test_a_damaged_value_is_named_and_not_told_to_the_model(text):
+    store = MemoryStore()
+    made = call("add", a=1, b=2)
+    with pytest.raises(ScriptError):
+        await ReactAgent([add], model=ScriptedModel([made])).run("go", run_id="r", store=store)
+    store._runs["r"][f"r/1/tool/{made.id}"] = text
+    with pytest.raises(StoreError, match="is damaged: what it holds under 'r/1/tool/"):
+        await ReactAgent([add], model=ScriptedModel(["3"])).run("go", run_id="r", store=store)
+
+
+async def test_the_store_of_an_inner_run_fails_that_run_and_the_outer_one_at_its_own_call():
+    class Full(MemoryStore):
+        async def put(self, run, key, text):
+            if "/inner" in key:
+                raise OSError("disk full")
+            return await super().put(run, key, text)
+
+    inner = ReactAgent(model=ScriptedModel(["hello"]), name="inner", description="I.")
+    outer = ReactAgent([inner], model=ScriptedModel([call("inner", task="Go."), "it failed"]))
+    result = await outer.run("go", run_id="r", store=Full())
+    assert result.steps[0].observations[0].error == "StoreError: The store Full failed: OSError: disk full"
+
+
+async def test_a_store_that_is_cancelled_from_within_is_named():
+    class Confused(MemoryStore):
+        async def put(self, run, key, text):
+            raise asyncio.CancelledError
+
+    with pytest.raises(StoreError, match="The store Confused failed: CancelledError"):
+        await ReactAgent(model=ScriptedModel(["hello"])).run("Go.", store=Confused())
+
+
+async def test_cancelling_a_run_that_waits_for_its_store_cancels_it():
+    waits = asyncio.Event()
+
+    class Slow(MemoryStore):
+        async def put(self, run, key, text):
+            waits.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(ReactAgent(model=ScriptedModel(["hello"])).run("Go.", store=Slow()))
+    await waits.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

@@ -1,0 +1,43 @@
+"""Where records are kept."""
+
+import pytest
+
+from tinyagent import ConfigurationError, MemoryStore, ReactAgent
+from tinyagent.errors import StoreError
+from tinyagent.testing import ScriptedModel
+
+
+async def test_the_first_write_wins():
+    store = MemoryStore()
+    assert await store.put("r", "r/1/model", "one") is True
+    assert await store.put("r", "r/1/model", "one") is False
+    assert await store.put("r", "r/1/model", "two") is False
+    assert await store.load("r") == {"r/1/model": "one"}
+
+
+async def test_runs_are_apart_and_what_is_loaded_is_a_copy():
+    store = MemoryStore()
+    await store.put("r", "key", "one")
+    await store.put("s", "key", "two")
+    loaded = await store.load("r")
+    await store.put("r", "more", "three")
+    assert loaded == {"key": "one"}
+    assert await store.load("s") == {"key": "two"}
+    assert await store.load("unknown") == {}
+
+
+@pytest.mark.parametrize("store", [object(), 7, "runs.db", MemoryStore, {"load": 1}, False, [MemoryStore()]])
+async def test_what_is_no_store_is_refused_with_what_to_pass(store):
+    agent = ReactAgent(model=ScriptedModel([]))
+    with pytest.raises(ConfigurationError, match=r"^store=.*: pass a store, such as MemoryStore\(\)"):
+        await agent.run("go", store=store)
+
+
+@pytest.mark.parametrize("given", [None, [], "text"])
+async def test_a_store_that_loads_no_records_is_named(given):
+    class Wrong(MemoryStore):
+        async def load(self, run):
+            return given
+
+    with pytest.raises(StoreError, match=r"The store Wrong failed: load\(\) gave \w+, and no dict"):
+        await ReactAgent(model=ScriptedModel([])).run("go", store=Wrong())

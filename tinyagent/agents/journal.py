@@ -1,0 +1,254 @@
+"""The journal of a run: what was done before is answered from its store, what is done now is recorded there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import MISSING, fields
+from typing import Any, TypeVar
+
+from tinyagent.agents.middleware import Middleware, ModelCall, ToolCall
+from tinyagent.core.codec import Opaque, TooLargeError, dumps, loads
+from tinyagent.core.context import Context
+from tinyagent.core.errors import ConfigurationError, StoreError
+from tinyagent.core.jsonable import brief, error_text, to_data, words
+from tinyagent.core.limits import Usage
+from tinyagent.core.messages import Call, Reply
+from tinyagent.core.result import CodeError, Observation
+from tinyagent.core.store import Store
+from tinyagent.core.waiting import is_cancelled
+from tinyagent.models.base import ModelRequest, Sink
+
+T = TypeVar("T")
+
+#: The end of the key under which a call is recorded that starts before its reply is whole.
+BEGUN = "/begun"
+#: Characters that are kept of a value that is too large to be recorded whole.
+_LONGEST = 10_000
+
+
+def checked_store(store: object) -> Store | None:
+    """Return what was passed as `store=`, checked.
+
+    Raises:
+        ConfigurationError: The object is no store.
+    """
+    has = not isinstance(store, type) and all(callable(getattr(store, name, None)) for name in ("load", "put"))
+    if store is not None and not has:
+        raise ConfigurationError(
+            f"store={brief(store)}: pass a store, such as MemoryStore(): an object with "
+            "'async def load(self, run)' and 'async def put(self, run, key, text)' (see tinyagent.stores.Store)."
+        )
+    return store  # type: ignore[return-value]
+
+
+class Journal(Middleware):
+    """The records of a run and of the runs inside it, as a middleware: a recorded call is answered, a new one recorded.
+
+    Keys are names, never positions: `<run>/<step>/model`, `<run>/<step>/tool/<call id>`, and
+    `<run>/<step>/tool/<call id>/begun` for a call that has started while the model still wrote. What is recorded of a
+    call is its `Observation`, so that the model reads the same again.
+
+    Args:
+        store: Where the records are.
+        run: The id of the outermost run.
+        records: The records that are there already, by key.
+    """
+
+    def __init__(self, store: Store, run: str, records: Mapping[str, str]) -> None:
+        self._store = store
+        self._run = run
+        self._records = dict(records)
+
+    @classmethod
+    async def open(cls, store: Store, run: str) -> Journal:
+        """Return the journal of a run, with the records that are in the store.
+
+        Raises:
+            StoreError: The store failed.
+        """
+        return cls(store, run, await _loaded(store, run))
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._records
+
+    def keys(self, prefix: str) -> list[str]:
+        """Return the recorded keys that begin with the prefix."""
+        return [key for key in self._records if key.startswith(prefix)]
+
+    async def wrap_model_call(self, request: ModelRequest, sink: Sink, call_next: ModelCall) -> Reply:
+        """Return the recorded reply; where there is none, record and return that of the model.
+
+        When the run was broken off before its reply was whole, the calls that had started are the reply.
+        """
+        if request.key in self:
+            return self._read(request.key, _to_reply)
+        tools = request.key.removesuffix("model") + "tool/"
+        begun = [self._read(key, _call_of) for key in self.keys(tools) if key.endswith(BEGUN)]
+        if begun:
+            reply = Reply(calls=tuple(begun), finish_reason="interrupted")
+        else:
+            reply = await call_next(request, sink)
+        mine = await self.record(request.key, _reply_text(reply))
+        return reply if mine else self._read(request.key, _to_reply)
+
+    async def wrap_tool_call(self, call: Call, context: Context[Any], call_next: ToolCall) -> Observation:
+        """Return the recorded observation; where there is none, record and return that of the tool."""
+        if context.key not in self:
+            observation = await call_next(call, context)
+            if await self.record(context.key, _observation_text(observation)):
+                return observation
+        return self._read(context.key, lambda text: _to_observation(text, call))
+
+    async def begin(self, key: str, call: Call) -> None:
+        """Record a call that starts while the model still writes."""
+        await self.record(key + BEGUN, _call_text(call))
+
+    async def record(self, key: str, text: str) -> bool:
+        """Record a text under a key; return `False` where another process was first, whose text then stands.
+
+        Raises:
+            StoreError: The store failed.
+        """
+        if await _told(self._store, self._store.put(self._run, key, text)):
+            self._records[key] = text
+            return True
+        self._records.update(await _loaded(self._store, self._run))
+        return False
+
+    def recorded(self, key: str) -> Any:
+        """Return the data that is recorded under the key as JSON.
+
+        Raises:
+            StoreError: The record cannot be read.
+        """
+        return self._read(key, json.loads)
+
+    def _read(self, key: str, read: Callable[[str], T]) -> T:
+        try:
+            return read(self._records[key])
+        except Exception as error:
+            text = f"what it holds under {key!r} cannot be read: {error_text(error)}"
+            raise StoreError(f"The store {type(self._store).__name__} is damaged: {text}") from error
+
+
+async def _loaded(store: Store, run: str) -> Mapping[str, str]:
+    records: object = await _told(store, store.load(run))
+    if not isinstance(records, Mapping):
+        raise StoreError(f"The store {type(store).__name__} failed: load() gave {type(records).__name__}, and no dict.")
+    return records
+
+
+async def _told(store: Store, work: Awaitable[T]) -> T:
+    """Await the work of a store; turn whatever it raises into a `StoreError`."""
+    try:
+        return await work
+    except StoreError:
+        raise
+    except (Exception, asyncio.CancelledError) as error:
+        if isinstance(error, asyncio.CancelledError) and is_cancelled():
+            raise
+        raise StoreError(f"The store {type(store).__name__} failed: {error_text(error)}") from error
+
+
+# ---- records as text
+
+
+def _plain(record: Any, *left_out: str) -> dict[str, Any]:
+    """Return the fields of a record whose values are not the defaults, but for those left out."""
+    data = {}
+    for field in fields(record):
+        value = getattr(record, field.name)
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        if field.name not in left_out and value != default:
+            data[field.name] = value
+    return data
+
+
+def _call_data(call: Call) -> dict[str, Any]:
+    return {"id": call.id, **_plain(call, "id", *(["arguments"] if _says_all(call) else []))}
+
+
+def _says_all(call: Call) -> bool:
+    """Return whether the arguments can be read from the call's text of them, which is recorded anyway."""
+    try:
+        return bool(json.loads(call.raw) == call.arguments)
+    except ValueError:
+        return False
+
+
+def _to_call(data: dict[str, Any]) -> Call:
+    if "arguments" not in data and data["raw"]:
+        data["arguments"] = json.loads(data["raw"])
+    return Call(**data)
+
+
+def _call_of(text: str) -> Call:
+    return _to_call(json.loads(text))
+
+
+def _call_text(call: Call) -> str:
+    return json.dumps(_call_data(call), default=to_data)
+
+
+def _reply_text(reply: Reply) -> str:
+    calls = [_call_data(call) for call in reply.calls]
+    data = {**_plain(reply, "calls", "usage"), "calls": calls, "usage": _plain(reply.usage)}
+    return json.dumps(data, default=to_data)
+
+
+def _to_reply(text: str) -> Reply:
+    data = json.loads(text)
+    calls, usage = tuple(map(_to_call, data.pop("calls"))), Usage(**data.pop("usage"))
+    return Reply(calls=calls, usage=usage, **data)
+
+
+def _observation_text(seen: Observation) -> str:
+    """Return an observation as a line of JSON; a value that is no text, or the exception, follows by the codec."""
+    said = json.dumps({"text": seen.text, "error": seen.error, "seconds": seen.seconds})
+    rest: dict[str, Any] = {}
+    if type(seen.value) is not str or seen.value != seen.text:
+        rest["value"] = seen.value
+    if seen.exception is not None:
+        rest["raised"] = _raised(seen.exception)
+    if not rest:
+        return said
+    try:
+        packed = dumps(rest, records=True)
+    except TooLargeError:
+        packed = dumps({"value": Opaque(seen.text[:_LONGEST], type(seen.value).__name__)})
+    return f"{said}\n{packed}"
+
+
+def _to_observation(text: str, call: Call) -> Observation:
+    said, _, packed = text.partition("\n")
+    data = json.loads(said)
+    rest = loads(packed, records=True) if packed else {}
+    seen = Observation(call, data["text"], rest.get("value", data["text"]), data["error"], data["seconds"])
+    return seen.raised(_to_exception(rest["raised"])) if "raised" in rest else seen
+
+
+def _raised(error: Exception) -> dict[str, Any]:
+    kind = type(error)
+    bases = [each.__name__ for each in kind.__mro__ if each.__module__ == "builtins"]
+    return {
+        "module": kind.__module__,
+        "type": kind.__qualname__,
+        "bases": bases,
+        "args": error.args,
+        "words": words(error),
+    }
+
+
+def _to_exception(data: dict[str, Any]) -> Exception:
+    """Return an exception of the recorded class; where the program does not know it, of the nearest of Python's own."""
+    found: Any = sys.modules.get(data["module"])
+    for name in data["type"].split("."):
+        found = getattr(found, name, None)
+    if isinstance(found, type) and issubclass(found, Exception):
+        error: Exception = found.__new__(found, *data["args"])
+        error.args = data["args"]
+        return error
+    return CodeError(data["type"], data["words"], bases=tuple(data["bases"]), args=data["args"]).exception()
