@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol, TypeAlias
 
 from tinyagent.core.errors import ConfigurationError
@@ -133,14 +133,6 @@ def _own(cls: type[Message], data: Mapping[str, Any], where: str) -> Message:
 # ---- dicts of the Chat Completions API
 
 
-def _system(data: Mapping[str, Any], where: str) -> Message:
-    return System(_content(data, where))
-
-
-def _user(data: Mapping[str, Any], where: str) -> Message:
-    return User(_content(data, where))
-
-
 def _assistant(data: Mapping[str, Any], where: str) -> Message:
     calls = [
         _call(item, f"{where}.tool_calls[{index}]")
@@ -180,10 +172,10 @@ def _function(data: Mapping[str, Any], where: str) -> Message:
     return ToolReply(_legacy_id(data), _content(data, where), name)
 
 
-_READ = {
-    "system": _system,
-    "developer": _system,
-    "user": _user,
+_READ: dict[str, Callable[[Mapping[str, Any], str], Message]] = {
+    "system": lambda data, where: System(_content(data, where)),
+    "developer": lambda data, where: System(_content(data, where)),
+    "user": lambda data, where: User(_content(data, where)),
     "assistant": _assistant,
     "tool": _tool,
     "function": _function,

@@ -53,13 +53,10 @@ def read_value(text: str, start: int) -> tuple[Any, int]:
     try:
         return read_json(text, start)
     except ValueError as error:
-        end = extent(text, start) if _QUOTED.match(text, start) else None
         try:
-            if end is not None:
-                return literal(parse_python(text[start:end])), end
+            return read_python(text, start)
         except ValueError:
-            pass
-        raise error from None
+            raise error from None
 
 
 def read_json(text: str, start: int) -> tuple[Any, int]:
@@ -72,6 +69,18 @@ def read_json(text: str, start: int) -> tuple[Any, int]:
         return _JSON.raw_decode(text, start)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def read_python(text: str, start: int) -> tuple[Any, int]:
+    """Read the Python dict, or list of dicts, that begins at `start`; its value and its end.
+
+    Raises:
+        ValueError: It is none, or too long.
+    """
+    end = extent(text, start) if _QUOTED.match(text, start) else None
+    if end is None:
+        raise ValueError("it has no end")
+    return literal(parse_python(text[start:end])), end
 
 
 def extent(text: str, start: int) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from tinyagent.core.errors import ModelError
 from tinyagent.core.messages import Assistant, Message
@@ -58,14 +58,7 @@ class Quirks:
     schema: bool = False
 
     def __or__(self, other: Quirks) -> Quirks:
-        return Quirks(
-            self.tools or other.tools,
-            self.stream_options or other.stream_options,
-            self.keys | other.keys,
-            self.ids or other.ids,
-            self.calls or other.calls,
-            self.schema or other.schema,
-        )
+        return Quirks(*(getattr(self, each.name) | getattr(other, each.name) for each in fields(self)))
 
     def learned(self, error: ModelError, request: ModelRequest, origin: str) -> Quirks:
         """Return these quirks with what the server has said by refusing the request; the same if that is nothing."""

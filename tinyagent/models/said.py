@@ -11,7 +11,7 @@ from tinyagent.core.messages import Call
 from tinyagent.core.tool import Tool
 from tinyagent.models.base import Sink
 from tinyagent.models.marks import Found, MarkSplitter, read_calls
-from tinyagent.models.thoughts import TAGS, ThinkSplitter, orphaned_end
+from tinyagent.models.thoughts import ThinkSplitter, orphaned_end
 
 #: Text in which no tag, mark, object or fence begins: at the start of a reply, and within it.
 _PLAIN_START = re.compile(r"\s*[^\s<\[{`][^<\[`]*\Z")
@@ -114,23 +114,22 @@ class Said:
         text = self.text
         if not cut and text.strip() and not (self._think and self._think.parted):
             self._habit.learn(opened=end is not None)
-        if end:
+        if self._think and end:
+            self._think.parted = True
             self._void_thoughts(text, end)
         return calls
 
     def _rest(self, think: ThinkSplitter, *, cut: bool, read: bool) -> tuple[Call, ...]:
         """Say what was held back; the calls that stand in it."""
-        self._say(*think.rest())
+        self._say(think, *think.rest())
         if think.opened and not cut:  # for once, the template has not opened a block: it is all text
             said, self._reasoning = self.reasoning, []
-            self._say("", said)
+            self._say(think, "", said)
         held = self._marks.rest() if self._marks else ""
         return self._read(held, cut=cut, read=read) if held else ()
 
     def _orphaned_end(self) -> tuple[int, int] | None:
-        if self._think is None or self._field in TAGS:
-            return None
-        return orphaned_end(self.text)
+        return None if self._think is None or self._think.parted else orphaned_end(self.text)
 
     def _void_thoughts(self, text: str, end: tuple[int, int]) -> None:
         """What was shown as text before an end without a beginning is reasoning."""
@@ -162,11 +161,11 @@ class Said:
             begun = bool(self._text)
             self._think = ThinkSplitter(opened=self._opened, begun=begun)
             self._marks = MarkSplitter(self._tools, begun=begun) if self._tools else None
-        self._say(*self._think.split(text))
+        self._say(self._think, *self._think.split(text))
 
-    def _say(self, reasoning: str, text: str) -> None:
+    def _say(self, think: ThinkSplitter, reasoning: str, text: str) -> None:
         if reasoning:
-            self._field = self._field or (self._think.field if self._think else "")
+            self._field = self._field or think.field
             self._reason(reasoning)
         if text and self._marks:
             text = self._marks.split(text)

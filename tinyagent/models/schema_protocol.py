@@ -13,14 +13,13 @@ from dataclasses import replace
 from typing import Any
 
 from tinyagent.core.dialect import target_of
-from tinyagent.core.jsonable import to_text
 from tinyagent.core.messages import Assistant, Call, Reply
 from tinyagent.core.tool import Tool
 from tinyagent.models.base import ModelRequest
 from tinyagent.models.calls import CUT_CALL
 from tinyagent.models.native import once_per_tool, to_bytes
-from tinyagent.models.objects import call_of, read_json
-from tinyagent.models.text_protocol import TextReply, TextTools
+from tinyagent.models.objects import read_json
+from tinyagent.models.text_protocol import TextReply, TextTools, items_in
 
 INSTRUCTIONS = """\
 You can use tools. Your reply is one JSON object. To call tools, one or several at once, write:
@@ -31,8 +30,6 @@ The results come in the next message. When you know the answer, write:
 Tools, one per line (name, description, JSON Schema of the arguments):
 """
 NO_TOOLS = 'Do not call a tool now: write your answer, as a reply of the type "answer".'
-#: How a call begins.
-_CALL = re.compile(r'\{\s*+"tool"')
 #: Calls in one reply: a small model would repeat them without end.
 MOST_CALLS = 8
 #: Of an integer; a grammar spells out the digits.
@@ -62,51 +59,24 @@ class SchemaReply(TextReply):
         if reply.calls or not reply.text.strip():  # native ones all the same, or nothing
             self.settle(reply.text)
             return reply
-        if (read := self._read(reply)) is not None:
-            return read
-        self.followed = False
-        return super().read(reply)
-
-    def _read(self, reply: Reply) -> Reply | None:
-        """The reply, if it is one of the schema's: a server that ignores the schema sends others."""
         text = _FENCE.sub("", reply.text, count=1).removesuffix("```").strip()
         try:
             value, end = read_json(text, 0)
         except ValueError:
-            cut = reply.finish_reason == "length" and text[:1] in ("", "{")
-            return self._read_cut(reply) if cut else None
+            self.followed = reply.finish_reason == "length" and text[:1] in ("", "{")
+            return self._read_cut(reply) if self.followed else super().read(reply)
         inner = value.get("reply") if isinstance(value, dict) and end == len(text) else None
-        if not isinstance(inner, dict):
-            return None
-        if isinstance(answer := inner.get("answer"), str):
-            self.settle(text := to_text(answer))
-            return self.calling(replace(reply, text=text), ())
-        calls = inner.get("calls")
-        if not isinstance(calls, list) or not all(isinstance(call, dict) and call.get("tool") for call in calls):
-            return None
-        return self.calling(reply, map(_call, calls))
+        self.followed = isinstance(inner, dict) and (
+            isinstance(inner.get("answer"), str) or isinstance(inner.get("calls"), list)
+        )
+        return super().read(reply)
 
     def _read_cut(self, reply: Reply) -> Reply:
         """A reply that the token limit has cut: an answer as far as it came, or the calls that are complete."""
         if self.answer is not None:
             return self.calling(replace(reply, text=self.answer), ())
-        calls: list[Call] = []
-        place = 0
-        while begun := _CALL.search(reply.text, place):
-            try:
-                value, place = read_json(reply.text, begun.start())
-            except ValueError:
-                calls.append(Call("reply", problem=CUT_CALL))
-                break
-            calls.append(_call(value))
+        calls = [call for item in items_in(reply.text, self._offered, CUT_CALL) for call in item.calls]
         return self.calling(reply, calls or [Call("reply", problem=CUT_CALL)])
-
-
-def _call(value: dict[str, Any]) -> Call:
-    return call_of(str(value["tool"]), value.get("arguments", ...))
-
-
-# ---- the request
 
 
 class SchemaTools(TextTools):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Collection
 from typing import ClassVar
 
@@ -119,7 +120,7 @@ MOST_OBJECTS = 200
 _LONGEST_HEAD = 200
 
 
-class ShownReply:
+class ShownReply(ABC):
     """A sink that passes on what a person may see: prose as it comes, of an object the inside of its answer alone.
 
     Prose before a first object is shown, and void when that holds the answer. What a model has written is known for
@@ -155,13 +156,13 @@ class ShownReply:
         self._items = False  # there was an object of the protocol: prose is no part of the answer any more
         self._left = MOST_OBJECTS
 
+    @abstractmethod
     def is_item(self, value: object) -> bool:
         """Return whether a whole object is one of the protocol."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, reply: Reply) -> Reply:
         """Return the whole reply with the calls, or the answer, that stand in its text."""
-        raise NotImplementedError
 
     @property
     def committed(self) -> bool:

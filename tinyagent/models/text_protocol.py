@@ -22,12 +22,14 @@ from tinyagent.models.native import once_per_tool, to_bytes
 from tinyagent.models.objects import (
     FIRST_KEYS,
     Offered,
+    any_calls_in,
     arguments_in,
     call_of,
     calls_in,
     is_scratchpad,
     named_at,
-    read_value,
+    read_json,
+    read_python,
 )
 from tinyagent.models.shown import ShownReply
 
@@ -70,7 +72,7 @@ class TextReply(ShownReply):
             self.settle(reply.text)
             return reply
         cut = reply.finish_reason == "length"
-        items = list(_items(reply.text, self._offered, CUT_CALL if cut else BROKEN))
+        items = list(items_in(reply.text, self._offered, CUT_CALL if cut else BROKEN))
         calls = tuple(call for item in items for call in item.calls)
         if not items:
             calls = read_calls(reply.text, self._offered.values(), cut=cut).calls
@@ -158,32 +160,36 @@ class _Item(NamedTuple):
     answer: object = None
 
 
-def _items(text: str, offered: Offered, broken: str) -> Iterator[_Item]:
-    """The protocol's objects in a text; a call with a problem for one that begins like it but cannot be read."""
+def items_in(text: str, offered: Offered, broken: str) -> Iterator[_Item]:
+    """Yield the protocol's objects in a text; a call with a problem for one that begins like it but cannot be read."""
     position = failures = 0
     while (start := text.find("{", position)) >= 0 and failures < MOST_FAILURES:
         try:
-            value, position = read_value(text, start)
+            value, position = read_json(text, start)
         except ValueError as error:
-            failures += 1
-            value, position = None, start + 1
-            if _BEGINNING.match(text, start) or named_at(text, start, offered):
-                yield _Item((Call("reply", problem=broken.format(problem=error)),))
-                return
+            failures += 1  # Python counts too: its parser is slow
+            try:
+                value, position = read_python(text, start)
+            except ValueError:
+                value, position = None, start + 1
+                if _BEGINNING.match(text, start) or named_at(text, start, offered):
+                    yield _Item((Call("reply", problem=broken.format(problem=error)),))
+                    return
         if isinstance(value, dict) and (item := _item(value, offered)):
             yield item
 
 
 def _item(value: dict[str, Any], offered: Offered) -> _Item | None:
-    if isinstance(inner := value.get("reply"), dict):  # of the other protocol
-        value = inner
+    find = calls_in
+    if isinstance(inner := value.get("reply"), dict):  # of the schema's protocol
+        value, find = inner, any_calls_in
     scratchpad = value.get("scratchpad")
     scratchpad = scratchpad if isinstance(scratchpad, str) else ""
     if name := value.get("tool"):
         return _Item((call_of(own_name(str(name)), arguments_in(value)),), scratchpad)
     if "answer" in value or "tool" in value:
         return _Item((), scratchpad, value.get("answer"))
-    if calls := calls_in(value, offered):
+    if calls := find(value, offered):
         return _Item(tuple(calls), scratchpad)
     return _Item((), "\n".join(map(str, value.values()))) if is_scratchpad(value) else None
 

@@ -14,6 +14,7 @@ import importlib.util
 import sys
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -161,15 +162,13 @@ def _has_aiohttp() -> bool:
     return importlib.util.find_spec(wanted) is not None and importlib.util.find_spec("aiohttp") is not None
 
 
+@dataclass(slots=True, eq=False)
 class Pool:
     """A transport, and how many requests it carries."""
 
-    __slots__ = ("busy", "timer", "transport")
-
-    def __init__(self, transport: Any) -> None:
-        self.transport = transport
-        self.busy = 0
-        self.timer: asyncio.TimerHandle | None = None
+    transport: Any
+    busy: int = 0
+    timer: asyncio.TimerHandle | None = None
 
 
 class PooledTransport:
