@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tinyagent.sandbox.monty import MontySandbox
     from tinyagent.sandbox.process import ProcessSandbox
 
-#: Where each name is; loaded when it is first used.
+#: The module of each public name, loaded when the name is first used.
 _HOME = {
     "CodeError": "tinyagent.core.result",
     "Execution": "tinyagent.core.result",
