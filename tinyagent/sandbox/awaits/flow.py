@@ -64,7 +64,7 @@ def awaited_calls(facts: Facts) -> set[ast.expr]:
 
 
 def _marks_of(facts: Facts, roots: list[tuple[Place, bool]]) -> _Marks:
-    """Return what comes to the roots, each an expression with whether its parts are meant, and is used in no other way."""
+    """Return what comes to the roots and is used in no other way; for the form of roots, see `_Marks`."""
     marks = _Marks(facts, set(), roots)
     used = {facts.name_of(node, scope) for node, scope in facts.loads if node not in marks.visited}
     return _Marks(facts, used, roots)
