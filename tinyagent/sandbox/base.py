@@ -46,7 +46,7 @@ class SandboxLimits:
     """What the code of one sandbox session may use. `None`, where a limit accepts it, means no limit.
 
     Attributes:
-        seconds: Seconds that one block may run. While tool calls are in flight, only what the code computes counts.
+        seconds: Wall time of one block, in seconds. While tool calls are in flight, only what the code computes counts.
         cpu_seconds: CPU seconds of the whole session.
         memory: Bytes the session may allocate.
         output: Characters of one block's output that are kept.

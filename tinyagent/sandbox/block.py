@@ -190,7 +190,7 @@ class Block:
         task.cancel(WITHDRAWN if self.stopped is None else ENDED)
 
     def _call_id(self, tool: str, written: bytes) -> str:
-        """Return an id that is the same whenever the block is run: block, tool, arguments, and which of equal calls."""
+        """Return an id of block, tool, arguments and a count of equal calls: the same whenever the block is run."""
         digest = hashlib.sha256(written).hexdigest()[:10]
         name = f"block{self.number}_{tool}_{digest}"
         self._same[name] += 1
@@ -290,7 +290,7 @@ class Stopwatch:
             self._start(self._left)
 
     def _computed_in_pause(self) -> float:
-        """Return the seconds of a pause that count: those computed, and with several threads no more than went by."""
+        """Return the seconds computed in a pause; with several threads, no more than the seconds that went by."""
         if self._had is None or (now := self.computed()) is None:
             return 0.0
         return min(now - self._had, asyncio.get_running_loop().time() - self._since)

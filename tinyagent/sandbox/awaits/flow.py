@@ -323,7 +323,7 @@ class _Marks:
 
 
 def _inside(facts: Facts, value: ast.expr, scope: Scope, held: bool) -> Iterator[tuple[ast.expr, Scope, bool]]:
-    """Yield the expressions that a value comes from, each with its scope and whether it holds the value or is it.
+    """Yield the expressions that a value comes from: each with its scope, and whether the value is a part of it.
 
     With `held`, this is about what the value holds, not about the value.
     """

@@ -235,7 +235,7 @@ class _Visitor(ast.NodeVisitor):
         return scope
 
     def _guard(self, node: ast.Try | ast.TryStar | ast.With) -> None:
-        """Visit a `try` or `with`: what is returned inside must have its value there, where it may fail."""
+        """Visit a `try` or `with`: a call returned inside is waited for there, where its failure can be caught."""
         outer, self._guarded = self._guarded, True
         self.generic_visit(node)
         self._guarded = outer

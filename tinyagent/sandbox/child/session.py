@@ -318,7 +318,7 @@ def _seed(seed: str) -> None:
 
 
 def reseed() -> None:
-    """Give a forked session numpy's random numbers of its own; `random` seeds itself after a fork."""
+    """Seed numpy's random numbers anew in a forked session; `random` does so by itself."""
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         numpy.random.seed(int.from_bytes(os.urandom(4), "big"))
