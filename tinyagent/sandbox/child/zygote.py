@@ -2,7 +2,8 @@
 
 It hears its host on a SEQPACKET socket: `{"id", "memory", "cpu_seconds", "threads"}` with the session's socket, by
 SCM_RIGHTS. It answers `{"t": "forked", "id", "pid"}` with a pidfd of the child, and `{"t": "exit", "pid", "status"}`
-when that ends. No code, no tool and no secret goes through it. When its host ends it ends, and its children with it.
+when the child ends. No code, no tool and no secret goes through the zygote. When its host ends, the zygote ends, and
+its children with it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from tinyagent.sandbox.child import files, preload, session
 from tinyagent.sandbox.frames import encode_frame
 
 _CONTROL = 1 << 16
-#: Users of their own for the sessions of a root zygote: far from any that are in use.
+#: The first user id for sessions of a root zygote, each with a user of its own: far from ids that are in use.
 _FIRST_USER = 1_879_048_192
 #: The descriptor of a session's socket.
 _SESSION = 3
@@ -41,7 +42,7 @@ def main(control_fd: int) -> None:
         control_fd: The socket to the host. Its first message is JSON: `path` (where packages are found) and
             `preload` (their names).
     """
-    fd, limits = _zygote(control_fd)  # returns in a child, which keeps nothing of what was there
+    fd, limits = _zygote(control_fd)  # returns in a child only, without the zygote's own objects
     _become_session(fd, limits)
 
 
@@ -85,7 +86,7 @@ class _Zygote:
         self._pid = os.getpid()
 
     def serve(self) -> tuple[int, dict[str, Any]]:
-        """Fork children until the host ends; in each of them, its socket and its limits."""
+        """Fork children until the host ends; in each child, return its socket and its limits."""
         woken, wake = os.pipe()
         os.set_blocking(woken, False)
         os.set_blocking(wake, False)
@@ -112,7 +113,7 @@ class _Zygote:
             _tell(self._control, {"t": "exit", "pid": pid, "status": os.waitstatus_to_exitcode(status)})
 
     def _answer(self) -> tuple[int, dict[str, Any]] | None:
-        """Fork a child for a request; in the child, what it needs."""
+        """Fork a child for a request; in the child, return its socket and its limits, else `None`."""
         data, fds, _, _ = socket.recv_fds(self._control, _CONTROL, 4)
         if not data:
             os._exit(0)
@@ -120,7 +121,7 @@ class _Zygote:
         request = limits.pop("id")
         try:
             pid = os.fork()
-        except OSError as error:  # no room for another process: that session's matter
+        except OSError as error:  # no room for another process: only this session fails
             os.close(fds[0])
             _tell(self._control, {"t": "failed", "id": request, "error": str(error)})
             return None
@@ -138,7 +139,7 @@ class _Zygote:
 
 
 def _hear_of_ends_only() -> None:
-    """Have SIGCHLD come when a child ends, not whenever one is stopped or continued, which is done all the time."""
+    """Have SIGCHLD come when a child ends, not when one is stopped or continued, as happens all the time."""
     action = ctypes.create_string_buffer(256)
     libc().sigaction(signal.SIGCHLD, None, action)
     flags = struct.unpack_from("i", action, _SA_FLAGS)[0]
@@ -147,7 +148,7 @@ def _hear_of_ends_only() -> None:
 
 
 def _become_session(fd: int, limits: dict[str, Any]) -> None:
-    """What a forked child does, to its end."""
+    """Lock this forked child, and serve its session until the process ends."""
     try:
         null = posix.open("/dev/null", os.O_RDWR)
         os.dup2(fd, _SESSION)
