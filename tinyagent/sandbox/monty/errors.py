@@ -113,7 +113,7 @@ def _shown_line(frame: Frame, piece: Fed) -> str:
     shown = line.strip()
     start, end = frame.column - 1 - (len(line) - len(line.lstrip())), frame.end_column - frame.column
     is_part = frame.end_line == frame.line and 0 < end < len(shown)
-    if not is_part or piece.source.text.split("\n")[frame.line - 1] != line:  # its columns are others
+    if not is_part or piece.source.text.split("\n")[frame.line - 1] != line:  # helpers have moved its columns
         return f"    {shown}\n"
     return f"    {shown}\n    {' ' * start}{'^' * end}\n"
 
