@@ -13,7 +13,15 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypedDict, TypeVar, overload
 
 from tinyagent.core.door import door
-from tinyagent.core.errors import ConfigurationError, FatalToolError, ToolArgumentsError, ToolDefinitionError
+from tinyagent.core.errors import (
+    ConfigurationError,
+    FatalToolError,
+    MiddlewareError,
+    ReplayError,
+    StoreError,
+    ToolArgumentsError,
+    ToolDefinitionError,
+)
 from tinyagent.core.introspection import innermost, without_partials
 from tinyagent.core.jsonable import error_text, words
 from tinyagent.core.text import excerpt
@@ -31,6 +39,8 @@ Rest = ParamSpec("Rest")  # the parameters of a method without its `self`
 NAME_PATTERN = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
 #: What is said of a synchronous tool that is no longer waited for: a thread cannot be stopped.
 GOES_ON = "goes on in the background; its effects may still happen"
+#: What no further attempt could change.
+FINAL = (FatalToolError, StoreError, MiddlewareError, ReplayError, ToolArgumentsError)
 #: Characters of a call's error that the model is told.
 LONGEST_ERROR = 2_000
 
@@ -214,7 +224,7 @@ class Tool(Generic[P, R]):
     def _is_final(self, error: BaseException) -> bool:
         """Whether another attempt could change nothing, or would act twice."""
         still_at_work = words(error).endswith(GOES_ON) and not self.read_only
-        return still_at_work or is_cancelled() or isinstance(error, FatalToolError | ToolArgumentsError)
+        return still_at_work or is_cancelled() or isinstance(error, FINAL)
 
     async def _attempt(self, arguments: Mapping[str, Any], context: Context[Any] | None) -> Any:
         args, kwargs = self.signature.validate(self.name, arguments, context)

@@ -51,6 +51,7 @@ def pack(
     text: str | None = None,
     few: int | None = None,
     pause: Callable[[], None] | None = None,
+    limited: bool = True,
 ) -> Any:
     """Return `value` as data that JSON can carry; what has no form here becomes its text, with its type.
 
@@ -61,12 +62,13 @@ def pack(
         text: The text of the value, where it is known already.
         few: Give up when it has more parts than this.
         pause: Called every thousand parts; in a thread it lets others have the interpreter.
+        limited: Refuse what has more parts than may be read in one go.
 
     Raises:
         ManyPartsError: It has more than a few.
         TooLargeError: It has more parts than may be read in one go.
     """
-    return _Packer(value, records, [] if opaque is None else opaque, text, few, pause).pack(value, 0)
+    return _Packer(value, records, [] if opaque is None else opaque, text, few, pause, limited).pack(value, 0)
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -79,6 +81,7 @@ class _Packer:
     root_text: str | None
     few: int | None
     pause: Callable[[], None] | None
+    limited: bool
     steps: int = 0
     parts: int = 0
     containers: int = 0
@@ -193,14 +196,14 @@ class _Packer:
 
     def _counted(self, tagged: dict[str, Any]) -> dict[str, Any]:
         self.tagged += 1
-        if self.tagged > MAX_TAGGED:
+        if self.limited and self.tagged > MAX_TAGGED:
             raise too_large(f"over {MAX_TAGGED:,} values that are neither numbers nor text")
         self._count(8 + (len(tagged["v"]) // 2 if type(tagged["v"]) is str else 0))
         return tagged
 
     def _contain(self) -> None:
         self.containers += 1
-        if self.containers > MAX_CONTAINERS:
+        if self.limited and self.containers > MAX_CONTAINERS:
             raise too_large(f"over {MAX_CONTAINERS:,} lists and dicts")
 
     def _count(self, parts: int) -> None:
@@ -209,7 +212,8 @@ class _Packer:
         self._check(self.parts)
 
     def _check(self, parts: int) -> None:
-        _check_size(2 * parts)
+        if self.limited:
+            _check_size(2 * parts)
         if self.few is not None and parts > self.few:
             raise ManyPartsError
 
