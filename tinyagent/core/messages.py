@@ -83,7 +83,7 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """What the person says to the model, or the loop in the person's place."""
+    """A message of the person to the model, or of the loop in the person's place."""
 
     text: str
     role: Literal["user"] = "user"
@@ -91,7 +91,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Assistant:
-    """What the model wrote.
+    """A message of the model: text, tool calls, or both.
 
     Attributes:
         text: The text, without reasoning.
@@ -142,7 +142,7 @@ class Reply:
         calls: The tool calls.
         reasoning: The reasoning text, kept apart from the answer.
         reasoning_field: Where the server put the reasoning; see `Assistant.reasoning_field` for the names.
-        finish_reason: As the server sent it: `stop`, `length`, `tool_calls`, ...; `None` where it sent none.
+        finish_reason: Why the model stopped writing, as the server sent it: `stop`, `length`, `tool_calls`, ...; or `None`.
         usage: The tokens of this call, where the server counted them.
         origin: The server that sent the reply.
         extra: Keys that only that server knows, such as `reasoning_details`; sent back to it.

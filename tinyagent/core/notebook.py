@@ -2,7 +2,7 @@
 
 Jupyter trusts what a cell has just shown: raw HTML in markdown runs its scripts, links to `javascript:` work, and a `"`
 inside of math can end an attribute, because math is put back into the finished HTML. So the text of a model is written
-with entities where it could become any of that. Code, in which entities are not read, is written as HTML of our own.
+with entities where it could become any of that. Code, in which entities are not read, is written as HTML made here.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class _Raised:
 
 @dataclass(frozen=True, slots=True)
 class Observation(_Raised):
-    """What one tool call gave: a value or an error.
+    """The record of one tool call: the value that it gave, or its error.
 
     Attributes:
         call: The call, as the model wrote it.
@@ -99,7 +99,7 @@ class CodeError:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """What a block of code gave.
+    """The record of one block of code that ran: its value, its output, or its error.
 
     Attributes:
         code: The block.

@@ -1,4 +1,4 @@
-"""What both ways of the codec agree on: the limits, the errors, and the two types of its own."""
+"""The limits, the errors and the own types of the codec, on which its writing and its reading agree."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LONGEST_TEXT, LONGEST_NAME = 2_000, 200
 
 
 class MalformedError(ValueError):
-    """What was read is not something that the codec writes."""
+    """The bytes or text to read are not what the codec writes."""
 
 
 class TooLargeError(ValueError):
