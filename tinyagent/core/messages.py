@@ -142,7 +142,7 @@ class Reply:
         calls: The tool calls.
         reasoning: The reasoning text, kept apart from the answer.
         reasoning_field: Where the server put the reasoning; see `Assistant.reasoning_field` for the names.
-        finish_reason: Why the model stopped writing, as the server sent it: `stop`, `length`, `tool_calls`, ...; or `None`.
+        finish_reason: Why the model stopped, as the server sent it: `stop`, `length`, `tool_calls`, ...; else `None`.
         usage: The tokens of this call, where the server counted them.
         origin: The server that sent the reply.
         extra: Keys that only that server knows, such as `reasoning_details`; sent back to it.
