@@ -208,7 +208,7 @@ class Tool(Generic[P, R]):
                 if context is not None:
                     from tinyagent.core.events import Retry
 
-                    context._emit(Retry(self.name, attempt, wait, told_of(error)))  # noqa: SLF001 - the package's own seam
+                    context._emit(Retry(self.name, attempt, wait, told_of(error)))  # noqa: SLF001 - internal seam
             await asyncio.sleep(wait)
 
     def _is_final(self, error: BaseException) -> bool:
