@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +17,7 @@ from tinyagent.core.events import Event, HandedOver, InnerEvent, RunFailed, RunF
 from tinyagent.core.generics import Deps
 from tinyagent.core.jsonable import brief, words
 from tinyagent.core.limits import Limits, Usage
-from tinyagent.core.log import LOGGED, log, logger
+from tinyagent.core.log import LOGGED, log
 from tinyagent.core.mending import mended
 from tinyagent.core.messages import NOT_ANSWERED, Assistant, Conversation, Reply, ToolReply, User, derived_id
 from tinyagent.core.result import Execution, Observation, RunInfo, RunResult, State, Step
@@ -176,7 +175,7 @@ class RunState:
 
     def emit(self, event: Event) -> None:
         """Hand an event to the reader of this run, to those of the runs around it, and to the log."""
-        if type(event) in LOGGED and logger.isEnabledFor(logging.WARNING):
+        if type(event) in LOGGED:
             log(self.run_id, event)
         if self.hear is None and self.parent is None:
             return  # nobody hears it
