@@ -20,7 +20,7 @@ from tinyagent.agents.handoff import with_handoffs
 from tinyagent.agents.inner import agent_tool
 from tinyagent.agents.journal import Journal
 from tinyagent.agents.loop import ANSWER_OR_CALL, LAST_WORD, Ending, is_text, loop
-from tinyagent.agents.middleware import checked_middleware, tools_of
+from tinyagent.agents.middleware import chain_of, checked_middleware, tools_of
 from tinyagent.agents.options import AgentOptions, AgentSignature, as_model, check_deps, check_options
 from tinyagent.agents.prompt import Prompt
 from tinyagent.agents.run import Run
@@ -269,6 +269,7 @@ class Agent(ABC, Generic[Deps, Output]):
             async with asyncio.timeout(run.limits.seconds) as time_limit, holding():
                 if run.store is not None:
                     run.journal = await Journal.open(run.store, run.run_id)
+                    await run.journal.start(run.task)
                 # an inner run also ends with the time of the run around it
                 run.deadline = min(filter(None, (run.deadline, time_limit.when())), default=None)
                 ending = await work(run)
@@ -298,7 +299,7 @@ class Agent(ABC, Generic[Deps, Output]):
                     await stack.enter_async_context(agent._around(run))
                     places[agent] = run.toolbox, run.scope
                 run.toolbox, run.scope = places[agent]
-                run.chain = (*agent.middleware, *run.middleware)
+                run.chain = chain_of(agent.middleware, run.middleware)
                 await agent._instruct(run)
                 ending = await loop(agent, run)
                 run.output = ending.output
@@ -318,7 +319,7 @@ class Agent(ABC, Generic[Deps, Output]):
     async def _call_directly(self, run: RunState, call: Call) -> Ending:
         """Make one tool call without a model; return how it ended."""
         async with self._toolbox_of(run).opened() as run.toolbox:
-            run.chain = (*self.middleware, *run.middleware)
+            run.chain = chain_of(self.middleware, run.middleware)
             known = call.name in run.toolbox.tools
             turn = Turn(run, run.toolbox.tools, step=0, eager=False, longest=None)
             async with turn:
@@ -367,7 +368,8 @@ class Agent(ABC, Generic[Deps, Output]):
 
     def _toolbox_of(self, run: RunState) -> Toolbox:
         """Return the agent's toolbox with the tools that the middleware of the run brings."""
-        return self.toolbox.plus(tools_of(run.middleware)) if run.middleware else self.toolbox
+        more = chain_of(self.middleware, run.middleware)[len(self.middleware) :]
+        return self.toolbox.plus(tools_of(more)) if more else self.toolbox
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[None]:

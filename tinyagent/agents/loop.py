@@ -15,7 +15,7 @@ from tinyagent.agents.handoff import Handoff, first_handoff
 from tinyagent.agents.middleware import ModelCall, around_model
 from tinyagent.agents.state import Outcome, RunState
 from tinyagent.agents.turn import Turn
-from tinyagent.core.errors import EmptyReplyError, ModelError, StepLimitReached, TokenLimitReached
+from tinyagent.core.errors import EmptyReplyError, MiddlewareError, ModelError, StepLimitReached, TokenLimitReached
 from tinyagent.core.events import LimitHit, Notice, StepStarted
 from tinyagent.core.messages import Reply, User
 from tinyagent.core.result import State
@@ -95,7 +95,7 @@ async def _ask(agent: Agent[Any, Any], run: RunState, turn: Turn, tool_choice: T
     request = ModelRequest(run.conversation, agent._offered(run), tool_choice, run.streamed, run.deadline, key)
     model: ModelCall = partial(asked, agent.model)
     if run.chain:
-        model = around_model(run.chain, model)
+        model = around_model(run.chain, partial(_asked_again, turn, model))
     work = partial(_heard, run, turn, model)
     reply = await (work(request, turn) if run.journal is None else run.journal.wrap_model_call(request, turn, work))
     run.count(reply.usage)
@@ -103,6 +103,17 @@ async def _ask(agent: Agent[Any, Any], run: RunState, turn: Turn, tool_choice: T
     if tool_choice == "none" and reply.calls:  # forbidden ones: "tool_calls" marks their text as no answer
         reply = replace(reply, calls=(), finish_reason="tool_calls")
     return reply.with_own_ids()
+
+
+async def _asked_again(turn: Turn, model: ModelCall, request: ModelRequest, sink: Sink) -> Reply:
+    """Ask the model for a middleware, which may do so again: what was shown of an earlier reply is void then."""
+    if turn.committed:
+        raise MiddlewareError(
+            "A middleware asked the model again although a call of its reply had started. Give it the attribute "
+            "judges_replies = True: then calls wait until it has returned the reply."
+        )
+    turn.begin_again()
+    return await model(request, sink)
 
 
 async def _heard(run: RunState, turn: Turn, model: ModelCall, request: ModelRequest, sink: Sink) -> Reply:

@@ -40,7 +40,7 @@ class RunOptions(TypedDict, Generic[Deps], total=False):
         middleware: Stands around the model calls and tool calls of this run and of the runs inside it; the agent's own
             stands around this one.
         store: Records every reply, and what every call gave. A run whose `run_id` has records there is answered from
-            them, and goes on where they end.
+            them, and goes on where they end. Values come back as plain data: objects as their fields.
     """
 
     messages: Iterable[MessageLike]
@@ -156,6 +156,9 @@ class RunState:
             from tinyagent.agents.options import no_option
 
             raise UnknownOptionError(no_option("run", unknown, RunOptions.__annotations__))
+        run_id: object = options.get("run_id")
+        if not isinstance(run_id, str | None) or run_id == "":
+            raise ConfigurationError(f"run_id={brief(run_id)}: pass text that names the run, such as 'order-17'.")
         said, mended = _opening(task, options.get("messages", ()))
         run = cls(task, info, said, limits, mended, deps=options.get("deps"), **about)
         if (metadata := options.get("metadata")) is not None:

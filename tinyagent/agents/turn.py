@@ -17,7 +17,7 @@ from typing import Any
 from tinyagent.agents.middleware import ToolCall, around_tool
 from tinyagent.agents.state import Outcome, RunState
 from tinyagent.core.context import Context
-from tinyagent.core.errors import ConfigurationError, FatalToolError, MiddlewareError, StoreError
+from tinyagent.core.errors import ConfigurationError, FatalToolError, MiddlewareError, ReplayError, StoreError
 from tinyagent.core.events import (
     CallSealed,
     Notice,
@@ -34,11 +34,12 @@ from tinyagent.core.messages import NOT_ANSWERED, Call, Reply
 from tinyagent.core.result import Observation
 from tinyagent.core.text import excerpt
 from tinyagent.core.tool import GOES_ON, Tool, told_of
+from tinyagent.core.waiting import is_cancelled
 
 #: Types of values that a tool returns by mistake, and that tell a model nothing.
 _NO_VALUES = (FunctionType, MethodType, BuiltinFunctionType, AsyncGeneratorType)
 #: Errors that end the run; any other error of a tool is told to the model.
-_FATAL = (FatalToolError, StoreError, MiddlewareError)
+_FATAL = (FatalToolError, StoreError, MiddlewareError, ReplayError)
 
 
 class Turn:
@@ -104,11 +105,15 @@ class Turn:
     def notice(self, event: Retry | Notice | TextVoided) -> None:
         """Hear of a retry, a notice or void text; a retry of the model makes all text of the turn void."""
         if isinstance(event, Retry) and event.what == "model":
-            self._void("".join(self._shown_text))
+            self.begin_again()
         if isinstance(event, TextVoided):
             self._void(event.text)
         else:
             self._run.emit(copy(event))  # a copy, since the model may give the event to other runs too
+
+    def begin_again(self) -> None:
+        """Take back all text that was shown: the model is asked again."""
+        self._void("".join(self._shown_text))
 
     def _void(self, text: str) -> None:
         """Take back the text, which was shown last; where something else was, take back all of the turn's text."""
@@ -204,9 +209,12 @@ class Turn:
                 text = f"{NOT_ANSWERED} If it had begun, it {GOES_ON}."
                 observation = Observation(call, text, error=text)
             observation = await self._observe(call, tool, began)
-        except _FATAL as error:
-            self._stopping = True
-            observation = _failed(call, error, began)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._stopping = True  # the others are cancelled now, and what they give then is no answer
+            if isinstance(error, _FATAL):
+                observation = _failed(call, error, began)
             raise
         finally:
             self._observations[call.id] = observation
@@ -222,7 +230,9 @@ class Turn:
             wrong = NameError(problem) if tool is None else TypeError(problem)
             return Observation(call, problem, error=problem).raised(wrong)
         run.emit(ToolStarted(call))
-        if journal and call.id in self._early and key not in journal:  # a resume must know of it without the reply
+        if journal and key in journal:
+            run.count(journal.spent(f"{run.run_id}/{self._step}/{call.id}/"))  # by the runs inside the call
+        elif journal and call.id in self._early:  # a resume must know of it without the reply
             await journal.begin(key, call)
         progress = _Progress(run, call, self._loop)
         context = run.context(call_id=call.id, tool=call.name, step=self._step, key=key, _progress=progress)
@@ -237,21 +247,26 @@ class Turn:
 
     def _by_middleware(self, work: ToolCall, began: float, call: Call, context: Context[Any]) -> Awaitable[Observation]:
         """Make the call through the middleware, whose errors are told like those of a tool."""
-        return self._told(call, began, work(call, context))
+        return self._told(call, began, work(call, context), outermost=True)
 
     def _call_tool(
         self, tool: Tool[..., Any] | None, began: float, call: Call, context: Context[Any]
     ) -> Awaitable[Observation]:
         """Make the call itself: the innermost step, with all middleware around it."""
         assert tool is not None  # noqa: S101 - a call without a tool is answered from its record
-        return self._told(call, began, self._value(tool, began, call, context))
+        if self._tools.get(call.name) is not tool:
+            raise MiddlewareError(
+                f"A middleware has passed on a call of {tool.name!r} as {call.name!r}: change its arguments alone."
+            )
+        return self._told(call, began, self._value(tool, began, call, context), outermost=not self._run.chain)
 
-    async def _told(self, call: Call, began: float, work: Awaitable[Observation]) -> Observation:
+    async def _told(self, call: Call, began: float, work: Awaitable[Observation], *, outermost: bool) -> Observation:
         """Await the work of a call; what it raises becomes an observation for the model, and the run goes on."""
         try:
             return await work
         except _FATAL as error:
-            if not error.has_result:
+            of_all = isinstance(error, StoreError | ReplayError) and self._run.journal is not None
+            if of_all or not error.has_result:
                 raise
             return _failed(call, error, began)  # the error has ended a run inside the tool, not this one
         except (Exception, SystemExit) as error:
@@ -259,8 +274,8 @@ class Turn:
                 raise asyncio.CancelledError from error
             return _failed(call, error, began)
         except asyncio.CancelledError as error:
-            if self._stopping or self._is_withdrawn(call, error):
-                raise
+            if self._stopping or self._is_withdrawn(call, error) or (not outermost and is_cancelled()):
+                raise  # by whoever does not want the call any more: a middleware with a time-out, for one
             if (task := asyncio.current_task()) is not None:
                 task.uncancel()
             return _failed(call, error, began)  # the tool raised it; nobody has cancelled the call

@@ -137,7 +137,7 @@ async def asked(model: Model, request: ModelRequest, sink: Sink) -> Reply:
     reply: object = await _of_model(model, _awaitable(model, request, sink))
     if not isinstance(reply, Reply):
         raise ModelError(f"The model {model_name(model)!r} returned {type(reply).__name__}; a model returns a Reply.")
-    if wrong := _wrong_in(reply):
+    if wrong := wrong_in(reply):
         raise ModelError(f"The model {model_name(model)!r} returned a Reply with {wrong}.")
     return reply
 
@@ -201,7 +201,7 @@ async def _awaitable(model: Model, request: ModelRequest, sink: Sink) -> Any:
     return await reply
 
 
-def _wrong_in(reply: Reply) -> str:
+def wrong_in(reply: Reply) -> str:
     """Return what in the reply has a wrong type, in words; empty where nothing has."""
     text: object = reply.text
     usage: object = reply.usage

@@ -103,7 +103,7 @@ class Planning(Toolkit):
 
     @tool(read_only=True, shown=True, local=True)
     async def get_plan(self) -> Plan:
-        """The plan as it is now."""
+        """The plan as it is now."""  # noqa: D401 - the model reads it
         return self._current()
 
     def _current(self) -> Plan:
