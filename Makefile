@@ -8,6 +8,8 @@ MAKEFLAGS += --no-print-directory
 # For the command line: make test ARGS="-k stream --no-cov", make test PYTHON=python3.13
 ARGS ?=
 PYTHON ?=
+# Processes among which the tests are dealt out; 0 runs them in one, as a debugger wants.
+WORKERS ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -41,7 +43,8 @@ demo: $(STAMP) ## run the demo
 
 .PHONY: test
 test: $(STAMP) ## run the tests; under 95 % branch coverage they fail
-	@COVERAGE_FILE=$(VENV)/.coverage $(BIN)/python -m pytest --no-header --cov --cov-report=term $(ARGS)
+	@COVERAGE_FILE=$(VENV)/.coverage $(BIN)/python -m pytest --no-header -n $(WORKERS) --dist worksteal \
+	    --cov --cov-report=term $(ARGS)
 
 # Not part of `make test`: a server and a model of other projects. Their environment sees the packages of ours too.
 REAL := .venvs/real

@@ -44,7 +44,7 @@ def _imported(path: Path, known: Collection[str]) -> Iterator[str]:
 
 
 def _loaded(body: list[ast.stmt]) -> Iterator[ast.Import | ast.ImportFrom]:
-    """The imports that run when the module is loaded."""
+    """Return the imports that run when the module is loaded."""
     for statement in body:
         if isinstance(statement, ast.Import | ast.ImportFrom):
             yield statement

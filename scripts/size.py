@@ -91,7 +91,7 @@ def rooms(files: list[File]) -> Iterator[str]:
 
 
 def way(files: list[File]) -> Iterator[str]:
-    """What runs when an agent answers with one tool call, over HTTP, once everything is imported."""
+    """Describe what runs when an agent answers with one tool call, over HTTP, once everything is imported."""
     known = {str(file.path): file for file in files}
     ran = _functions_of_a_run()
     lines: Counter[str] = Counter()
@@ -107,7 +107,7 @@ def way(files: list[File]) -> Iterator[str]:
 
 
 def _at(file: File, first: int) -> Function | None:
-    """The function whose code begins there; that of a decorated one begins with its decorators."""
+    """Return the function whose code begins there; that of a decorated one begins with its decorators."""
     return next((file.functions[at] for at in sorted(file.functions) if at >= first), None)
 
 
@@ -145,7 +145,7 @@ def _functions_of_a_run() -> set[tuple[str, int]]:
 
 
 def longest(files: list[File]) -> Iterator[str]:
-    """The longest functions and files, above what is wanted."""
+    """List the longest functions and files, above what is wanted."""
     functions = [(len(each.lines), each.name, file.path) for file in files for each in file.functions.values()]
     over = sorted((each for each in functions if each[0] > LONGEST_FUNCTION), reverse=True)
     yield f"functions over {LONGEST_FUNCTION} code lines: {len(over)}"

@@ -34,7 +34,7 @@ def main() -> int:
 
 
 def _modules(page: str) -> Iterator[tuple[str, str]]:
-    """The name and the source of a module for each snippet."""
+    """Return the name and the source of a module for each snippet."""
     known: dict[str, str] = {}  # how a later snippet imports a name
     for found in re.finditer(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE):
         snippet, line = found[1], page.count("\n", 0, found.start(1))
@@ -47,7 +47,7 @@ def _modules(page: str) -> Iterator[tuple[str, str]]:
 
 
 def _globals(table: SymbolTable) -> Iterator[str]:
-    """The names that a scope, and those inside it, take from the module."""
+    """Return the names that a scope, and those inside it, take from the module."""
     for symbol in table.get_symbols():
         if symbol.is_global() or table.get_type() == "module":
             yield symbol.get_name()
@@ -56,7 +56,7 @@ def _globals(table: SymbolTable) -> Iterator[str]:
 
 
 def _imports(snippet: str) -> Iterator[tuple[str, str]]:
-    """What it imports itself, and how: a strict checker refuses to have that from the snippet."""
+    """Return what the snippet imports itself, and how: a strict checker refuses to have that from the snippet."""
     for node in ast.parse(snippet).body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             origin = f"from {node.module} " if isinstance(node, ast.ImportFrom) else ""

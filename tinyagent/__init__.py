@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from tinyagent.tools.mcp import MCPTools
     from tinyagent.tools.toolkit import Toolkit
 
-#: The public names of each module.
+#: The names of `tinyagent.__all__`, by the modules that define them.
 _NAMES = {
     "agents.code": "TinyCodeAgent",
     "agents.options": "AgentOptions",
@@ -98,9 +98,9 @@ __all__ = [
 ]
 # fmt: on
 
-#: Where the names are that are not at the door.
+#: The documented modules of the public names that `tinyagent` itself does not offer.
 _ROOMS = ("errors", "events", "messages", "middleware", "results", "sandbox", "stores", "tools")
-#: What to write instead of names of tinyagent 1.x and of other packages.
+#: For names of tinyagent 1.x and of other packages: what to write instead.
 _ELSEWHERE = {
     "Agent": "Write ReactAgent(tools=[...], model=...), or TinyCodeAgent(...).",
     "FinalAnswer FinalAnswerTool final_answer": "Write @tool(returns_answer=True): its value is the run's output.",
@@ -127,7 +127,10 @@ def __getattr__(name: str) -> object:
 
 
 def _unknown(name: str) -> Exception:
-    """The error for a name that is none here; where it was imported, one whose text Python does not replace."""
+    """Return the error for a name that `tinyagent` lacks, with a hint where there is one.
+
+    In `from tinyagent import name` a hint needs an ImportError: Python replaces the text of an AttributeError there.
+    """
     cure = next((cure for names, cure in _ELSEWHERE.items() if name in names.split()), "")
     if not cure and (name[:1].isupper() or name == "event_from_dict"):
         rooms = (importlib.import_module(f"tinyagent.{room}") for room in _ROOMS)
@@ -140,7 +143,7 @@ def _unknown(name: str) -> Exception:
     import sys
     from opcode import opname
 
-    caller = sys._getframe(2)  # noqa: SLF001 - of __getattr__
+    caller = sys._getframe(2)  # noqa: SLF001 - the caller of __getattr__
     if cure and opname[caller.f_code.co_code[caller.f_lasti]] == "IMPORT_FROM":
         return ImportError(f"cannot import name {name!r} from 'tinyagent'. {cure}", name="tinyagent", path=__file__)
     said = f"module 'tinyagent' has no attribute {name!r}"

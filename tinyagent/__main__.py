@@ -1,4 +1,4 @@
-"""`python -m tinyagent`."""
+"""Run the `tinyagent` command: `python -m tinyagent`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The one bridge for code that cannot await."""
+"""`run_sync`: the one bridge for code that cannot await."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
 
     Where no event loop is running this is `asyncio.run`. Where one is (a notebook, a callback inside an async
     framework) the coroutine runs in a thread and loop of its own, and this call blocks the running loop until
-    it ends: prefer `await`. Nothing is patched. Ctrl-C cancels the coroutine and waits for its clean-up.
+    the coroutine ends: prefer `await`. The running loop is not patched. Ctrl-C cancels the coroutine and waits
+    for its clean-up.
 
     Raises:
         ConfigurationError: The argument is not a coroutine.
@@ -62,7 +63,7 @@ def _run_in_thread(coroutine: Coroutine[Any, Any, T]) -> T:
 
     def cancel() -> None:
         for loop, task in running:
-            with contextlib.suppress(RuntimeError):  # it has just ended
+            with contextlib.suppress(RuntimeError):  # the loop has just been closed
                 loop.call_soon_threadsafe(task.cancel)
 
     thread = threading.Thread(target=work, name="tinyagent run_sync")
@@ -76,9 +77,9 @@ def _run_in_thread(coroutine: Coroutine[Any, Any, T]) -> T:
 
 @contextlib.contextmanager
 def _interrupts_go_to(cancel: Callable[[], None]) -> Iterator[None]:
-    """Ctrl-C calls `cancel`, and raises KeyboardInterrupt at the end of the block.
+    """Let Ctrl-C call `cancel` within the block, and raise KeyboardInterrupt at its end.
 
-    The running loop's own handler would only mark its task, which cannot act while this thread waits.
+    The event loop's own handler would only cancel the loop's task, which cannot act while this thread waits.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,4 +1,4 @@
-"""Every error that tinyagent raises, in one tree: see `tinyagent.core.errors`, where it is drawn."""
+"""The errors of agents, models, tools and sandboxes; `tinyagent.core.errors` draws them as one tree."""
 
 # ruff: noqa: I001
 # fmt: off

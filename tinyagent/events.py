@@ -1,4 +1,4 @@
-"""The events of a run: what `agent.stream(...)` gives, in the order they happen. `Event` is any of them."""
+"""The events of a run, which `agent.stream(...)` gives in the order they happen; `Event` is the type of any of them."""
 
 # ruff: noqa: I001
 # fmt: off

@@ -1,4 +1,4 @@
-"""The messages of a conversation, and their way through JSON."""
+"""The messages of a conversation, and the functions that turn them into JSON and back."""
 
 from tinyagent.core.messages import Assistant, Call, Conversation, Message, Reply, System, ToolReply, User
 from tinyagent.models.chat import MessageLike, messages_from_json, messages_to_json

@@ -1,4 +1,4 @@
-"""What stands around model calls and tool calls, and the types of what goes on."""
+"""`Middleware`, which stands around model calls and tool calls, and the types of the `call_next` it is given."""
 
 from tinyagent.agents.middleware import Middleware, ModelCall, ToolCall
 

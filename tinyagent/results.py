@@ -1,4 +1,4 @@
-"""What a run gives back: the result, its steps, what each call gave, what it used."""
+"""The result of a run: its state, its steps, the observation of each tool call, and the tokens used."""
 
 from tinyagent.core.limits import Usage
 from tinyagent.core.result import Observation, RunInfo, RunResult, State, Step

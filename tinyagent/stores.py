@@ -1,4 +1,4 @@
-"""Where the records of runs are kept."""
+"""Stores, which keep the records of runs."""
 
 from tinyagent.core.store import MemoryStore, Store
 

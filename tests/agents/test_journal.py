@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
 import pytest
 
-from tinyagent import Call, MemoryStore, ReactAgent, Reply, Tool, Usage
+from tinyagent import Call, ConfigurationError, Limits, MemoryStore, Middleware, ReactAgent, Reply, Tool, Usage
 from tinyagent.agents.journal import Journal
 from tinyagent.core import waiting
-from tinyagent.errors import FatalToolError, ScriptError, StoreError
+from tinyagent.errors import FatalToolError, ScriptError, StoreError, TokenLimitReached
 from tinyagent.sandbox import Opaque
 from tinyagent.testing import ScriptedModel, call
 
@@ -31,7 +31,7 @@ async def test_every_call_of_a_run_is_recorded_under_its_name():
     assert result.output == "done"
     records = await store.load("r")
     assert sorted(key for key in records if not key.endswith("/begun")) == sorted(
-        ["r/1/model", *(f"r/1/tool/{each.id}" for each in calls), "r/2/model", "r/3/model"]
+        ["r/start", "r/1/model", *(f"r/1/tool/{each.id}" for each in calls), "r/2/model", "r/3/model"]
     )
     assert json.loads(records[f"r/1/tool/{calls[0].id}"].splitlines()[1]) == {"value": 3}
 
@@ -201,11 +201,8 @@ async def test_a_tool_with_its_retries_is_recorded_once(monkeypatch):
     store = MemoryStore()
     model = ScriptedModel([once, "done"])
     await ReactAgent([Tool(flaky, retries=1)], model=model).run("go", run_id="r", store=store)
-    assert set(await store.load("r")) - {f"r/1/tool/{once.id}/begun"} == {
-        "r/1/model",
-        f"r/1/tool/{once.id}",
-        "r/2/model",
-    }
+    keys = {"r/start", "r/1/model", f"r/1/tool/{once.id}", "r/2/model"}
+    assert set(await store.load("r")) - {f"r/1/tool/{once.id}/begun"} == keys
     assert len(attempts) == 2
 
 
@@ -295,7 +292,9 @@ async def test_a_damaged_value_is_named_and_not_told_to_the_model(text):
         await ReactAgent([add], model=ScriptedModel(["3"])).run("go", run_id="r", store=store)
 
 
-async def test_the_store_of_an_inner_run_fails_that_run_and_the_outer_one_at_its_own_call():
+async def test_a_store_that_fails_in_an_inner_run_ends_the_outer_one_too():
+    """To tell the model, and to record that, would make it the answer for ever."""
+
     class Full(MemoryStore):
         async def put(self, run, key, text):
             if "/inner" in key:
@@ -304,8 +303,8 @@ async def test_the_store_of_an_inner_run_fails_that_run_and_the_outer_one_at_its
 
     inner = ReactAgent(model=ScriptedModel(["hello"]), name="inner", description="I.")
     outer = ReactAgent([inner], model=ScriptedModel([call("inner", task="Go."), "it failed"]))
-    result = await outer.run("go", run_id="r", store=Full())
-    assert result.steps[0].observations[0].error == "StoreError: The store Full failed: OSError: disk full"
+    with pytest.raises(StoreError, match="The store Full failed: OSError: disk full"):
+        await outer.run("go", run_id="r", store=Full())
 
 
 async def test_a_store_that_is_cancelled_from_within_is_named():
@@ -330,3 +329,159 @@ async def test_cancelling_a_run_that_waits_for_its_store_cancels_it():
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+# ---- taken up again
+
+
+class NotTheSame(ValueError):
+    """An error whose class makes its objects in a way of its own."""
+
+    def __new__(cls, code, *, left):
+        return super().__new__(cls, code)
+
+    def __init__(self, code, *, left):
+        super().__init__(code)
+        self.left = left
+
+    def __str__(self):
+        return f"{self.left} left"
+
+
+def errors_of_all_kinds():
+    class Local(KeyError):
+        """One that no module knows."""
+
+    try:
+        b"\xff".decode()
+    except UnicodeDecodeError as error:
+        yield error
+    yield from (
+        ExceptionGroup("some", [ValueError(1)]),
+        NotTheSame(1, left=2),
+        Local("k"),
+        FileNotFoundError(2, "no", "f"),
+    )
+    yield from (SyntaxError("bad", ("f", 1, 2, "x")), KeyError("x" * 2_000_000))
+
+
+@pytest.mark.parametrize("error", [*errors_of_all_kinds()], ids=lambda error: type(error).__name__)
+async def test_an_error_of_any_kind_says_the_same_again(error):
+    async def fail() -> None:
+        """Fail."""
+        raise error
+
+    store = MemoryStore()
+    first = await ReactAgent([fail], model=ScriptedModel([call("fail"), "ok"])).run("go", run_id="r", store=store)
+    again = await ReactAgent([fail], model=ScriptedModel([])).run("go", run_id="r", store=store)
+    then, now = first.steps[0].observations[0].exception, again.steps[0].observations[0].exception
+    assert (type(now).__name__, str(now)) == (type(then).__name__, str(then))
+    assert isinstance(now, next(base for base in type(then).__mro__ if base.__module__ == "builtins"))
+    assert again.messages == first.messages
+
+
+async def test_a_large_value_and_one_of_many_keys_come_back_whole():
+    values = [["x" * 1000] * 5000, {number: str(number) for number in range(45_000)}, ["\ud800"] * 30_000]
+
+    async def give(n: int) -> object:
+        """Give."""
+        return values[n]
+
+    store = MemoryStore()
+    script = [[call("give", n=n) for n in range(3)], "ok"]
+    await ReactAgent([give], model=ScriptedModel(script)).run("go", run_id="r", store=store)
+    again = await ReactAgent([give], model=ScriptedModel([])).run("go", run_id="r", store=store)
+    assert [seen.value for seen in again.steps[0].observations] == values
+
+
+@pytest.mark.parametrize("ends", [RuntimeError, FatalToolError, KeyboardInterrupt], ids=lambda kind: kind.__name__)
+async def test_a_call_that_was_cut_short_by_the_end_of_another_has_no_answer(ends):
+    class Stop(BaseException):
+        """More than an error."""
+
+    kind = Stop if ends is KeyboardInterrupt else ends
+    began, again = asyncio.Event(), []
+
+    async def bad() -> str:
+        """End the run, once."""
+        await began.wait()
+        if not again:
+            again.append(1)
+            raise kind("enough")
+        return "fine"
+
+    async def beside() -> str:
+        """Take a while, once."""
+        began.set()
+        if not again:
+            await asyncio.Event().wait()
+        return "done"
+
+    def model():
+        return ScriptedModel(lambda request: "ok" if len(request.messages) > 2 else [call("bad"), call("beside")])
+
+    store = MemoryStore()
+    if ends is RuntimeError:
+        task = asyncio.create_task(ReactAgent([bad, beside], model=model()).run("go", run_id="r", store=store))
+        await began.wait()
+        again.append(1)
+        task.cancel()
+        await asyncio.wait([task])
+    else:
+        with pytest.raises(kind):
+            await ReactAgent([bad, beside], model=model()).run("go", run_id="r", store=store)
+    result = await ReactAgent([bad, beside], model=model()).run("go", run_id="r", store=store)
+    assert [seen.text for seen in result.steps[0].observations] == ["fine", "done"]
+
+
+async def test_what_inner_runs_have_used_is_counted_again():
+    def said(text, *calls):
+        return Reply(text, calls=calls, usage=Usage(1, 100, 10))
+
+    def outer(replies, **options):
+        inner = ReactAgent(model=ScriptedModel([said("in")]), name="inner", description="I.")
+        return ReactAgent([inner], model=ScriptedModel(replies), **options)
+
+    ask = call("inner", task="t")
+    store, whole = MemoryStore(), MemoryStore()
+    first = await outer([said("", ask), said("ok")]).run("go", run_id="r", store=whole)
+    assert first.usage == Usage(3, 300, 30)
+    assert (await outer([]).run("go", run_id="r", store=whole)).usage == first.usage
+    with pytest.raises(ScriptError):
+        await outer([said("", ask)]).run("go", run_id="r", store=store)
+    with pytest.raises(TokenLimitReached):
+        await outer([said("ok")], limits=Limits(tokens=200)).run("go", run_id="r", store=store)
+
+
+async def test_the_same_run_is_not_given_another_task():
+    store = MemoryStore()
+    agent = ReactAgent([add], model=ScriptedModel(["A"]))
+    await agent.run("question A", run_id="r", store=store)
+    with pytest.raises(ConfigurationError, match="The run 'r' is recorded with another task, 'question A'"):
+        await agent.run("question B", run_id="r", store=store)
+    async with agent.stream_tool("add", {"a": 1, "b": 2}, run_id="t", store=store) as run:
+        assert (await run.drain()).output == 3
+    async with agent.stream_tool("add", {"a": 5, "b": 5}, run_id="t", store=store) as run:
+        with pytest.raises(ConfigurationError, match="recorded with another task"):
+            await run.drain()
+
+
+@pytest.mark.parametrize("run_id", ["", 0, ["x"], b"r"])
+async def test_what_is_no_id_of_a_run_is_refused(run_id):
+    with pytest.raises(ConfigurationError, match="pass text that names the run"):
+        await ReactAgent(model=ScriptedModel([])).run("go", run_id=run_id)
+
+
+async def test_a_call_that_a_middleware_has_changed_is_the_same_again():
+    class Twice(Middleware):
+        async def wrap_tool_call(self, call, context, call_next):
+            return await call_next(replace(call, arguments={"a": 20, "b": 22}), context)
+
+    store = MemoryStore()
+    script = [call("add", a=1, b=1), "ok"]
+    first = await ReactAgent([add], model=ScriptedModel(script), middleware=[Twice()]).run(
+        "go", run_id="r", store=store
+    )
+    again = await ReactAgent([add], model=ScriptedModel([]), middleware=[Twice()]).run("go", run_id="r", store=store)
+    assert again.steps[0].observations == first.steps[0].observations
+    assert again.messages == first.messages

@@ -326,3 +326,157 @@ async def test_one_object_serves_many_runs_at_once():
     results = await asyncio.gather(*(agent.run("Go.") for _ in range(50)))
     assert [result.output for result in results] == ["ok"] * 50
     assert len(log) == 100
+
+
+# ---- what it must not break
+
+
+async def test_a_time_out_around_a_call_is_its_own(kind):
+    class Impatient(Middleware):
+        async def wrap_tool_call(self, call, context, call_next):
+            if call.name == "endless":
+                async with asyncio.timeout(0.05):
+                    return await call_next(call, context)
+            return await call_next(call, context)
+
+    @tool
+    async def endless() -> str:
+        """Wait."""
+        return await asyncio.Event().wait()
+
+    model = ScriptedModel(kind.script([call("endless"), "never mind"]))
+    result = await kind.agent([endless], model=model, middleware=[Impatient()]).run("Go.")
+    seen = result.steps[0].observations[0]
+    assert isinstance(seen.exception, TimeoutError)
+    assert result.output == "never mind"
+
+
+async def test_a_text_without_a_value_is_the_value():
+    class Cached(Middleware):
+        async def wrap_tool_call(self, call, context, call_next):
+            return Observation(call, "cached")
+
+    agent = ReactAgent([add], model=ScriptedModel([]), middleware=[Cached()])
+    assert await agent.execute_tool("add", a=1, b=2) == "cached"
+
+
+async def test_a_handoff_that_is_refused_does_not_happen():
+    class No(Middleware):
+        async def wrap_tool_call(self, call, context, call_next):
+            return Observation(call, "denied", error="denied")
+
+    other = ReactAgent(model=ScriptedModel([]), name="other")
+    model = ScriptedModel([call("transfer_to_other"), "I answer."])
+    result = await ReactAgent(model=model, handoffs=[other], middleware=[No()]).run("Go.")
+    assert result.output == "I answer."
+
+
+async def test_a_call_keeps_its_tool():
+    class Other(Middleware):
+        async def wrap_tool_call(self, call, context, call_next):
+            return await call_next(replace(call, name="other"), context)
+
+    with pytest.raises(MiddlewareError, match="has passed on a call of 'add' as 'other': change its arguments"):
+        await ReactAgent([add], model=ScriptedModel([call("add", a=1, b=2)]), middleware=[Other()]).run("Go.")
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda call: Observation(call, None), "an Observation with text=None"),
+        (lambda call: Observation(call, 5), "an Observation with text=5"),
+        (lambda call: Observation(call, "x", error=ValueError("y")), r"an Observation with error=ValueError\('y'\)"),
+        (lambda call: Observation("a", "b"), "an Observation of another call"),
+    ],
+)
+async def test_an_observation_is_checked(make, said):
+    class Wrong(Middleware):
+        async def wrap_tool_call(self, call, context, call_next):
+            return make(call)
+
+    with pytest.raises(MiddlewareError, match=f"The middleware Wrong returned {said} from wrap_tool_call"):
+        await ReactAgent([add], model=ScriptedModel([call("add", a=1, b=2)]), middleware=[Wrong()]).run("Go.")
+
+
+@pytest.mark.parametrize("reply", [Reply(None), Reply("", calls=["a"])])
+async def test_a_reply_is_checked(reply):
+    class Wrong(Middleware):
+        async def wrap_model_call(self, request, sink, call_next):
+            return reply
+
+    with pytest.raises(MiddlewareError, match=r"The middleware Wrong returned a Reply with (text=None|calls=)"):
+        await ReactAgent(model=ScriptedModel([]), middleware=[Wrong()]).run("Go.")
+
+
+async def test_one_that_cancels_from_within_is_named():
+    class Confused(Middleware):
+        async def wrap_model_call(self, request, sink, call_next):
+            raise asyncio.CancelledError
+
+    with pytest.raises(MiddlewareError, match="The middleware Confused failed in wrap_model_call: CancelledError"):
+        await ReactAgent(model=ScriptedModel([]), middleware=[Confused()]).run("Go.")
+
+
+async def test_one_that_is_not_asynchronous_is_named():
+    class Sync(Middleware):
+        def wrap_tool_call(self, call, context, call_next):
+            return Observation(call, "x")
+
+    with pytest.raises(MiddlewareError, match="The middleware Sync has a wrap_tool_call that is no async def"):
+        await ReactAgent([add], model=ScriptedModel([call("add", a=1, b=2)]), middleware=[Sync()]).run("Go.")
+
+
+class Again(Middleware):
+    """Asks the model twice."""
+
+    async def wrap_model_call(self, request, sink, call_next):
+        await call_next(request, sink)
+        return await call_next(request, sink)
+
+
+async def test_what_was_shown_before_the_model_is_asked_again_is_void():
+    async with ScriptedServer(["first", "second"]) as server:
+        agent = ReactAgent(model=OpenAIModel("m", base_url=server.url), middleware=[Again()])
+        async with agent.stream("Go.") as run:
+            events = [event async for event in run]
+    assert [event.text for event in events if event.type == "text_voided"] == ["first"]
+    assert run.result.output == "second"
+
+
+async def test_the_model_is_not_asked_again_once_a_call_has_started():
+    made = []
+
+    @tool
+    async def note(text: str) -> str:
+        """Note."""
+        made.append(text)
+        return text
+
+    script = [call("note", text="first"), call("note", text="second"), "done", "done"]
+    with pytest.raises(MiddlewareError, match="judges_replies = True"):
+        await ReactAgent([note], model=ScriptedModel(script), middleware=[Again()]).run("Go.")
+    made.clear()
+    judge = Again()
+    judge.judges_replies = True
+    result = await ReactAgent([note], model=ScriptedModel(script), middleware=[judge]).run("Go.")
+    assert (result.output, made) == ("done", ["second"])
+
+
+async def test_one_that_is_given_twice_stands_once():
+    class Notes(Middleware):
+        def __init__(self):
+            self.tools = [self.note]
+            self.calls = 0
+
+        async def note(self, text: str) -> str:
+            """Note."""
+            return text
+
+        async def wrap_tool_call(self, call, context, call_next):
+            self.calls += 1
+            return await call_next(call, context)
+
+    notes = Notes()
+    agent = ReactAgent(model=ScriptedModel([call("note", text="x"), "ok"]), middleware=[notes])
+    assert (await agent.run("Go.", middleware=[notes])).output == "ok"
+    assert notes.calls == 1

@@ -85,7 +85,7 @@ async def refused(annotation, value):
         (int | None, 3, None),
         (Any, 3, None),
         (REQUIRED, 3, None),
-        (Annotated[int, BeforeValidator(lambda value: value or 7)], 3, 7),
+        pytest.param(Annotated[int, BeforeValidator(lambda value: value or 7)], 3, 7, id="validated"),
     ],
     ids=str,
 )

@@ -33,11 +33,31 @@ async def test_what_is_no_store_is_refused_with_what_to_pass(store):
         await agent.run("go", store=store)
 
 
-@pytest.mark.parametrize("given", [None, [], "text"])
+@pytest.mark.parametrize("given", [None, [], "text", {"r/1/model": b"{}"}, {1: "{}"}])
 async def test_a_store_that_loads_no_records_is_named(given):
     class Wrong(MemoryStore):
         async def load(self, run):
             return given
 
-    with pytest.raises(StoreError, match=r"The store Wrong failed: load\(\) gave \w+, and no dict"):
+    with pytest.raises(StoreError, match=r"The store Wrong failed: load\(\) gave .*, and no dict of texts"):
         await ReactAgent(model=ScriptedModel([])).run("go", store=Wrong())
+
+
+@pytest.mark.parametrize("given", [None, 1, "yes"])
+async def test_a_store_that_does_not_say_whether_it_wrote_is_named(given):
+    class Silent(MemoryStore):
+        async def put(self, run, key, text):
+            await super().put(run, key, text)
+            return given
+
+    with pytest.raises(StoreError, match=r"The store Silent failed: put\(\) gave .*; it returns True, or False"):
+        await ReactAgent(model=ScriptedModel(["hello"])).run("go", store=Silent())
+
+
+async def test_a_store_that_is_not_asynchronous_is_named():
+    class Sync(MemoryStore):
+        def load(self, run):
+            raise OSError("no disk")
+
+    with pytest.raises(StoreError, match="The store Sync failed: OSError: no disk"):
+        await ReactAgent(model=ScriptedModel([])).run("go", store=Sync())

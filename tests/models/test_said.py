@@ -245,3 +245,28 @@ def test_what_follows_ordinary_text_is_read_as_if_it_had_come_at_once(first, res
             said.content(piece)
         assert bool(said.finish(cut=False, read=True)) == called
         assert said.whole() == (first + text, "", "")
+
+
+def test_before_an_orphaned_end_all_is_reasoning_also_when_the_reply_breaks_off():
+    said = Said(NullSink(), (), Habit())
+    said.content("2 and 3</think>\n5")
+    assert said.whole() == ("5", "2 and 3", "think")
+
+
+def test_a_second_end_is_text_wherever_the_thoughts_were():
+    for told_apart in ("", "hm. "):
+        said = Said(NullSink(), (), Habit())
+        if told_apart:
+            said.thought(told_apart, "reasoning")
+        said.content("2 and 3</think>It is 5</think>6")
+        said.finish(cut=False, read=True)
+        assert said.whole()[:2] == ("It is 5</think>6", told_apart + "2 and 3")
+
+
+def test_thoughts_that_the_server_tells_apart_say_that_the_text_begins_outside_a_block():
+    said = Said(NullSink(), (), Habit(opened=True))
+    said.content(" ")
+    said.thought("2 and 3", "reasoning")
+    said.content("It is 5")
+    assert said.finish(cut=False, read=True) == ()
+    assert said.whole() == (" It is 5", "2 and 3", "reasoning")

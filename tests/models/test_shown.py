@@ -135,6 +135,15 @@ def test_text_is_shown_as_it_is_written(text, shown):
         assert len(page.pieces) > 3
 
 
+@pytest.mark.parametrize(
+    "text", ['{"reply": {"type": "calls", "calls": [', '{"reply": {"type": "calls", "calls": [{"tool": "add", "argum']
+)
+def test_calls_that_the_token_limit_cuts_are_not_shown(text):
+    page, shown = hear(SchemaReply, text)
+    reply = shown.read(Reply(text, finish_reason="length"))
+    assert (page.shown, [call.name for call in reply.calls]) == ("", ["reply"])
+
+
 def test_a_reply_of_a_great_many_objects_is_heard_in_linear_time():
     text = '{"name": 1} ' * 100_000
     page, shown = hear(TextReply, text)

@@ -706,7 +706,7 @@ async def test_a_failing_server_is_tried_again(wire, status):
 
 
 @pytest.mark.parametrize("status", [429, 503])
-@pytest.mark.parametrize("value", ["0.02", "0", formatdate(time.time() - 60, usegmt=True)])
+@pytest.mark.parametrize("value", ["0.02", "0", formatdate(time.time() - 60, usegmt=True)], ids=["0.02", "0", "date"])
 async def test_the_wait_that_the_server_asks_for_is_kept(stream, status, value):
     bad = RawReply({"error": {"message": "busy"}}, status, headers={"retry-after": value})
     await stream.ask(bad, "5", model={"max_retries": 1})

@@ -1,4 +1,8 @@
-"""An agent: what it is made of, how its runs begin and end, and what surrounds them. What happens inside is `loop`."""
+"""An agent: what it is made of, how its runs begin and end, and what surrounds them.
+
+To follow a run, read `Agent.run`, then `_new_run` (makes the run's data), `_drive` (its time limit and its end) and
+`_converse` (opens what the run needs). The steps of the run are in `loop`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ from tinyagent.agents.handoff import with_handoffs
 from tinyagent.agents.inner import agent_tool
 from tinyagent.agents.journal import Journal
 from tinyagent.agents.loop import ANSWER_OR_CALL, LAST_WORD, Ending, is_text, loop
-from tinyagent.agents.middleware import checked_middleware, tools_of
+from tinyagent.agents.middleware import chain_of, checked_middleware, tools_of
 from tinyagent.agents.options import AgentOptions, AgentSignature, as_model, check_deps, check_options
 from tinyagent.agents.prompt import Prompt
 from tinyagent.agents.run import Run
@@ -41,15 +45,15 @@ from tinyagent.tools.toolkit import AnyTool, ToolLike
 
 
 class Agent(ABC, Generic[Deps, Output]):
-    """What every agent shares. Immutable: one agent serves any number of runs at once."""
+    """The base class of all agents. Immutable: one agent serves any number of runs at once."""
 
     __signature__: ClassVar[AgentSignature] = AgentSignature()
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
-        """Make one of the kinds of agent.
+        """Make an agent of a class that derives from this one.
 
         Raises:
-            TypeError: This class is none of them.
+            TypeError: The class is `Agent` itself, which is abstract.
         """
         if cls is Agent:
             raise TypeError("Agent is abstract: make a ReactAgent(...), or a TinyCodeAgent(...), which writes code.")
@@ -78,7 +82,7 @@ class Agent(ABC, Generic[Deps, Output]):
         self._written = self._system_message(self.toolbox, self.prompt.fixed)
 
     def __copy__(self) -> Self:
-        """Return an agent with the same model, tools and toolkits; what it keeps open is its own."""
+        """Return an agent with the same model, tools and toolkits, which keeps none of them open yet."""
         twin = object.__new__(type(self))
         vars(twin).update(vars(self))
         twin._keep_nothing_open()
@@ -86,17 +90,18 @@ class Agent(ABC, Generic[Deps, Output]):
 
     def _keep_nothing_open(self) -> None:
         self._open = PerLoop(self._opened)
+        # what each `async with agent:` that was not left yet has opened
         self._entered: WeakKeyDictionary[asyncio.AbstractEventLoop, list[AsyncExitStack]] = WeakKeyDictionary()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """Return what `copy.copy` does: connections and what toolkits hold cannot be copied."""
+        """Return a shallow copy, as `copy.copy` does: connections and what toolkits hold cannot be copied."""
         return self.__copy__()
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled.
 
         Raises:
-            TypeError: An agent holds functions and connections.
+            TypeError: Always: an agent holds functions and connections.
         """
         raise TypeError(
             f"The agent {self.name!r} cannot be pickled: it holds functions and connections. Make it in the process "
@@ -105,25 +110,25 @@ class Agent(ABC, Generic[Deps, Output]):
 
     @property
     def tools(self) -> Mapping[str, AnyTool]:
-        """The tools by name. Those of a toolkit that finds them when it is opened are there while it is open."""
+        """The agent's tools by name. Those that a toolkit finds when it is opened are here only while it is open."""
         return self.toolbox.tools
 
     @property
     def instructions(self) -> str:
-        """What the model is told first, as far as it is the same for every run."""
+        """The system message, as far as it is the same for every run."""
         return self._written
 
     # ---- starting a run
 
     async def run(self, task: str, **options: Unpack[RunOptions[Deps]]) -> RunResult[Output]:
-        """Do the task and return the result. Cancelling stops everything the run started.
+        """Do a task and return the result. Cancelling the call stops everything the run started.
 
         Args:
             task: What to do, in words.
             **options: See `RunOptions`: `messages`, `deps`, `run_id`, `metadata`, `middleware`, `store`.
 
         Raises:
-            ConfigurationError: The task is empty, `messages` are none, or `deps` are not of the agent's `deps_type`.
+            ConfigurationError: The task is empty, an option is wrong, or `deps` are not of the agent's `deps_type`.
             RunError: The run could not finish; `error.result` holds what it had.
         """
         try:
@@ -135,28 +140,33 @@ class Agent(ABC, Generic[Deps, Output]):
 
     @door("run")
     def stream(self, task: str, **options: Unpack[RunOptions[Deps]]) -> Run[Output]:
-        """The same run with its events, its replies streamed.
+        """Return a run of a task, to be read event by event; its replies are streamed.
 
             async with agent.stream("...") as run:
                 async for event in run:
                     ...
             print(run.result)
 
-        Arguments are those of `run`. Leaving the block cancels and awaits what is still going on.
+        The arguments are those of `run`. Entering the block starts the run; leaving it cancels what is still going on,
+        and waits for it.
 
         Raises:
-            ConfigurationError: The task is empty, or `messages` are none.
+            ConfigurationError: The task is empty, an option is wrong, or `deps` are not of the agent's `deps_type`.
         """
         return self._new_run(task, self._converse, options, streamed=True)
 
     async def execute_tool(self, name: str, /, **arguments: Any) -> Any:
-        """Call one tool as a model would, without a model: validated, with its retries, time-out and toolkits.
+        """Call a tool as a model would, but without a model: validated, with the tool's retries, time-out and toolkit.
 
-        Returns the tool's value, as the object it is. With events, or with `deps` for the tool, see `stream_tool`.
+        Returns the tool's value, as the object it is. For its events, or to pass `deps`, see `stream_tool`.
+
+        Args:
+            name: The tool's name.
+            **arguments: Argument values by name.
 
         Raises:
             UnknownToolError: There is no such tool.
-            ToolArgumentsError: The arguments do not fit.
+            ToolArgumentsError: The arguments do not fit the tool.
             Exception: Whatever the tool raises.
         """
         try:
@@ -168,7 +178,7 @@ class Agent(ABC, Generic[Deps, Output]):
 
     @door("run")
     def stream_tool(self, name: str, arguments: Mapping[str, Any], **options: Unpack[RunOptions[Deps]]) -> Run[Any]:
-        """One tool call as a run, with its events; the output is the tool's value.
+        """Return a run that calls one tool, to be read event by event; its output is the tool's value.
 
         Args:
             name: The tool's name.
@@ -189,11 +199,12 @@ class Agent(ABC, Generic[Deps, Output]):
     def as_tool(
         self, name: str | None = None, description: str | None = None, **options: Unpack[ToolOptions]
     ) -> AnyTool:
-        """This agent as a tool: another agent gives it a task, and gets its output.
+        """Return a tool by which another agent gives this agent a task, and gets its output.
 
-        The run inside has its own conversation. It inherits what was passed to the run that calls (dependencies,
-        metadata, middleware, store) and its time; what it uses counts there too, and ends at that run's limit of
-        tokens; its events come as `InnerEvent`s with their path.
+        Each call is a run of its own inside the run that calls, with its own conversation. The inner run inherits what
+        was passed to the outer one: dependencies, metadata, middleware and store. The outer run's limits of time and
+        tokens hold for both: what the inner run uses counts there too. The inner run's events come in the outer stream
+        as `InnerEvent`s with their path.
 
         Args:
             name: The tool's name (default: the agent's).
@@ -201,12 +212,12 @@ class Agent(ABC, Generic[Deps, Output]):
             **options: As for `@tool`: `timeout`, `retries`, `exclusive`, `read_only`, `returns_answer`.
 
         Raises:
-            ConfigurationError: It has no description, or its name is none for a tool.
+            ConfigurationError: There is no description, or the agent's name makes no name for a tool.
         """
         return agent_tool(self, name, description, options)
 
     def inner_run(self, task: str, context: Context[Any]) -> Run[Output]:
-        """A run for a tool of another run, known by its `context`; outside of any, a run like others."""
+        """Return a run that a tool starts: inside the run of the tool's `context`, or by itself where there is none."""
         outer: RunState | None = context._run  # noqa: SLF001 - the seam between a tool's context and runs
         if outer is None:
             return self._new_run(task, self._converse, {}, streamed=False)
@@ -228,6 +239,15 @@ class Agent(ABC, Generic[Deps, Output]):
         streamed: bool,
         **about: Any,
     ) -> Run[Output]:
+        """Return a run that has not started.
+
+        Args:
+            task: What to do, in words.
+            work: What the run does between its beginning and its end: `_converse`, or one tool call.
+            options: What the caller passed for this run.
+            streamed: Whether somebody hears the replies while they are written.
+            **about: Further attributes of the `RunState`.
+        """
         info = RunInfo(options.get("run_id") or uuid4().hex, self.name, model_name(self.model), time.time())
         state = RunState.of(task, info, self.limits, options, streamed=streamed, **about)
         if self.deps_type is not None and (work == self._converse or "deps" in options):
@@ -239,7 +259,7 @@ class Agent(ABC, Generic[Deps, Output]):
     # ---- the run
 
     async def _drive(self, run: RunState, work: Callable[[RunState], Awaitable[Ending]]) -> None:
-        """The whole run: its time limit, what it holds open, and how it ends, whatever happens on the way."""
+        """Do the work of a run within its time limit, close what it opened, and finish the run, whatever happens."""
         run.emit(RunStarted(run.run_id, self.name, model_name(self.model), run.task))
         if run.mended:
             run.emit(Notice(f"messages= was mended: {run.mended}."))
@@ -249,6 +269,8 @@ class Agent(ABC, Generic[Deps, Output]):
             async with asyncio.timeout(run.limits.seconds) as time_limit, holding():
                 if run.store is not None:
                     run.journal = await Journal.open(run.store, run.run_id)
+                    await run.journal.start(run.task)
+                # an inner run also ends with the time of the run around it
                 run.deadline = min(filter(None, (run.deadline, time_limit.when())), default=None)
                 ending = await work(run)
             error = ending.error
@@ -256,28 +278,28 @@ class Agent(ABC, Generic[Deps, Output]):
             error = failure
         except Exception as failure:  # noqa: BLE001 - raised to whoever reads the run
             error = _fault(failure)
-        except BaseException as stop:  # cancelled, or stopped by more than an error
+        except BaseException as stop:  # cancelled, or KeyboardInterrupt and the like
             if isinstance(stop, asyncio.CancelledError) and not is_cancelled():
                 error = _fault(stop)
             else:
                 run.finish("cancelled" if isinstance(stop, asyncio.CancelledError) else "failed", error=stop)
                 raise
-        if time_limit.expired():  # whatever came of it
+        if time_limit.expired():  # counts more than however the work ended
             run.emit(LimitHit("seconds", run.limits.seconds or 0))
             error = TimeLimitReached(f"The run took longer than {run.limits.seconds:g} s (Limits.seconds).")
         run.finish(ending.state if error is None else "failed", run.output, error)
 
     async def _converse(self, run: RunState) -> Ending:
-        """The conversation with the model; with those of other agents too, when it is handed over."""
+        """Hold the conversation with the model, agent after agent where it is handed over; return how it ended."""
         agent: Agent[Any, Any] = self
-        places: dict[Agent[Any, Any], tuple[Toolbox, Any]] = {}
+        places: dict[Agent[Any, Any], tuple[Toolbox, Any]] = {}  # of each agent, which may get its turn again
         async with AsyncExitStack() as stack:
             while True:
                 if agent not in places:
                     await stack.enter_async_context(agent._around(run))
                     places[agent] = run.toolbox, run.scope
                 run.toolbox, run.scope = places[agent]
-                run.chain = (*agent.middleware, *run.middleware)
+                run.chain = chain_of(agent.middleware, run.middleware)
                 await agent._instruct(run)
                 ending = await loop(agent, run)
                 run.output = ending.output
@@ -289,15 +311,15 @@ class Agent(ABC, Generic[Deps, Output]):
                 run.hand_over(agent.name, model_name(agent.model))
 
     async def _instruct(self, run: RunState) -> None:
-        """Put the instructions first, where they were not known, or others', when the run began."""
+        """Put this agent's instructions first in the conversation, where it may have begun with others."""
         if self.prompt.fixed is None or run.toolbox.kits or run.handed_over or run.toolbox is not self.toolbox:
             text = await self.prompt.text(run.context())
             run.conversation.instruct(self._system_message(run.toolbox, text), self.name)
 
     async def _call_directly(self, run: RunState, call: Call) -> Ending:
-        """One call, without a model."""
+        """Make one tool call without a model; return how it ended."""
         async with self._toolbox_of(run).opened() as run.toolbox:
-            run.chain = (*self.middleware, *run.middleware)
+            run.chain = chain_of(self.middleware, run.middleware)
             known = call.name in run.toolbox.tools
             turn = Turn(run, run.toolbox.tools, step=0, eager=False, longest=None)
             async with turn:
@@ -307,55 +329,58 @@ class Agent(ABC, Generic[Deps, Output]):
         run.output, error = observation.value, turn.error_of(observation)
         return Ending("success" if error is None else "failed", run.output, error)
 
-    # ---- what each kind of agent says
+    # ---- what each kind of agent decides
 
-    #: What the model is told when its reply held nothing to go on with, and when its steps are used up.
+    #: What the model is told when its reply held nothing to go on with.
     _missing: ClassVar[str] = ANSWER_OR_CALL
+    #: What the model is told when its steps are used up.
     _last_words: ClassVar[str] = LAST_WORD
 
     def _system_message(self, toolbox: Toolbox, instructions: str | None) -> str:  # noqa: ARG002
-        """The first message, from the instructions (`None` while they are not known)."""
+        """Return the system message, made of the instructions (`None` while they are not known)."""
         return instructions or ""
 
     def _offered(self, run: RunState) -> tuple[AnyTool, ...]:
-        """The tools that the model may call natively."""
+        """Return the tools that the model may call natively."""
         return tuple(run.toolbox.tools.values())
 
     def _starts_early(self, run: RunState, tool_choice: ToolChoice) -> bool:
-        """Whether calls may start while the model still writes."""
+        """Return whether calls may start while the model still writes."""
         return self.eager and tool_choice == "auto" and not any(each.judges_replies for each in run.chain)
 
     def _is_answer(self, run: RunState, outcome: Outcome, reply: Reply) -> bool:  # noqa: ARG002
-        """Whether the reply is the answer."""
+        """Return whether the text of the reply is the run's answer."""
         return is_text(reply)
 
     @abstractmethod
     def _turn(self, run: RunState, number: int, tool_choice: ToolChoice) -> Turn:
-        """What hears the model and runs its calls in one turn."""
+        """Return a turn, which hears one reply of the model and runs its calls."""
 
     # ---- around and between runs
 
     @asynccontextmanager
     async def _around(self, run: RunState) -> AsyncIterator[None]:
-        """What this agent needs for its part in a run, open until the run ends."""
-        if run.parent is not None:  # it may be called again
+        """Hold open what this agent needs for its part in a run: its model's connections, and its toolkits."""
+        if run.parent is not None:  # this agent may be called again: what it shares stays open till then
             await keep_open(self._open.here())
         async with Connected(self.model), self._toolbox_of(run).opened() as run.toolbox:
             yield
 
     def _toolbox_of(self, run: RunState) -> Toolbox:
-        return self.toolbox.plus(tools_of(run.middleware)) if run.middleware else self.toolbox
+        """Return the agent's toolbox with the tools that the middleware of the run brings."""
+        more = chain_of(self.middleware, run.middleware)[len(self.middleware) :]
+        return self.toolbox.plus(tools_of(more)) if more else self.toolbox
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[None]:
-        """The model's connections and the toolkits, for all of an event loop who keep them open."""
+        """Hold open what all runs of an event loop can share: the model's connections, and the toolkits."""
         async with Connected(self.model), self.toolbox.shared():
             yield
 
     async def __aenter__(self) -> Self:
-        """Keep connections and toolkits open between runs, as a server wants; those of its inner agents too.
+        """Keep connections and toolkits open between runs, as a server wants.
 
-        Inner agents are those that it may call or hand over to, and theirs.
+        So are those of all agents that this one may call or hand over to, and of theirs in turn.
         """
         try:
             async with AsyncExitStack() as stack:
@@ -365,7 +390,7 @@ class Agent(ABC, Generic[Deps, Output]):
         except BaseException as error:
             shorten(error)
             raise
-        self._entered.setdefault(asyncio_loop(), []).append(entered)  # the team may be another one when it is left
+        self._entered.setdefault(asyncio_loop(), []).append(entered)  # the team may have changed when this is left
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -375,7 +400,7 @@ class Agent(ABC, Generic[Deps, Output]):
         await entered.pop().aclose()
 
     def _team(self) -> list[Agent[Any, Any]]:
-        """This agent, those that it may call or hand over to, and theirs."""
+        """Return this agent, the agents that it may call or hand over to, and theirs in turn."""
         team: dict[Agent[Any, Any], None] = {self: None}
         for agent in (waiting := [self]):
             new = [other for other in agent.toolbox.agents() if other not in team]
@@ -385,7 +410,7 @@ class Agent(ABC, Generic[Deps, Output]):
 
 
 def _fault(error: BaseException) -> RunError:
-    """An error that no part of the run has told as its own."""
+    """Return the error for an exception that nobody expected: a fault of this package."""
     made = RunError(f"A fault in tinyagent ended the run: {error_text(error)}. Please report it, with its traceback.")
     made.__cause__ = error
     return made

@@ -29,7 +29,7 @@ from tinyagent.tools.toolkit import ToolLike
 class TinyCodeAgent(Agent[Deps, CodeOutput]):
     """An agent that solves a task by writing Python, which calls the tools and runs in a sandbox.
 
-    The code's variables live from block to block, for one run. It ends the run with `final_answer(value)`; the
+    The code's variables live from block to block, for one run. The code ends the run with `final_answer(value)`; the
     value is the run's output, as an object. An answer in a block after one that printed, called or showed something
     does not count when both stand in one reply: the model reads first what the earlier block really gave.
 
@@ -39,11 +39,11 @@ class TinyCodeAgent(Agent[Deps, CodeOutput]):
         sandbox: Where the code runs; default: `ProcessSandbox()`, or `MontySandbox()` where that cannot run.
         sandbox_limits: What the code of one run may use; default: the sandbox's own.
         **options: See `AgentOptions`: `client`, `instructions`, `prompt_file`, `deps_type`, `limits`, `name`,
-            `description`, `handoffs`, `eager`, `max_observation`, `continue_cut`. `instructions` come after how to
-            work. `eager` runs each statement as soon as the next one begins; not in a run with a journal, whose code
-            waits until the reply is recorded, nor in the first reply of an `OpenAIModel`: it may turn out to be
-            thoughts whose beginning the chat template wrote. `max_observation` is of a block's output and of its
-            value: the beginning and the end are shown.
+            `description`, `handoffs`, `middleware`, `eager`, `max_observation`, `continue_cut`. `instructions` come
+            after the text that says how to work. `eager` runs each statement as soon as the next one begins; not in a
+            run with a store, whose code waits until the reply is recorded, nor in the first reply of an `OpenAIModel`:
+            it may turn out to be thoughts whose beginning the chat template wrote. `max_observation` holds for a
+            block's output, and for its value: of longer ones the beginning and the end are shown.
 
     Raises:
         ConfigurationError: An argument is wrong, or the sandbox cannot call one of the tools.
@@ -71,7 +71,7 @@ class TinyCodeAgent(Agent[Deps, CodeOutput]):
             )
         self.sandbox: Sandbox = default_sandbox() if sandbox is None else sandbox
         self.sandbox_limits = sandbox_limits
-        self._prompt_for: tuple[list[Tool[..., Any]], str] = ([], "")  # the last tools, which describing takes a while
+        self._prompt_for: tuple[list[Tool[..., Any]], str] = ([], "")  # the last prompt, which takes a while
         super().__init__(tools, model, options, {FINAL_ANSWER.name: FINAL_ANSWER})
 
     def __repr__(self) -> str:
@@ -89,7 +89,7 @@ class TinyCodeAgent(Agent[Deps, CodeOutput]):
         return f"{prompt}\n\n{instructions}" if instructions else prompt
 
     def _offered(self, run: RunState) -> tuple[Tool[..., Any], ...]:  # noqa: ARG002
-        return ()  # the model calls them in code
+        return ()  # the model calls tools in its code
 
     @asynccontextmanager
     async def _around(self, run: RunState) -> AsyncIterator[None]:
@@ -103,18 +103,18 @@ class TinyCodeAgent(Agent[Deps, CodeOutput]):
     def _turn(self, run: RunState, number: int, tool_choice: ToolChoice) -> Turn:
         auto = tool_choice == "auto"
         tools = run.toolbox.tools if auto else {FINAL_ANSWER.name: FINAL_ANSWER}
-        # what runs early belongs to no reply that is recorded, and could not be told from another one's
+        # a resume could not tell which reply code that ran early belongs to: replies are recorded when they are whole
         eager = self._starts_early(run, tool_choice) and run.streamed and run.journal is None
         return CodeTurn(run, tools, run.scope, step=number, eager=eager, longest=self.max_observation)
 
     def _is_answer(self, run: RunState, outcome: Outcome, reply: Reply) -> bool:
-        """Words are an answer when the model has been asked for code, and has written words again."""
+        """Return whether words are the answer: after the model was asked for code, or when its steps are used up."""
         last_word = len(run.steps) > (run.limits.steps or len(run.steps))
         return super()._is_answer(run, outcome, reply) and not outcome.report and (run.asked_again or last_word)
 
 
 def _same(one: Tool[..., Any], other: Tool[..., Any]) -> bool:
-    """Whether a model is told the same of both: of one toolkit's tool, say, in two runs."""
+    """Return whether a model is told the same of two tools, such as one toolkit's tool in two runs."""
     return one is other or (
         one.name == other.name and one.signature is other.signature and one.description == other.description
     )
@@ -128,7 +128,7 @@ def _final_answer(value: Any) -> Any:
 
 
 def _opaque_in(value: Any) -> Opaque | None:
-    """What is no data in a value that has come from a sandbox."""
+    """Return a part of a sandbox's value that could not cross as data; `None` where there is none."""
     left = [value]
     while left:
         part = left.pop()

@@ -1,4 +1,4 @@
-"""What a code agent tells its model: how to work, the tools, and what its sandbox cannot do."""
+"""What a code agent tells its model: how to work, the tools, what the sandbox cannot do, and what the code gave."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ four spaces, whatever it says; only lines that are not indented are the sandbox'
 be made again.\
 """
 
+#: Writes a value in a few words: long text, numbers and objects are cut to 100 characters.
 _few = reprlib.Repr()
 _few.maxstring = _few.maxother = _few.maxlong = 100
 
@@ -56,7 +57,7 @@ LAST_WORD = (
 
 
 def code_prompt(tools: Iterable[Tool[..., Any]], capabilities: SandboxCapabilities) -> str:
-    """How a code agent works; the user's own instructions come after it.
+    """Return the text that tells a model how to work as a code agent; the user's instructions come after it.
 
     Args:
         tools: The tools, `final_answer` among them.
@@ -80,7 +81,7 @@ def report(executions: Iterable[Execution], longest: int | None, notes: Iterable
     Args:
         executions: The blocks, in order.
         longest: Characters of each block's output, and of its value, that are shown; `None` is no limit.
-        notes: Said at the end.
+        notes: Added at the end.
     """
     executions = list(executions)
     parts = []
@@ -131,12 +132,12 @@ def _one_line(text: str) -> str:
 
 
 def _word(name: str) -> str:
-    """A name that code has given to a class or a variable; it may be any text."""
+    """Return a name as one harmless word: the code that gave it to a class or a variable may have given any text."""
     return name if name.isidentifier() else ascii(name)
 
 
 def _shown(value: object) -> str:
-    """A value in a few words; never fails, and looks at no more of it than it shows."""
+    """Return a value in a few words; never fail, and look at no more of the value than is shown."""
     try:
         return _few.repr(value)
     except Exception:  # noqa: BLE001 - a number of too many digits, a class that cannot be printed
@@ -144,7 +145,7 @@ def _shown(value: object) -> str:
 
 
 def quoted(text: str, longest: int | None) -> str:
-    """Return a text, or its ends, with every line indented that is not empty; the notice of what is missing is not."""
+    """Return a text, or its ends, with each line indented that is not empty; the notice of what is missing is not."""
     beginning, *rest = ends(text, longest)
     return "\n".join([_indented(beginning), *rest[:-1], *map(_indented, rest[-1:])])
 

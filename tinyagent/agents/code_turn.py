@@ -23,18 +23,19 @@ from tinyagent.sandbox.base import Answer
 from tinyagent.sandbox.block import ENDED, WITHDRAWN
 from tinyagent.sandbox.child.rewrite import depends_on_later
 
+#: Notes to the model, below what its code gave.
 CUT = "Your reply was cut off in the middle of a block. {what}What was complete before it has run. Go on from there."
 OTHER = "Your reply came in two versions. What has run was written in the other one:\n{text}"
 NOT_RUN = "What followed in your reply did not run."
 
 
 class CodeTurn(Turn):
-    """Hears the model, finds the code in what it writes, runs it, and keeps what it gave.
+    """The turn of a code agent: finds the code in what the model writes, runs it, and keeps what it gave.
 
     Args:
-        run: The run.
+        run: The data of the run.
         tools: What the code may call in this turn, by name.
-        workspace: The run's.
+        workspace: Where the code of the run lives, from turn to turn.
         step: The number of the step.
         eager: Run each statement as soon as the next one begins.
         longest: Characters of output and of values that the model reads; `None` is no limit.
@@ -56,26 +57,26 @@ class CodeTurn(Turn):
         self._async_tools = frozenset(name for name, tool in tools.items() if tool.is_async)
         self._reader = FenceReader(self._tools)
         self._text = ""
-        self._held: list[str] = []  # statements whose meaning what follows may settle
+        self._held: list[str] = []  # statements that wait for what follows, which may settle what they mean
         self._pieces: asyncio.Queue[Piece | None] = asyncio.Queue()
         self._runner: asyncio.Task[None] | None = None
         self._executions: list[Execution] = []
         self._notes: list[str] = []
         self._by_code: set[str] = set()  # the ids of calls that code has made
-        self._stopped = False
-        self._deaf = False
+        self._stopped = False  # a block has failed or answered
+        self._deaf = False  # what the model still writes is another reply
 
     # ---- what came of it
 
     def outcome(self, calls: Iterable[Call]) -> Outcome:
-        """Return what has come of the turn so far, of its blocks too."""
+        """Return what the given calls and all blocks of code gave, as far as they have ended."""
         answers = super().outcome(calls).answers
         by_code = tuple((seen, "") for execution in self._executions for seen in execution.calls)
         said = report(self._executions, self._longest, [*self._shown_values(), *self._notes])
         return Outcome(answers + by_code, tuple(self._executions), said)
 
     def _shown_values(self) -> list[str]:
-        """What the model is shown although the code may not have printed it: the last value of each such tool."""
+        """Return the last value of each `shown` tool, for the model to read even if the code has not printed it."""
         last: dict[str, str] = {}
         for execution in self._executions:
             for seen in execution.calls:
@@ -91,7 +92,7 @@ class CodeTurn(Turn):
         return super().committed or self._runner is not None
 
     def so_far(self, partial: Reply) -> Reply | None:
-        """A reply that broke off, if something of it was started."""
+        """Return the reply that broke off with what of it was started; `None` where nothing was."""
         if self._runner is None:
             return super().so_far(partial)
         text = partial.text or self._text
@@ -100,7 +101,7 @@ class CodeTurn(Turn):
     # ---- hearing the model
 
     def text(self, delta: str) -> None:
-        """More text: statements that are complete start to run."""
+        """Hear more text, and run the statements that it completes."""
         super().text(delta)
         if self._deaf:
             return
@@ -113,9 +114,9 @@ class CodeTurn(Turn):
         self._eager = False
 
     def _void(self, text: str) -> None:
-        """Take back text: what is left is read anew."""
+        """Take back text that was shown last, and read anew what is left."""
         super()._void(text)
-        if self._runner is not None:  # a model that asks again although its code has run: the rest is not heard
+        if self._runner is not None:  # the model is asked again although its code has run
             self._deaf = True
             return
         self._reader, self._text = FenceReader(self._tools), "".join(self._shown_text)
@@ -124,20 +125,21 @@ class CodeTurn(Turn):
             self._take(self._reader.feed(self._text))
 
     def call(self, call: Call) -> None:
-        """A call beside the code: one that ends the run waits for what the code gives."""
+        """Hear a complete call beside the code; one that ends the run waits for what the code gives."""
         if self._ends(call):
             self._run.emit(CallSealed(call))
         else:
             super().call(call)
 
     def _ends(self, call: Call) -> bool:
+        """Return whether the call would end the run, since its tool's value is the answer."""
         tool = self._tools.get(call.name)
         return tool is not None and tool.returns_answer
 
     # ---- the calls of the code
 
     async def perform(self, call: Call) -> Answer:
-        """Run one call that code has made, in this task: what it gave, and what it raised.
+        """Run one call that code has made, in the current task; return what it gave, and what it raised.
 
         Raises:
             FatalToolError: The tool ended the run.
@@ -152,7 +154,7 @@ class CodeTurn(Turn):
         return Answer(observation, self.error_of(observation), ends)
 
     def refuse(self, call: Call, reason: str) -> Answer:
-        """Answer a call that code has made with a `RuntimeError`, without running it."""
+        """Answer a call with a `RuntimeError`, without running it."""
         observation = self._observations[call.id] = Observation(call, reason, error=reason)
         self._run.emit(ToolFinished(observation))
         return Answer(observation, RuntimeError(reason))
@@ -163,7 +165,7 @@ class CodeTurn(Turn):
     # ---- running the code
 
     async def act(self, reply: Reply) -> Outcome:
-        """Run the calls of the reply and its code; what ends the run comes last, and only if nothing was to be read.
+        """Run the reply's calls, then its code, then a call that ends the run, if the code gave nothing to read.
 
         Raises:
             SandboxError: The sandbox could not start.
@@ -181,7 +183,7 @@ class CodeTurn(Turn):
         return self.outcome(reply.calls)
 
     async def run_code(self, reply: Reply) -> None:
-        """Run the blocks of the reply, or what is left of them.
+        """Run the blocks of the whole reply, as far as they have not run while it was written.
 
         Raises:
             SandboxError: The sandbox could not start.
@@ -205,10 +207,11 @@ class CodeTurn(Turn):
             self._runner.result()
 
     def _take(self, pieces: Sequence[Piece]) -> None:
+        """Queue pieces of code for running; hold back statements whose meaning may depend on what follows."""
         for piece in pieces:
             if piece.last:
                 if self._eager:
-                    self._depends(piece.code)
+                    self._depends(piece.code)  # for the definitions that it learns
                 code = "".join([*self._held, piece.code])
                 self._held.clear()
                 self._put(Piece(code, last=True))
@@ -218,16 +221,17 @@ class CodeTurn(Turn):
                 self._put(piece)
 
     def _depends(self, code: str) -> bool:
+        """Return whether statements must wait for what follows them; they must if earlier ones wait already."""
         depends = bool(self._held)
         try:
             for statement in ast.parse(code).body:
                 depends |= self._depends_on_later(statement)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):  # told when the whole block runs
+        except (SyntaxError, ValueError, RecursionError, MemoryError):  # the error is told when the whole block runs
             return True
         return depends
 
     def _depends_on_later(self, statement: ast.stmt) -> bool:
-        """Whether it does, knowing what came before; and learn what it defines."""
+        """Return whether what follows may settle what the statement means; keep what the statement defines."""
         known = self._workspace.definitions
         depends = depends_on_later(statement, self._async_tools, [definition.statement for definition in known])
         known.learn(ast.Module([statement], []), self._async_tools)
@@ -263,6 +267,7 @@ class CodeTurn(Turn):
         self._run.emit(CodeFinished(number, execution))
 
     async def _rest_of_block(self, piece: Piece | None) -> AsyncIterator[str]:
+        """Yield the code of a block from this piece to its last, as the pieces come."""
         while piece is not None:
             if piece.code.strip():
                 yield piece.code

@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 from tinyagent.agents.statements import Statement, StatementSplitter, parses
 
+#: Labels of blocks that are code, in small letters.
 _PYTHON = frozenset({"python", "py", "python3", "py3", "ipython", "ipython3", "tool_code", "code"})
 #: Languages in whose text fences may stand.
 _MARKDOWN = frozenset({"markdown", "md"})
 # fmt: off
+#: Other labels that name a language.
 _OTHERS = _MARKDOWN | {
     "bash", "c", "console", "cpp", "css", "csv", "diff", "html", "ini", "java", "javascript", "js", "json", "log",
     "output", "plaintext", "result", "rust", "sh", "shell", "sql", "stdout", "text", "toml", "ts", "txt", "typescript",
@@ -26,9 +28,9 @@ class Piece(NamedTuple):
     """Part of a block: whole statements; or, where it is the last, what is left of the block.
 
     Attributes:
-        code: Its source; the pieces of a block, joined, are the block.
-        last: The block ends with it.
-        line: The number of its first line in the block, from 1.
+        code: The source; the pieces of a block, joined, are the block.
+        last: The block ends with this piece.
+        line: The number of the piece's first line in the block, from 1.
     """
 
     code: str
@@ -37,35 +39,35 @@ class Piece(NamedTuple):
 
 
 class Label(NamedTuple):
-    """What stands behind a fence: a language in small letters, and more."""
+    """What stands behind an opening fence: a language in small letters, and the text after it."""
 
     language: str
     more: str
 
     @property
     def is_python(self) -> bool:
-        """Whether blocks so labelled are code."""
+        """Whether blocks with this label are code."""
         return self.language in _PYTHON
 
     @property
     def is_known(self) -> bool:
-        """Whether this is the name of a language."""
+        """Whether the label names a known language."""
         return self.is_python or self.language in _OTHERS
 
     @property
     def is_markdown(self) -> bool:
-        """Whether blocks so labelled may hold fences."""
+        """Whether blocks with this label may hold fences."""
         return self.language in _MARKDOWN
 
 
 def label_of(info: str) -> Label:
-    """What an info string says."""
+    """Return the label in an info string, the text behind a fence (CommonMark, "Fenced code blocks")."""
     found = _LANGUAGE.match(info)
     return Label(found["name"].lower(), found["more"]) if found else Label("", info)
 
 
 def fence_in(line: str, fence: str) -> re.Match[str] | None:
-    """A fence in a line that could close one: `code` before it, `info` after it."""
+    """Find a fence in a line that could close `fence`; the match holds the `code` before it and the `info` after it."""
     if fence not in line:
         return None
     found = (_TILDES if fence[0] == "~" else _BACKTICKS).match(line.rstrip())
@@ -73,7 +75,12 @@ def fence_in(line: str, fence: str) -> re.Match[str] | None:
 
 
 class End(NamedTuple):
-    """A line that ends a block: the code before the end, and lines of text after it."""
+    """The end of a block in one of its lines.
+
+    Attributes:
+        code: The code that stands before the end, a whole line.
+        after: What stands after the end, as lines of text that are read next.
+    """
 
     code: str = ""
     after: tuple[str, ...] = ()
@@ -83,9 +90,9 @@ class TextBlock:
     """A block that is not labelled as Python.
 
     Args:
-        fence: What opened it.
-        label: What stood behind that.
-        code: It has no label, so that it may be Python all the same.
+        fence: The fence that opened the block.
+        label: What stood behind the fence.
+        code: The block has no label, so that it may be Python all the same.
     """
 
     def __init__(self, fence: str, label: Label, *, code: bool) -> None:
@@ -96,7 +103,7 @@ class TextBlock:
         self._lines: list[str] = []
 
     def end_in(self, line: str) -> End | None:
-        """The end of the block, if it is in this line."""
+        """Return the end of the block, if it is in this line."""
         found = fence_in(line, self._fence)
         if found is None or self._nested:
             return None
@@ -108,11 +115,11 @@ class TextBlock:
         return End(after=(line,)) if label_of(found["info"]).is_python and not self._markdown else None
 
     def completed(self, line: str) -> str:
-        """The line in which a reply broke off; if it began the end of the block, that end."""
+        """Return the line in which a reply broke off, as it is."""
         return line
 
     def add(self, line: str) -> list[Piece]:
-        """A line of the block."""
+        """Keep a line of the block; nothing of it can run yet."""
         found = fence_in(line, self._fence) if self._markdown else None
         if found is not None and not found["code"].strip():
             self._nested += 1 if found["info"] else -1
@@ -120,11 +127,11 @@ class TextBlock:
         return []
 
     def peek(self, _: str) -> list[Piece]:
-        """The next line has begun."""
+        """Ignore the beginning of the next line; nothing of the block can run yet."""
         return []
 
     def rest(self) -> str:
-        """What it holds."""
+        """Return the lines of the block without the indentation of the first."""
         indent = next((_indentation(line) for line in self._lines if line.strip()), "")
         return "".join(line.removeprefix(indent) for line in self._lines)
 
@@ -133,10 +140,10 @@ class CodeBlock:
     """A block that is labelled as Python.
 
     Args:
-        fence: What opened it; for a tag, what closes it.
+        fence: The fence that opened the block, or the tag that closes it.
 
     Attributes:
-        handed_out: Pieces of it have been handed out.
+        handed_out: Pieces of the block have been handed out.
     """
 
     def __init__(self, fence: str) -> None:
@@ -145,15 +152,15 @@ class CodeBlock:
         self._tag = fence if fence[0] == "<" else ""
         self._indent: str | None = None
         self._splitter = StatementSplitter()
-        self._begun = False
-        self._hidden: int | None = None  # characters before a fence that a string hides
-        self._since: list[str] = []  # the lines after it
-        self._reopened = False  # in which another block seems to begin
+        self._begun = False  # there is more in it than empty lines
+        self._hidden: int | None = None  # characters of `rest` before a fence that stands in a string
+        self._since: list[str] = []  # the lines after that fence
+        self._reopened = False  # in those lines another block seems to begin
 
     # ---- where it ends
 
     def end_in(self, line: str) -> End | None:
-        """The end of the block, if it is in this line."""
+        """Return the end of the block, if it is in this line."""
         if self._tag and (at := line.lower().find(self._tag)) >= 0:
             code, after = self._own(line[:at]), line[at + len(self._tag) :]
             if not self._splitter.after(code).in_string:
@@ -171,7 +178,7 @@ class CodeBlock:
         return None if found["info"] or empty_comment else End(f"{code.rstrip()}\n")
 
     def completed(self, line: str) -> str:
-        """The line in which a reply broke off; if it began the end of the block, that end."""
+        """Return the line in which a reply broke off, or the end of the block where the line began it."""
         begun = line.strip().lower()
         if self._splitter.in_string:
             return line
@@ -180,13 +187,16 @@ class CodeBlock:
         return self._fence if begun in ("`", "``") and self._fence[0] == "`" else line
 
     def _is_opening(self, found: re.Match[str]) -> bool:
-        """Whether it is the fence in a tag."""
+        """Return whether the fence opens the block that a tag has announced."""
         return bool(self._tag) and not self._begun and not found["code"].strip()
 
     def hidden_end(self, code: str = "") -> tuple[str, list[str]] | None:
-        """The code before a fence that did end the block, and the lines after it.
+        """Return the code before a fence in a string, and the lines after it, where that fence did end the block.
 
-        That is when the string that hid it never ended, or only in what seems to be another block.
+        It did if the string has no end, or only one in what seems to be another block. Otherwise return `None`.
+
+        Args:
+            code: Code that follows the lines of the block.
         """
         if self._hidden is None or not (self._splitter.in_string or self._reopened) or parses(self.rest() + code):
             return None
@@ -200,16 +210,16 @@ class CodeBlock:
         return self._splitter.line
 
     def rest(self) -> str:
-        """What has not been handed out."""
+        """Return the code that has not been handed out."""
         return self._splitter.rest()
 
     def begin(self, code: str) -> list[Piece]:
-        """Code on the line that opened the block."""
+        """Begin with the code on the line that opened the block; return the pieces that are complete."""
         self._begun = True
         return self._pieces(self._splitter.feed(f"{code}\n"))
 
     def add(self, line: str) -> list[Piece]:
-        """A line of the block."""
+        """Read a line of the block; return the pieces that are complete."""
         found = fence_in(line, self._fence)
         if found is not None and self._is_opening(found):
             self._fence, self._tag = found["fence"], ""
@@ -225,23 +235,23 @@ class CodeBlock:
         return self._pieces(self._splitter.feed(self._own(line)))
 
     def finish(self, code: str) -> list[Piece]:
-        """The last line of the block, as `End.code` has it."""
+        """Read the last line of the block, as `End.code` has it; return the pieces that are complete."""
         return self._pieces(self._splitter.feed(code))
 
     def peek(self, begun: str) -> list[Piece]:
-        """The next line has begun."""
+        """Return the pieces that are complete, given how the next line begins."""
         head = begun.lstrip(" \t")[:1]
         return self._pieces(self._splitter.peek(self._own(begun))) if head and head not in "`~<" else []
 
     def _pieces(self, statements: list[Statement]) -> list[Piece]:
         if statements:
             self.handed_out = True
-            self._hidden, self._reopened = None, False  # it was in a string that has ended
+            self._hidden, self._reopened = None, False  # the string has ended, so that the fence is part of it
             self._since.clear()
         return [Piece(statement.code, last=False, line=statement.line) for statement in statements]
 
     def _own(self, line: str) -> str:
-        """The line without the indentation that the whole block has."""
+        """Return a line without the indentation that the whole block has."""
         if not self._indent or line.startswith(self._indent):
             return line[len(self._indent or "") :]
         return line if self._splitter.in_string else line.lstrip(" \t")

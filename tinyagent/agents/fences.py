@@ -11,6 +11,7 @@ from collections.abc import Collection
 from tinyagent.agents.fenced import CodeBlock, Piece, TextBlock, label_of
 from tinyagent.agents.statements import StatementSplitter, parses
 
+#: The markers of list items, in which a block may stand.
 _LIST = r"[ \t]*(?:(?:[-*+]|\d+[.)])[ \t]+)*"
 _FENCE = re.compile(_LIST + r"(?P<fence>`{3,}(?=[^`]*$)|~{3,})[ \t]*(?P<info>.*)")
 _ONE_LINE = re.compile(_LIST + r"(?P<fence>`{3,})(?!`)[ \t]*(?P<body>.*[^`])(?P=fence)$")
@@ -23,12 +24,12 @@ _OPENING = re.compile(
 )
 #: What follows a label is code if it looks like it, and not like `title="x"` or `main.py`.
 _CODE = re.compile(r"(?:import|from)[ \t]+\w|[\w\]]+[ \t]+[-+*/]?=[ \t]|.*\w\(")
-#: Parts of a line that are looked at before it is whole.
+#: Parts of a line, as they came, that are looked at before the line is whole.
 _HEAD = 40
 
 
 class FenceReader:
-    r"""Finds the blocks of Python in a reply, as it comes, and cuts them into statements that can run already.
+    r"""Finds the blocks of Python in a reply while it comes, and cuts them into statements that can run already.
 
     What counts, in order: fences of backticks or tildes that are labelled as Python, and the tags `<code>`, `<python>`
     and `<execute_python>`, closed or not; where a reply has none of these, fences without a label that hold Python;
@@ -52,22 +53,22 @@ class FenceReader:
     def __init__(self, known_calls: Collection[str] = ()) -> None:
         self.dropped = ""
         self._known_calls = frozenset(known_calls)
-        self._whole: list[str] = []  # the reply, while there is no fence in it
-        self._partial: list[str] = []  # of a line
+        self._whole: list[str] = []  # the lines of the reply, while no block was in it
+        self._partial: list[str] = []  # the line that is not whole yet
         self._block: CodeBlock | TextBlock | None = None
-        self._fenced = self._labelled = False
-        self._bare: list[str] = []
+        self._fenced = self._labelled = False  # there was a block; there was one that is labelled as Python
+        self._bare: list[str] = []  # the code of blocks without a label
 
     @property
     def in_block(self) -> bool:
-        """Whether a block is open as the reply stands: with the fence that its unfinished line may begin or end."""
+        """Whether a block is open so far; the unfinished line counts if it begins or ends one, or may do so."""
         line = "".join(self._partial)
         if self._block is None:
             return _OPENING.match(line) is not None
         return self._block.end_in(line) is None
 
     def feed(self, text: str) -> list[Piece]:
-        """More of the reply; the pieces of code that are now complete."""
+        """Read more of the reply; return the pieces of code that are now complete."""
         pieces: list[Piece] = []
         *whole, rest = text.split("\n")
         for part in whole:
@@ -81,7 +82,7 @@ class FenceReader:
         return pieces
 
     def finish(self, cut: bool = False) -> list[Piece]:
-        """The reply is over; what is left of the code in it.
+        """End the reply; return what is left of the code in it.
 
         Args:
             cut: The reply was cut off: a block that is still open ends after its last complete statement, and only
@@ -108,6 +109,7 @@ class FenceReader:
         return pieces
 
     def _read(self, *lines: str) -> list[Piece]:
+        """Read whole lines; return the pieces of code that are now complete."""
         pieces: list[Piece] = []
         queue = deque(lines)
         while queue:
@@ -124,7 +126,7 @@ class FenceReader:
         return pieces
 
     def _close(self, block: CodeBlock | TextBlock, code: str, pieces: list[Piece]) -> list[str] | None:
-        """Hand out the end of a block, `code` included; the lines to read again if it had ended before."""
+        """Hand out the end of a block, with `code`; return the lines to read again if the block had ended before."""
         if isinstance(block, TextBlock):
             if block.is_code:
                 self._bare.append(block.rest() + code)
@@ -138,7 +140,7 @@ class FenceReader:
         return again
 
     def _drop(self, block: CodeBlock | TextBlock, line: str, pieces: list[Piece]) -> None:
-        """Keep what cannot run because the reply was cut off."""
+        """Keep in `dropped` what cannot run because the reply was cut off, and end the block."""
         rest = block.rest() + line
         if isinstance(block, CodeBlock):
             self.dropped = rest
@@ -150,7 +152,7 @@ class FenceReader:
     # ---- outside of blocks
 
     def _outside(self, line: str) -> list[Piece]:
-        """A line of text: it may be a block, or open one."""
+        """Read a line outside of blocks, which may open one, or be one."""
         text = line.rstrip()
         if "```" in text or "~~~" in text:
             if (one := _ONE_LINE.match(text)) and "```" not in one["body"]:
@@ -164,7 +166,7 @@ class FenceReader:
         return []
 
     def _one_line(self, body: str) -> list[Piece]:
-        """A block on one line."""
+        """Read a block that stands on one line."""
         self._fenced = True
         label = label_of(body)
         if label.is_python:
@@ -175,6 +177,7 @@ class FenceReader:
         return []
 
     def _open(self, fence: str, info: str) -> list[Piece]:
+        """Open the block that begins with this fence and the text behind it."""
         self._fenced = True
         label = label_of(info)
         if label.is_python:
@@ -186,10 +189,11 @@ class FenceReader:
         return self._block.add(f"{info}\n") if code else []
 
     def _tag(self, text: str, tag: str, code: str) -> list[Piece]:
+        """Read a line with an opening tag, text before it and code after it; ignore a tag that is only spoken of."""
         end = f"</{tag.lower()}>"
         at = code.lower().find(end)
         if (text and (code or not text.endswith(":"))) or (at >= 0 and code[at + len(end) :]):
-            return []  # a word in a sentence
+            return []  # the tag is a word in a sentence
         self._fenced = self._labelled = True
         if at >= 0:
             return [Piece(f"{code[:at].strip()}\n", last=True)] if code[:at].strip() else []
@@ -197,7 +201,7 @@ class FenceReader:
         return block.begin(code.strip()) if code.strip() else []
 
     def _unlabelled(self) -> list[str]:
-        """The code of a reply in which nothing is labelled as Python."""
+        """Return the code of a reply in which nothing is labelled as Python."""
         if self._fenced:
             return [code for code in self._bare if code.strip() and parses(code)]
         code = textwrap.dedent("".join(self._whole)).strip("\n") + "\n"

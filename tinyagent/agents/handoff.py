@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class Handoff(Tool[[], str]):
-    """The tool by which a run is handed over.
+    """The tool by which a run is handed over to another agent.
 
     Attributes:
-        agent: Who goes on.
+        agent: The agent that goes on.
     """
 
     def __init__(self, agent: Agent[Any, Any]) -> None:
@@ -49,15 +49,15 @@ class LateHandoffs(Toolkit):
         self._tools: tuple[Handoff, ...] = ()
 
     def for_run(self) -> Toolkit:
-        """Ask the function, before the first run."""
+        """Return this toolkit, once the function was asked for the agents."""
         self.agents()
         return self
 
     def agents(self) -> list[Agent[Any, Any]]:
-        """The agents; the function is asked once.
+        """Return the agents; the function is asked once.
 
         Raises:
-            ToolkitError: The function failed, or gave something else.
+            ToolkitError: The function failed, or returned something else than agents.
         """
         if not self._tools:
             try:
@@ -68,12 +68,12 @@ class LateHandoffs(Toolkit):
 
     @property
     def tools(self) -> tuple[Tool[..., Any], ...]:
-        """The handoffs."""
+        """The handoffs; none before the function was asked."""
         return self._tools
 
 
 def with_handoffs(tools: Any, agents: Any) -> Any:
-    """The tools of an agent, and those by which it can hand over to others.
+    """Return the tools of an agent, and after them those by which it can hand over to `agents`.
 
     Raises:
         ConfigurationError: One of `agents` is no agent, or `tools` is no list.
@@ -83,10 +83,10 @@ def with_handoffs(tools: Any, agents: Any) -> Any:
 
 
 def handoffs_of(agents: object) -> list[Handoff]:
-    """A handoff to each of the agents.
+    """Return a handoff to each of the agents.
 
     Raises:
-        ConfigurationError: One is no agent.
+        ConfigurationError: `agents` is no list of agents, or two of them have one name.
     """
     from tinyagent.agents.agent import Agent
 
@@ -108,7 +108,7 @@ def handoffs_of(agents: object) -> list[Handoff]:
 def first_handoff(
     tools: Mapping[str, Tool[..., Any]], answers: Iterable[tuple[Observation, str]]
 ) -> tuple[tuple[Observation, str], ...]:
-    """Of several handoffs in one turn the first counts: the answers, in which the others are told so."""
+    """Return the answers of a turn, in which of several handoffs the first counts and the others are told so."""
     first: Handoff | None = None
     told = []
     for observation, text in answers:

@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 
 class AgentTool(Tool[..., Any]):
-    """An agent as a tool.
+    """A tool that gives its task to an agent.
 
     Attributes:
-        agent: Who is asked.
+        agent: The agent.
     """
 
     agent: Agent[Any, Any]
 
 
 def agent_tool(agent: Agent[Any, Any], name: str | None, description: str | None, options: ToolOptions) -> AgentTool:
-    """A tool that gives a task to the agent and returns its output.
+    """Return a tool that gives a task to the agent and returns the agent's output.
 
     Raises:
-        ConfigurationError: There is no name for it, or no description.
+        ConfigurationError: The tool would have no name, or no description.
         ToolDefinitionError: An option is wrong.
     """
 

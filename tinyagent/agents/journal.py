@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import json
 import sys
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import MISSING, fields
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import MISSING, fields, replace
 from typing import Any, TypeVar
 
 from tinyagent.agents.middleware import Middleware, ModelCall, ToolCall
@@ -16,24 +18,24 @@ from tinyagent.core.errors import ConfigurationError, StoreError
 from tinyagent.core.jsonable import brief, error_text, to_data, words
 from tinyagent.core.limits import Usage
 from tinyagent.core.messages import Call, Reply
-from tinyagent.core.result import CodeError, Observation
+from tinyagent.core.result import Observation
 from tinyagent.core.store import Store
 from tinyagent.core.waiting import is_cancelled
 from tinyagent.models.base import ModelRequest, Sink
 
 T = TypeVar("T")
 
-#: Ends the key under which a call is recorded that starts before its reply is whole.
+#: The end of the key under which a call is recorded that starts before its reply is whole.
 BEGUN = "/begun"
 #: Characters that are kept of a value that is too large to be recorded whole.
 _LONGEST = 10_000
 
 
 def checked_store(store: object) -> Store | None:
-    """Return the store of a run.
+    """Return what was passed as `store=`, checked.
 
     Raises:
-        ConfigurationError: It is none.
+        ConfigurationError: The object is no store.
     """
     has = not isinstance(store, type) and all(callable(getattr(store, name, None)) for name in ("load", "put"))
     if store is not None and not has:
@@ -45,7 +47,7 @@ def checked_store(store: object) -> Store | None:
 
 
 class Journal(Middleware):
-    """What is recorded of a run and of the runs inside it.
+    """The records of a run and of the runs inside it, as a middleware: a recorded call is answered, a new one recorded.
 
     Keys are names, never positions: `<run>/<step>/model`, `<run>/<step>/tool/<call id>`, and
     `<run>/<step>/tool/<call id>/begun` for a call that has started while the model still wrote. What is recorded of a
@@ -54,7 +56,7 @@ class Journal(Middleware):
     Args:
         store: Where the records are.
         run: The id of the outermost run.
-        records: Those that are there already, by key.
+        records: The records that are there already, by key.
     """
 
     def __init__(self, store: Store, run: str, records: Mapping[str, str]) -> None:
@@ -64,7 +66,7 @@ class Journal(Middleware):
 
     @classmethod
     async def open(cls, store: Store, run: str) -> Journal:
-        """Load what is recorded of a run.
+        """Return the journal of a run, with the records that are in the store.
 
         Raises:
             StoreError: The store failed.
@@ -75,11 +77,11 @@ class Journal(Middleware):
         return key in self._records
 
     def keys(self, prefix: str) -> list[str]:
-        """Return the recorded keys that begin so."""
+        """Return the recorded keys that begin with the prefix."""
         return [key for key in self._records if key.startswith(prefix)]
 
     async def wrap_model_call(self, request: ModelRequest, sink: Sink, call_next: ModelCall) -> Reply:
-        """Return the recorded reply; where there is none, that of the model.
+        """Return the recorded reply; where there is none, record and return that of the model.
 
         When the run was broken off before its reply was whole, the calls that had started are the reply.
         """
@@ -95,34 +97,58 @@ class Journal(Middleware):
         return reply if mine else self._read(request.key, _to_reply)
 
     async def wrap_tool_call(self, call: Call, context: Context[Any], call_next: ToolCall) -> Observation:
-        """Return the recorded observation; where there is none, that of the tool."""
+        """Return the recorded observation; where there is none, record and return that of the tool.
+
+        What a tool gives that has caught its cancellation is no answer, and is not recorded.
+        """
         if context.key not in self:
             observation = await call_next(call, context)
-            if await self.record(context.key, _observation_text(observation)):
+            if is_cancelled() or await self.record(context.key, _observation_text(observation, call)):
                 return observation
         return self._read(context.key, lambda text: _to_observation(text, call))
+
+    async def start(self, task: str) -> None:
+        """Record what the run is to do, unless that is recorded.
+
+        Raises:
+            ConfigurationError: The run was given something else to do.
+        """
+        key = f"{self._run}/start"
+        if key not in self:
+            await self.record(key, json.dumps({"task": task}))
+        if (then := self.recorded(key).get("task")) != task:
+            raise ConfigurationError(
+                f"The run {self._run!r} is recorded with another task, {brief(then)}, than {brief(task)}. Pass the "
+                "same task to go on with it, or another run_id= for another run."
+            )
 
     async def begin(self, key: str, call: Call) -> None:
         """Record a call that starts while the model still writes."""
         await self.record(key + BEGUN, _call_text(call))
 
     async def record(self, key: str, text: str) -> bool:
-        """Record a text. Return `False` where another process was first, whose text then stands.
+        """Record a text under a key; return `False` where another process was first, whose text then stands.
 
         Raises:
             StoreError: The store failed.
         """
-        if await _told(self._store, self._store.put(self._run, key, text)):
-            self._records[key] = text
-            return True
-        self._records.update(await _loaded(self._store, self._run))
-        return False
+        done: object = await _told(self._store, "put", self._run, key, text)
+        if not isinstance(done, bool):
+            said = f"put() gave {brief(done)}; it returns True, or False where the key had a text already."
+            raise StoreError(f"The store {type(self._store).__name__} failed: {said}")
+        self._records |= {key: text} if done else await _loaded(self._store, self._run)
+        return done
+
+    def spent(self, prefix: str) -> Usage:
+        """Return what the recorded model calls have used whose keys begin with the prefix."""
+        keys = (key for key in self.keys(prefix) if key.endswith("/model"))
+        return sum((self._read(key, _to_reply).usage for key in keys), Usage())
 
     def recorded(self, key: str) -> Any:
         """Return the data that is recorded under the key as JSON.
 
         Raises:
-            StoreError: It cannot be read.
+            StoreError: The record cannot be read.
         """
         return self._read(key, json.loads)
 
@@ -135,16 +161,18 @@ class Journal(Middleware):
 
 
 async def _loaded(store: Store, run: str) -> Mapping[str, str]:
-    records: object = await _told(store, store.load(run))
-    if not isinstance(records, Mapping):
-        raise StoreError(f"The store {type(store).__name__} failed: load() gave {type(records).__name__}, and no dict.")
+    records: object = await _told(store, "load", run)
+    if not isinstance(records, Mapping) or not all(type(part) is str for item in records.items() for part in item):
+        raise StoreError(
+            f"The store {type(store).__name__} failed: load() gave {brief(records)}, and no dict of texts."
+        )
     return records
 
 
-async def _told(store: Store, work: Awaitable[T]) -> T:
-    """Do it; whatever it raises is the store's failure."""
+async def _told(store: Store, method: str, *args: str) -> object:
+    """Call a method of a store; turn whatever it raises into a `StoreError`."""
     try:
-        return await work
+        return await getattr(store, method)(*args)
     except StoreError:
         raise
     except (Exception, asyncio.CancelledError) as error:
@@ -157,7 +185,7 @@ async def _told(store: Store, work: Awaitable[T]) -> T:
 
 
 def _plain(record: Any, *left_out: str) -> dict[str, Any]:
-    """The fields of a record that are not as they are by default."""
+    """Return the fields of a record whose values are not the defaults, but for those left out."""
     data = {}
     for field in fields(record):
         value = getattr(record, field.name)
@@ -172,7 +200,7 @@ def _call_data(call: Call) -> dict[str, Any]:
 
 
 def _says_all(call: Call) -> bool:
-    """Whether the text of the arguments, which is recorded anyway, gives them."""
+    """Return whether the arguments can be read from the call's text of them, which is recorded anyway."""
     try:
         return bool(json.loads(call.raw) == call.arguments)
     except ValueError:
@@ -205,27 +233,31 @@ def _to_reply(text: str) -> Reply:
     return Reply(calls=calls, usage=usage, **data)
 
 
-def _observation_text(seen: Observation) -> str:
-    """Its text on a line of JSON; on a second one the value that is no text, or the exception, by the codec."""
+def _observation_text(seen: Observation, call: Call) -> str:
+    """Return an observation as a line of JSON; what JSON has no form for follows on a second line, by the codec."""
     said = json.dumps({"text": seen.text, "error": seen.error, "seconds": seen.seconds})
     rest: dict[str, Any] = {}
     if type(seen.value) is not str or seen.value != seen.text:
         rest["value"] = seen.value
     if seen.exception is not None:
         rest["raised"] = _raised(seen.exception)
+    if seen.call.arguments != call.arguments:  # a middleware has changed them
+        rest["arguments"] = seen.call.arguments
     if not rest:
         return said
     try:
-        packed = dumps(rest, records=True)
-    except TooLargeError:
-        packed = dumps({"value": Opaque(seen.text[:_LONGEST], type(seen.value).__name__)})
+        packed = dumps(rest, records=True, limited=False)
+    except TooLargeError:  # bytes
+        packed = dumps(rest | {"value": Opaque(seen.text[:_LONGEST], type(seen.value).__name__)}, records=True)
     return f"{said}\n{packed}"
 
 
 def _to_observation(text: str, call: Call) -> Observation:
     said, _, packed = text.partition("\n")
     data = json.loads(said)
-    rest = loads(packed, records=True) if packed else {}
+    rest = loads(packed, records=True, limited=False) if packed else {}
+    if "arguments" in rest:
+        call = replace(call, arguments=rest["arguments"])
     seen = Observation(call, data["text"], rest.get("value", data["text"]), data["error"], data["seconds"])
     return seen.raised(_to_exception(rest["raised"])) if "raised" in rest else seen
 
@@ -233,22 +265,39 @@ def _to_observation(text: str, call: Call) -> Observation:
 def _raised(error: Exception) -> dict[str, Any]:
     kind = type(error)
     bases = [each.__name__ for each in kind.__mro__ if each.__module__ == "builtins"]
-    return {
-        "module": kind.__module__,
-        "type": kind.__qualname__,
-        "bases": bases,
-        "args": error.args,
-        "words": words(error),
-    }
+    data = {"module": kind.__module__, "type": kind.__qualname__, "bases": bases, "words": words(error)}
+    if isinstance(error, ExceptionGroup):
+        return {**data, "args": (error.message,), "group": [_raised(each) for each in error.exceptions]}
+    return {**data, "args": error.args}
 
 
 def _to_exception(data: dict[str, Any]) -> Exception:
-    """An exception of the recorded class, where the program knows it; else the nearest of Python's own."""
-    found: Any = sys.modules.get(data["module"])
-    for name in data["type"].split("."):
-        found = getattr(found, name, None)
-    if isinstance(found, type) and issubclass(found, Exception):
-        error: Exception = found.__new__(found, *data["args"])
-        error.args = data["args"]
-        return error
-    return CodeError(data["type"], data["words"], bases=tuple(data["bases"]), args=data["args"]).exception()
+    """Return an exception of the recorded class, which says the same.
+
+    Where the program does not know the class, or cannot make such an exception without its `__init__`, it is of a class
+    of the same name that derives from it, or from the nearest of Python's own.
+    """
+    args = data["args"]
+    if "group" in data:
+        args = (*args, [_to_exception(each) for each in data["group"]])
+    known: Any = sys.modules.get(data["module"])
+    for part in data["type"].split("."):
+        known = getattr(known, part, None)
+    name = data["type"].rpartition(".")[2]
+    for base in (known, *(getattr(builtins, base, None) for base in data["bases"])):
+        if isinstance(base, type) and issubclass(base, Exception):
+            for kind in (base, _of_that_name(base, name, data)):
+                with suppress(Exception):
+                    error: Exception = kind.__new__(kind, *args)
+                    error.args = args
+                    if words(error) == data["words"] and kind.__name__ == name:
+                        return error
+    return RuntimeError(data["words"])
+
+
+def _of_that_name(base: type[Exception], name: str, data: dict[str, Any]) -> type[Exception]:
+    """Return a class of exceptions whose text is the recorded one; the base itself where nothing derives from it."""
+    try:
+        return type(name, (base,), {"__str__": lambda _: data["words"], "__module__": data["module"]})
+    except TypeError:
+        return base

@@ -1,7 +1,8 @@
 """The loop: the part of an agent in a run, from the first model call to the answer.
 
 Read it from top to bottom: `loop` repeats `_step`, a step asks the model and acts on its reply, `_answer_in` decides
-whether that was the answer. What the kinds of agents do differently they say in methods of theirs.
+whether that was the answer. Where kinds of agents differ, they override methods of `Agent`: `_turn`, `_offered`,
+`_is_answer`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from tinyagent.agents.handoff import Handoff, first_handoff
 from tinyagent.agents.middleware import ModelCall, around_model
 from tinyagent.agents.state import Outcome, RunState
 from tinyagent.agents.turn import Turn
-from tinyagent.core.errors import EmptyReplyError, ModelError, StepLimitReached, TokenLimitReached
+from tinyagent.core.errors import EmptyReplyError, MiddlewareError, ModelError, StepLimitReached, TokenLimitReached
 from tinyagent.core.events import LimitHit, Notice, StepStarted
 from tinyagent.core.messages import Reply, User
 from tinyagent.core.result import State
@@ -23,6 +24,7 @@ from tinyagent.models.base import ModelRequest, Sink, ToolChoice, asked
 if TYPE_CHECKING:
     from tinyagent.agents.agent import Agent
 
+#: What the model is told: of a reply that holds nothing, of steps that are used up, of an answer that was cut.
 ANSWER_OR_CALL = "Your reply held neither an answer nor a call. Answer, or call a tool."
 LAST_WORD = "You have used all your steps. Answer now with what you know; you cannot call tools any more."
 GO_ON = "Your reply was cut by the token limit. Go on exactly where it stopped, without repeating anything."
@@ -30,7 +32,14 @@ GO_ON = "Your reply was cut by the token limit. Go on exactly where it stopped, 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a run, or an agent's part of it, ended: with what, or in whose favour."""
+    """How a run, or an agent's part of it, ended.
+
+    Attributes:
+        state: How the run ended.
+        output: The answer.
+        error: What `run` raises.
+        handoff: The agent that goes on; the run has not ended then.
+    """
 
     state: State
     output: Any = None
@@ -39,7 +48,11 @@ class Ending:
 
 
 async def loop(agent: Agent[Any, Any], run: RunState) -> Ending:
-    """Steps, until one of them ends the run."""
+    """Do step after step until one of them ends the run or hands it over; return that ending.
+
+    Raises:
+        RunError: A limit is reached, the model failed or has nothing to say, or a tool ended the run.
+    """
     while run.limits.steps is None or len(run.steps) < run.limits.steps:
         ending = await _step(agent, run)
         if ending is not None:
@@ -48,7 +61,7 @@ async def loop(agent: Agent[Any, Any], run: RunState) -> Ending:
 
 
 async def _step(agent: Agent[Any, Any], run: RunState, tool_choice: ToolChoice = "auto") -> Ending | None:
-    """Ask the model, act on its reply; the ending, if this was it."""
+    """Ask the model and act on its reply; return the ending, or `None` where the run goes on."""
     _check_tokens(run)
     number = run.begin_step()
     run.emit(StepStarted(number))
@@ -70,30 +83,41 @@ async def _step(agent: Agent[Any, Any], run: RunState, tool_choice: ToolChoice =
     ending = _answer_in(agent, run, outcome, reply)
     if ending is not None and ending.handoff is not None:
         if any(ran.stdout or ran.error for ran in outcome.executions):
-            run.conversation.append(User(outcome.report))  # the next agent goes on from there
+            run.conversation.append(User(outcome.report))  # the next agent reads what the code gave
     elif ending is None and tool_choice == "auto":
         _go_on(agent, run, outcome, reply)
     return ending
 
 
 async def _ask(agent: Agent[Any, Any], run: RunState, turn: Turn, tool_choice: ToolChoice) -> Reply:
-    """The model's reply: recorded, or by way of the middleware and the model."""
+    """Return the reply to the conversation: from the journal, or through the middleware from the model."""
     key = f"{run.run_id}/{len(run.steps) + 1}/model"
     request = ModelRequest(run.conversation, agent._offered(run), tool_choice, run.streamed, run.deadline, key)
     model: ModelCall = partial(asked, agent.model)
     if run.chain:
-        model = around_model(run.chain, model)
+        model = around_model(run.chain, partial(_asked_again, turn, model))
     work = partial(_heard, run, turn, model)
     reply = await (work(request, turn) if run.journal is None else run.journal.wrap_model_call(request, turn, work))
     run.count(reply.usage)
     run.finish_reason = reply.finish_reason
-    if tool_choice == "none" and reply.calls:  # text beside calls is no answer
+    if tool_choice == "none" and reply.calls:  # forbidden ones: "tool_calls" marks their text as no answer
         reply = replace(reply, calls=(), finish_reason="tool_calls")
     return reply.with_own_ids()
 
 
+async def _asked_again(turn: Turn, model: ModelCall, request: ModelRequest, sink: Sink) -> Reply:
+    """Ask the model for a middleware, which may do so again: what was shown of an earlier reply is void then."""
+    if turn.committed:
+        raise MiddlewareError(
+            "A middleware asked the model again although a call of its reply had started. Give it the attribute "
+            "judges_replies = True: then calls wait until it has returned the reply."
+        )
+    turn.begin_again()
+    return await model(request, sink)
+
+
 async def _heard(run: RunState, turn: Turn, model: ModelCall, request: ModelRequest, sink: Sink) -> Reply:
-    """The model's reply, or what has come of it when it broke off after something of it was done."""
+    """Return the model's reply; of one that broke off, the part that came, if it has calls or has started code."""
     try:
         return await model(request, sink)
     except ModelError as error:
@@ -105,10 +129,10 @@ async def _heard(run: RunState, turn: Turn, model: ModelCall, request: ModelRequ
 
 
 def _salvage(run: RunState, turn: Turn, reply: Reply | None, error: BaseException) -> None:
-    """The turn was broken off: what it cost and what came of it stay in the history and in the result."""
-    if reply is None:  # while the model was writing
+    """Keep in the history and in the result what a turn that was broken off has cost and done."""
+    if reply is None:  # broken off while the model was writing
         partial = error.partial if isinstance(error, ModelError) and error.partial else Reply()
-        run.count(replace(partial.usage, requests=0))
+        run.count(replace(partial.usage, requests=0))  # only whole replies count as requests
         reply = turn.so_far(partial)
         if reply is None:
             return
@@ -121,7 +145,7 @@ def _salvage(run: RunState, turn: Turn, reply: Reply | None, error: BaseExceptio
 
 
 def _answer_in(agent: Agent[Any, Any], run: RunState, outcome: Outcome, reply: Reply) -> Ending | None:
-    """The run's ending, if this reply is or completes its answer."""
+    """Return the ending of the run, if this reply is its answer or completes it."""
     tools = run.toolbox.tools
     for observation in outcome.observations:
         tool = tools.get(observation.call.name)
@@ -138,10 +162,10 @@ def _answer_in(agent: Agent[Any, Any], run: RunState, outcome: Outcome, reply: R
 
 
 def _go_on(agent: Agent[Any, Any], run: RunState, outcome: Outcome, reply: Reply) -> None:
-    """The reply ends nothing: the model reads what came of it, or is told what to do.
+    """Tell the model what came of a reply that ended nothing, or what it should do instead.
 
     Raises:
-        EmptyReplyError: It was told already, and has again written neither an answer nor anything to do.
+        EmptyReplyError: The model was told already, and has again written neither an answer nor anything to do.
     """
     empty = not reply.calls and not outcome.report and not is_text(reply)
     missing = not reply.calls and not outcome.report and not agent._is_answer(run, outcome, reply)
@@ -158,7 +182,11 @@ def _go_on(agent: Agent[Any, Any], run: RunState, outcome: Outcome, reply: Reply
 
 
 async def _last_word(agent: Agent[Any, Any], run: RunState, steps: int | None) -> Ending:
-    """The steps are used up: ask once more, for an answer without tools."""
+    """Ask the model once more when its steps are used up, for an answer without tools.
+
+    Raises:
+        StepLimitReached: The model failed, or did not answer.
+    """
     run.emit(LimitHit("steps", steps or 0))
     if not run.text:  # otherwise the model is in the middle of its answer
         run.conversation.append(User(agent._last_words))
@@ -176,7 +204,11 @@ async def _last_word(agent: Agent[Any, Any], run: RunState, steps: int | None) -
 
 
 def _check_tokens(run: RunState) -> None:
-    """A run inside others spends what is theirs as well."""
+    """Refuse a step when this run, or one around it, has used up its tokens: an inner run spends the outer one's too.
+
+    Raises:
+        TokenLimitReached: There are none left.
+    """
     spender: RunState | None = run
     while spender is not None:
         used, limit = spender.usage.total_tokens, spender.limits.tokens
@@ -187,5 +219,5 @@ def _check_tokens(run: RunState) -> None:
 
 
 def is_text(reply: Reply) -> bool:
-    """Whether the reply is text, and neither calls anything nor announces calls that did not come."""
+    """Return whether the reply is text, and neither calls anything nor announces calls that did not come."""
     return bool(reply.text.strip()) and not reply.calls and reply.finish_reason != "tool_calls"

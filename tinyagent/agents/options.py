@@ -41,7 +41,7 @@ class AgentOptions(TypedDict, Generic[Deps], total=False):
             them, and so does each run. Without one `deps=` may be anything.
         limits: What one run may spend: `Limits(steps=10, tokens=None, seconds=None)`.
         name: The agent's name in records, and as a tool of another agent.
-        description: What it is good for; told to agents that may call it or hand over to it.
+        description: What the agent is good for; told to agents that may call it or hand over to it.
         handoffs: Agents that a run can be handed over to, or a function that returns them. Each is a tool
             `transfer_to_<name>`.
         middleware: Stands around each model call and tool call of its runs: `Middleware` objects, the first outermost.
@@ -98,11 +98,11 @@ class AgentSignature:
 
 
 def check_options(options: AgentOptions[Deps]) -> AgentOptions[Deps]:
-    """Return the options, with what an agent has where nothing is passed.
+    """Return the options, checked, with defaults for those that were not passed.
 
     Raises:
         UnknownOptionError: There is no such option.
-        ConfigurationError: The text says what to pass.
+        ConfigurationError: An option is wrong; the text says what to pass.
     """
     if unknown := options.keys() - AgentOptions.__annotations__.keys():
         raise UnknownOptionError(no_option("agent", unknown, ["model", *AgentOptions.__annotations__]))
@@ -123,10 +123,10 @@ def check_options(options: AgentOptions[Deps]) -> AgentOptions[Deps]:
 
 
 def check_deps(deps: object, kind: type[Any] | None, agent: str) -> None:
-    """Refuse what is not of the agent's `deps_type=`. Protocols and typed dicts, which cannot tell, refuse nothing.
+    """Refuse `deps` that are not of the agent's `deps_type=`; a protocol or a typed dict cannot tell, and refuses none.
 
     Raises:
-        ConfigurationError: The text says what to pass.
+        ConfigurationError: `deps` are of another type; the text says what to pass.
     """
     with suppress(TypeError):
         if kind is None or isinstance(deps, get_origin(kind) or kind):
@@ -138,7 +138,7 @@ def check_deps(deps: object, kind: type[Any] | None, agent: str) -> None:
 
 
 def no_option(kind: Literal["agent", "run"], unknown: Iterable[str], known: Collection[str]) -> str:
-    """What is said of options that are none."""
+    """Return what is said of options that do not exist."""
     from tinyagent.core.names import refused
 
     of_the_model = (*OpenAIModel.__init__.__annotations__, *ModelSettings.__annotations__)
@@ -147,10 +147,10 @@ def no_option(kind: Literal["agent", "run"], unknown: Iterable[str], known: Coll
 
 
 def as_model(model: str | Model, client: AsyncOpenAI | None) -> Model:
-    """`model` as a `Model`.
+    """Return `model` as a `Model`; a name becomes an `OpenAIModel` with the client.
 
     Raises:
-        ConfigurationError: It is neither a name nor a model.
+        ConfigurationError: `model` is neither a name nor a model, or there is a client for what is no name.
     """
     if isinstance(model, str):
         return OpenAIModel(model, client=client)
@@ -164,10 +164,14 @@ def as_model(model: str | Model, client: AsyncOpenAI | None) -> Model:
 
 
 def tool_name(name: str, what: str) -> str:
-    """An agent's name as the name of a tool.
+    """Return an agent's name as the name of a tool.
+
+    Args:
+        name: The agent's name.
+        what: What the tool is for, or how to name it, as the error says.
 
     Raises:
-        ConfigurationError: It cannot be one.
+        ConfigurationError: The name makes no name for a tool.
     """
     made = "_".join(name.split()).replace("-", "_")
     if not (NAME_PATTERN.match(made) and made.isidentifier()):

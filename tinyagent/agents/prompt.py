@@ -25,7 +25,7 @@ SUFFIXES = (".txt", ".md", ".prompt", ".xml")
 
 
 class Prompt:
-    """Instructions in any of their forms.
+    """The instructions of an agent, in any of their forms.
 
     Text is taken as it is: braces and dollars are just braces and dollars. Only a `string.Template` has
     placeholders: `$name` becomes `metadata["name"]` of the run, else the key or attribute `name` of its `deps`.
@@ -60,7 +60,7 @@ class Prompt:
         self.fixed = instructions if isinstance(instructions, str) else None
 
     async def text(self, context: Context[Any]) -> str:
-        """The text for one run.
+        """Return the text of the instructions for one run.
 
         Raises:
             ConfigurationError: A placeholder has no value, or the function failed or returned no text.
@@ -97,7 +97,7 @@ async def _asked(function: Callable[..., str | Awaitable[str]], context: Context
 
 
 def _takes_context(function: Callable[..., Any]) -> bool:
-    """Whether it has a parameter for the context: the first that must be given, or one that says so."""
+    """Return whether the function's first parameter takes the context: it must be given, or its annotation says so."""
     first = next(iter(inspect.signature(function).parameters.values()), None)
     if first is None or first.kind in (first.KEYWORD_ONLY, first.VAR_KEYWORD):
         return False
@@ -105,7 +105,7 @@ def _takes_context(function: Callable[..., Any]) -> bool:
 
 
 class _Values(Mapping[str, Any]):
-    """What placeholders stand for."""
+    """The values that placeholders stand for, by name."""
 
     def __init__(self, context: Context[Any]) -> None:
         self._context = context
@@ -128,7 +128,11 @@ class _Values(Mapping[str, Any]):
 
 
 def _read(prompt_file: object) -> str:
-    """The text of a prompt file."""
+    """Return the text of a prompt file.
+
+    Raises:
+        ConfigurationError: There is no such file, or it holds no text; the error names the file.
+    """
     if not isinstance(prompt_file, str | Path) or prompt_file == "":
         raise ConfigurationError(f"prompt_file={prompt_file!r}: pass a path.")
     path = Path(prompt_file)

@@ -19,7 +19,7 @@ class ReactAgent(Agent[Deps, Output]):
     """An agent that reasons and calls tools until it can answer.
 
     Args:
-        tools: Functions, `Tool` objects, methods, toolkits, or agents. Two of one name are an error.
+        tools: Functions, `Tool` objects, methods, toolkits, or agents. Two tools of one name are an error.
         model: A model's name for `OpenAIModel`, or any `Model`.
         **options: See `AgentOptions`: `client`, `instructions`, `prompt_file`, `deps_type`, `limits`, `name`,
             `description`, `handoffs`, `middleware`, `eager`, `max_observation`, `continue_cut`.

@@ -1,4 +1,4 @@
-"""One run, as whoever started it holds it: its events, its result, its end."""
+"""A run in the hands of whoever started it: its events, its result, its end."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Run(Generic[Output]):
     last event. Events wait here until they are read: the run does not wait for a slow reader.
 
     Args:
-        state: What is known of the run.
-        work: The loop, which works on it.
+        state: The data of the run.
+        work: Does the whole run, and keeps `state` up to date.
 
     Attributes:
         run_id: The run's id.
-        state: The run as far as it has come.
+        state: The data of the run, as far as it has come.
     """
 
     def __init__(self, state: RunState, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -49,7 +49,7 @@ class Run(Generic[Output]):
 
     @property
     def result(self) -> RunResult[Output]:
-        """The result; what there is so far while the run goes on, or when it failed or was left."""
+        """The result of the run; what there is of it while the run goes on, or where it failed or was left."""
         return self.state.result
 
     async def __aenter__(self) -> Run[Output]:
@@ -65,13 +65,13 @@ class Run(Generic[Output]):
         try:
             await cancel_and_wait(self._task)
         finally:
-            if self.state.state == "running":  # left before it began
+            if self.state.state == "running":  # the block was left before the work began
                 self.state.finish("cancelled", error=asyncio.CancelledError())
 
     def _asynchronous(self, *_: object) -> NoReturn:
         raise TypeError("A run is read so: async with agent.stream(...) as run: async for event in run: ...")
 
-    if not TYPE_CHECKING:  # checkers refuse these by themselves; Python's own words name no cure
+    if not TYPE_CHECKING:  # type checkers refuse these by themselves; Python's errors would not say what to write
         __await__ = __iter__ = __enter__ = __exit__ = _asynchronous
 
     def __aiter__(self) -> Run[Output]:
@@ -89,7 +89,7 @@ class Run(Generic[Output]):
         return self._events.popleft()
 
     def _over(self) -> bool:
-        """Whether the run has ended; raises its error."""
+        """Return whether the run has ended; raise the error that ended it."""
         if self._task is None:
             raise RuntimeError("Enter the run first: async with agent.stream(...) as run: async for event in run: ...")
         if not self._task.done():
@@ -100,19 +100,19 @@ class Run(Generic[Output]):
         raise error
 
     def _news(self) -> asyncio.Future[None]:
-        """Done when there is an event, or the run has ended."""
+        """Return a future that is done when there is an event to read, or the run has ended."""
         if self._reader is not None and not self._reader.done():
             raise RuntimeError("Another task is reading this run already.")
         self._reader = asyncio.get_running_loop().create_future()
         return self._reader
 
     async def drain(self) -> RunResult[Output]:
-        """Read to the end and return the result.
+        """Wait until the run has ended, without its events, and return the result.
 
         Raises:
             RunError: The run failed.
         """
-        self.state.hear = None  # events that nobody hears wake nobody
+        self.state.hear = None  # no event wakes this task, only the end
         self._events.clear()
         try:
             while not self._over():
@@ -129,7 +129,7 @@ class Run(Generic[Output]):
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():
             task.exception()  # the reader raises it; asyncio need not report it as lost
-        self.state.hear = None  # so that neither keeps the other
+        self.state.hear = None  # so that the run and its data do not keep each other alive
         self._wake()
 
     def _wake(self) -> None:

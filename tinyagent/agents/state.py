@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +17,7 @@ from tinyagent.core.events import Event, HandedOver, InnerEvent, RunFailed, RunF
 from tinyagent.core.generics import Deps
 from tinyagent.core.jsonable import brief, words
 from tinyagent.core.limits import Limits, Usage
-from tinyagent.core.log import LOGGED, log, logger
+from tinyagent.core.log import LOGGED, log
 from tinyagent.core.mending import mended
 from tinyagent.core.messages import NOT_ANSWERED, Assistant, Conversation, Reply, ToolReply, User, derived_id
 from tinyagent.core.result import Execution, Observation, RunInfo, RunResult, State, Step
@@ -35,12 +34,12 @@ class RunOptions(TypedDict, Generic[Deps], total=False):
         messages: An earlier conversation to go on from: `result.messages`, any part of it, or dicts of the Chat
             Completions API. What no server would take is mended, with a `Notice`.
         deps: Handed to tools as `Context.deps`.
-        run_id: The run's id; made where none is given.
+        run_id: The run's id; by default a random one.
         metadata: Kept with the result and handed to tools.
-        middleware: Stands around the model calls and tool calls of this run and of the runs inside it; that of the
-            agent is around it.
+        middleware: Stands around the model calls and tool calls of this run and of the runs inside it; the agent's own
+            stands around this one.
         store: Records every reply, and what every call gave. A run whose `run_id` has records there is answered from
-            them, and goes on where they end.
+            them, and goes on where they end. Values come back as plain data: objects as their fields.
     """
 
     messages: Iterable[MessageLike]
@@ -68,42 +67,42 @@ class Outcome:
 
     @property
     def observations(self) -> list[Observation]:
-        """What each call gave."""
+        """What each call gave, without the texts of `answers`."""
         return [observation for observation, _ in self.answers]
 
 
 @dataclass(eq=False)
 class RunState:
-    """A run as far as it has come. The agent keeps nothing of it.
+    """The data of one run, as far as it has come. The agent keeps nothing of it.
 
     Attributes:
-        task: What was asked.
+        task: What to do, in words.
         info: The run's ids, names and start.
         conversation: The messages so far.
-        limits: What it may use.
+        limits: What the run may use.
         mended: What was changed in `messages=`, in words; empty when nothing was.
         streamed: Whether somebody hears replies while they are written.
         deps: Handed to tools.
         metadata: Handed to tools, and kept with the result.
         middleware: What was passed for this run, or for the run around it.
-        store: Where the run is recorded, if anywhere.
-        journal: What is recorded of it there.
-        parent: The run whose tool this one is in.
-        call: That call, as `tool name:call id`.
-        deadline: When the run's time is over, on the event loop's clock.
-        usage: What has been used so far, by the runs inside it too.
+        store: Where the run is to be recorded, if anywhere.
+        journal: The records of the run; an inner run has those of the run around it.
+        parent: The run around this one, whose tool started it; `None` where there is none.
+        call: The call of that tool, as `tool name:call id`.
+        deadline: When the run's time is over, in seconds of the event loop's clock.
+        usage: What the run, and the runs inside it, have used so far.
         steps: The turns so far.
-        state: How it ended; `running` while it has not.
-        output: The answer, once it is there.
-        error: Why there is none.
-        finish_reason: Of the last reply, as the server sent it.
-        text: Of the answer, as far as it has come.
-        handed_over: The conversation went from one agent to another.
-        asked_again: The last reply had nothing to go on with.
+        state: How the run ended; `running` until then.
+        output: The answer, once there is one.
+        error: What ended the run without an answer.
+        finish_reason: The reason why the last reply ended, as the server sent it.
+        text: The text of the answer, as far as it has come.
+        handed_over: Whether the conversation went from one agent to another.
+        asked_again: Whether the model was told that its last reply had nothing to go on with.
         toolbox: The tools of the agent that is at work.
-        scope: What that agent keeps for this run.
+        scope: What that agent keeps for this run: a code agent its `Workspace`.
         chain: The middleware around that agent's calls: its own, then the run's.
-        hear: Who hears the events, if anybody does.
+        hear: Called with each event; `None` where nobody hears them.
     """
 
     task: str
@@ -133,19 +132,19 @@ class RunState:
     scope: Any = None
     chain: tuple[Middleware, ...] = ()
     hear: Callable[[Event], None] | None = None
-    _inner: Counter[str] = field(default_factory=Counter)  # equal runs inside a call
+    _inner: Counter[str] = field(default_factory=Counter)  # how often each inner run was started, by its id
     _clock: float = field(default_factory=time.perf_counter)
     _step_clock: float = 0.0
     _seconds: float | None = None
 
     @classmethod
     def of(cls, task: str, info: RunInfo, limits: Limits, options: RunOptions[Any], **about: Any) -> RunState:
-        """Return a run that has not begun.
+        """Return the data of a run that has not begun.
 
         Args:
-            task: What is asked.
+            task: What to do, in words.
             info: The run's ids, names and start.
-            limits: What it may use.
+            limits: What the run may use.
             options: What was passed for this run.
             **about: Further attributes.
 
@@ -156,6 +155,9 @@ class RunState:
             from tinyagent.agents.options import no_option
 
             raise UnknownOptionError(no_option("run", unknown, RunOptions.__annotations__))
+        run_id: object = options.get("run_id")
+        if not isinstance(run_id, str | None) or run_id == "":
+            raise ConfigurationError(f"run_id={brief(run_id)}: pass text that names the run, such as 'order-17'.")
         said, mended = _opening(task, options.get("messages", ()))
         run = cls(task, info, said, limits, mended, deps=options.get("deps"), **about)
         if (metadata := options.get("metadata")) is not None:
@@ -172,11 +174,11 @@ class RunState:
         return self.info.run_id
 
     def emit(self, event: Event) -> None:
-        """Hand an event to the reader, to that of the run around this one, and to the log."""
-        if type(event) in LOGGED and logger.isEnabledFor(logging.WARNING):
+        """Hand an event to the reader of this run, to those of the runs around it, and to the log."""
+        if type(event) in LOGGED:
             log(self.run_id, event)
         if self.hear is None and self.parent is None:
-            return  # nobody does
+            return  # nobody hears it
         event = event.stamped(self.run_id, self.info.started + time.perf_counter() - self._clock)
         if self.parent is not None:
             inner = event if isinstance(event, InnerEvent) else InnerEvent((), event)
@@ -185,7 +187,7 @@ class RunState:
             self.hear(event)
 
     def context(self, **about: Any) -> Context[Any]:
-        """What a tool, or whoever else is asked for this run, can know of it."""
+        """Return what a tool, or the function that gives the instructions, can know of this run; `about` says more."""
         agent, model = self.info.agent, self.info.model
         return Context(
             deps=self.deps,
@@ -200,8 +202,8 @@ class RunState:
         )
 
     def hand_over(self, agent: str, model: str) -> None:
-        """Another agent goes on with the conversation."""
-        if isinstance(self.conversation.messages[-1], Assistant):  # which a server may want to be answered
+        """Let another agent, with its model, go on with the conversation; both are given by name."""
+        if isinstance(self.conversation.messages[-1], Assistant):  # some servers refuse a history that ends so
             self.conversation.append(User(f"{agent} goes on."))
         self.info = replace(self.info, agent=agent, model=model)
         self.handed_over, self.output = True, None
@@ -209,18 +211,18 @@ class RunState:
         self.emit(HandedOver(agent, model))
 
     def inner_id(self, step: int, call: str, agent: str, task: str) -> str:
-        """The id of a run inside the call: always the same for the same task of the same agent, in whatever order."""
+        """Return the id of a run inside a call: the same for the same task of the same agent, whatever began before."""
         name = f"{self.run_id}/{step}/{call}/{agent}:{derived_id(task)}"
         self._inner[name] += 1
         return name if self._inner[name] == 1 else f"{name}/{self._inner[name]}"
 
     def begin_step(self) -> int:
-        """The number of the step that begins."""
+        """Begin a step, whose time counts from now; return its number, from 1."""
         self._step_clock = time.perf_counter()
         return len(self.steps) + 1
 
     def end_step(self, reply: Reply, message: Assistant, outcome: Outcome) -> None:
-        """Record the turn, and say so."""
+        """Record a turn as a step, and emit `StepFinished`."""
         seconds = time.perf_counter() - self._step_clock
         number, seen = len(self.steps) + 1, tuple(outcome.observations)
         step = Step(number, message, seen, reply.finish_reason, reply.usage, seconds, outcome.executions)
@@ -228,20 +230,20 @@ class RunState:
         self.emit(StepFinished(step))
 
     def count(self, usage: Usage) -> None:
-        """Add what a model call cost, here and in the run around this one."""
+        """Add what a model call has used, to this run and to those around it."""
         self.usage = self.usage + usage
         if self.parent is not None:
             self.parent.count(usage)
 
     def answer_calls(self, observations: Iterable[tuple[Observation, str]]) -> None:
-        """Answer the open calls, in their order, with what the model reads of each `(observation, text)`."""
+        """Answer the open calls of the conversation, in their order, each with the text beside its observation."""
         answers = {observation.call.id: text for observation, text in observations}
         for call in self.conversation.open_calls:
             self.conversation.append(ToolReply(call.id, answers.get(call.id, NOT_ANSWERED), call.name))
 
     @property
     def result(self) -> RunResult[Any]:
-        """The result; what there is so far while the run goes on, or when it failed or was left."""
+        """The result of the run; what there is of it while the run goes on, or where it failed or was left."""
         seconds = time.perf_counter() - self._clock if self._seconds is None else self._seconds
         return RunResult(
             output=self.output,
@@ -255,7 +257,7 @@ class RunState:
         )
 
     def finish(self, state: State, output: Any = None, error: BaseException | None = None) -> None:
-        """End the run; its history is made valid, its error gets the result."""
+        """End the run: make its history valid, give the result to its error, and emit the last event."""
         self.conversation.close()
         self.output, self.state, self.error = output, state, error
         self._seconds = time.perf_counter() - self._clock
@@ -275,7 +277,11 @@ def _checked_metadata(metadata: object) -> Mapping[str, Any]:
 
 
 def _opening(task: str, messages: Iterable[MessageLike]) -> tuple[Conversation, str]:
-    """The conversation as the run begins (what was said before, the task), and what was mended in it."""
+    """Return the conversation with which a run begins, and what was mended in its `messages`, in words.
+
+    Raises:
+        ConfigurationError: The task or a message is wrong.
+    """
     if not isinstance(task, str) or not task.strip():
         raise ConfigurationError(
             f"The task is {brief(task)}: say in words what to do, such as agent.run('Add 2 and 3')."

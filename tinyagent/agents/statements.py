@@ -10,9 +10,9 @@ _TOKENS = re.compile(r"'''|\"\"\"|['\"#\\\[\](){}\n]")
 _WORD = re.compile(r"\w+")
 #: An escape sequence, and whether Python knows it.
 _ESCAPE = re.compile(r"\\(?:[\\'\"abfnrtvxNuU0-7\r\n]|(?P<unknown>))")
-#: What begins a line at the margin and belongs to the statement before.
+#: Words that begin a line at the margin and go on with the statement before.
 _GOES_ON = ("else", "elif", "except", "finally")
-#: Characters of a line that has begun which tell whether it begins a statement.
+#: Characters at the beginning of a line that tell whether the line begins a statement.
 HEAD = 40
 
 
@@ -20,8 +20,8 @@ class Statement(NamedTuple):
     """One top-level statement, or several on one line.
 
     Attributes:
-        code: Its exact source, with the comments and blank lines before it.
-        line: The number of its first line in what was fed, from 1.
+        code: The exact source, with the comments and blank lines before the statement.
+        line: The number of the first line of `code` in what was fed, from 1.
     """
 
     code: str
@@ -32,8 +32,8 @@ class StatementSplitter:
     r"""Cuts Python, as it comes, into its top-level statements.
 
     A statement is complete as soon as the next one begins: a line at the margin, outside brackets and strings, that
-    does not go on with it (`else`, `except`, ...). What was cut is always valid Python by itself; from the first
-    statement that is none, everything stays in `rest`. The statements and the rest, joined, are what was fed,
+    does not go on with the one before (`else`, `except`, ...). What was cut is always valid Python by itself; from the
+    first statement that is not, everything stays in `rest`. The statements and the rest, joined, are what was fed,
     whatever pieces it came in.
 
         splitter = StatementSplitter()
@@ -43,12 +43,12 @@ class StatementSplitter:
     """
 
     def __init__(self) -> None:
-        self._lines: list[str] = []  # not handed out
+        self._lines: list[str] = []  # the whole lines that are not handed out
         self._first = 1  # the number of the first of them
-        self._partial: list[str] = []  # of a line
+        self._partial: list[str] = []  # the line that is not whole yet
         self._code_lines = 0  # how many of the lines there are up to the last that is more than a comment
-        self._decorated = False
-        self._broken = False
+        self._decorated = False  # the last line at the margin is a decorator, which is no statement by itself
+        self._broken = False  # a statement was no valid Python, and nothing more is cut
         self._lexer = Lexer()
 
     @property
@@ -62,13 +62,13 @@ class StatementSplitter:
         return self._lexer.in_string
 
     def after(self, code: str) -> Lexer:
-        """Return what would be open if the next line went on so far."""
+        """Return the lexer as it would be after `code`, the beginning of the next line."""
         lexer = self._lexer.copy()
         lexer.scan(code)
         return lexer
 
     def feed(self, text: str) -> list[Statement]:
-        """More of the code; the statements that it shows to be complete."""
+        """Read more of the code; return the statements that are now complete."""
         found: list[Statement] = []
         *whole, rest = text.split("\n")
         for part in whole:
@@ -83,7 +83,7 @@ class StatementSplitter:
         return found
 
     def peek(self, begun: str) -> list[Statement]:
-        """The statements that are complete when the next line begins so."""
+        """Return the statements that are complete, given how the next line begins."""
         if self._broken or not self._code_lines or self._decorated or not self._begins_statement(begun):
             return []
         code = "".join(self._lines[: self._code_lines])
@@ -97,7 +97,7 @@ class StatementSplitter:
         return [statement]
 
     def rest(self) -> str:
-        """What has not been handed out."""
+        """Return the code that has not been handed out."""
         return "".join((*self._lines, *self._partial))
 
     def _take(self, line: str) -> None:
@@ -119,7 +119,7 @@ class StatementSplitter:
         word = _WORD.match(begun)
         if word is None:
             return begun[0] not in ")]}\\"
-        if word.end() == len(begun):  # it may not be the whole word
+        if word.end() == len(begun):  # more of the word may come
             return not any(name.startswith(word[0]) for name in _GOES_ON)
         return word[0] not in _GOES_ON
 
@@ -140,17 +140,17 @@ class Lexer:
 
     @property
     def between_statements(self) -> bool:
-        """Whether a statement may begin, going by what is open."""
+        """Whether a statement may begin here: no bracket and no string is open, and no line is continued."""
         return not (self._depth or self._quote or self._continued)
 
     def copy(self) -> Lexer:
-        """One that goes on from here by itself."""
+        """Return a lexer that goes on from here by itself."""
         other = Lexer()
         other._depth, other._quote = self._depth, self._quote
         return other
 
     def scan(self, line: str) -> None:
-        """Go through a line, or its beginning."""
+        """Go through a line, or the beginning of one."""
         self._continued = self.in_comment = False
         at = 0
         while (token := _TOKENS.search(line, at)) is not None:
@@ -172,19 +172,19 @@ class Lexer:
                 self._depth = max(0, self._depth - 1)
 
     def _in_string(self, found: str, start: int, end: int) -> int:
-        """A token in a string, which may end it; where to go on."""
+        """Read a token within a string, which it may end; return where to go on."""
         if found == self._quote or (found == "\n" and len(self._quote) == 1):
             self._quote = ""
-        elif len(self._quote) == 1 and found[0] == self._quote:  # the first of three
+        elif len(self._quote) == 1 and found[0] == self._quote:  # the first of the token's three quotes
             self._quote = ""
             return start + 1
-        elif len(found) == 3:  # three of the other kind
+        elif len(found) == 3:  # three quotes of the other kind, which end nothing
             return start + 1
         return end
 
 
 def parses(code: str) -> bool:
-    """Whether this is Python. No warning of escape sequences that Python does not know, which models write."""
+    """Return whether the code is Python, without a warning of unknown escape sequences, which models write."""
     try:
         ast.parse(_ESCAPE.sub(lambda found: found[0] if found["unknown"] is None else "/", code))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -193,7 +193,7 @@ def parses(code: str) -> bool:
 
 
 def _head(parts: list[str]) -> str:
-    """The beginning of a line that came in parts."""
+    """Return the beginning of a line that came in parts."""
     head = ""
     for part in parts:
         head += part
@@ -203,6 +203,6 @@ def _head(parts: list[str]) -> str:
 
 
 def _unspaced(line: str) -> str:
-    """The line as Python sees its indentation, which a form feed ends."""
+    """Return the line from where Python counts indentation: after a form feed (Language Reference, "Indentation")."""
     blank = line[: len(line) - len(line.lstrip(" \t\f"))]
     return line[blank.rfind("\f") + 1 :]

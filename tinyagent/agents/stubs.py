@@ -16,7 +16,7 @@ from tinyagent.core.tool import Tool
 
 #: Characters of a default value that a signature shows.
 _LONGEST_DEFAULT = 60
-#: What JSON Schema says of a value beyond its type, and how it is told.
+#: What JSON Schema says of a value beyond its type, and how a model is told.
 _CONSTRAINTS = {
     "minimum": "at least {}",
     "exclusiveMinimum": "above {}",
@@ -33,7 +33,7 @@ _CONSTRAINTS = {
 
 
 def stubs(tools: Iterable[Tool[..., Any]], fields: str) -> str:
-    """The tools as Python signatures, after the classes they speak of.
+    """Return the tools as Python signatures, after the classes that these name.
 
     Args:
         tools: The tools.
@@ -48,11 +48,11 @@ def stubs(tools: Iterable[Tool[..., Any]], fields: str) -> str:
 
 
 def stub(tool: Tool[..., Any], classes: dict[type, str] | None = None) -> str:
-    """A tool as a Python signature with its docstring.
+    """Return a tool as a Python signature with a docstring.
 
     Args:
         tool: The tool.
-        classes: Where the classes that it speaks of are described.
+        classes: The descriptions of classes so far, to which those that the signature names are added.
     """
     classes = {} if classes is None else classes
     hints = tool.signature.hints
@@ -83,7 +83,7 @@ def _default(value: object) -> str:
 
 
 def _documentation(tool: Tool[..., Any]) -> str:
-    """The docstring: what it does, its arguments with their limits, what it returns."""
+    """Return the docstring of a tool: what it does, its arguments with their limits, what it returns."""
     lines = [tool.description.strip() or "(no description)"]
     properties: Mapping[str, Any] = tool.parameters.get("properties", {})
     arguments = [(name, _about(properties.get(name, {}))) for name in tool.signature.parameters]
@@ -109,7 +109,7 @@ def _returned(tool: Tool[..., Any]) -> str:
 
 
 def type_text(hint: Any, classes: dict[type, str]) -> str:
-    """An annotation as text; classes with fields are described in `classes`."""
+    """Return an annotation as text, and describe the classes with fields that it names in `classes`."""
     if hint is None or hint is type(None):
         return "None"
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
@@ -140,15 +140,15 @@ def _describe(cls: type, classes: dict[type, str]) -> None:
     fields = _fields(cls)
     if fields is None:
         return
-    classes[cls] = ""  # a class may speak of itself
+    classes[cls] = ""  # so that a class which names itself is described once
     lines = [f"    {name}: {type_text(hint, classes)}" for name, hint in fields.items()]
-    del classes[cls]  # after those it speaks of
+    del classes[cls]  # comes after the classes that it names
     classes[cls] = "\n".join([f"class {cls.__name__}:", *(lines or ["    pass"])])
 
 
 def _fields(cls: type) -> dict[str, Any] | None:
-    """The fields of a dataclass, a TypedDict, a named tuple or a pydantic model; `None` for anything else."""
-    from typing_extensions import is_typeddict  # knows those of typing, too
+    """Return the fields of a dataclass, TypedDict, named tuple or pydantic model, with their types; else `None`."""
+    from typing_extensions import is_typeddict  # it knows those of `typing` too
 
     names: Iterable[str]
     if dataclasses.is_dataclass(cls):

@@ -27,11 +27,11 @@ from tinyagent.tools.toolkit import (
 
 
 class Toolbox:
-    """Tools, and toolkits with theirs.
+    """The tools of an agent: single ones, and those of toolkits.
 
     Args:
-        own: Tools by name.
-        kits: Toolkits.
+        own: The single tools by name.
+        kits: The toolkits.
 
     Raises:
         DuplicateToolError: Two tools have one name; the text names both.
@@ -42,11 +42,11 @@ class Toolbox:
         self._own = own
         self._parts: tuple[tuple[AnyTool, ...], ...] = ()
         self._tools: Mapping[str, AnyTool] = MappingProxyType(dict(own))
-        _ = self.tools  # names that are taken are told now
+        _ = self.tools  # a name that is taken is refused now
 
     @classmethod
     def of(cls, items: Iterable[ToolLike], reserved: Mapping[str, AnyTool] | None = None) -> Toolbox:
-        """What was passed as `tools=`, and the agent's own.
+        """Return a toolbox of what was passed as `tools=`, and of the tools that its kind of agent brings (`reserved`).
 
         Raises:
             DuplicateToolError: Two tools have one name; the text names both.
@@ -80,7 +80,7 @@ class Toolbox:
         return cls({**own, **(reserved or {})}, kits.values())
 
     def plus(self, items: Iterable[ToolLike]) -> Toolbox:
-        """Return a toolbox with more in it; this one where there is no more.
+        """Return a toolbox with more tools in it; this one where there are none to add.
 
         Raises:
             DuplicateToolError: Two tools have one name.
@@ -116,7 +116,7 @@ class Toolbox:
         return MappingProxyType(tools)
 
     def agents(self) -> list[Any]:
-        """The agents among the tools: those that can be called, and those to hand over to."""
+        """Return the agents among the tools: those that can be called, and those to hand over to."""
         tools = [*self._own.values(), *(tool for kit in self.kits for tool in _tools_of(kit))]
         late = [agent for kit in self.kits if isinstance(kit, LateHandoffs) for agent in kit.agents()]
         return [tool.agent for tool in tools if isinstance(tool, AgentTool | Handoff)] + late
@@ -125,7 +125,7 @@ class Toolbox:
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Toolbox]:
-        """For one run: its toolkits are open, those whose state belongs to the run are its own.
+        """Hold the toolkits open for a run, and give its toolbox: toolkits whose state belongs to a run are new in it.
 
         Raises:
             ToolkitError: A toolkit could not be opened, or closed.
@@ -139,13 +139,13 @@ class Toolbox:
             yield self if same else Toolbox(self._own, kits)
 
     def shared(self) -> AbstractAsyncContextManager[None]:
-        """The toolkits that are the same for all runs, open."""
+        """Return a context in which the toolkits that are the same for all runs are open."""
         return _all_open([kit for kit in self.kits if _for_run(kit) is kit])
 
 
 @asynccontextmanager
 async def _all_open(kits: Iterable[Toolkit]) -> AsyncIterator[None]:
-    """Opened at the same time, and closed the last first."""
+    """Open toolkits at the same time; close them one by one, the last first."""
     async with AsyncExitStack() as stack:
         failures: tuple[BaseException, ...] = ()
         try:
@@ -169,7 +169,7 @@ async def _enter(kit: Toolkit, stack: AsyncExitStack) -> None:
         except TinyAgentError as error:
             if reason is None:
                 raise
-            reason.add_note(str(error))  # why it is left counts more
+            reason.add_note(str(error))  # the error for which it is left counts more
 
     stack.push_async_exit(leave)
 
@@ -196,7 +196,7 @@ def _tools_of(kit: Toolkit) -> tuple[AnyTool, ...]:
 
 
 async def _told(kit: Toolkit, what: str, work: Awaitable[Any]) -> None:
-    """Do it; a failure is told as the toolkit's, to each who waits for it in an error of its own."""
+    """Await the opening or closing of a toolkit; raise its failure in a new error for each who waits."""
     try:
         await work
     except RunError as error:

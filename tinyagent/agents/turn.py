@@ -1,4 +1,4 @@
-"""Running the calls of one turn: concurrent, started early where they may, answered in call order."""
+"""Running the calls of one turn: at the same time, early where that is allowed, answered in the order of the calls."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 from tinyagent.agents.middleware import ToolCall, around_tool
 from tinyagent.agents.state import Outcome, RunState
 from tinyagent.core.context import Context
-from tinyagent.core.errors import ConfigurationError, FatalToolError, MiddlewareError, StoreError
+from tinyagent.core.errors import ConfigurationError, FatalToolError, MiddlewareError, ReplayError, StoreError
 from tinyagent.core.events import (
     CallSealed,
     Notice,
@@ -34,20 +34,21 @@ from tinyagent.core.messages import NOT_ANSWERED, Call, Reply
 from tinyagent.core.result import Observation
 from tinyagent.core.text import excerpt
 from tinyagent.core.tool import GOES_ON, Tool, told_of
+from tinyagent.core.waiting import is_cancelled
 
-#: What a tool returns by mistake, and nobody can read.
+#: Types of values that a tool returns by mistake, and that tell a model nothing.
 _NO_VALUES = (FunctionType, MethodType, BuiltinFunctionType, AsyncGeneratorType)
-#: What ends the run, and is no answer of a tool.
-_FATAL = (FatalToolError, StoreError, MiddlewareError)
+#: Errors that end the run; any other error of a tool is told to the model.
+_FATAL = (FatalToolError, StoreError, MiddlewareError, ReplayError)
 
 
 class Turn:
-    """The calls of one turn, and the sink that hears them while the model writes.
+    """The turn of one reply: as the sink of the model call it hears the reply, and it runs the reply's calls.
 
-    Leaving it cancels what still runs and waits for it to clean up.
+    It is an async context manager: leaving it cancels the calls that still run, and waits until they have cleaned up.
 
     Args:
-        run: The run.
+        run: The data of the run.
         tools: The tools on offer by name.
         step: The number of the step.
         eager: Start calls while the model still writes.
@@ -62,13 +63,13 @@ class Turn:
         self._step = step
         self._eager = eager
         self._longest = longest
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._shown_text: list[str] = []  # of this step, as the reader has it
+        self._tasks: dict[str, asyncio.Task[None]] = {}  # by the id of the call, as are the observations
+        self._shown_text: list[str] = []  # the text of this turn, as the reader has it
         self._started: list[Call] = []
-        self._early: set[str] = set()  # those that started before the reply was whole
+        self._early: set[str] = set()  # the ids of calls that started before the reply was whole
         self._observations: dict[str, Observation] = {}
         self._stopping = False  # what still runs is being cancelled
-        self._barrier: asyncio.Task[None] | None = None
+        self._barrier: asyncio.Task[None] | None = None  # the last exclusive call
         self._loop = asyncio.get_running_loop()
         self._group = asyncio.TaskGroup()
 
@@ -87,31 +88,35 @@ class Turn:
             raise next((error for error in failures if isinstance(error, FatalToolError)), failures[0])
 
     def so_far(self, partial: Reply) -> Reply | None:
-        """A reply that broke off, if something of it was started."""
+        """Return the reply that broke off with the calls that were started; `None` where there are none."""
         return replace(partial, calls=self.started, finish_reason="interrupted") if self.started else None
 
     # ---- hearing the model (the sink of the model call)
 
     def text(self, delta: str) -> None:
-        """More text."""
+        """Hear more text, for the reader of the run."""
         self._shown_text.append(delta)
         self._run.emit(TextDelta(delta))
 
     def reasoning(self, delta: str) -> None:
-        """More reasoning."""
+        """Hear more reasoning, for the reader of the run."""
         self._run.emit(ReasoningDelta(delta))
 
     def notice(self, event: Retry | Notice | TextVoided) -> None:
-        """A retry or a notice; or that text is void, as it is before a retry of the model."""
+        """Hear of a retry, a notice or void text; a retry of the model makes all text of the turn void."""
         if isinstance(event, Retry) and event.what == "model":
-            self._void("".join(self._shown_text))
+            self.begin_again()
         if isinstance(event, TextVoided):
             self._void(event.text)
         else:
-            self._run.emit(copy(event))  # the model may tell it to other runs too
+            self._run.emit(copy(event))  # a copy, since the model may give the event to other runs too
+
+    def begin_again(self) -> None:
+        """Take back all text that was shown: the model is asked again."""
+        self._void("".join(self._shown_text))
 
     def _void(self, text: str) -> None:
-        """Take back text that was shown last; all of it, if it ended otherwise."""
+        """Take back the text, which was shown last; where something else was, take back all of the turn's text."""
         shown = "".join(self._shown_text)
         kept = shown[: len(shown) - len(text)] if shown.endswith(text) else ""
         if len(kept) < len(shown):
@@ -119,11 +124,11 @@ class Turn:
             self._run.emit(TextVoided(shown[len(kept) :]))
 
     def call(self, call: Call) -> None:
-        """A call is complete: it starts now if it may."""
+        """Hear a complete call, and start it now if it may start early."""
         self._run.emit(CallSealed(call))
         tool = self._tools.get(call.name)
         if tool is not None and tool.exclusive:
-            self._eager = False  # nor do the calls after it start before it
+            self._eager = False  # an exclusive call waits for the whole reply, and so do those after it
         if self._eager and tool is not None and tool.eager and call.id not in self._tasks:
             self._early.add(call.id)
             self._start(call)
@@ -136,7 +141,7 @@ class Turn:
     # ---- running the calls
 
     async def act(self, reply: Reply) -> Outcome:
-        """Do what the whole reply asks for.
+        """Run the calls of the whole reply and return what came of it.
 
         Raises:
             FatalToolError: A tool ended the run.
@@ -146,18 +151,18 @@ class Turn:
         return self.outcome(reply.calls)
 
     def outcome(self, calls: Iterable[Call]) -> Outcome:
-        """Return what has come of the turn so far: of those of the calls that have ended, in their order."""
+        """Return what the given calls gave, in their order, as far as they have ended."""
         found = [self._observations[call.id] for call in calls if call.id in self._observations]
         return Outcome(tuple((observation, self._shown(observation.text)) for observation in found))
 
     def error_of(self, observation: Observation) -> Exception | None:
-        """What the call raised."""
+        """Return what the call raised, as an exception; `None` where it succeeded."""
         if observation.error is None:
             return None
         return observation.exception or RuntimeError(observation.error)
 
     async def answer(self, calls: Iterable[Call]) -> None:
-        """Run every call that has not started.
+        """Wait for the given calls, and start those that have not started.
 
         Raises:
             FatalToolError: A tool ended the run.
@@ -178,12 +183,12 @@ class Turn:
             tool = self._tools.get(call.name)
             waits_for: list[asyncio.Task[Any]] = []
             task = self._group.create_task(self._perform(call, tool, waits_for))
-            waits_for += self._line_up(call, tool, task)
+            waits_for += self._line_up(call, tool, task)  # before the task takes its first step
             self._started.append(call)
         return task
 
     def _line_up(self, call: Call, tool: Tool[..., Any] | None, task: asyncio.Task[Any]) -> list[asyncio.Task[Any]]:
-        """What the call has to wait for: an exclusive one for all before it, any other for the last exclusive one."""
+        """Put a call in line and return what it waits for: all before an exclusive one, else the last exclusive one."""
         if tool is not None and tool.exclusive:
             waits_for = list(self._tasks.values())
             self._barrier = task
@@ -193,7 +198,7 @@ class Turn:
         return waits_for
 
     async def _perform(self, call: Call, tool: Tool[..., Any] | None, waits_for: list[asyncio.Task[Any]]) -> None:
-        """Run one call; its observation is there whatever happens, and every call that starts is said to end."""
+        """Run one call after those it waits for; keep its observation and emit `ToolFinished`, whatever happens."""
         began = time.perf_counter()
         observation = Observation(call, NOT_ANSWERED, error=NOT_ANSWERED)
         try:
@@ -204,16 +209,19 @@ class Turn:
                 text = f"{NOT_ANSWERED} If it had begun, it {GOES_ON}."
                 observation = Observation(call, text, error=text)
             observation = await self._observe(call, tool, began)
-        except _FATAL as error:
-            self._stopping = True
-            observation = _failed(call, error, began)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._stopping = True  # the others are cancelled now, and what they give then is no answer
+            if isinstance(error, _FATAL):
+                observation = _failed(call, error, began)
             raise
         finally:
             self._observations[call.id] = observation
             self._run.emit(ToolFinished(observation))
 
     async def _observe(self, call: Call, tool: Tool[..., Any] | None, began: float) -> Observation:
-        """What the call gives: recorded, or by way of the middleware and the tool."""
+        """Return what the call gives: from the journal, or through the middleware from the tool."""
         run = self._run
         key = f"{run.run_id}/{self._step}/tool/{call.id}"
         journal = None if tool is not None and tool.local else run.journal
@@ -222,7 +230,9 @@ class Turn:
             wrong = NameError(problem) if tool is None else TypeError(problem)
             return Observation(call, problem, error=problem).raised(wrong)
         run.emit(ToolStarted(call))
-        if journal and call.id in self._early and key not in journal:  # its reply is not recorded yet
+        if journal and key in journal:
+            run.count(journal.spent(f"{run.run_id}/{self._step}/{call.id}/"))  # by the runs inside the call
+        elif journal and call.id in self._early:  # a resume must know of it without the reply
             await journal.begin(key, call)
         progress = _Progress(run, call, self._loop)
         context = run.context(call_id=call.id, tool=call.name, step=self._step, key=key, _progress=progress)
@@ -236,35 +246,42 @@ class Turn:
             progress.close()
 
     def _by_middleware(self, work: ToolCall, began: float, call: Call, context: Context[Any]) -> Awaitable[Observation]:
-        return self._told(call, began, work(call, context))
+        """Make the call through the middleware, whose errors are told like those of a tool."""
+        return self._told(call, began, work(call, context), outermost=True)
 
     def _call_tool(
         self, tool: Tool[..., Any] | None, began: float, call: Call, context: Context[Any]
     ) -> Awaitable[Observation]:
-        assert tool is not None  # noqa: S101 - without one there is a record
-        return self._told(call, began, self._value(tool, began, call, context))
+        """Make the call itself: the innermost step, with all middleware around it."""
+        assert tool is not None  # noqa: S101 - a call without a tool is answered from its record
+        if self._tools.get(call.name) is not tool:
+            raise MiddlewareError(
+                f"A middleware has passed on a call of {tool.name!r} as {call.name!r}: change its arguments alone."
+            )
+        return self._told(call, began, self._value(tool, began, call, context), outermost=not self._run.chain)
 
-    async def _told(self, call: Call, began: float, work: Awaitable[Observation]) -> Observation:
-        """What the work gives: whatever it raises, the model is told and the run goes on."""
+    async def _told(self, call: Call, began: float, work: Awaitable[Observation], *, outermost: bool) -> Observation:
+        """Await the work of a call; what it raises becomes an observation for the model, and the run goes on."""
         try:
             return await work
         except _FATAL as error:
-            if not error.has_result:
+            of_all = isinstance(error, StoreError | ReplayError) and self._run.journal is not None
+            if of_all or not error.has_result:
                 raise
-            return _failed(call, error, began)  # it has ended a run inside the tool, not this one
+            return _failed(call, error, began)  # the error has ended a run inside the tool, not this one
         except (Exception, SystemExit) as error:
-            if self._stopping:  # it failed while it cleaned up
+            if self._stopping:  # the call failed while it cleaned up
                 raise asyncio.CancelledError from error
             return _failed(call, error, began)
         except asyncio.CancelledError as error:
-            if self._stopping or self._is_withdrawn(call, error):
-                raise
+            if self._stopping or self._is_withdrawn(call, error) or (not outermost and is_cancelled()):
+                raise  # by whoever does not want the call any more: a middleware with a time-out, for one
             if (task := asyncio.current_task()) is not None:
                 task.uncancel()
-            return _failed(call, error, began)  # the tool's own, not ours
+            return _failed(call, error, began)  # the tool raised it; nobody has cancelled the call
 
     def _is_withdrawn(self, call: Call, error: asyncio.CancelledError) -> bool:  # noqa: ARG002
-        """Whether whoever made the call has no use for it any more."""
+        """Return whether whoever made the call has no use for it any more."""
         return False
 
     async def _value(self, tool: Tool[..., Any], began: float, call: Call, context: Context[Any]) -> Observation:
@@ -284,7 +301,7 @@ class Turn:
 
 
 class _Progress:
-    """Turns `context.progress` into events, from any thread, until the call has ended."""
+    """The function behind `Context.progress`: emits events, from any thread, until the call has ended."""
 
     def __init__(self, run: RunState, call: Call, loop: asyncio.AbstractEventLoop) -> None:
         self._run = run
@@ -309,7 +326,7 @@ class _Progress:
 
 
 def direct_call(name: object, arguments: object) -> Call:
-    """A call that no model has made.
+    """Return a call that no model has made.
 
     Raises:
         ConfigurationError: The name or the arguments are of the wrong type.
@@ -328,7 +345,7 @@ def _failed(call: Call, error: BaseException, began: float) -> Observation:
 
 
 def _from_the_tool(error: Exception) -> Exception:
-    """The exception with a traceback that begins in the tool: not in what called it, which would be kept alive."""
+    """Return the exception with a traceback that begins in the tool, so that it keeps no caller of the tool alive."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None and _is_ours(trace.tb_frame):
         trace = trace.tb_next

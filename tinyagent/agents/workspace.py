@@ -23,9 +23,9 @@ from tinyagent.sandbox.base import Answer, Sandbox, SandboxLimits, SandboxSessio
 if TYPE_CHECKING:
     from tinyagent.agents.code_turn import CodeTurn
 
-#: Seconds that a block which runs again may take to reach what is recorded of it.
+#: Seconds that a new call waits for a block that runs again to make the calls that are recorded of it.
 REPLAY_PATIENCE = 30.0
-#: What a call is told that would end the run before the model has read what it is based on.
+#: The answer to a call that would end the run before the model has read what an earlier block gave.
 UNREAD = (
     "{name}() does not count here: it was written before you read what an earlier block of the same reply gave. Read "
     "that first, then call {name}() in your next reply."
@@ -33,13 +33,17 @@ UNREAD = (
 
 
 class Workspace:
-    """The sandbox session of a run. It starts with the first block, and ends with the run.
+    """The sandbox session of a run, which starts with the first block and ends with the run.
 
     Args:
-        run: The run.
-        sandbox: Where code runs.
-        tools: What it can call.
-        limits: What it may use; `None` for the sandbox's own.
+        run: The data of the run.
+        sandbox: Where the code runs.
+        tools: What the code can call, by name.
+        limits: What the code may use; `None` for the sandbox's own.
+
+    Attributes:
+        blocks: How many blocks have begun.
+        definitions: What the code has defined, as far as it tells what calls of tools mean.
     """
 
     def __init__(
@@ -58,18 +62,18 @@ class Workspace:
         self._replay: _Replay | None = None
 
     def begin_turn(self, turn: CodeTurn, step: int) -> None:
-        """Another turn begins: the calls of its blocks go through it."""
+        """Let the calls of the blocks that follow go through this turn."""
         self._turn = turn
         self._step = step
 
     async def execute(
         self, code: str | AsyncIterable[str], on_output: Callable[[str], None], *, unread: bool = False
     ) -> Execution:
-        """Run a block.
+        """Run a block and return what it gave.
 
         Args:
             code: The block, or its pieces as they come.
-            on_output: Hears what it prints.
+            on_output: Hears what the block prints.
             unread: Earlier blocks of the reply gave something that the model had not read when it wrote this one:
                 tools that end the run are refused, since their answer may be invented.
 
@@ -102,7 +106,7 @@ class Workspace:
 
     @property
     def last(self) -> Execution | None:
-        """What the last block gave, as far as it came."""
+        """What the last block gave, as far as it came; `None` where there is no such block."""
         return self._session.last if self._session is not None else None
 
     async def _call(self, call: Call) -> Answer:
@@ -126,7 +130,7 @@ class Workspace:
 
     @contextmanager
     def _told(self) -> Iterator[None]:
-        """What is raised here, and is no error of ours, is the sandbox's failure."""
+        """Turn whatever is raised in this context, but for errors of this package, into a `SandboxError`."""
         try:
             yield
         except TinyAgentError:
@@ -152,9 +156,13 @@ class _Replay:
             self._done.set()
 
     async def admit(self, call: Call) -> None:
-        """Let a call pass: one that is recorded at once, a new one after them all."""
+        """Let a call pass: a recorded one at once, a new one after all recorded ones.
+
+        Raises:
+            ReplayError: The recorded calls were not made in time.
+        """
         key = self._prefix + call.id
-        if call.problem is not None:  # it is refused without a call
+        if call.problem is not None:  # no tool is called for it
             return
         if key in self._left:
             self._left.discard(key)
@@ -168,10 +176,10 @@ class _Replay:
             raise self._diverged(f"it called {call.name}({call.raw}), which is not recorded") from None
 
     def end(self) -> None:
-        """The block is over.
+        """Check that the block, which is over, has made every call that is recorded of it.
 
         Raises:
-            ReplayError: It has not made all the calls that are recorded of it.
+            ReplayError: A recorded call is missing.
         """
         if self._left:
             raise self._diverged("it ended without them")
@@ -188,7 +196,7 @@ def _compare(now: dict[str, Any], recorded: object) -> None:
     """Check that a block that had finished gave the same again.
 
     Raises:
-        ReplayError: It gave something else.
+        ReplayError: The block gave something else.
     """
     if recorded != now:
         then = recorded if isinstance(recorded, dict) else {}
@@ -197,7 +205,7 @@ def _compare(now: dict[str, Any], recorded: object) -> None:
 
 
 def _summary(execution: Execution) -> dict[str, Any]:
-    """What must be the same when a block runs again, as plain data."""
+    """Return what must be the same when a block runs again, as plain data."""
     return {
         "code": _digest(execution.code),
         "calls": sorted(seen.call.id for seen in execution.calls),
@@ -208,6 +216,6 @@ def _summary(execution: Execution) -> dict[str, Any]:
 
 
 def _digest(text: str) -> str:
-    """A short name for a text, in which the addresses of objects do not count."""
+    """Return a short digest of a text, for which the addresses of objects do not count."""
     text = re.sub(r"\b0x[0-9a-f]{6,}\b", "0x", text)
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""`python -m tinyagent.cli`."""
+"""Run the `tinyagent` command: `python -m tinyagent.cli`."""
 
 import sys
 

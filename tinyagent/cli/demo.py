@@ -54,7 +54,7 @@ def to_fahrenheit(celsius_difference: float) -> float:
 
 
 def script(request: ScriptedRequest) -> Item:
-    """What the scripted model says: two calls at once, one that builds on them, the answer."""
+    """Return what the scripted model says next: two calls at once, a call that builds on them, then the answer."""
     results = [message["content"] for message in request.messages if message["role"] == "tool"]
     if not results:
         calls = (call("weather", city="Rome"), call("weather", city="Oslo"))
@@ -65,7 +65,7 @@ def script(request: ScriptedRequest) -> Item:
 
 
 def code_script(request: ScriptedRequest) -> Item:
-    """What the scripted model writes: both cities at once, a mistake, its repair, the answer."""
+    """Return what the scripted model writes next: code with a mistake for both cities, its repair, then the answer."""
     reports = [message["content"] for message in request.messages if message["role"] == "user"][1:]
     if not reports:
         return CODE_BOTH
@@ -99,7 +99,7 @@ Local: SmolLM2 runs in a process on this machine. With 135 million parameters it
 is rarely true."""
 HELD = " But as each reply is held to the form of a call or an answer, it does call the tool."
 LOCAL_QUESTION = "Look up the weather in Oslo."
-#: A tiny model repeats itself: what bounds one reply, and its run.
+#: A tiny model repeats itself, so each reply has a limit of tokens, and the run one of steps.
 LOCAL_TOKENS, LOCAL_STEPS = 200, 2
 
 
@@ -111,7 +111,7 @@ async def known_weather(city: Literal["Oslo", "Rome", "Lima", "Cairo"]) -> dict[
 async def demo(
     question: str | None, model: str, terminal: Terminal, *, code: bool = False, local: bool = False
 ) -> RunResult[Any]:
-    """Run the demo: against the model of the environment, a local one, or offline against the scripted server.
+    """Run the demo with the environment's model, a local model, or offline with a scripted server; return its result.
 
     Raises:
         ConfigurationError: The local model is not installed.
@@ -139,7 +139,7 @@ async def _show(agent: ReactAgent | TinyCodeAgent, question: str, terminal: Term
 
 @asynccontextmanager
 async def _local(file: Path) -> AsyncIterator[OpenAIModel]:
-    """The model of that file on this machine, held to a call or an answer."""
+    """Serve a GGUF file on this machine, and yield its model, whose replies are held to a call or an answer."""
     with llamacpp_server(file) as url:
         async with OpenAIModel(
             file.stem, base_url=url, tool_calling="schema", temperature=0, max_tokens=LOCAL_TOKENS

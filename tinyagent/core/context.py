@@ -16,15 +16,18 @@ def _nobody_listens(value: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Context(Generic[Deps]):
-    """Filled in by the run for a parameter annotated `Context` or `Context[Deps]`; hidden from the model.
+    """What a tool can know of the run that calls it.
+
+    The run fills it in for a parameter annotated `Context` or `Context[Deps]`, which the model does not see.
 
     Attributes:
         deps: The object passed as `agent.run(..., deps=...)`.
         run_id: The run's id.
-        call_id: The id of this call.
+        call_id: The id of the tool call.
         tool: The tool's name.
-        step: The number of the step, from 1.
-        key: Names this call, the same when the run is taken up again: for services that take an idempotency key.
+        step: The number of the step, from 1; 0 where no model has made the call.
+        key: A name of the call that is the same when the run is taken up again: for services that take an idempotency
+            key.
         agent: The agent's name.
         model: The model's name.
         metadata: What was passed as `agent.run(..., metadata=...)`.
@@ -40,13 +43,13 @@ class Context(Generic[Deps]):
     model: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     _usage: Callable[[], Usage] = Usage
-    _run: Any = None  # whose inner runs count for it and are heard in its stream
+    _run: Any = None  # its `RunState`: inner runs are counted there, and heard in its stream
     _progress: Callable[[object], None] = _nobody_listens
     _emit: Callable[[Any], None] = _nobody_listens
 
     @property
     def usage(self) -> Usage:
-        """What the run has used so far."""
+        """What the run, and the runs inside it, have used so far."""
         return self._usage()
 
     def progress(self, value: object) -> None:

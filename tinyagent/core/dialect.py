@@ -1,7 +1,7 @@
 """JSON Schema in the words that every provider accepts.
 
 OpenAI, Gemini, Anthropic, Groq and the grammars of llama.cpp each refuse keywords that another takes, and with them the
-whole request. Arguments are checked here anyway, so what one of them refuses is told in the description instead.
+whole request. Arguments are checked here anyway, so what one of them refuses is told to the model in a description.
 """
 
 from __future__ import annotations
@@ -10,29 +10,29 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-#: Parts of one schema, and references within references, beyond which they are not replaced by what they stand for.
+#: Beyond so many parts of a schema, or references within references, a reference stays a reference.
 MAX_PARTS, MAX_DEPTH = 1_000, 30
-#: What pydantic makes of `Decimal`: a pattern with a lookahead, which refuses numbers with an exponent.
+#: The beginning of pydantic's pattern for `Decimal`, which is not told: it refuses exponents, which a decimal may have.
 _DECIMAL = "^(?!^[-+.]*$)"
-#: What is said beside the parts of a union, not in them.
+#: Keywords that describe a schema: they stay beside a union, and are not repeated in its parts.
 _ABOUT = ("description", "default", "examples", "title")
 _Schema = dict[str, Any]
 
 
 def accepted(schema: Mapping[str, Any]) -> _Schema:
-    """Return the schema in the words that every provider accepts; the given one is left as it is.
+    """Return a JSON Schema in the words that every provider accepts; the given schema is not changed.
 
-    References are replaced by what they stand for, unless a definition speaks of itself or the schema would become
+    References are replaced by what they stand for, unless a definition refers to itself or the schema would become
     huge; titles are left out. What cannot be said otherwise moves into a description, so the result may allow more.
     """
     return _Dialect(schema).whole()
 
 
 class _Dialect:
-    """One schema on its way.
+    """The translation of one schema.
 
     Args:
-        root: The schema, in which references are looked up.
+        root: The whole schema, in which references are looked up.
     """
 
     def __init__(self, root: Mapping[str, Any]) -> None:
@@ -44,7 +44,7 @@ class _Dialect:
         self._recursive = refs if len(refs) > MAX_PARTS else {ref for ref in refs if ref in self._reached(ref)}
 
     def whole(self) -> _Schema:
-        """The schema, with the definitions that it still refers to."""
+        """Return the translated schema, with the definitions that it still refers to."""
         made: _Schema = self._part({key: part for key, part in self._root.items() if key not in _DEFINITIONS})
         for ref in _while_growing(self._kept):
             kind, _, name = ref.removeprefix("#/").partition("/")
@@ -60,7 +60,7 @@ class _Dialect:
             return self._referred(ref, {key: part for key, part in schema.items() if key != "$ref"})
         made = _one_type({key: part for key, part in schema.items() if key != "$schema"})
         order = _order_of(made)
-        if isinstance(made.get("title"), str):  # which pydantic makes of names: it costs tokens and says nothing
+        if isinstance(made.get("title"), str):  # pydantic makes it of the name: it costs tokens and says nothing
             del made["title"]
         for key in ("properties", "patternProperties", *_DEFINITIONS):
             if isinstance(parts := made.get(key), Mapping):
@@ -73,7 +73,7 @@ class _Dialect:
         return _plain(made, order)
 
     def _referred(self, ref: str, beside: _Schema) -> _Schema:
-        """What a reference stands for, with what is said beside it; or the reference."""
+        """Return what a reference stands for, with the keywords beside it; or the reference, where it has to stay."""
         target = self._target(ref)
         if target is not None and self._left > 0 and self._depth < MAX_DEPTH and ref not in self._recursive:
             self._depth += 1
@@ -87,7 +87,7 @@ class _Dialect:
         return target_of(self._root, ref)
 
     def _reached(self, ref: str) -> set[str]:
-        """The references that following one leads to."""
+        """Return every reference that is found by following this one."""
         reached: dict[str, None] = dict.fromkeys(refs_in(self._target(ref)))
         for other in _while_growing(reached):
             reached.update(dict.fromkeys(refs_in(self._target(other))))
@@ -98,7 +98,7 @@ _DEFINITIONS = ("$defs", "definitions")
 
 
 def target_of(root: Mapping[str, Any], ref: str) -> Mapping[str, Any] | None:
-    """Return what a reference within a schema stands for; `None` where there is nothing."""
+    """Return the schema that a reference such as `#/$defs/City` stands for in `root`; `None` where there is none."""
     found: Any = root if ref.startswith("#") else None
     for step in filter(None, ref.removeprefix("#").split("/")):
         found = found.get(_unescaped(step)) if isinstance(found, Mapping) else None
@@ -106,7 +106,7 @@ def target_of(root: Mapping[str, Any], ref: str) -> Mapping[str, Any] | None:
 
 
 def refs_in(schema: Any) -> Iterator[str]:
-    """Yield every reference in a schema."""
+    """Yield every `$ref` in a schema, at any depth."""
     if isinstance(schema, Mapping):
         if isinstance(ref := schema.get("$ref"), str):
             yield ref
@@ -118,7 +118,7 @@ def refs_in(schema: Any) -> Iterator[str]:
 
 
 def _while_growing(keys: dict[str, None]) -> Iterator[str]:
-    """The keys, also those that come while others are looked at."""
+    """Yield each key of a dict once, also keys that are added meanwhile."""
     done: set[str] = set()
     while new := [key for key in keys if key not in done]:
         done.update(new)
@@ -130,7 +130,7 @@ def _unescaped(step: str) -> str:
 
 
 def _one_type(schema: _Schema) -> _Schema:
-    """The schema with its list of types as a union."""
+    """Return the schema with its list of types, such as `["string", "null"]`, as a union."""
     kinds = schema.get("type")
     if not isinstance(kinds, list) or "anyOf" in schema:
         return schema
@@ -141,20 +141,20 @@ def _one_type(schema: _Schema) -> _Schema:
 
 
 def _prefix_of(schema: Mapping[str, Any]) -> list[Any]:
-    """The schemas of an array's first items, in the spelling of today or of draft 7."""
+    """Return the schemas of an array's first items: `prefixItems`, or the list that draft 7 has in `items`."""
     prefix = schema.get("prefixItems", schema.get("items"))
     return prefix if isinstance(prefix, list) else []
 
 
 def _order_of(schema: Mapping[str, Any]) -> str:
-    """What an array holds at which place, where that differs."""
+    """Return in words what an array holds at each place; empty where all places hold the same."""
     parts = [part for part in _prefix_of(schema) if isinstance(part, Mapping)]
     said = [str(part.get("title") or part.get("type") or part.get("$ref", "any")).split("/")[-1] for part in parts]
     return f"in this order: {', '.join(said)}" if len(set(said)) > 1 else ""
 
 
 def _plain(schema: _Schema, order: str) -> _Schema:
-    """A schema whose parts are plain already."""
+    """Move what a provider refuses of a schema, whose parts are done already, into its description; return it."""
     told = [*_unions(schema), *_values(schema), *_bounds(schema), *_text(schema), *_array(schema), *_object(schema)]
     told += [order] if order else []
     if isinstance(examples := schema.pop("examples", None), list) and examples:
@@ -176,7 +176,7 @@ def _unions(schema: _Schema) -> Iterable[str]:
 
 
 def _values(schema: _Schema) -> Iterable[str]:
-    """Gemini takes no `const`, and an `enum` of strings only."""
+    """Write listed values as types, and yield them in words: Gemini takes no `const`, and an `enum` of strings only."""
     if "const" in schema:
         schema["enum"] = [schema.pop("const")]
     values = schema.get("enum")
@@ -200,13 +200,13 @@ def _values(schema: _Schema) -> Iterable[str]:
 
 
 def _bounds(schema: _Schema) -> Iterable[str]:
-    """Gemini takes no exclusive bounds, nor multiples."""
+    """Write exclusive bounds as plain ones; yield the rest, and multiples, in words: Gemini takes neither."""
     for exclusive, bound, step, word in (
         ("exclusiveMinimum", "minimum", 1, "above"),
         ("exclusiveMaximum", "maximum", -1, "below"),
     ):
         limit = schema.pop(exclusive, None)
-        if limit is True:  # draft 4
+        if limit is True:  # in draft 4 the limit is in the plain bound
             limit = schema.pop(bound, None)
         if not isinstance(limit, int | float) or isinstance(limit, bool):
             continue
@@ -220,7 +220,10 @@ def _bounds(schema: _Schema) -> Iterable[str]:
 
 
 def _text(schema: _Schema) -> Iterable[str]:
-    """Gemini takes one format; OpenAI and Gemini no lookaround, llama.cpp only patterns of the whole text."""
+    """Yield in words the formats and patterns that a provider refuses.
+
+    Gemini takes one format; OpenAI and Gemini take no lookaround, llama.cpp only patterns of the whole text.
+    """
     if schema.get("type", "string") == "string" and schema.get("format", "date-time") != "date-time":
         yield f"format: {schema.pop('format')}"
     pattern = schema.get("pattern")
@@ -231,7 +234,7 @@ def _text(schema: _Schema) -> Iterable[str]:
 
 
 def _array(schema: _Schema) -> Iterable[str]:
-    """OpenAI and Gemini want `items`, and take one schema there."""
+    """Give an array one schema in `items`, which OpenAI and Gemini want; yield in words that its items are unique."""
     if prefix := _prefix_of(schema):
         schema.pop("prefixItems", None)
         parts: list[Any] = []

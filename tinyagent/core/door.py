@@ -1,4 +1,4 @@
-"""The doors of the package: whoever calls with a wrong name is told the right one, at the line of the call."""
+"""The doors of the package: whoever passes a wrong argument is told the right one, at the line of the call."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ R = TypeVar("R")
 
 
 def door(kind: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """A decorator of constructors and methods: arguments that do not fit are told with what to write instead.
+    """Return a decorator of constructors and methods: for arguments that do not fit, the error says what to write.
 
     Args:
-        kind: What is made, as in `tinyagent.core.names`.
+        kind: What is called: a key of the tables in `tinyagent.core.names`, such as `agent` or `run`.
     """
 
     def decorate(init: Callable[P, R]) -> Callable[P, R]:
@@ -30,7 +30,7 @@ def door(kind: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 raise
             except TypeError as error:
                 if error.__traceback__ is None or error.__traceback__.tb_next is not None:
-                    raise  # not of this call
+                    raise  # from inside the function, not of the call itself
                 from tinyagent.core.names import misnamed
 
                 told = misnamed(kind, type(args[0]).__name__, init, options, str(error))

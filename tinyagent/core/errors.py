@@ -15,11 +15,11 @@ TinyAgentError
     │   ├── TokenLimitReached
     │   └── TimeLimitReached      (also a TimeoutError)
     ├── FatalToolError            raised by a tool to end the run
-    ├── ToolkitError              a toolkit could not be opened, or closed
+    ├── ToolkitError              a toolkit could not be opened or closed
     ├── StoreError                the store of the run's records failed
     ├── MiddlewareError           a middleware failed, or returned something else than it should
     ├── SandboxError              the sandbox that runs the model's code failed
-    │   ├── SandboxUnavailableError  it cannot lock itself here (also a ConfigurationError)
+    │   ├── SandboxUnavailableError  the sandbox cannot run on this machine (also a ConfigurationError)
     │   └── ReplayError           a block that was run again did not do what is recorded of it
     └── ModelError                `.status`, `.retryable`, `.retry_after`, `.partial`
         ├── MissingCredentialsError  no API key and no base URL (also a ConfigurationError)
@@ -75,11 +75,11 @@ class FrozenRegistryError(ConfigurationError):
 
 
 class UnknownOptionError(ConfigurationError, TypeError):
-    """There is no option of this name; the text says what to write, or which there are."""
+    """There is no option of this name; the text says what to write instead, or which options there are."""
 
 
 class UnknownToolError(ConfigurationError, LookupError):
-    """The agent has no tool of this name; the text names those it has."""
+    """The agent has no tool of this name; the text names the tools that it has."""
 
 
 class MissingExtraError(ConfigurationError, ImportError):
@@ -90,6 +90,7 @@ class ToolArgumentsError(TinyAgentError):
     """The arguments of a call do not fit the tool.
 
     Attributes:
+        tool: The tool's name.
         problems: One line per argument: its name, what was expected, what came.
     """
 
@@ -114,7 +115,7 @@ class RunError(TinyAgentError):
 
     @property
     def result(self) -> RunResult[Any]:
-        """What the run had when it ended.
+        """The result of the run that this error ended: its messages, steps and usage so far, without an answer.
 
         Raises:
             AttributeError: The error has not ended a run.
@@ -129,12 +130,12 @@ class RunError(TinyAgentError):
 
     @property
     def has_result(self) -> bool:
-        """Whether it has ended a run."""
+        """Whether the error has ended a run, and so has a `result`."""
         return self._result is not None
 
 
 class RunLimitError(RunError):
-    """A limit of the run was reached."""
+    """A limit of the run (`Limits`) was reached before it had an answer."""
 
 
 class StepLimitReached(RunLimitError):
@@ -154,15 +155,15 @@ class FatalToolError(RunError):
 
 
 class ToolkitError(RunError):
-    """A toolkit could not be opened, or closed; the text names it and what it raised."""
+    """A toolkit could not be opened or closed; the text names the toolkit and what it raised."""
 
 
 class StoreError(RunError):
-    """The store of a run's records (`store=`) failed; what it raised is the `__cause__`."""
+    """The store of a run's records (`store=`) failed; the exception that it raised is the `__cause__`."""
 
 
 class MiddlewareError(RunError):
-    """A middleware failed around a model call, or returned something else than it should; the text names it."""
+    """A middleware failed around a model call, or returned something else than it should; the text names its class."""
 
 
 class SandboxError(RunError):
@@ -183,10 +184,10 @@ class ModelError(RunError):
     Args:
         message: What happened and what to do about it.
         status: The HTTP status, where there was one.
-        retryable: Whether the same request may succeed later; default: as the class says.
-        retry_after: Seconds the server asked to wait.
-        body: What the server sent, shortened.
-        partial: What had been received when it failed.
+        retryable: Whether the same request may succeed later; default: `usually_retryable` of the class.
+        retry_after: Seconds that the server asked to wait.
+        body: The body of the server's response, shortened.
+        partial: The part of the reply that had arrived when the call failed.
     """
 
     #: Whether an error of this class is worth a retry unless the instance says otherwise.
@@ -227,7 +228,7 @@ class ModelTimeoutError(ModelError):
 
 
 class RateLimitError(ModelError):
-    """Too many requests (429); `retry_after` says how long to wait, where the server told."""
+    """Too many requests (429); `retry_after` holds the seconds to wait, where the server told them."""
 
     usually_retryable = True
 

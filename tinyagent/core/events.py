@@ -18,8 +18,9 @@ class BaseEvent:
     """Base of all events. `type` is the event's name in JSON.
 
     Attributes:
-        run_id: The id of the run that the event is of; empty until a run has told it.
-        time: When it happened, in seconds since the epoch; 0 until a run has told it. In one run it never goes back.
+        run_id: The id of the event's run; empty until the run has stamped the event.
+        time: When the event happened, in seconds since the epoch; 0 until the run has stamped it. Never goes back
+            within a run.
     """
 
     type: ClassVar[str] = "event"
@@ -27,11 +28,11 @@ class BaseEvent:
     time: float = field(default=0.0, kw_only=True, compare=False, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON data with the event's `type`."""
+        """Return the event as plain JSON data, with its `type`; `event_from_dict` reads it."""
         return {"type": self.type, **to_data(self)}
 
     def stamped(self, run_id: str, time: float) -> Self:
-        """Return the event with its run and time: itself, or a copy where it has been stamped before."""
+        """Return the event with its run's id and its time: the same object, or a copy where it was stamped before."""
         event = copy(self) if getattr(self, "time", 0.0) else self
         object.__setattr__(event, "run_id", run_id)
         object.__setattr__(event, "time", time)
@@ -51,7 +52,7 @@ class RunStarted(BaseEvent):
 
 @dataclass(frozen=True, slots=True)
 class StepStarted(BaseEvent):
-    """A model call begins. `number` counts from 1."""
+    """A step begins with a call of the model. `number` counts the steps of the run, from 1."""
 
     type: ClassVar[Literal["step_started"]] = "step_started"
     number: int
@@ -70,8 +71,8 @@ class TextVoided(BaseEvent):
     """Text that was streamed in this step does not count: the reply failed and comes again, or it was no answer.
 
     Attributes:
-        text: The last characters that `TextDelta`s of this step have brought; what counts instead, if anything,
-            follows as new ones.
+        text: The last characters that the `TextDelta`s of this step have brought. Text that counts instead, if any,
+            follows as new `TextDelta`s.
     """
 
     type: ClassVar[Literal["text_voided"]] = "text_voided"
@@ -88,7 +89,7 @@ class ReasoningDelta(BaseEvent):
 
 @dataclass(frozen=True, slots=True)
 class CallSealed(BaseEvent):
-    """A call is complete; the model may still be writing others."""
+    """The model has written a tool call completely; it may still be writing others."""
 
     type: ClassVar[Literal["call_sealed"]] = "call_sealed"
     call: Call
@@ -126,8 +127,8 @@ class CodeStarted(BaseEvent):
     """A block of code starts to run.
 
     Attributes:
-        number: Counts the blocks of a run, from 1.
-        code: The block, as far as it has been written; more may follow while it runs.
+        number: The number of the block in its run, from 1.
+        code: The block, as far as the model has written it; more may follow while it runs.
     """
 
     type: ClassVar[Literal["code_started"]] = "code_started"
@@ -145,7 +146,7 @@ class CodeOutput(BaseEvent):
 
 @dataclass(frozen=True, slots=True)
 class CodeFinished(BaseEvent):
-    """A block of code has run: to its end, or until an error that the model is told."""
+    """A block of code has run: to its end, or until an error that the model is told. `number` is the block's."""
 
     type: ClassVar[Literal["code_finished"]] = "code_finished"
     number: int
@@ -159,8 +160,8 @@ class Retry(BaseEvent):
     Attributes:
         what: `model`, or the tool's name. Text of the model that was streamed before is void: see `TextVoided`.
         attempt: The attempt about to start; the first retry is 2.
-        seconds: How long it waits first.
-        reason: What failed.
+        seconds: Seconds until that attempt starts.
+        reason: What failed, in words.
     """
 
     type: ClassVar[Literal["retry"]] = "retry"
@@ -180,7 +181,7 @@ class Notice(BaseEvent):
 
 @dataclass(frozen=True, slots=True)
 class StepFinished(BaseEvent):
-    """A turn is complete."""
+    """A step is complete: the reply of the model has arrived, and its calls are answered."""
 
     type: ClassVar[Literal["step_finished"]] = "step_finished"
     step: Step
@@ -192,7 +193,7 @@ class LimitHit(BaseEvent):
 
     Attributes:
         limit: `steps`, `tokens` or `seconds`.
-        value: The limit.
+        value: How many of them the run may use.
     """
 
     type: ClassVar[Literal["limit_hit"]] = "limit_hit"
@@ -205,8 +206,8 @@ class HandedOver(BaseEvent):
     """The conversation was passed on: another agent goes on with it.
 
     Attributes:
-        agent: Who goes on.
-        model: Its model.
+        agent: The name of the agent that goes on.
+        model: The name of that agent's model.
     """
 
     type: ClassVar[Literal["handed_over"]] = "handed_over"
@@ -228,8 +229,8 @@ class RunFailed(BaseEvent):
 
     Attributes:
         error: The name of the error's class.
-        message: Its text.
-        result: What the run had.
+        message: The text of the error.
+        result: What the run had when it failed.
     """
 
     type: ClassVar[Literal["run_failed"]] = "run_failed"
@@ -240,11 +241,11 @@ class RunFailed(BaseEvent):
 
 @dataclass(frozen=True, slots=True)
 class InnerEvent(BaseEvent):
-    """An event of a run inside this one: of an agent that was called as a tool.
+    """An event of an inner run: of an agent that was called as a tool.
 
     Attributes:
-        path: The calls that led to it, from this run inwards, each as `tool name:call id`.
-        event: What happened there, with the id and the time of its own run.
+        path: The calls that led to the inner run, from the outer run inwards, each as `tool name:call id`.
+        event: The event of the inner run, with that run's id.
     """
 
     type: ClassVar[Literal["inner_event"]] = "inner_event"
@@ -252,7 +253,7 @@ class InnerEvent(BaseEvent):
     event: Event
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON data with the event's `type`, and that of the event inside."""
+        """Return the event as plain JSON data, with its `type`, and likewise the event of the inner run."""
         own = {"type": self.type, "run_id": self.run_id, "time": self.time}
         return {**own, "path": list(self.path), "event": self.event.to_dict()}
 
@@ -285,10 +286,10 @@ _BY_TYPE: dict[str, type[Event]] = {cls.type: cls for cls in get_args(Event)}
 
 
 def event_from_dict(data: Mapping[str, Any]) -> Event:
-    """The event that `Event.to_dict` wrote; values stay plain data.
+    """Return the event that its `to_dict` wrote as plain data; the values in it stay plain data.
 
     Raises:
-        ConfigurationError: The type is unknown.
+        ConfigurationError: There is no event of this `type`.
     """
     fields = dict(data)
     cls = _BY_TYPE.get(str(fields.pop("type", None)))

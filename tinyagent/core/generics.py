@@ -1,4 +1,4 @@
-"""What agents, runs and contexts are generic in. Each has a default (PEP 696): what is not used need not be said."""
+"""The type parameters of agents, runs and contexts. Each has a default (PEP 696), so that nobody must write them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if sys.version_info >= (3, 13):
 else:
     from typing_extensions import TypeVar
 
-#: The object that a run hands to its tools. An agent without `deps_type=` takes whatever comes.
+#: The object that a run hands to its tools (`deps=`). An agent without `deps_type=` takes any.
 Deps = TypeVar("Deps", default=Any)
-#: What a run gives back: text, unless it is said to be something else.
+#: The output of a run: text, unless the agent says otherwise.
 Output = TypeVar("Output", default=str, covariant=True)  # noqa: PLC0105 - it reads better so in `Agent[Deps, Output]`
-#: What code gives back: whatever it passes to `final_answer`.
+#: The output of a run in which the model writes code: any object that the code passes to `final_answer`.
 CodeOutput = TypeVar("CodeOutput", default=Any, covariant=True)  # noqa: PLC0105

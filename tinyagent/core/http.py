@@ -7,12 +7,15 @@ import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
-#: Where servers put a message, the plainest first; any of them may hold another object with one of them.
+#: Keys under which servers put a message, the plainest first; under each there may be an object with such keys again.
 _MESSAGES = ("readableMessage", "message", "detail", "msg", "error")
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds in a `Retry-After` header (RFC 9110, 10.2.3: seconds or a date) or in `retry-after-ms`."""
+    """Return the seconds that a response asks to wait; `None` where it does not.
+
+    They stand in the header `retry-after-ms`, or in `Retry-After` (RFC 9110, 10.2.3: seconds or a date).
+    """
     try:
         return max(0.0, float(headers["retry-after-ms"]) / 1000)
     except (KeyError, ValueError):
@@ -37,7 +40,7 @@ def message_in(body: str | bytes) -> str | None:
 
 
 def message_of(data: object) -> str:
-    """Return the message in what a server sent, wherever it put it; empty if there is none."""
+    """Return the message in parsed JSON of a server, wherever the server put it; empty if there is none."""
     if isinstance(data, str):
         return data
     if isinstance(data, list):

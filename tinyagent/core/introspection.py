@@ -19,13 +19,13 @@ from tinyagent.core.errors import ToolDefinitionError
 if TYPE_CHECKING:
     from docstring_parser import Docstring
 
-#: How people head the arguments in a docstring of Google's style, which knows two of these.
+#: How people head the arguments in a docstring of Google's style; the style itself knows two of these headings.
 _ARGUMENTS = re.compile(r"^(args?|arguments?|params?|parameters?)[ \t]*:[ \t]*$", re.IGNORECASE | re.MULTILINE)
 _SECTION = re.compile(r"(args?|arguments?|params?|parameters?|returns?|raises|yields?|examples?):\s*\Z", re.IGNORECASE)
 
 
 def is_context(annotation: Any) -> bool:
-    """Whether a parameter annotated so is filled in by the run."""
+    """Return whether a parameter with this annotation is a `Context`, which the run fills in."""
     if annotation is Context or typing.get_origin(annotation) is Context:
         return True
     if typing.get_origin(annotation) in (typing.Union, types.UnionType, Annotated):
@@ -34,14 +34,14 @@ def is_context(annotation: Any) -> bool:
 
 
 def without_partials(function: Any) -> Any:
-    """What a partial, or a partial of one, was made of; anything else as it is."""
+    """Return the function that a `functools.partial`, or a partial of one, was made of; anything else as it is."""
     while isinstance(function, functools.partial):
         function = function.func
     return function
 
 
 def innermost(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The plain function or class under partials, wrappers, methods and callable objects."""
+    """Return the plain function or class under partials, wrappers, methods and callable objects."""
     while True:
         if isinstance(function, functools.partial):
             function = function.func
@@ -56,10 +56,15 @@ def innermost(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def hints_of(function: Callable[..., Any], tool: str, local_names: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The annotations of `function`, strings resolved.
+    """Return the annotations of a function or class by name: strings resolved, and as pydantic takes them.
+
+    Args:
+        function: The function, or a class, whose constructor is meant.
+        tool: The tool's name, for error texts.
+        local_names: Where annotations written as strings are looked up besides the function's module.
 
     Raises:
-        ToolDefinitionError: A name in one is unknown; the text names the parameter.
+        ToolDefinitionError: A name in an annotation is unknown; the text names the parameter.
     """
     inner: Any = innermost(function)
     names = {**(local_names or {}), **_closure(inner)}
@@ -67,7 +72,7 @@ def hints_of(function: Callable[..., Any], tool: str, local_names: Mapping[str, 
     makers: list[Any] = []
     if isinstance(inner, type):
         makers = [inspect.getattr_static(inner, "__init__")]
-        if not issubclass(inner, tuple):  # a NamedTuple's is generated, in a module of its own
+        if not issubclass(inner, tuple):  # a NamedTuple's `__new__` is generated, in a module of its own
             makers.append(inner.__new__)
     for described in (inner, *makers):
         try:
@@ -81,7 +86,7 @@ def hints_of(function: Callable[..., Any], tool: str, local_names: Mapping[str, 
 
 
 def _closure(function: Any) -> dict[str, Any]:
-    """The outer names that a function uses, those that have a value already."""
+    """Return the values of the outer variables that a function uses, by name, where they have a value already."""
     code = getattr(function, "__code__", None)
     found: dict[str, Any] = {}
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True) if code else ():
@@ -91,7 +96,7 @@ def _closure(function: Any) -> dict[str, Any]:
 
 
 def _unresolved(function: Any, names: dict[str, Any]) -> str:
-    """Which parameter's annotation is to blame."""
+    """Return in words which parameter has the annotation that cannot be resolved."""
     scope = getattr(function, "__globals__", None) or vars(sys.modules.get(function.__module__, typing))
     for name, annotation in getattr(function, "__annotations__", {}).items():
         try:
@@ -103,10 +108,10 @@ def _unresolved(function: Any, names: dict[str, Any]) -> str:
 
 
 def portable(annotation: Any) -> Any:
-    """`annotation` as pydantic takes it.
+    """Return an annotation as pydantic takes it.
 
-    An `Iterable` it would check only while the tool reads it, so it is taken for a list; and before Python 3.12 it
-    refuses `typing.TypedDict`.
+    An `Iterable` becomes a list, because pydantic would check it only while the tool reads it. Before Python 3.12 a
+    `typing.TypedDict`, which pydantic refuses there, becomes one of `typing_extensions`.
     """
     if sys.version_info < (3, 12) and typing.is_typeddict(annotation) and type(annotation).__module__ == "typing":
         return _portable_dict(annotation)
@@ -127,7 +132,7 @@ def portable(annotation: Any) -> Any:
 
 
 def _with_description(metadata: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The metadata of an `Annotated`, in which plain text, or PEP 727's `Doc`, is a description."""
+    """Return the metadata of an `Annotated` with its plain text, or its `Doc` (PEP 727), as a description."""
     texts = [text for item in metadata if isinstance(text := getattr(item, "documentation", item), str)]
     if not texts or any(getattr(item, "description", None) is not None for item in metadata):
         return metadata
@@ -152,23 +157,23 @@ def _portable_dict(annotation: Any) -> Any:
 
 
 def _bare(hint: Any) -> Any:
-    """A field's type without its own `Required[...]` or `NotRequired[...]`."""
+    """Return the type of a `TypedDict`'s field without the `Required[...]` or `NotRequired[...]` around it."""
     return typing.get_args(hint)[0] if typing.get_origin(hint) in (typing.Required, typing.NotRequired) else hint
 
 
 def documentation_of(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
-    """The docstring's text, and its description of each parameter (Google, NumPy or reST style)."""
+    """Return the text of a function's docstring, and its descriptions of parameters (Google, NumPy or reST style)."""
     inner = innermost(function)
     described = _described(_class_doc(inner) if isinstance(inner, type) else inspect.getdoc(inner) or "")
     described_by: Any = without_partials(function)
-    is_object = not inspect.isroutine(described_by) and not isinstance(described_by, type)  # one that is called
+    is_object = not inspect.isroutine(described_by) and not isinstance(described_by, type)  # an object with `__call__`
     if is_object and (own := _class_doc(type(described_by))):
         described = _described(own)[0], {**_described(own)[1], **described[1]}
     return described
 
 
 def _class_doc(kind: type) -> str:
-    """What a class says of itself, not what pydantic says of models, nor a generated signature."""
+    """Return what a class says of itself: not a library's text of its base, such as pydantic's, nor a generated one."""
     first = next((cls for cls in kind.__mro__ if vars(cls).get("__doc__")), object)
     text = inspect.cleandoc(first.__doc__ or "")
     generated = text.startswith(f"{first.__name__}(")
@@ -177,14 +182,14 @@ def _class_doc(kind: type) -> str:
 
 
 def parsed_docstring(text: str) -> Docstring:
-    """Return a docstring in its parts, whichever style it is written in."""
+    """Return the parts of a docstring, whichever style it is written in."""
     from docstring_parser import parse
 
     first, _, rest = text.partition("\n")
     if _SECTION.match(first) and rest and not rest.startswith((" ", "\t")):
-        # `getdoc` takes the first line for a summary, and the indentation of all others away
+        # `getdoc` takes a heading in the first line for a summary, and unindents the lines below
         text = f"{first}\n{textwrap.indent(rest, '    ')}"
-    return parse("\n" + _ARGUMENTS.sub("Args:", text))  # after a line break: the parser does the same
+    return parse("\n" + _ARGUMENTS.sub("Args:", text))  # the parser, too, takes a first line for a summary
 
 
 def _described(text: str) -> tuple[str, dict[str, str]]:

@@ -1,4 +1,4 @@
-"""Any Python value as JSON: what a model reads, and what records are written as. Neither ever fails."""
+"""Any Python value as JSON: as text for a model, and as plain data for records. Neither ever fails."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tinyagent.core.text import excerpt
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-#: Nesting beyond which a value that pydantic refuses is written as text.
+#: Levels of nesting beyond which a value that pydantic refuses is written as text.
 DEEPEST = 400
 #: Items of an array, and rows of a table, beyond which only the first are written.
 MAX_ITEMS, MAX_ROWS = 10_000, 100
-#: Exceptions of a group that are told.
+#: Exceptions of a group that an error text tells.
 MAX_LEAVES = 10
 #: Characters that an error quotes of an object.
 BRIEF = 100
@@ -29,11 +29,11 @@ LONGEST_ITERATOR = 100_000
 
 
 def to_text(value: object) -> str:
-    """A tool's value as the model reads it: a string as it is, anything else as JSON.
+    """Return a tool's value as the model reads it: a string as it is, anything else as JSON.
 
     Dataclasses, pydantic models, enums, dates, sets, paths and the like are understood at any depth, and so are the
     numbers, arrays and tables of numpy, pandas, polars and others like them; what has no JSON form is written as its
-    `str`. A value whose class has a method `for_model() -> str` is read as that.
+    `str`. Of a value whose class has a method `for_model() -> str`, the model reads the text that the method returns.
     """
     try:
         if isinstance(value, str):
@@ -46,7 +46,7 @@ def to_text(value: object) -> str:
 
 
 def to_data(value: object) -> Any:
-    """`value` as plain JSON data: dict, list, str, int, float, bool, None."""
+    """Return `value` as plain JSON data: dict, list, str, int, float, bool, None."""
     try:
         return json.loads(_to_json(value, "base64"))
     except Exception:  # noqa: BLE001 - cycles, half characters, objects that fail to be written
@@ -62,9 +62,9 @@ def _to_json(value: object, bytes_mode: Any) -> str:
 
 
 def _form(value: Any) -> Any:
-    """What is written for an object that pydantic does not know, by what its class offers: no library is imported."""
+    """Return a simpler form of an object that pydantic does not know, by what its class offers, without its library."""
     kind = type(value)
-    if isinstance(value, deque):  # which pydantic knows since 2.13
+    if isinstance(value, deque):  # pydantic knows it since 2.13
         return list(value)
     try:
         if _offers(kind, "columns", "head", "shape"):
@@ -72,11 +72,11 @@ def _form(value: Any) -> Any:
         if _offers(kind, "to_frame", "index", "head"):
             return _table(value.to_frame())
         if _offers(kind, "tolist", "dtype", "shape"):
-            is_time = getattr(value.dtype, "kind", "") in ("m", "M")  # which would become numbers
+            is_time = getattr(value.dtype, "kind", "") in ("m", "M")  # times would become numbers
             return _first(value, value.shape, lambda part: (part.astype(str) if is_time else part).tolist())
         if _offers(kind, "to_list", "dtype", "shape"):
             return _first(value, value.shape, lambda part: part.to_list())
-    except Exception:  # noqa: BLE001 - it only looked like one
+    except Exception:  # noqa: BLE001 - it only looked like a table or an array
         return words(value)
     return words(value)
 
@@ -86,7 +86,7 @@ def _offers(kind: type, *names: str) -> bool:
 
 
 def _first(value: Any, shape: tuple[int, ...], listed: Callable[[Any], Any]) -> Any:
-    """An array as lists: all of it, or the first of its items and how many are missing."""
+    """Return an array as lists: all of it, or its first items and a note of how many are missing."""
     size = math.prod(shape)
     if size <= MAX_ITEMS:
         return listed(value)
@@ -97,7 +97,7 @@ def _first(value: Any, shape: tuple[int, ...], listed: Callable[[Any], Any]) -> 
 
 
 def _table(value: Any) -> dict[str, Any]:
-    """A table as its first rows, with the index where that says something, and how many are missing."""
+    """Return a table as columns and first rows, with its index unless that only counts, and a note of missing rows."""
     rows, columns = value.shape
     count = max(1, min(MAX_ROWS, MAX_ITEMS // max(columns, 1)))
     head = value.head(count)
@@ -115,7 +115,7 @@ def _table(value: Any) -> dict[str, Any]:
 
 
 def _plain(value: object, depth: int) -> Any:
-    """`value` part by part, so that one bad part does not spoil the rest."""
+    """Return `value` as plain JSON data, part by part, so that one bad part does not spoil the rest."""
     if depth > DEEPEST:
         return words(value)
     try:
@@ -146,13 +146,13 @@ def words(value: object) -> str:
     for text in (str, repr):
         try:
             return str.__str__(text(value))
-        except Exception:  # noqa: BLE001, S112 - the next one, then
+        except Exception:  # noqa: BLE001, S112 - then the next way
             continue
     return f"<{type.__dict__['__name__'].__get__(type(value))}>"
 
 
 def shown(value: object) -> str:
-    """Return the `repr` of an object, or that of its plain data where it has none; never raises."""
+    """Return the `repr` of an object, or of its plain data where its own fails; never raises."""
     try:
         return str.__str__(repr(value))
     except Exception:  # noqa: BLE001 - a number of too many digits, a class that cannot be printed
@@ -165,13 +165,13 @@ def brief(value: object) -> str:
 
 
 def fields_shown(value: Any) -> str:
-    """Return what a dataclass prints as: as by default, though what its fields hold may have no `repr`."""
+    """Return a dataclass's default `repr`, even where the `repr` of what a field holds fails."""
     fields = (f"{field.name}={shown(getattr(value, field.name))}" for field in dataclasses.fields(value) if field.repr)
     return f"{type(value).__qualname__}({', '.join(fields)})"
 
 
 def error_text(error: BaseException) -> str:
-    """Return `Type: message` of an exception; of a group also what is in it."""
+    """Return `Type: message` of an exception; of a group also of the first `MAX_LEAVES` exceptions in it."""
     said = words(error)
     text = f"{type(error).__name__}: {said}" if said else type(error).__name__
     if isinstance(error, BaseExceptionGroup):
@@ -192,7 +192,7 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
 
 
 def adapter(cls: Any) -> TypeAdapter[Any]:
-    """Return the (cached) pydantic adapter of a type."""
+    """Return the pydantic adapter of a type, made once."""
     return _adapter(cls)
 
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 
 
 def lazily(package: str, names_of: Mapping[str, str]) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
-    """Return `__getattr__` and `__dir__` for a package.
+    """Return `__getattr__` and `__dir__` for a package whose names are loaded when they are first used.
 
     Args:
-        package: Its name.
-        names_of: The names that come from each module, with spaces between.
+        package: The package's name.
+        names_of: For each module, the names that come from it, with spaces between.
     """
     homes = {name: module for module, names in names_of.items() for name in names.split()}
 

@@ -13,8 +13,8 @@ class Limits:
     """What one run may spend; `None` is no limit.
 
     Attributes:
-        steps: Model replies, default 10. When they are used up the model is asked once more for an answer
-            without tools.
+        steps: Replies of the model, default 10. When they are used up the model is asked once more, without tools, for
+            an answer.
         tokens: Input and output tokens together, checked before each model call.
         seconds: Wall time of the whole run.
     """

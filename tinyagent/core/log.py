@@ -1,4 +1,4 @@
-"""The logger `tinyagent`: what whoever debugs a run wants to see. Silent unless logging is set up for it.
+"""The logger `tinyagent`: what a run does, for whoever debugs it. Silent unless logging is set up for it.
 
     logging.basicConfig(level="DEBUG")                 # or only: logging.getLogger("tinyagent").setLevel("DEBUG")
 
@@ -32,14 +32,14 @@ from tinyagent.core.text import printable
 
 
 def _safe_traceback(record: logging.LogRecord) -> bool:
-    """Write the traceback of a record before its handler does: a terminal could obey what an exception says."""
+    """Write a record's traceback before its handler does, without what a terminal would obey; keep the record."""
     if record.exc_info and not record.exc_text:
         record.exc_text = printable(logging.Formatter().formatException(record.exc_info))
     return True
 
 
 logger = logging.getLogger("tinyagent")
-logger.addHandler(logging.NullHandler())  # otherwise Python prints warnings of loggers that nobody has set up
+logger.addHandler(logging.NullHandler())  # else Python prints the warnings where nobody has set up logging
 logger.addFilter(_safe_traceback)
 
 #: Characters of arguments, values and code that a record holds.
@@ -47,7 +47,7 @@ LONGEST = 500
 
 
 def _short(text: str) -> str:
-    """Text on one line, without what a terminal would obey."""
+    """Return text on one line, cut after `LONGEST` characters, without what a terminal would obey."""
     shown = repr(text[:LONGEST])
     return shown if len(text) <= LONGEST else f"{shown} ({len(text):,} characters)"
 
@@ -89,7 +89,7 @@ _WARNINGS = frozenset({Retry, Notice, LimitHit})
 
 
 def log(run_id: str, event: Event) -> None:
-    """Record an event, one of `LOGGED`."""
+    """Write an event of a run to the logger `tinyagent`; its type must be one of `LOGGED`."""
     seen = event.observation if isinstance(event, ToolFinished) else None
     warning = type(event) in _WARNINGS or (seen is not None and seen.error is not None)
     level = logging.WARNING if warning else logging.DEBUG
@@ -99,5 +99,5 @@ def log(run_id: str, event: Event) -> None:
         text = " ".join(printable(f"run {run_id}: {_SAID[type(event)](event)}").split("\n"))
         try:
             logger.log(level, "%s", text, exc_info=error if has_trace else None)
-        except Exception:  # noqa: BLE001 - a handler's or a filter's own, which is no failure of the run
+        except Exception:  # noqa: BLE001 - a handler or filter that fails does not fail the run
             logging.Handler().handleError(logging.makeLogRecord({"msg": text}))

@@ -1,4 +1,4 @@
-"""A conversation made of parts of others: what no server would take is mended, and told."""
+"""Mending of a conversation that was made of parts of others: what no server would take is changed, and told."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from dataclasses import replace
 
 from tinyagent.core.messages import NOT_ANSWERED, Assistant, Message, Reply, System, ToolReply, User
 
-#: What the model reads of an answer whose call is not there. As the user's message, because a made-up call would
-#: have wrong arguments, and lack what some servers sign their calls with.
+#: What the model reads of an answer without its call. It becomes a message of the user, because a made-up call would
+#: have wrong arguments, and lack the signature that some servers want.
 ALONE = "A tool{name} was called earlier and gave:\n{text}"
 
 
 def mended(messages: Iterable[Message]) -> tuple[list[Message], str]:
     """Return the messages as every server takes them, and what was changed, in words for a person.
 
-    Each call is followed by its answers, in the order of its calls: one that comes late is moved there, one that
-    comes again left out, one that is missing made up. An answer without its call becomes a message of the user, as
-    does a system message that does not come first; instructions of an agent are left out there, because the agent
-    that goes on has its own. The second value is empty where nothing was changed, or only places.
+    Calls are followed by their answers, in the order of the calls: an answer that comes late is moved there, one that
+    comes again is left out, and one that is missing is made up. An answer without its call becomes a message of the
+    user. So does a system message that does not come first, but instructions of an agent are left out there, because
+    the agent that goes on has its own. The second value is empty where nothing was changed, or only the order.
     """
     whole: list[Message] = []
-    places: dict[str, list[int]] = {}  # of the answers to the last calls with an id
+    places: dict[str, list[int]] = {}  # by call id: where the answers to the last calls with that id are
     made_up: set[int] = set()
     told: Counter[str] = Counter()
     for message in messages:
@@ -63,8 +63,8 @@ def _with_own_ids(message: Assistant) -> Assistant:
 
 
 def _answer(made_up: Message, given: ToolReply) -> ToolReply:
-    """What was given in place of what was made up, with the id and the name of the call."""
-    assert isinstance(made_up, ToolReply)  # noqa: S101 - nothing else is put there
+    """Return the given answer with the call's id, and its name if it has none, to stand in place of a made-up one."""
+    assert isinstance(made_up, ToolReply)  # noqa: S101 - only answers are at these places
     if given.call_id == made_up.call_id and (given.name or not made_up.name):
         return given
     return replace(given, call_id=made_up.call_id, name=given.name or made_up.name)

@@ -14,22 +14,23 @@ from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.jsonable import brief, fields_shown, to_data
 from tinyagent.core.limits import Usage
 
+#: What the model reads in place of an answer to a call that has none.
 NOT_ANSWERED = "This call was not finished: the run ended before it returned."
 
 
-#: Letters and digits of a call's id. Nine of them are what the strictest servers take.
+#: Characters of a call's id, and how many it has: the strictest servers take nine letters and digits, and no other id.
 ALPHANUMERIC = string.ascii_letters + string.digits
 ID_LENGTH = 9
-_random = random.SystemRandom()  # which no program seeds
+_random = random.SystemRandom()  # a program that seeds `random` would repeat ids
 
 
 def new_call_id() -> str:
-    """Return an id for a call that came without one."""
+    """Return a random id for a call that came without one."""
     return "".join(_random.choices(ALPHANUMERIC, k=ID_LENGTH))
 
 
 def derived_id(text: str) -> str:
-    """Return an id for a call that is always the same for the same text."""
+    """Return an id for a call, made of a text: always the same for the same text."""
     number, letters = int.from_bytes(hashlib.blake2b(text.encode(errors="replace"), digest_size=8).digest()), ""
     for _ in range(ID_LENGTH):
         number, place = divmod(number, len(ALPHANUMERIC))
@@ -48,8 +49,8 @@ class Call:
         raw: The JSON text of the arguments as it is replayed to the server: always a JSON object.
         problem: Why the call cannot run (arguments that are not JSON, a reply cut by the token limit), in
             words for the model; `None` when it can.
-        extra: Keys that only the server knows that sent the call (a thought signature); sent back to it alone.
-            Those of its function are a dict under `function`.
+        extra: Keys that only the server that sent the call knows, such as a thought signature; sent back to it alone.
+            Keys inside the call's `function` are a dict under `function`.
     """
 
     name: str
@@ -71,8 +72,8 @@ class System:
     """Instructions to the model; comes first.
 
     Attributes:
-        text: What they say.
-        agent: The agent whose instructions they are; empty for those that were passed in `messages=`.
+        text: The text of the instructions.
+        agent: The name of the agent whose instructions they are; empty for those that were passed in `messages=`.
     """
 
     text: str
@@ -82,7 +83,7 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """What the person, or the loop itself, says to the model."""
+    """A message of the person to the model, or of the loop in the person's place."""
 
     text: str
     role: Literal["user"] = "user"
@@ -90,16 +91,17 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Assistant:
-    """What the model wrote.
+    """A message of the model: text, tool calls, or both.
 
     Attributes:
         text: The text, without reasoning.
         calls: The tool calls, in the model's order.
         reasoning: The reasoning text, kept apart from the answer.
-        reasoning_field: Where the server put it: `reasoning_content`, `reasoning`, or the tag of a block in the text
-            (`think` for `<think>`, `[THINK]`, ...), and it is replayed the same way; or a place from which it is not.
-        origin: The server that sent it; reasoning and `extra` are replayed to no other.
-        extra: Keys that only that server knows (`reasoning_details`); sent back to it.
+        reasoning_field: Where the server put the reasoning: `reasoning_content`, `reasoning`, or the tag of a block in
+            the text (`think` for `<think>`, `[THINK]`, ...). From these it is sent back in the same way, from other
+            places not at all.
+        origin: The server that sent the message; reasoning and `extra` are sent back to no other.
+        extra: Keys that only that server knows, such as `reasoning_details`; sent back to it.
     """
 
     text: str = ""
@@ -113,7 +115,13 @@ class Assistant:
 
 @dataclass(frozen=True, slots=True)
 class ToolReply:
-    """The answer to one call, as the model reads it."""
+    """The answer to one call, as the model reads it.
+
+    Attributes:
+        call_id: The id of the call.
+        text: What the tool gave, or what went wrong.
+        name: The tool's name; empty where it is not known.
+    """
 
     call_id: str
     text: str
@@ -132,12 +140,12 @@ class Reply:
     Attributes:
         text: The text, without reasoning.
         calls: The tool calls.
-        reasoning: The reasoning text.
-        reasoning_field: See `Assistant.reasoning_field`.
-        finish_reason: As the server sent it: `stop`, `length`, `tool_calls`, ...; `None` where it sent none.
-        usage: Tokens, where the server counted them.
-        origin: The server that sent it.
-        extra: See `Assistant.extra`.
+        reasoning: The reasoning text, kept apart from the answer.
+        reasoning_field: Where the server put the reasoning; see `Assistant.reasoning_field` for the names.
+        finish_reason: Why the model stopped, as the server sent it: `stop`, `length`, `tool_calls`, ...; else `None`.
+        usage: The tokens of this call, where the server counted them.
+        origin: The server that sent the reply.
+        extra: Keys that only that server knows, such as `reasoning_details`; sent back to it.
     """
 
     text: str = ""
@@ -150,11 +158,11 @@ class Reply:
     extra: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def message(self) -> Assistant:
-        """This reply as a message of the history."""
+        """Return the reply as a message of the conversation."""
         return Assistant(self.text, self.calls, self.reasoning, self.reasoning_field, self.origin, extra=self.extra)
 
     def with_own_ids(self) -> Reply:
-        """This reply, with new ids for calls that share one: always the same for the same reply."""
+        """Return the reply with new ids for calls that share one: always the same ids for the same reply."""
         if len({call.id for call in self.calls}) == len(self.calls):
             return self
         taken: set[str] = set()
@@ -193,8 +201,8 @@ class Conversation:
         """Add a message.
 
         Raises:
-            ConfigurationError: It would make a history that servers reject: an answer without its call, or
-                anything else before every call is answered.
+            ConfigurationError: The message would make a history that servers reject: an answer without its call,
+                anything else before every call is answered, or a system message that does not come first.
         """
         if isinstance(message, ToolReply):
             if self._open.pop(message.call_id, None) is None:
@@ -213,9 +221,9 @@ class Conversation:
         self._messages.append(message)
 
     def instruct(self, text: str, agent: str = "") -> None:
-        """Begin with the instructions of this agent, in place of any that are there.
+        """Begin the conversation with the instructions of an agent, in place of any that are there.
 
-        Without text, those that were passed in `messages=` stay, and those of an agent go.
+        With an empty text, instructions that were passed in `messages=` stay, and those of an agent go.
         """
         first = self._messages[0] if self._messages else None
         has_some = isinstance(first, System)
@@ -224,7 +232,7 @@ class Conversation:
             self._encoded.clear()
 
     def close(self, text: str = NOT_ANSWERED) -> None:
-        """Answer the calls still open with `text`, so that the history is valid."""
+        """Answer every call that has no answer yet with `text`, so that the history is valid."""
         for call in list(self._open.values()):
             self.append(ToolReply(call.id, text, call.name))
 
@@ -235,11 +243,11 @@ class Conversation:
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """All messages so far."""
+        """The messages of the conversation so far."""
         return tuple(self._messages)
 
     def encoded(self, encode: Callable[[Message], bytes]) -> Sequence[bytes]:
-        """Each message as `encode` writes it; a message is encoded once for each `encode`."""
+        """Return each message as `encode` writes it; what a function has encoded once is kept."""
         done = self._encoded.setdefault(encode, [])
         done.extend(encode(message) for message in self._messages[len(done) :])
         return done

@@ -1,6 +1,6 @@
 """Names that people bring along from tinyagent 1.x and from other packages, and what to write instead.
 
-Loaded when a name has turned out to be none, and only then.
+Loaded only when a wrong name has been used.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _CLIENT = "pass client=AsyncOpenAI(...) with it"
 _OUTPUT = "a tool with @tool(returns_answer=True) makes the answer an object; any other answer is text"
 _SANDBOX = "TinyCodeAgent(..., sandbox=ProcessSandbox()) runs code; MontySandbox() and PythonExecutor() are others"
 
-#: What to do instead -> the names, for each place where options are given. The first that has a name counts.
+#: For each place where options are given: what to do instead -> the wrong names. The first entry with a name counts.
 _CURES: dict[str, dict[str, str]] = {
     "agent": {
         "pass limits=Limits(steps=10)": "max_steps max_iterations max_iters max_iter max_turns max_rounds "
@@ -146,13 +146,13 @@ _OF_THE_PACKAGE = ("jina_reader", "web_browse", "web_search")
 
 
 def refused(kind: str, given: Iterable[str], known: Collection[str], cures: Mapping[str, str] | None = None) -> str:
-    """What is said of options that are none.
+    """Return the text of an error for options that do not exist, with what to write instead.
 
     Args:
-        kind: Of what: a key of the tables above.
-        given: Their names.
-        known: The names that there are.
-        cures: What to do instead, for names that are not known here.
+        kind: What was given the options: a key of the tables above, such as `agent`.
+        given: The names of the wrong options.
+        known: The names of the options that exist.
+        cures: What to do instead, for wrong names that the tables above do not have.
     """
     what, told = _WHAT[kind], dict.fromkeys(sorted(given), "")
     told.update({name: _cure(kind, name) or (cures or {}).get(name, "") for name in told})
@@ -165,14 +165,14 @@ def refused(kind: str, given: Iterable[str], known: Collection[str], cures: Mapp
 
 
 def misnamed(kind: str, name: str, function: Callable[..., Any], options: Collection[str], said: str) -> TypeError:
-    """The error of a call that does not fit a constructor.
+    """Return the error of a call that does not fit a constructor or method, with what to write instead.
 
     Args:
-        kind: See `refused`.
-        name: The class.
-        function: Its constructor.
-        options: The names that were passed.
-        said: What Python says.
+        kind: What was called: a key of the tables above, such as `agent`.
+        name: The name of the class.
+        function: The constructor or method.
+        options: The names of the keyword arguments that were passed.
+        said: The text of Python's own `TypeError`.
     """
     parameters = list(inspect.signature(function).parameters.values())[1:]
     takes_more = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
@@ -185,7 +185,7 @@ def misnamed(kind: str, name: str, function: Callable[..., Any], options: Collec
 
 
 def instead_of(item: object) -> str:
-    """What to pass in tools=[...] instead of something that is no function."""
+    """Return in words what to pass in tools=[...] instead of something that is no function."""
     if isinstance(item, str):
         if item in _OF_THE_PACKAGE:
             return f"Pass the tool itself: from tinyagent import {item}, and tools=[{item}]. "
@@ -195,7 +195,7 @@ def instead_of(item: object) -> str:
             return f"Pass the tool itself, tools=[{item}], or get_registry()[{item!r}]. "
         return f"Pass the function itself, without quotes: tools=[{item}]. " if item.isidentifier() else ""
     if isinstance(item, Coroutine):
-        item.close()  # which nobody will await
+        item.close()  # else Python warns that nobody awaits it
         name = getattr(item, "__name__", "the function")
         return f"It is a call: pass {name} without '(...)', and the model calls it. "
     if isinstance(item, Mapping):
@@ -206,7 +206,7 @@ def instead_of(item: object) -> str:
 
 
 def _cure(kind: str, name: str) -> str:
-    """What to do instead; nothing where the name is not known from anywhere."""
+    """Return what to do instead of passing an option of this name; empty where the tables above do not have it."""
     for cure, names in _CURES[kind].items():
         if name in names.split():
             return cure.format(name=name)

@@ -2,7 +2,7 @@
 
 Jupyter trusts what a cell has just shown: raw HTML in markdown runs its scripts, links to `javascript:` work, and a `"`
 inside of math can end an attribute, because math is put back into the finished HTML. So the text of a model is written
-with entities where it could become any of that. Code, in which entities are not read, is written as HTML of our own.
+with entities where it could become any of that. Code, in which entities are not read, is written as HTML made here.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _SAID: dict[State, str] = {
 _ALIVE = re.compile(
     r"<(?=[A-Za-z/!?])"  # a tag
     r'|"'
-    r"|!(?=\[)"  # an image, which tells its server that it was seen, and what its address says
+    r"|!(?=\[)"  # an image: its server learns that it was seen, and whatever its address holds
     r"|\](?=\s*[(:])(?!\s*[(:]\s*(?:https?://|mailto:|#))"  # a link to anything but a page
 )
 _MATH = re.compile(r"\$|\\\\[(\[]|\\begin")
-#: Possessive, so that a long text takes no longer than its length.
+#: Blocks and spans of code. Its quantifiers are possessive, so that the time is in proportion to the text.
 _CODE = re.compile(
     r"^(?P<indent>[ \t]*+)(?P<fence>`{3,}+|~{3,}+)[ \t]*+(?P<language>[\w+#.-]*+)[^`\n]*+\n"
     r"(?P<block>.*?)(?:^[ \t]*+(?P=fence)[`~]*+[ \t]*+$|\Z)"
@@ -41,7 +41,7 @@ _CODE = re.compile(
 
 
 def result_markdown(result: RunResult[Any]) -> str:
-    """Return a result as markdown: how it ended, the answer, and what it took."""
+    """Return a result as markdown: how the run ended, its answer, its steps, tokens and seconds."""
     output, steps = result.output, len(result.steps)
     if isinstance(output, str):
         answer = safe_markdown(output)
@@ -72,9 +72,9 @@ def _prose(text: str) -> str:
 
 
 def _block(indent: str, fence: str, language: str, code: str) -> str:
-    """A block of code: as it is where it is harmless even if it were no code, so that it has its colours.
+    """Return a block of code as markdown, which keeps its colours, or, where that could do harm as prose, as HTML.
 
-    The blank lines around it end math that began before.
+    The blank lines around the block end math that began before it.
     """
     code = code if code.endswith("\n") else f"{code}\n"
     if _prose(code).replace("&#34;", '"') == code and not _MATH.search(code):

@@ -21,7 +21,7 @@ MAX_PROBLEMS = 20
 MAX_ERRORS = 1_000
 #: How deep text within text is read as JSON.
 MAX_ENCODED = 8
-#: What pydantic's errors are called where the value should have been no object and no list.
+#: The types of pydantic's errors where a plain value was wanted, and so neither an object nor a list.
 _SCALARS = re.compile(r"(int|float|bool|string|bytes|date|datetime|time|decimal|uuid|url|enum|literal|none|path)(_|\Z)")
 _SHOULD = "Input should be "
 _WHY = re.compile(r", (unable|got) ")
@@ -30,7 +30,7 @@ _Path = tuple[Any, ...]
 
 
 class _Problem(NamedTuple):
-    """What pydantic says of one place in an argument, and of which type in a union it says so."""
+    """One error of pydantic: its place in the argument, and in a union the place and the type that it speaks of."""
 
     path: _Path
     of: tuple[_Path, str] | None
@@ -38,10 +38,16 @@ class _Problem(NamedTuple):
 
 
 def check(name: str, adapter: TypeAdapter[Any] | None, value: Any, problems: list[str]) -> Any:
-    """Return the value as its type; what does not fit is added to `problems`, one line for each place.
+    """Return an argument converted to its type; add one line to `problems` for each place that does not fit.
 
     Where the type refuses them, objects and lists that the model encoded as text are read, at any depth, and a `null`
     for a field that may be left out is left out.
+
+    Args:
+        name: The argument's name.
+        adapter: The pydantic adapter of its type; `None` takes any value as it is.
+        value: What the model passed.
+        problems: Where the lines are added, in words for the model.
     """
     if adapter is None:
         return value
@@ -63,7 +69,7 @@ def check(name: str, adapter: TypeAdapter[Any] | None, value: Any, problems: lis
         if decoded is None:
             break
         value = decoded
-    with contextlib.suppress(Exception):  # otherwise what was wrong before is told
+    with contextlib.suppress(Exception):  # what is still wrong then is told as it was found
         if (without := _without_nulls(adapter, value, found)) is not None:
             return adapter.validate_python(without)
     problems.extend(_lines(name, found))
@@ -71,7 +77,7 @@ def check(name: str, adapter: TypeAdapter[Any] | None, value: Any, problems: lis
 
 
 def _found(value: Any, failure: ValidationError) -> list[_Problem]:
-    """The errors with their places in the value, without the names of types that pydantic puts between."""
+    """Return pydantic's errors with their places in the value, without the names of types that stand between."""
     found = []
     for error in failure.errors(include_url=False):
         here: Any = value
@@ -99,7 +105,7 @@ def _at(holder: Any, key: Any) -> Any:
 
 
 def _decode(holder: Any, key: Any) -> bool:
-    """Read text that should be an object or a list."""
+    """Replace text by the object or list that it encodes as JSON; return whether that was done."""
     text = holder[key]
     if not (isinstance(text, str) and text.lstrip()[:1] in ("[", "{")):
         return False
@@ -112,7 +118,7 @@ def _decode(holder: Any, key: Any) -> bool:
 
 
 def _changed(value: Any, paths: set[_Path], change: Callable[[Any, Any], bool]) -> Any:
-    """The value with some places changed, in a copy; `None` if nothing was."""
+    """Return a copy of the value in which `change` was applied to some places; `None` if it changed nothing."""
     root = [value]
     copies: set[int] = set()
     done = False
@@ -149,7 +155,7 @@ def _leave_out(holder: Any, key: Any) -> bool:
 
 
 def _may_be_absent(schema: Mapping[str, Any], path: _Path) -> bool:
-    """Whether the place is a field that need not be given."""
+    """Return whether the place is a field that need not be given."""
     parts = list(_branches(schema, schema))
     for step in path[:-1]:
         inner = [
@@ -164,7 +170,7 @@ def _may_be_absent(schema: Mapping[str, Any], path: _Path) -> bool:
 
 
 def _branches(part: Any, root: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """A schema, or those of which it is a choice."""
+    """Yield a schema, and the schemas of which it is a choice."""
     if not isinstance(part, Mapping):
         return
     if isinstance(ref := part.get("$ref"), str):
@@ -178,7 +184,7 @@ def _branches(part: Any, root: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]
 
 
 def _lines(name: str, found: Sequence[_Problem]) -> list[str]:
-    """One line for each place; of a union, for the type that was meant, as far as that can be told."""
+    """Return one line for each place; for a union, of the type that was meant, as far as that can be told."""
     unions: dict[_Path, dict[str, list[_Problem]]] = {}
     for item in found:
         if item.of is not None:
@@ -210,7 +216,7 @@ def _alternatives(site: _Path, types: Mapping[str, list[_Problem]]) -> str:
 
 
 def _said(items: Sequence[_Problem]) -> str:
-    """What is said of one place: by each type of a union that it could have been."""
+    """Return in words what is wrong with one place, from the errors of all the types that it could have been."""
     messages = list(dict.fromkeys(item.error["msg"] for item in items))
     if len(messages) > 1 and all(message.startswith(_SHOULD) for message in messages):
         kinds = list(dict.fromkeys(_WHY.split(message.removeprefix(_SHOULD))[0] for message in messages))
@@ -226,7 +232,7 @@ def _dotted(name: str, path: _Path) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value in some 80 characters."""
+    """Return a value in words of some 80 characters."""
     wide = isinstance(value, Sized) and not isinstance(value, str) and len(value) > MAX_PROBLEMS
     text = f"{len(value)} items" if wide else repr(value) if isinstance(value, str) else words(value)
     return excerpt(text, 77)

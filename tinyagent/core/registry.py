@@ -34,7 +34,7 @@ class ToolRegistry(Mapping[str, Tool[..., Any]]):
             self.add(item)
 
     def add(self, item: Tool[..., Any] | Callable[..., Any]) -> Tool[..., Any]:
-        """Add a tool, or a function as one; returns the tool.
+        """Add a tool, or a function as one, and return the tool.
 
         Raises:
             FrozenRegistryError: The registry is frozen.
@@ -56,12 +56,12 @@ class ToolRegistry(Mapping[str, Tool[..., Any]]):
         del self._tools[name]
 
     def freeze(self) -> None:
-        """Refuse every later change. Cannot be undone."""
+        """Refuse every later change of the registry. This cannot be undone."""
         self._frozen = True
 
     @property
     def frozen(self) -> bool:
-        """Whether changes are refused."""
+        """Whether the registry refuses changes."""
         return self._frozen
 
     def _refuse_if_frozen(self, what: str) -> None:
@@ -85,17 +85,17 @@ class ToolRegistry(Mapping[str, Tool[..., Any]]):
 
 
 _registry = ToolRegistry()
-#: The attribute of a function that remembers its tool; so both live as long as the function.
+#: The attribute of a function that holds the tool made of it: so the tool lives as long as the function.
 _MADE = "__tinyagent_tool__"
 
 
 def get_registry() -> ToolRegistry:
-    """The registry that `@tool` adds to."""
+    """Return the registry of the process, to which `@tool` adds every tool."""
     return _registry
 
 
 def freeze_registry() -> None:
-    """Refuse further changes to `get_registry()`, `@tool` included, for the rest of the process."""
+    """Refuse further changes of the registry, by `@tool` too, for the rest of the process."""
     _registry.freeze()
 
 
@@ -117,8 +117,8 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
     Args:
         function: The function.
-        **options: See `Tool`: `name`, `description`, `timeout` (seconds), `retries`, `exclusive`, `read_only`,
-            `returns_answer`, `eager`, `shown`, `local`.
+        **options: The options of `Tool`, which explains them: `name`, `description`, `timeout` (seconds), `retries`,
+            `exclusive`, `read_only`, `returns_answer`, `eager`, `shown`, `local`.
 
     Raises:
         ToolDefinitionError: The function cannot be described; the text names the parameter.
@@ -157,10 +157,10 @@ def _in_class_body(function: Callable[..., Any]) -> bool:
 
 
 def as_tool(item: Tool[..., Any] | Callable[..., Any]) -> Tool[..., Any]:
-    """`item` as a tool; a function is described once and remembered.
+    """Return a function as a tool, made once for each function, and a tool as it is.
 
     Raises:
-        ToolDefinitionError: It is not a function, or cannot be described.
+        ToolDefinitionError: `item` is not a function, or cannot be described.
     """
     if isinstance(item, Tool):
         return item
@@ -178,7 +178,7 @@ def as_tool(item: Tool[..., Any] | Callable[..., Any]) -> Tool[..., Any]:
 
 
 def check_list(items: object) -> None:
-    """Refuse what is no list of tools.
+    """Refuse a value of `tools=` that is no list.
 
     Raises:
         ConfigurationError: The text says what to pass.
@@ -188,10 +188,10 @@ def check_list(items: object) -> None:
 
 
 def collect(items: Iterable[Tool[..., Any] | Callable[..., Any]]) -> dict[str, Tool[..., Any]]:
-    """The tools of one agent by name.
+    """Return the tools of one agent by name.
 
     Raises:
-        DuplicateToolError: Two have one name; the text names both functions.
+        DuplicateToolError: Two tools have the same name; the text names both functions.
         ConfigurationError: `items` is no list, or an item is no tool.
     """
     check_list(items)

@@ -1,4 +1,4 @@
-"""What a run gives back, and what each of its calls and blocks of code gave."""
+"""The result of a run, and the records of its steps, calls and blocks of code."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tinyagent.core.jsonable import adapter, fields_shown, to_data, words
 from tinyagent.core.limits import Usage
 from tinyagent.core.messages import Assistant, Call, Message
 
-#: How a run ended: with an answer; with an answer that the token limit cut; with the answer asked for when the
-#: steps were used up; with an error; by cancellation. `running` while it has not.
+#: How a run ended: with an answer; with an answer that the token limit cut; with an answer that was asked for when the
+#: steps were used up; with an error; by cancellation. `running` until it ends.
 State: TypeAlias = Literal["running", "success", "cut", "step_limit_reached", "failed", "cancelled"]
 
 
@@ -25,26 +25,26 @@ class _Raised:
 
     @property
     def exception(self) -> Exception | None:
-        """What the call raised, with its traceback; `None` where it did not, or after the result was loaded."""
+        """The exception that the call raised, with its traceback; `None` if it raised none or the result was loaded."""
         return getattr(self, "_exception", None)
 
     def raised(self, error: Exception | None) -> Self:
-        """Keep what the call raised; returns the record."""
+        """Keep the exception that the call raised, and return the record."""
         object.__setattr__(self, "_exception", error)
         return self
 
 
 @dataclass(frozen=True, slots=True)
 class Observation(_Raised):
-    """What one call gave.
+    """The record of one tool call: the value that it gave, or its error.
 
     Attributes:
-        call: The call.
+        call: The call, as the model wrote it.
         text: The whole text of the value or error; what the model read may be cut shorter.
         value: The object that the tool returned; `None` after an error.
         error: `Type: message` when the call failed, else `None`.
-        exception: What the call raised, with its traceback.
-        seconds: How long the call took, waiting for a thread and retries included; 0 when it did not run.
+        exception: The exception that the call raised, with its traceback.
+        seconds: Seconds that the call took, waiting for a thread and retries included; 0 when it did not run.
     """
 
     call: Call
@@ -58,17 +58,17 @@ class Observation(_Raised):
 
 @dataclass(frozen=True, slots=True)
 class CodeError:
-    """The exception that ended a block.
+    """The exception that ended a block of code.
 
     Attributes:
-        type: The name of its class, such as `ValueError`.
-        message: Its text.
-        traceback: As Python prints it, with the block's own lines and nothing of the sandbox.
-        line: The line of the block that raised it, from 1; `None` where no line did.
-        bases: The names of the built-in classes it derives from, nearest first.
-        args: Its arguments, where they are plain values.
+        type: The name of the exception's class, such as `ValueError`.
+        message: The exception's text.
+        traceback: The traceback as Python prints it, with the block's own lines and nothing of the sandbox.
+        line: The line of the block that raised the exception, from 1; `None` where no line did.
+        bases: The names of the built-in classes that the exception derives from, nearest first.
+        args: The exception's arguments, where they are plain values.
         names: The names that the code has defined so far.
-        lost: The code that ran before is gone with its variables: the sandbox had to be started anew.
+        lost: Whether the variables of all earlier code are gone, because the sandbox had to be started anew.
     """
 
     type: str
@@ -86,7 +86,7 @@ class CodeError:
         return f"{self.type}: {self.message}" if self.message else self.type
 
     def exception(self) -> Exception:
-        """The exception as one of Python's own classes: the nearest that the block's exception derives from."""
+        """Return an exception of a class of Python's own: the nearest that the block's exception derives from."""
         for name in (self.type, *self.bases):
             cls = getattr(builtins, name, None)
             if isinstance(cls, type) and issubclass(cls, Exception):
@@ -99,18 +99,20 @@ class CodeError:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """What a block of code gave.
+    """The record of one block of code that ran: its value, its output, or its error.
 
     Attributes:
         code: The block.
-        value: The value of its trailing expression, as an object; an `Opaque` text where it could not cross.
+        value: The value of the block's last expression, as an object; an `Opaque` text where it could not leave the
+            sandbox.
         repr: The value as Python prints it; `None` for no value.
-        stdout: What it printed, both streams in order; at most `SandboxLimits.output` characters.
-        error: What ended it early.
-        calls: The tool calls it made, in the order they began.
-        truncated: Characters of output beyond the limit, which are lost.
-        interrupted: It was stopped from outside: by its time limit, `SandboxSession.interrupt` or a cancellation.
-        seconds: Its wall time.
+        stdout: What the block printed, both streams in order; at most `SandboxLimits.output` characters.
+        error: The exception that ended the block early; `None` where it ran to its end.
+        calls: The tool calls that the block made, in the order they began.
+        truncated: How many characters were printed beyond the limit; they are lost.
+        interrupted: Whether the block was stopped from outside: by its time limit, `SandboxSession.interrupt` or a
+            cancellation.
+        seconds: The block's wall time.
     """
 
     code: str
@@ -131,13 +133,13 @@ class Step:
     """One turn: a reply of the model and what its calls gave.
 
     Attributes:
-        number: From 1.
+        number: The number of the step in its run, from 1.
         message: What the model wrote.
         observations: One for each call, in call order.
         executions: One for each block of code that ran.
-        finish_reason: As the server sent it.
-        usage: What this step used.
-        seconds: Its wall time.
+        finish_reason: Why the model stopped writing, as the server sent it.
+        usage: The model calls and tokens of this step.
+        seconds: The step's wall time.
     """
 
     number: int
@@ -157,8 +159,8 @@ class RunInfo:
         run_id: The run's id.
         agent: The agent's name.
         model: The model's name.
-        started: When it started, in seconds since the epoch.
-        seconds: Its wall time so far.
+        started: When the run started, in seconds since the epoch.
+        seconds: The run's wall time so far.
     """
 
     run_id: str
@@ -174,12 +176,13 @@ class RunResult(Generic[Output]):
 
     Attributes:
         output: The answer; `None` when the run did not get to one.
-        state: How it ended.
+        state: How the run ended, such as `success`; see `State`.
         messages: The whole conversation; pass it as `messages=` to go on from here.
-        steps: Every turn, with whole observations.
-        usage: What the run used.
-        info: Ids, names and times.
-        finish_reason: Of the last reply, as the server sent it; `length` means the answer was cut.
+        steps: The record of every step, with whole observations.
+        usage: The model calls and tokens of the run.
+        info: The run's id and times, the names of its agent and model.
+        finish_reason: Why the model stopped writing its last reply, as the server sent it; `length` means the answer
+            was cut.
         metadata: What was passed as `agent.run(..., metadata=...)`.
     """
 
@@ -204,12 +207,12 @@ class RunResult(Generic[Output]):
         return result_markdown(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON data; values without a JSON form become text."""
+        """Return the result as plain JSON data; values without a JSON form become text."""
         data: dict[str, Any] = to_data(self)
         return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RunResult[Any]:
-        """The result that `to_dict` wrote; `output` and values stay plain data."""
+        """Return the result that `to_dict` wrote as plain data; its output and the values in it stay plain data."""
         result: RunResult[Any] = adapter(RunResult[Any]).validate_python(data)
         return result

@@ -30,23 +30,23 @@ _CONTEXT_NAMES = ("context", "ctx")
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter that the model fills in. Without an annotation any JSON is accepted (no `adapter`)."""
+    """One parameter that the model fills in. Without an annotation it has no `adapter`, and takes any JSON."""
 
     name: str
     adapter: TypeAdapter[Any] | None
     default: Any = _MISSING
     kind: Any = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    #: The default must be passed: the function's own would be a pydantic `Field`, or comes before others.
+    #: Whether the default must be passed: the function's own is a pydantic `Field`, or others may follow by position.
     pass_default: bool = False
     default_factory: Callable[[], Any] | None = None
 
     @property
     def required(self) -> bool:
-        """Whether the model must give it."""
+        """Whether the model must pass a value for the parameter."""
         return self.default is _MISSING
 
     def not_given(self, value: Any) -> bool:
-        """Whether the value means that the default is wanted: its type refuses it, such as a `null`."""
+        """Return whether a value, such as `null`, asks for the default: there is one, and the type refuses it."""
         refused: list[str] = []
         if not self.required:
             check(self.name, self.adapter, value, refused)
@@ -62,9 +62,10 @@ class Signature:
         schema: JSON Schema of the arguments object (draft 2020-12, as pydantic writes it).
         description: The docstring's text, without its sections.
         context: Name of the hidden `Context` parameter, if there is one.
-        context_index: Where it stands among the positional-only arguments; `None` when it goes by name.
-        open_ended: The function takes `**kwargs`; `extra` checks their values where they are annotated.
-        hints: The annotations, resolved; `return` is what it returns.
+        context_index: The place of that parameter among the positional-only arguments; `None` when it goes by name.
+        open_ended: Whether the function takes `**kwargs`.
+        extra: The pydantic adapter of the values in `**kwargs`, where they are annotated.
+        hints: The resolved annotations by name; `return` is that of the returned value.
     """
 
     parameters: Mapping[str, Parameter]
@@ -79,7 +80,7 @@ class Signature:
     def validate(
         self, tool: str, arguments: Mapping[str, Any], context: Context[Any] | None = None
     ) -> tuple[list[Any], dict[str, Any]]:
-        """Positional and keyword arguments for the function, checked and safely coerced, `context` filled in.
+        """Return the function's positional and keyword arguments, checked and safely coerced, with `context` filled in.
 
         Raises:
             ToolArgumentsError: One line for each argument that is missing, unknown or of the wrong type.
@@ -104,7 +105,7 @@ class Signature:
         return args, values
 
     def _values(self, arguments: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
-        """The values of the parameters that are given or must be passed."""
+        """Return the values of the parameters that the model gives or that must be passed; `problems` gets the rest."""
         values: dict[str, Any] = {}
         for name, parameter in self.parameters.items():
             if name in arguments and not (arguments[name] is None and parameter.not_given(None)):
@@ -123,7 +124,7 @@ class Signature:
 
 
 def describe(function: Callable[..., Any], name: str, local_names: Mapping[str, Any] | None = None) -> Signature:
-    """The signature of `function` as a model sees it.
+    """Return the signature of a function as a model sees it.
 
     Args:
         function: A function, method, partial or callable object. A leading `self` or `cls` is skipped.
@@ -170,7 +171,7 @@ def describe(function: Callable[..., Any], name: str, local_names: Mapping[str, 
 
 
 def _visible(function: Callable[..., Any], name: str) -> list[inspect.Parameter]:
-    bound: set[str] = set()  # arguments that a partial fixes are not the model's to see
+    bound: set[str] = set()  # arguments that a partial fixes are hidden from the model
     inner = function
     while isinstance(inner, functools.partial):
         bound |= inner.keywords.keys()
@@ -206,7 +207,7 @@ def _adapter(tool: str, parameter: str, annotation: Any, *, nullable: bool = Fal
     try:
         if nullable:  # `days: int = None`
             annotation = _nullable(annotation)
-        # Only classes are told apart by equality: `int | str == str | int`, but their schemas differ.
+        # Only classes are cached: `int | str` and `str | int` are equal, but their schemas differ.
         return _class_adapter(annotation) if type(annotation) is type else _new_adapter(annotation)
     except Exception as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
@@ -230,10 +231,10 @@ def _new_adapter(annotation: Any) -> TypeAdapter[Any]:
     try:
         adapter = TypeAdapter(annotation, config=ConfigDict(coerce_numbers_to_str=True))
     except PydanticUserError as error:
-        if error.code != "type-adapter-config-unused":  # models and dataclasses bring their own
+        if error.code != "type-adapter-config-unused":  # models and dataclasses have a config of their own
             raise
         adapter = TypeAdapter(annotation)
-    adapter.json_schema()  # fails now rather than at the first call
+    adapter.json_schema()  # so that it fails now, not at the first call
     return adapter
 
 
@@ -257,7 +258,7 @@ def _schema(
     for name, part in properties.items():
         match part:
             case {"anyOf": [{"description": str() as own} as first, {"type": "null"}]} if "description" not in part:
-                del first["description"]  # `Annotated[int, "..."] = None`: it is the parameter's
+                del first["description"]  # `Annotated[int, "..."] = None`: the text is the parameter's
                 part["description"] = own
         if name in documented:
             part.setdefault("description", documented[name])

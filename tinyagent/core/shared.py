@@ -1,4 +1,4 @@
-"""What several users have open at once, and what a run keeps open until it ends."""
+"""Sharing what is open: between several users at once, and within a run until the run ends."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tinyagent.core.waiting import asyncio_loop, wait_to_the_end
 
 T = TypeVar("T")
 
-#: Seconds that closing may take once the wait for it is cancelled; then it is cancelled too.
+#: Seconds that closing may still take once whoever waits for it is cancelled; then the closing is cancelled too.
 GRACE = 10.0
 _lock = threading.Lock()
 _hosts: WeakSet[_Host[Any]] = WeakSet()
@@ -27,28 +27,28 @@ _inherited: list[_Host[Any]] = []
 
 @in_forked_copy
 def _renew() -> None:
-    """Keep the hosts of the process that was forked: ending their tasks here would close what this process opens."""
+    """Renew the lock in a forked copy, and keep the inherited hosts alive: their end would close what is open here."""
     global _lock  # noqa: PLW0603 - one lock for the process
     _lock = threading.Lock()
     _inherited.extend(_hosts)
 
 
 class Shared(Generic[T]):
-    """Opened by its first user, closed after the last, in one task of its own.
+    """An async context that its first user opens, and that is closed after the last, in one task of its own.
 
         async with shared as value:
             ...
 
-    The task makes leaving clean whoever comes first or last: resources that must be closed by the task that has
-    opened them (anyio's task groups, the MCP SDK's connections) may be shared by runs, which are other tasks.
+    Whoever comes first or last, one task opens and closes. So runs, which are tasks of their own, can share what only
+    the task that opened it may close: anyio's task groups, the MCP SDK's connections.
 
     Args:
-        open: Makes the async context manager.
+        open: Makes the async context manager that is shared.
 
     Raises:
-        RuntimeError: On entering, when it is open in another event loop.
-        Exception: Whatever opening it raises, to each that waits for it; the next user tries again. Whatever
-            closing it raises, to the last user.
+        RuntimeError: On entering, when the context is open in another event loop.
+        Exception: Whatever opening raises, to each user that waits for it; the next user tries again. Whatever
+            closing raises, to the last user.
     """
 
     def __init__(self, open: Callable[[], AbstractAsyncContextManager[T]]) -> None:  # noqa: A002
@@ -61,7 +61,7 @@ class Shared(Generic[T]):
 
     @property
     def is_open(self) -> bool:
-        """Whether it has users."""
+        """Whether the context has users, in an event loop of this process that still lives."""
         here = self._loop is not None and not self._loop.is_closed() and self._process == os.getpid()
         return self._users > 0 and here
 
@@ -94,14 +94,14 @@ class Shared(Generic[T]):
         finally:
             with _lock:
                 if not self._users and self._loop is asyncio.get_running_loop():
-                    self._loop = self._closing = None  # which keeps no loop alive that has ended
+                    self._loop = self._closing = None  # so that no loop is kept alive after its end
 
 
 class PerLoop(Generic[T]):
-    """One `Shared` for each event loop.
+    """A `Shared` for each event loop.
 
     Args:
-        open: Makes the async context manager.
+        open: Makes the async context manager that the users of one event loop share.
     """
 
     def __init__(self, open: Callable[[], AbstractAsyncContextManager[T]]) -> None:  # noqa: A002
@@ -109,15 +109,15 @@ class PerLoop(Generic[T]):
         self._shared: WeakKeyDictionary[asyncio.AbstractEventLoop, Shared[T]] = WeakKeyDictionary()
 
     def here(self) -> Shared[T]:
-        """Return that of the running event loop.
+        """Return the `Shared` of the running event loop.
 
         Raises:
-            ConfigurationError: None of asyncio's is running.
+            ConfigurationError: No event loop of asyncio is running.
         """
         loop = asyncio_loop()
         shared = self._shared.get(loop)
         if shared is None:
-            for other in [other for other in self._shared if other.is_closed()]:  # where it was not left
+            for other in [other for other in self._shared if other.is_closed()]:  # whose users never left
                 del self._shared[other]
             shared = self._shared[loop] = Shared(self._open)
         return shared
@@ -176,7 +176,7 @@ class KeptPerLoop(Generic[C]):
 
 
 class _Host(Generic[T]):
-    """The task in which the context manager lives."""
+    """The task that enters a context manager, waits until all users have gone, and leaves it."""
 
     def __init__(self, make: Callable[[], AbstractAsyncContextManager[T]]) -> None:
         self._make = make
@@ -186,13 +186,13 @@ class _Host(Generic[T]):
         _hosts.add(self)
 
     async def _live(self) -> None:
-        _holds.set(None)  # it may outlive the run that has opened it
+        _holds.set(None)  # this task may outlive the run that started it
         async with self._make() as value:
             self._value.set_result(value)
             await self._leave.wait()
 
     async def opened(self) -> T:
-        """The value, once it is there."""
+        """Wait until the context is open and return its value; raise what opening raised."""
         if not self._value.done():
             waiting: list[asyncio.Future[Any]] = [self._value, self.task]
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -201,7 +201,7 @@ class _Host(Generic[T]):
         return self._value.result()
 
     async def end(self) -> None:
-        """Close it, or break off its opening, and wait until that is done."""
+        """Close the context, or break off opening it, and wait until that is done; raise what closing raised."""
         self._leave.set()  # also for an opening that goes on although it is cancelled
         if not self._value.done():
             self.task.cancel()
@@ -217,7 +217,7 @@ class _Host(Generic[T]):
 
 
 class Holds:
-    """What one run keeps open: each `Shared` that was used in it, until it ends."""
+    """What one run keeps open: each `Shared` that is used in the run stays open until the run ends."""
 
     def __init__(self) -> None:
         self._stack = AsyncExitStack()
@@ -227,7 +227,7 @@ class Holds:
 
     @property
     def is_here(self) -> bool:
-        """Whether this is its event loop, and not one of a tool's own, in a thread that knows of the run."""
+        """Whether the run's event loop is running here, and not a tool's own in a thread that knows of the run."""
         return self._loop is asyncio.get_running_loop()
 
     async def __aenter__(self) -> Holds:
@@ -249,7 +249,7 @@ class Holds:
             raise ToolkitError(text) from error
 
     async def keep(self, shared: Shared[Any]) -> None:
-        """Keep it open from now on, unless the run has ended."""
+        """Keep a `Shared` open until the run ends; do nothing when the run has ended."""
         if shared in self._held or self._over.is_set():
             return
         self._held.add(shared)
@@ -258,7 +258,7 @@ class Holds:
         except BaseException:
             self._held.discard(shared)
             raise
-        if self._over.is_set():  # it has ended meanwhile
+        if self._over.is_set():  # the run has ended meanwhile
             await shared.__aexit__()
         else:
             self._stack.push_async_exit(shared)
@@ -269,7 +269,7 @@ _holds: ContextVar[Holds | None] = ContextVar("tinyagent_holds", default=None)
 
 @asynccontextmanager
 async def holding() -> AsyncIterator[None]:
-    """What `held` opens in this block and in the tasks it starts stays open to the end of the outermost such block."""
+    """Keep open what `held` opens in this block and in the tasks it starts, to the end of the outermost such block."""
     if (around := _holds.get()) is not None and around.is_here:
         yield
         return
@@ -282,14 +282,14 @@ async def holding() -> AsyncIterator[None]:
 
 
 async def keep_open(shared: Shared[Any]) -> None:
-    """Open it, and keep it open until the outermost run around ends."""
+    """Open a `Shared` and keep it open until the outermost run around ends; do nothing outside of runs."""
     if (holds := _holds.get()) is not None and holds.is_here:
         await holds.keep(shared)
 
 
 @asynccontextmanager
 async def held(shared: Shared[T]) -> AsyncIterator[T]:
-    """The value, for this block; it stays open until the run ends where the block is part of one."""
+    """Open a `Shared` for this block, and within a run until the run ends; give its value."""
     await keep_open(shared)
     async with shared as value:
         yield value

@@ -7,29 +7,29 @@ from typing import Protocol
 
 
 class Store(Protocol):
-    """Keeps what happened in runs. Anything with these two methods is one."""
+    """A place that keeps the records of runs, each text under a key. Any object with these two methods is a store."""
 
     def load(self, run: str, /) -> Awaitable[Mapping[str, str]]:
-        """Return all records of a run and of the runs inside it, by key; none for a run that it does not know."""
+        """Return the records of a run, and of the runs inside it, as texts by key; an unknown run has none."""
         ...
 
     def put(self, run: str, key: str, text: str, /) -> Awaitable[bool]:
-        """Record a text. Return `False`, and change nothing, where the key has one already."""
+        """Record a text under a key of a run; return `False`, and change nothing, where the key has a text already."""
         ...
 
 
 class MemoryStore:
-    """A store that lasts as long as the object: for tests, and for runs that are to be taken up in the same process."""
+    """A store that lasts as long as the object: for tests, and for runs that are taken up again in the same process."""
 
     def __init__(self) -> None:
         self._runs: dict[str, dict[str, str]] = {}
 
     async def load(self, run: str) -> Mapping[str, str]:
-        """Return a copy of the records."""
+        """Return a copy of the records of a run, by key."""
         return dict(self._runs.get(run, ()))
 
     async def put(self, run: str, key: str, text: str) -> bool:
-        """Record a text, unless the key has one."""
+        """Record a text under a key of a run; return `False` where the key has a text already."""
         records = self._runs.setdefault(run, {})
         if key in records:
             return False

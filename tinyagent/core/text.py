@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-#: After these a joiner is part of what is written: an emoji, or a letter of a script that joins its letters.
+#: After these characters a joiner is part of what is written: emoji, and letters of scripts that join their letters.
 _JOINING = "\u0590-\u1fff\ufb50-\ufdff\ufe0f\ufe70-\ufefc\u2600-\u27bf\U0001f000-\U0001faff"
 _HIDDEN = re.compile(
     r"\r\n?"
@@ -17,12 +17,15 @@ _HIDDEN = re.compile(
 
 
 def excerpt(text: str, longest: int, mark: str = "...") -> str:
-    """Return a text of at most `longest` characters as it is, of a longer one so many and a mark."""
+    """Return a text as it is or, where it is longer than `longest` characters, so many of them and a mark."""
     return text if len(text) <= longest else text[:longest] + mark
 
 
 def ends(text: str, longest: int | None) -> tuple[str, ...]:
-    """Return a text of at most `longest` characters; of a longer one its beginning, what is missing, and its end."""
+    """Return a text in one part or, where it is longer than `longest` characters, its beginning, a note, and its end.
+
+    The note says how many characters are not shown.
+    """
     if longest is None or len(text) <= longest:
         return (text,)
     half = longest // 2
@@ -39,8 +42,8 @@ def printable(text: str, before: str = "") -> str:
 
     Args:
         text: Any text.
-        before: What has been printed just before, where the text is one part of a stream. Parts that are printed one
-            by one look like the whole.
+        before: The text that was printed just before, where this text is one part of a stream. Parts that are printed
+            one by one then look like the whole.
     """
     last = before[-1:]
     if last == "\r" and text.startswith("\n"):

@@ -39,7 +39,7 @@ _idle: list[_Worker] = []
 def in_forked_copy(function: Callable[[], None]) -> Callable[[], None]:
     """Call `function` first thing in every process that is forked from this one; a decorator.
 
-    Locks are renewed there, since a thread that the copy does not have may have held them.
+    There it must renew locks, because a thread that the copy does not have may have held them.
     """
     if hasattr(os, "register_at_fork"):  # Windows does not fork
         os.register_at_fork(after_in_child=function)
@@ -56,7 +56,7 @@ def _forget_threads() -> None:
 def set_thread_limit(threads: int) -> None:
     """Set how many synchronous tools may run at once on one event loop (default 64).
 
-    Takes effect at the next call, for loops already running too.
+    The limit takes effect at the next call, for loops already running too.
 
     Raises:
         ConfigurationError: `threads` is not a whole number above 0.
@@ -69,7 +69,10 @@ def set_thread_limit(threads: int) -> None:
 
 @contextlib.asynccontextmanager
 async def thread_slot() -> AsyncIterator[None]:
-    """Wait for one of the threads this event loop may use. Slots are given back in time, also by abandoned calls."""
+    """Hold one of the threads that the event loop may use, waiting for it first, to the end of the `async with` block.
+
+    The slot is given back even if the thread was abandoned and is still at work.
+    """
     limiter, holder = _limiter(), object()
     await limiter.acquire_on_behalf_of(holder)
     try:
@@ -79,7 +82,7 @@ async def thread_slot() -> AsyncIterator[None]:
 
 
 async def run_in_thread(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
-    """Call `function` in a worker thread, with this task's `contextvars`; take a `thread_slot` first.
+    """Call `function` in a worker thread, with this task's `contextvars`; the caller holds a `thread_slot`.
 
     When the caller is cancelled the thread is abandoned: it runs to its end, its result goes nowhere.
     """
@@ -95,7 +98,7 @@ async def run_in_thread(function: Callable[..., T], /, *args: Any, **kwargs: Any
 
 
 def _limiter() -> CapacityLimiter:
-    """The running loop's."""
+    """Return the limiter of threads of the running event loop."""
     from anyio import CapacityLimiter
 
     loop = asyncio.get_running_loop()
@@ -108,7 +111,7 @@ def _limiter() -> CapacityLimiter:
 
 
 class _Worker(threading.Thread):
-    """Does one piece of work after the other, and ends when there has been none for a while."""
+    """A thread that does one piece of work after the other, and ends when there was none for `IDLE` seconds."""
 
     def __init__(self) -> None:
         super().__init__(name="tinyagent worker", daemon=True)
@@ -147,7 +150,7 @@ class _Worker(threading.Thread):
 def _settle(future: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:
     if future.done():
         return
-    if isinstance(failure, StopIteration):  # which a future cannot carry
+    if isinstance(failure, StopIteration):  # a future cannot carry it
         failure = RuntimeError(f"StopIteration: {failure}")
     if failure is None:
         future.set_result(result)

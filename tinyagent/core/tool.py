@@ -13,7 +13,15 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypedDict, TypeVar, overload
 
 from tinyagent.core.door import door
-from tinyagent.core.errors import ConfigurationError, FatalToolError, ToolArgumentsError, ToolDefinitionError
+from tinyagent.core.errors import (
+    ConfigurationError,
+    FatalToolError,
+    MiddlewareError,
+    ReplayError,
+    StoreError,
+    ToolArgumentsError,
+    ToolDefinitionError,
+)
 from tinyagent.core.introspection import innermost, without_partials
 from tinyagent.core.jsonable import error_text, words
 from tinyagent.core.text import excerpt
@@ -29,14 +37,16 @@ Rest = ParamSpec("Rest")  # the parameters of a method without its `self`
 
 #: What providers accept as a function name (OpenAI API reference, `tools[].function.name`).
 NAME_PATTERN = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
-#: What is said of a synchronous tool that is no longer waited for: a thread cannot be stopped.
+#: What an error says of a synchronous tool that nobody waits for any more: a thread cannot be stopped.
 GOES_ON = "goes on in the background; its effects may still happen"
+#: What no further attempt could change.
+FINAL = (FatalToolError, StoreError, MiddlewareError, ReplayError, ToolArgumentsError)
 #: Characters of a call's error that the model is told.
 LONGEST_ERROR = 2_000
 
 
 class ToolOptions(TypedDict, total=False):
-    """Options of a tool besides its name and description; see `Tool`."""
+    """The options of a tool besides its name and description; `Tool` explains them."""
 
     timeout: float | None
     retries: int
@@ -54,18 +64,18 @@ class Tool(Generic[P, R]):
     Args:
         function: The function, coroutine function, method, partial or callable object.
         name: The name the model sees (default: the function's).
-        description: What it does (default: the docstring). Without any there is a warning.
+        description: What the tool does (default: the docstring). Without any there is a warning.
         timeout: Seconds a call may take, not counting its wait for a thread; the model is told when it took
             longer. A synchronous tool's thread is then abandoned: it runs to its end, its result goes nowhere.
         retries: How often a failing call is tried again before the model is told. A synchronous tool that took too
             long is still at work, and is tried again only if it is `read_only`.
-        exclusive: No other call of the same turn runs at the same time.
+        exclusive: No other call of the same turn runs at the same time as this tool.
         read_only: The tool changes nothing; for policies and interfaces.
         returns_answer: The tool's value is the run's output.
         eager: In a stream, the call may start while the model still writes the rest of its reply.
-        shown: What it returns is shown to the model also when code has called it and printed nothing.
-        local: It changes nothing but what it keeps for the run, such as a plan: a run that is taken up again calls it
-            again, instead of answering from its journal.
+        shown: The returned value is shown to the model even when code called the tool and printed nothing.
+        local: The tool changes nothing but what it keeps for the run, such as a plan: a run that is taken up again
+            calls it again, instead of answering from its journal.
         local_names: Where annotations written as strings are looked up besides the function's module.
         signature: What a model may pass, where the function itself does not say it.
 
@@ -133,7 +143,7 @@ class Tool(Generic[P, R]):
         self.local = local
         self.__name__: str = self.name
         functools.update_wrapper(self, function, updated=())
-        if isinstance(function, functools.partial):  # which documents only what a partial is
+        if isinstance(function, functools.partial):  # its own docstring tells what a partial is
             self.__doc__ = innermost(function).__doc__
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -149,7 +159,7 @@ class Tool(Generic[P, R]):
     @overload
     def __get__(self: Tool[[], R], instance: object, owner: type | None = None) -> Tool[[], R]: ...
     def __get__(self, instance: object, owner: type | None = None) -> Tool[..., R]:
-        """The tool as a method: bound to its instance."""
+        """Return the tool bound to an instance, as a method is; the tool itself where it is no method."""
         if instance is None or isinstance(self.function, functools.partial) or not hasattr(self.function, "__get__"):
             return self
         bound = copy.copy(self)
@@ -157,10 +167,10 @@ class Tool(Generic[P, R]):
         return bound
 
     def renamed(self, name: str) -> Tool[P, R]:
-        """The same tool under another name.
+        """Return a copy of the tool under another name.
 
         Raises:
-            ToolDefinitionError: It is no name for a tool.
+            ToolDefinitionError: `name` is not a name that providers accept.
         """
         _check_name(name)
         renamed = copy.copy(self)
@@ -172,7 +182,7 @@ class Tool(Generic[P, R]):
 
     @property
     def source(self) -> str:
-        """Where the function was defined: `module.qualified_name`."""
+        """Where the tool's function was defined: `module.qualified_name`."""
         inner = without_partials(self.function)
         inner = getattr(inner, "__func__", inner)
         module = getattr(inner, "__module__", None) or type(inner).__module__
@@ -185,11 +195,11 @@ class Tool(Generic[P, R]):
         return {"type": "function", "function": function}
 
     async def run(self, arguments: Mapping[str, Any], context: Context[Any] | None = None) -> Any:
-        """Validate `arguments`, call the function and return its value as the object it is; with the tool's retries.
+        """Validate `arguments`, call the function, with the tool's retries, and return its value as the object it is.
 
         Args:
             arguments: Argument values by name, as a model would give them.
-            context: For a parameter annotated `Context`.
+            context: The object for a parameter annotated `Context`.
 
         Raises:
             ToolArgumentsError: The arguments do not fit.
@@ -208,13 +218,13 @@ class Tool(Generic[P, R]):
                 if context is not None:
                     from tinyagent.core.events import Retry
 
-                    context._emit(Retry(self.name, attempt, wait, told_of(error)))  # noqa: SLF001 - a seam of ours
+                    context._emit(Retry(self.name, attempt, wait, told_of(error)))  # noqa: SLF001 - internal seam
             await asyncio.sleep(wait)
 
     def _is_final(self, error: BaseException) -> bool:
-        """Whether another attempt could change nothing, or would act twice."""
+        """Return whether another attempt could change nothing, or would act twice."""
         still_at_work = words(error).endswith(GOES_ON) and not self.read_only
-        return still_at_work or is_cancelled() or isinstance(error, FatalToolError | ToolArgumentsError)
+        return still_at_work or is_cancelled() or isinstance(error, FINAL)
 
     async def _attempt(self, arguments: Mapping[str, Any], context: Context[Any] | None) -> Any:
         args, kwargs = self.signature.validate(self.name, arguments, context)
@@ -246,13 +256,13 @@ class Tool(Generic[P, R]):
 
 
 def told_of(error: BaseException) -> str:
-    """Return what the model is told of an error that a call raised."""
+    """Return what the model is told of an error that a call raised, at most `LONGEST_ERROR` characters and a mark."""
     text = str(error) if isinstance(error, ToolArgumentsError) else error_text(error)
     return excerpt(text, LONGEST_ERROR, " ... (cut)")
 
 
 def warn_user(text: str) -> None:
-    """Warn at the line outside this package that led here."""
+    """Issue a `UserWarning` at the line of the caller, outside this package."""
     level, frame = 2, sys._getframe(1)  # noqa: SLF001 - warnings can skip the files of a package only since 3.12
     while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith("tinyagent."):
         level, frame = level + 1, frame.f_back
@@ -260,7 +270,7 @@ def warn_user(text: str) -> None:
 
 
 def is_async(function: Callable[..., Any]) -> bool:
-    """Whether calling `function` gives a coroutine.
+    """Return whether calling `function` gives a coroutine.
 
     True for coroutine functions, partials and methods of them, objects whose `__call__` is one, and functions
     that say through `functools.wraps` that they wrap one.
@@ -315,10 +325,10 @@ def _check_function(function: Any, name: str) -> None:
 
 
 def check_unbound(tool: Tool[..., Any]) -> None:
-    """Refuse a method taken from its class: it has no instance to work on.
+    """Refuse a tool that is a method taken from its class, because it has no instance to work on.
 
     Raises:
-        ConfigurationError: The text says how to pass it.
+        ConfigurationError: The tool is such a method; the text says how to pass it.
     """
     first = next(iter(inspect.signature(tool.function).parameters), None)
     if first in ("self", "cls") and first not in tool.signature.parameters:

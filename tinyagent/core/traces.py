@@ -9,7 +9,7 @@ from types import FrameType, TracebackType
 
 from tinyagent.core.errors import RunError
 
-#: This package and those that it is built on: what happens in them says nothing more than the error does.
+#: This package and those that it is built on: their frames say nothing that the error does not.
 _INSIDE = frozenset(
     (
         *("tinyagent", "openai", "httpx", "httpx2", "httpx_aiohttp", "httpcore", "httpcore2", "h11", "aiohttp"),
@@ -20,22 +20,22 @@ _LIBRARY = str(Path(os.__file__).parent)
 
 
 def shorten(error: BaseException) -> None:
-    """Leave out of an error the frames and causes that say nothing to whoever reads it, as it leaves the package.
+    """Remove from an error that leaves the package the frames and causes that tell its reader nothing.
 
-    Done between `except` and a bare `raise`, which then begins the traceback anew in the line of the caller. Frames of
-    other code stay, from the first one on: of a tool, of a model that is a function. So does every cause that came from
-    there, or that nobody expected. A cause that is hidden is the error's `__context__`. With `TINYAGENT_TRACEBACK=full`
-    in the environment everything stays.
+    Call this between `except` and a bare `raise`, which then begins the traceback anew in the line of the caller. From
+    the first frame of other code on, such as a tool or a model that is a function, frames stay. So does every cause
+    that came from such code, or that nobody expected. A hidden cause stays the error's `__context__`. With
+    `TINYAGENT_TRACEBACK=full` in the environment everything stays.
     """
     if os.environ.get("TINYAGENT_TRACEBACK") == "full":
         return
     for each in list(_chain(error)):
-        if type(each) is RunError:  # a fault of ours, which is told with all there is
+        if type(each) is RunError:  # a fault of this package: everything is shown
             return
         _cut(each)
         following = _next(each)
         if following is not None and _is_ours(each) and _says_nothing(following):
-            each.__context__, each.__cause__ = following, None  # and so it is not shown
+            each.__context__, each.__cause__ = following, None  # setting `__cause__`, even to None, hides the context
             return
 
 
@@ -49,11 +49,11 @@ def _cut(error: BaseException) -> None:
     made: TracebackType | None = None
     for frame in reversed(frames):
         made = TracebackType(made, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
-    error.with_traceback(made)  # which no class can forbid
+    error.with_traceback(made)  # no class can forbid it, as it can an assignment
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error, and what is shown of how it came about."""
+    """Yield the error, its cause, the cause of that, and so on, as Python shows them."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -83,6 +83,6 @@ def _is_inside(frame: FrameType) -> bool:
 
 
 def _says_nothing(error: BaseException) -> bool:
-    """Whether it is a library's own, from which the error that it caused was made."""
+    """Return whether a cause is a library's own error, raised in a library: the error made of it says as much."""
     made_inside = type(error).__module__.partition(".")[0] in _INSIDE and not _is_ours(error)
     return made_inside and all(_is_inside(frame.tb_frame) for each in _chain(error) for frame in _frames(each))

@@ -1,4 +1,4 @@
-"""The event loop that everything here needs, asyncio's, and waiting on it: to the end, or before a retry."""
+"""The event loop of asyncio, which the package needs, and waiting on it: for tasks to end, or before a retry."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def asyncio_loop() -> asyncio.AbstractEventLoop:
     """Return the running event loop of asyncio.
 
     Raises:
-        ConfigurationError: None is running; the text names the library that runs instead (trio, for one).
+        ConfigurationError: No loop of asyncio is running; the text names the library that runs instead, such as trio.
     """
     try:
         return asyncio.get_running_loop()
@@ -33,31 +33,31 @@ def asyncio_loop() -> asyncio.AbstractEventLoop:
 
 
 def _other_library() -> str | None:
-    """The library whose event loop runs here; it has told `sniffio`, as such libraries do."""
+    """Return the library whose event loop runs here, as such libraries tell `sniffio`; `None` where there is none."""
     sniffio = sys.modules.get("sniffio")
     try:
         return str(sniffio.current_async_library()) if sniffio is not None else None
-    except Exception:  # noqa: BLE001 - its own error for: none
+    except Exception:  # noqa: BLE001 - sniffio's own error where no loop runs
         return None
 
 
 def backoff(retry: int) -> float:
-    """Return the seconds before a retry (the first is 1): exponential, with up to a quarter taken off at random."""
+    """Return the seconds to wait before a retry, counted from 1: exponential, with up to a quarter off at random."""
     return float(min(FIRST_BACKOFF * 2 ** (retry - 1), LONGEST_BACKOFF) * random.uniform(0.75, 1.0))  # noqa: S311
 
 
 def is_cancelled() -> bool:
-    """Whether this task is being cancelled, and not only something it waited for."""
+    """Return whether the running task is being cancelled, and not only something that it waited for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 async def wait_to_the_end(tasks: Collection[asyncio.Task[Any]], grace: float | None = None) -> None:
-    """Wait until all tasks have ended, whatever they gave.
+    """Wait until all tasks have ended, whatever they return or raise.
 
     Args:
-        tasks: Them.
-        grace: Seconds that they have once the waiting is cancelled; then they are cancelled too. `None`: any time.
+        tasks: The tasks.
+        grace: Seconds that the tasks have once the waiting is cancelled, until they are cancelled too; `None` for any.
 
     Raises:
         asyncio.CancelledError: The waiting was cancelled meanwhile; the tasks have ended all the same.

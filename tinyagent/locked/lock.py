@@ -28,7 +28,7 @@ __all__ = ["Lock", "LockError", "keep_others_out", "lock", "prepare", "reason_ag
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
 CLONE_NEWUSER = 0x10000000
-CAPSET = (126, 91)  # by `Machine.column`; those of landlock are the same everywhere
+CAPSET = (126, 91)  # number by `Machine.column`; landlock's numbers are the same everywhere
 LANDLOCK_CREATE_RULESET, LANDLOCK_RESTRICT_SELF = 444, 446
 LANDLOCK_CREATE_RULESET_VERSION = 1
 LINUX_CAPABILITY_VERSION_3 = 0x20080522
@@ -60,7 +60,7 @@ class Lock(TypedDict):
 
 
 def reason_against() -> str | None:
-    """Why no process can be locked here, or None. Changes nothing."""
+    """Return why no process can be locked here, or None; change nothing."""
     if sys.platform != "linux":
         return f"it needs Linux, and this is {sys.platform}"
     machine = os.uname().machine
@@ -75,7 +75,7 @@ def reason_against() -> str | None:
 
 
 def _reason_against_signals() -> str | None:
-    """Why a process cannot be signalled by its descriptor, or None."""
+    """Return why a process cannot be signalled by its descriptor here, or None."""
     try:
         descriptor = os.pidfd_open(os.getpid())
     except OSError as error:
@@ -95,7 +95,7 @@ def _reason_against_signals() -> str | None:
 
 @cache
 def prepare() -> dict[bool, bytes]:
-    """Do what every lock needs, once, in the process that forks. Returns the filters without and with threads."""
+    """Do what every lock needs, once, in the process that forks; return the filters without and with threads."""
     if hasattr(libc(), "mallopt"):  # glibc: else each thread sets 64 MB of the address space aside
         libc().mallopt(M_ARENA_MAX, 1)
     return {threads: filter_program(os.uname().machine, threads=threads, pid=0) for threads in (False, True)}
@@ -116,16 +116,18 @@ def lock(
     keep: set[int],
     nice: int = NICE,
 ) -> Lock:
-    """Lock this process. It must have one thread, and everything it will ever import must be imported.
+    """Lock this process for good, and return what holds it beside the seccomp filter.
+
+    The process must have one thread, and must have imported everything that it will ever import.
 
     Args:
-        memory: Bytes of address space it may take from now on; of which a thread takes 8 MB for its stack.
-        cpu_seconds: CPU time it may use; more kills it.
-        threads: Threads it may have besides its own.
-        uid: A user id that no other process has, taken if this process may.
-        parent: The process with which it dies.
+        memory: Bytes of address space that the process may take from now on; each thread takes 8 MB for its stack.
+        cpu_seconds: CPU seconds that the process may use before it is killed; None for no limit.
+        threads: Threads that the process may have besides its main thread.
+        uid: A user id that no other process has, taken if this process may change its user.
+        parent: The id of the process with whose end this process ends.
         keep: Descriptors that stay open.
-        nice: How far it gives way to other processes; at least what it has inherited.
+        nice: How far the process gives way to others, 0 to 19; never less than it has inherited.
 
     Raises:
         LockError: A part that matters failed. The process is half locked: end it.
@@ -167,7 +169,7 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _leave_host(keep: set[int], nice: int) -> None:
-    """Go first when memory is short, last when processors are, and hold on to no directory or descriptor."""
+    """Be killed first when memory is short, give way by `nice`, and hold on to no directory or descriptor."""
     with suppress(OSError):
         _prctl(PR_SET_DUMPABLE, 1)  # else /proc/self belongs to root
         descriptor = posix.open("/proc/self/oom_score_adj", os.O_WRONLY)
@@ -181,12 +183,15 @@ def _leave_host(keep: set[int], nice: int) -> None:
         # closing by ranges is a trap: on CPython 3.11 closerange(0, 0) closes everything
         descriptors = {int(name) for name in posix.listdir("/proc/self/fd")}
     for descriptor in descriptors - keep:
-        with suppress(OSError):  # that of the listing is gone
+        with suppress(OSError):  # the descriptor of the listing is closed already
             posix.close(descriptor)
 
 
 def _take_uid(uid: int | None) -> int | None:
-    """Change user where this process may: as root, with CAP_SETUID, and if its user namespace has the id."""
+    """Change to a user of its own, if this process may, and return the user's id, else None.
+
+    Root may, with CAP_SETUID and in a user namespace that has the id.
+    """
     if uid is None or os.geteuid() != 0:
         return None
     with suppress(OSError):
@@ -200,9 +205,10 @@ def _take_uid(uid: int | None) -> int | None:
 
 
 def _enter_user_namespace() -> bool:
-    """Have the kernel count the threads of this process by themselves, where it has no user to itself.
+    """Enter a user namespace, so that the kernel counts this process's threads by themselves; return whether it does.
 
-    Without privileges, since root is never counted, and since Linux 5.14, before which namespaces had no count.
+    Root stays outside, since its threads are never counted; so does everybody before Linux 5.14, when namespaces had
+    no count of their own.
     """
     version = re.match(r"(\d+)\.(\d+)", os.uname().release)
     if os.geteuid() == 0 or version is None or (int(version[1]), int(version[2])) < (5, 14):
@@ -225,19 +231,19 @@ def _limit(memory: int, cpu_seconds: int | None, processes: int | None) -> None:
     for kind, limit in limits.items():
         limit = _within(kind, limit)
         resource.setrlimit(kind, (limit, limit))
-    if cpu_seconds is not None:  # at the first SIGXCPU, which could be caught; at the second SIGKILL
+    if cpu_seconds is not None:  # SIGXCPU comes first, and could be caught; SIGKILL comes a second later
         hard = _within(resource.RLIMIT_CPU, cpu_seconds + 1)
         resource.setrlimit(resource.RLIMIT_CPU, (min(cpu_seconds, hard), hard))
 
 
 def _within(kind: int, limit: int) -> int:
-    """The limit, or the lower one this process already has and may not raise."""
+    """Return the limit, or the lower limit that this process already has and may not raise."""
     hard = resource.getrlimit(kind)[1]
     return limit if hard == resource.RLIM_INFINITY else min(limit, hard)
 
 
 def _address_space() -> int:
-    """Bytes of address space in use."""
+    """Return the bytes of address space that this process uses."""
     descriptor = posix.open("/proc/self/statm", os.O_RDONLY)
     try:
         return int(posix.read(descriptor, 64).split()[0]) * resource.getpagesize()
@@ -246,15 +252,15 @@ def _address_space() -> int:
 
 
 def _die_with(parent: int) -> None:
-    """After the change of user, which would undo it."""
+    """Have the kernel kill this process when its parent ends; a later change of user would undo this."""
     with _must("tie itself to its parent"):
         _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before that
+    if os.getppid() != parent:  # the parent has ended already
         os._exit(1)
 
 
 def _landlock() -> int:
-    """Enter a landlock domain that allows nothing the kernel's version knows of; the version, 0 if it has none."""
+    """Enter a landlock domain that allows nothing, and return the kernel's version of landlock, 0 if it has none."""
     try:
         version = syscall(LANDLOCK_CREATE_RULESET, None, 0, LANDLOCK_CREATE_RULESET_VERSION)
         files = (1 << {1: 13, 2: 14, 3: 15, 4: 15}.get(version, 16)) - 1

@@ -2,8 +2,8 @@
 
 The list names what CPython, glibc, musl and numpy need once everything is imported: memory, time, threads, and
 descriptors that are open already. No call that takes a path is in it, none that reaches another process, and none
-that makes a descriptor for anything but a pipe. What is not in it fails with EPERM, so that Python raises
-`PermissionError`; what is newer than the table with ENOSYS, so that the C library falls back on what it used before.
+that makes a descriptor for anything but a pipe. A call that is not in the list fails with EPERM, so that Python raises
+`PermissionError`; a call newer than the list fails with ENOSYS, so that the C library falls back on an older one.
 
 The filter is a classic BPF program, built from blocks: pieces of machine code all of whose paths end in a `RETURN`.
 It sees the numbers passed to a call, never what a pointer points at. A number is 64 bits wide and BPF compares 32.
@@ -36,7 +36,7 @@ __all__ = [
 
 
 class Machine(NamedTuple):
-    """A processor: its name for the kernel's audit, its column in the table, and whether it also speaks x32."""
+    """A processor: its number in the kernel's audit, its column in `SYSCALLS`, and whether it also speaks x32."""
 
     audit: int
     column: int
@@ -78,7 +78,7 @@ SYSCALLS: dict[str, tuple[int | None, int | None]] = {
     "getcwd": (79, 17), "uname": (63, 160), "getrandom": (318, 278),
 }
 # fmt: on
-#: The newest call that was weighed for the table.
+#: The number of the newest call that was weighed for the table.
 NEWEST = 450
 
 # What `clone` gets from pthread_create: VM, FS, FILES, SIGHAND, THREAD, SYSVSEM, SETTLS, PARENT_SETTID, CHILD_CLEARTID.
@@ -135,12 +135,12 @@ def _high(argument: int) -> bytes:
 
 
 def _without(bits: int) -> bytes:
-    """Clear bits of what is loaded."""
+    """Clear bits of the loaded number."""
     return INSTRUCTION.pack(AND, 0, 0, ~bits & 0xFFFFFFFF)
 
 
 def _branch(test: int, constant: int, then: Block, otherwise: Block) -> Block:
-    skip = len(then) // INSTRUCTION.size  # struct refuses what is over 255
+    skip = len(then) // INSTRUCTION.size  # struct refuses to skip over 255
     return INSTRUCTION.pack(test, 0, skip, constant) + then + otherwise
 
 
@@ -153,12 +153,15 @@ def _if_one_of(values: Iterable[int], then: Block, otherwise: Block) -> Block:
 
 
 def _if_null(argument: int, then: Block, otherwise: Block) -> Block:
-    """Both halves are zero."""
+    """Branch on whether both halves of an argument are zero."""
     return _low(argument) + _if_equal(0, _high(argument) + _if_equal(0, then, otherwise), otherwise)
 
 
 def _if_own_process(then: Block, otherwise: Block) -> Block:
-    """What is loaded is the process id, which `with_pid` puts in. No call takes 0 for this process where it is used."""
+    """Branch on whether the loaded number is the id of this process, which `with_pid` puts in.
+
+    A rule whose call also takes 0 for this process has to check for 0 before.
+    """
     return INSTRUCTION.pack(SET_X, 0, 0, 0) + _branch(EQUAL_X, 0, then, otherwise)
 
 
@@ -170,7 +173,7 @@ _OF_CLOCK = _low(0) + _branch(AT_LEAST, CLOCKS, _fail(errno.EINVAL), ALLOW)
 RULES: dict[str, Block] = {
     # Threads and nothing else: the flags of pthread_create. They are a long, so both halves count.
     "clone": _high(0) + _if_equal(0, _low(0) + _without(CLONE_DETACHED) + _if_equal(THREAD_FLAGS, ALLOW, DENY), DENY),
-    # Its flags are behind a pointer. On ENOSYS the C library falls back on `clone`.
+    # The flags of `clone3` are behind a pointer. On ENOSYS the C library falls back on `clone`.
     "clone3": _fail(errno.ENOSYS),
     # Modes of a descriptor. ENOTTY is what `isatty` expects.
     "ioctl": _low(1) + _if_one_of((FIONREAD, FIONBIO, FIONCLEX, FIOCLEX), ALLOW, _fail(errno.ENOTTY)),
@@ -203,11 +206,11 @@ RULES: dict[str, Block] = {
     "clock_gettime": _OF_CLOCK,
     "clock_getres": _OF_CLOCK,
     "clock_nanosleep": _OF_CLOCK,
-    # Of this process. To glibc ENOSYS is "no such thing" when it describes a thread, and any other error fatal.
+    # Of this process only. To glibc ENOSYS is "no such thing" when it describes a thread, and any other error fatal.
     "sched_getaffinity": _low(0) + _if_equal(0, ALLOW, _if_own_process(ALLOW, _fail(errno.ENOSYS))),
     # For `raise`, `abort` and `pthread_kill`.
     "tgkill": _low(0) + _if_own_process(ALLOW, DENY),
-    # Its own limits, to read: the new limit is a pointer.
+    # To read the process's own limits only: the pointer to a new limit is null.
     "prlimit64": _low(0) + _if_equal(0, _if_null(2, ALLOW, DENY), DENY),
 }
 
@@ -215,19 +218,19 @@ RULES: dict[str, Block] = {
 
 
 def filter_program(machine: str, *, threads: bool, pid: int) -> bytes:
-    """The filter for a machine of `MACHINES`.
+    """Return the filter for a machine of `MACHINES`, as a program for `install`.
 
     Args:
-        machine: As `os.uname` names it.
+        machine: The machine, as `os.uname` names it.
         threads: Whether threads may be started.
-        pid: The process that will install it; 0 if `with_pid` fills it in later.
+        pid: The id of the process that will install the filter; 0 if `with_pid` puts the id in later.
     """
     audit, column, x32 = MACHINES[machine]
     blocks = dict.fromkeys(SYSCALLS, ALLOW) | RULES | ({} if threads else {"clone": DENY})
     numbered = ((SYSCALLS[name][column], block) for name, block in blocks.items())
     calls = _by_number(sorted((number, block) for number, block in numbered if number is not None))
     calls = _branch(AT_LEAST, NEWEST + 1, _fail(errno.ENOSYS), calls)
-    if x32:  # the numbers of a second table, from this one on
+    if x32:  # from here on the numbers are those of a second table
         calls = _branch(AT_LEAST, 0x40000000, KILL, calls)
     # `_branch` cannot skip this much, so what follows a match is put behind the mismatch
     program = _load(AUDIT) + INSTRUCTION.pack(EQUAL, 1, 0, audit) + KILL + _load(NUMBER) + calls
@@ -235,7 +238,10 @@ def filter_program(machine: str, *, threads: bool, pid: int) -> bytes:
 
 
 def _by_number(calls: list[tuple[int, Block]]) -> Block:
-    """Search by halves. The kernel tries a new filter on every number, which is most of what installing costs."""
+    """Return a search by halves, from the number of a call to its block.
+
+    The kernel tries a new filter on every number, which is most of what installing costs.
+    """
     if len(calls) == 1:
         number, block = calls[0]
         return _if_equal(number, block, DENY)
@@ -244,7 +250,7 @@ def _by_number(calls: list[tuple[int, Block]]) -> Block:
 
 
 def with_pid(program: bytes, pid: int) -> bytes:
-    """The program for another process, without building it again."""
+    """Return the program with the id of another process in it, without building it again."""
     patched = bytearray(program)
     for index, operation in enumerate(program[:: INSTRUCTION.size]):
         if operation == SET_X:
@@ -254,23 +260,23 @@ def with_pid(program: bytes, pid: int) -> bytes:
 
 # Installing -----------------------------------------------------------------------------------------------------------
 
-SECCOMP = (317, 277)  # by `Machine.column`
+SECCOMP = (317, 277)  # number by `Machine.column`
 SET_MODE_FILTER, ALL_THREADS = 1, 1
 
 
 @cache
 def libc() -> ctypes.CDLL:
-    """The C library of this process."""
+    """Return the C library of this process."""
     library = ctypes.CDLL(None, use_errno=True)
     library.syscall.restype = ctypes.c_long
     return library
 
 
 def syscall(number: int, *arguments: int | bytes | ctypes.Array[ctypes.c_char] | None) -> int:
-    """Make a system call.
+    """Make a system call, and return its result.
 
     Raises:
-        OSError: It failed.
+        OSError: The call failed.
     """
     passed = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
     result: int = libc().syscall(ctypes.c_long(number), *passed)
@@ -284,7 +290,7 @@ def install(program: bytes) -> None:
     """Put every thread of this process under the filter, for good.
 
     Raises:
-        OSError: The kernel refuses; the process is as it was.
+        OSError: The kernel refuses the filter; the process is as it was.
     """
     code = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("@HP", len(program) // INSTRUCTION.size, ctypes.addressof(code))
@@ -293,7 +299,7 @@ def install(program: bytes) -> None:
 
 
 def problem_here() -> str | None:
-    """What keeps filters from being installed in this process, or None. Changes nothing."""
+    """Return what keeps filters from being installed in this process, or None; change nothing."""
     try:
         _set_filter(None)
     except OSError as error:  # where filters are accepted, one at address 0 is refused for its address

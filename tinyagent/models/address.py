@@ -10,16 +10,16 @@ from urllib.request import getproxies, proxy_bypass
 
 from tinyagent.core.errors import ConfigurationError, MissingExtraError
 
-#: What the client adds itself, or is another endpoint. Azure AI's base URL ends in /models, without a version.
+#: The path of an endpoint, which the client adds itself. Azure AI's base URL ends in /models, without a version.
 _ENDPOINT = re.compile(r"/(chat/completions|completions|chat|responses|embeddings)/*\Z|(?<=/v\d)/models/*\Z")
 _VERSION = re.compile(r"/v\d\w*(/|\Z)")
 
 
 def checked_base_url(url: str) -> str:
-    """Return the URL without white space around it.
+    """Return a base URL without white space around it.
 
     Raises:
-        ConfigurationError: No request to it could work; the text says what to write.
+        ConfigurationError: No request to the URL could work; the text says what to write.
     """
     url = url.strip()
     if not _is_address(url):
@@ -37,7 +37,7 @@ def checked_base_url(url: str) -> str:
 
 
 def better_base_url(url: str) -> str:
-    """Return what to try where a server does not know the paths below this URL; empty where nothing is known."""
+    """Return in words what to try where a server does not know the paths below a base URL; empty where unknown."""
     parts = urlsplit(url)
     if _VERSION.search(parts.path) or parts.hostname is None:
         return ""
@@ -53,24 +53,24 @@ def _is_address(url: str) -> bool:
     return bool(given) and not re.search(r"\s", url)
 
 
-#: Schemes of proxies that only httpx understands, with its extra.
+#: Schemes of proxies that only httpx understands, with its extra `socks`.
 SOCKS = ("socks5", "socks5h")
 
 
 def proxies() -> dict[str, str]:
-    """Return the proxies that the environment names, each by the scheme of the URLs that it is for, or `all`."""
+    """Return the proxies that the environment names, by the scheme of the URLs that each is for, or `all`."""
     found = getproxies()
     named = {scheme: proxy for scheme in ("http", "https", "all") if (proxy := found.get(scheme))}
     return {scheme: proxy if "://" in proxy else f"http://{proxy}" for scheme, proxy in named.items()}
 
 
 def needs_httpx() -> bool:
-    """Return whether a proxy is one that aiohttp cannot use."""
+    """Return whether the environment names a proxy that aiohttp cannot use."""
     return any(_scheme(proxy) in SOCKS for proxy in proxies().values())
 
 
 def proxy_of(url: str) -> str:
-    """Return how an error names the proxy for a URL, with its variable; nothing where there is none."""
+    """Return the words that name the proxy for a URL, and its variable, in an error; empty where there is no proxy."""
     scheme, host = urlsplit(url).scheme, urlsplit(url).hostname or ""
     found = proxies()
     named = next((name for name in (scheme, "all") if name in found), None)
@@ -78,7 +78,7 @@ def proxy_of(url: str) -> str:
 
 
 def is_here(url: str) -> bool:
-    """Return whether a server is on this machine, where no proxy could find it."""
+    """Return whether the server of a URL is on this machine, where no proxy could find it."""
     host = urlsplit(url).hostname or ""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
@@ -90,8 +90,8 @@ def bad_proxy(error: Exception, httpx: str) -> ConfigurationError:
     """Return the error of a client that could not be made with the proxies of the environment.
 
     Args:
-        error: What making the client raised.
-        httpx: The name of the package that lacks an extra.
+        error: The exception that was raised when the client was made.
+        httpx: The name of the SDK's httpx package, for the line that installs its extra.
     """
     known = ("http", "https", *SOCKS)
     unknown = [item for item in proxies().items() if _scheme(item[1]) not in known]
@@ -119,6 +119,6 @@ def _named(scheme: str, proxy: str) -> str:
 
 
 def _variable(scheme: str) -> str:
-    """The variable that names the proxy; the system's settings where none does."""
+    """Return the name of the variable that names the proxy, or words for the system's settings where none does."""
     name = f"{scheme}_proxy"
     return next((each for each in (name, name.upper()) if os.environ.get(each)), "of the system's settings")

@@ -1,4 +1,4 @@
-"""The model seam: anything that turns a request into a reply."""
+"""The seam of models: a model is anything that turns a request into a reply."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ T = TypeVar("T")
 
 
 class Sink(Protocol):
-    """Hears a reply while it arrives. A model that cannot stream never uses it.
+    """A listener to one reply while it arrives. A model that cannot stream never calls it.
 
-    One that acts on text may also have a method `doubt()`: the text that comes now may turn out to be thoughts, as its
-    model is not known well enough yet to tell (see `tinyagent.models.said.Habit`).
+    A sink that acts on text may also have a method `doubt()`. It is called where the text that follows may turn out to
+    be thoughts, because too little is known of the model yet to tell (see `tinyagent.models.said.Habit`).
     """
 
     def text(self, delta: str) -> None:
-        """More text."""
+        """Hear more text."""
         ...
 
     def reasoning(self, delta: str) -> None:
-        """More reasoning."""
+        """Hear more reasoning."""
         ...
 
     def call(self, call: Call) -> None:
-        """A call is complete; it may start at once, so the same call, with its id, must be in the reply."""
+        """Hear a complete call. It may start at once, so the same call, with its id, must be in the reply."""
         ...
 
     def notice(self, event: Retry | Notice | TextVoided) -> None:
-        """A retry, something the person should know, or that the last text, of so many characters, does not count."""
+        """Hear of a retry, of something the person should know, or that the text which came last does not count."""
         ...
 
     @property
@@ -50,7 +50,7 @@ class Sink(Protocol):
 
 
 class NullSink:
-    """A sink that hears nothing."""
+    """A sink that ignores all it hears."""
 
     committed = False
 
@@ -78,10 +78,10 @@ class ModelRequest:
     Attributes:
         conversation: The messages; the last is a `User` or `ToolReply`.
         tools: The tools on offer.
-        tool_choice: `none` forbids calls this once; the tools stay listed, so that prompt caches still hit.
+        tool_choice: `none` forbids calls in this reply; the tools stay listed, so that prompt caches still hit.
         stream: Whether somebody wants to hear the reply while it arrives.
         deadline: When the run's time is over, on the event loop's clock; retries must not wait beyond it.
-        key: Names the call, the same when the run is taken up again.
+        key: A name of the model call that is the same when the run is taken up again.
     """
 
     conversation: Conversation
@@ -97,7 +97,7 @@ class ModelRequest:
         return self.conversation.messages
 
     def snapshot(self) -> ModelRequest:
-        """This request with the conversation as it is now; the original grows with the run."""
+        """Return this request with a copy of the conversation as it is now; the original grows with the run."""
         return replace(self, conversation=Conversation(self.messages))
 
 
@@ -119,31 +119,31 @@ class Model(Protocol):
 
 
 def model_name(model: object) -> str:
-    """A model's name for records."""
+    """Return the name of a model for records: its `name`, its `__name__`, or that of its class."""
     name = getattr(model, "name", None) or getattr(model, "__name__", None)
     return name if isinstance(name, str) else type(model).__name__
 
 
-# ---- asking a model: what it raises, or gives wrongly, is told as its failure and nobody else's
+# ---- asking a model: whatever it raises or returns wrongly becomes an error that names the model
 
 
 async def asked(model: Model, request: ModelRequest, sink: Sink) -> Reply:
-    """The model's reply.
+    """Ask the model and return its reply, whose types are checked.
 
     Raises:
         ConfigurationError: The model is no asynchronous function.
-        ModelError: It failed, or returned no reply.
+        ModelError: The model failed, or returned no reply.
     """
     reply: object = await _of_model(model, _awaitable(model, request, sink))
     if not isinstance(reply, Reply):
         raise ModelError(f"The model {model_name(model)!r} returned {type(reply).__name__}; a model returns a Reply.")
-    if wrong := _wrong_in(reply):
+    if wrong := wrong_in(reply):
         raise ModelError(f"The model {model_name(model)!r} returned a Reply with {wrong}.")
     return reply
 
 
 class Connected:
-    """The connections of a model, where it has any: open in this context.
+    """An async context in which the connections of a model, where it has any, are open.
 
     Args:
         model: The model.
@@ -154,26 +154,26 @@ class Connected:
         self._opens = isinstance(model, AbstractAsyncContextManager)
 
     async def __aenter__(self) -> None:
-        """Open them.
+        """Open the connections.
 
         Raises:
-            ModelError: They could not be opened.
+            ModelError: The connections could not be opened.
         """
         if self._opens:
             await _of_model(self._model, self._model.__aenter__())  # type: ignore[attr-defined]
 
     async def __aexit__(self, *exc: object) -> None:
-        """Close them.
+        """Close the connections.
 
         Raises:
-            ModelError: They could not be closed.
+            ModelError: The connections could not be closed.
         """
         if self._opens:
             await _of_model(self._model, self._model.__aexit__(*exc))  # type: ignore[attr-defined]
 
 
 async def _of_model(model: Model, work: Awaitable[T]) -> T:
-    """Do it; whatever is raised and is no error of ours is the model's failure."""
+    """Await the work of a model; turn whatever it raises, but for errors of this package, into a `ModelError`."""
     try:
         return await work
     except TinyAgentError:
@@ -187,7 +187,11 @@ async def _of_model(model: Model, work: Awaitable[T]) -> T:
 
 
 async def _awaitable(model: Model, request: ModelRequest, sink: Sink) -> Any:
-    """What the model answers, whatever that is."""
+    """Call the model and return its answer, which may be anything.
+
+    Raises:
+        ConfigurationError: The model is no asynchronous function.
+    """
     reply: object = model(request, sink)
     if not isawaitable(reply):
         raise ConfigurationError(
@@ -197,8 +201,8 @@ async def _awaitable(model: Model, request: ModelRequest, sink: Sink) -> Any:
     return await reply
 
 
-def _wrong_in(reply: Reply) -> str:
-    """What cannot be in a reply."""
+def wrong_in(reply: Reply) -> str:
+    """Return what in the reply has a wrong type, in words; empty where nothing has."""
     text: object = reply.text
     usage: object = reply.usage
     calls: object = reply.calls

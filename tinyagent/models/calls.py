@@ -21,17 +21,17 @@ SURPLUS = (
     "The server sent one bracket too many, or the object once more, after the arguments of a call of {name!r}; "
     "the call stands."
 )
-#: Characters of arguments that an error quotes.
+#: Characters of the arguments that an error quotes.
 _EXCERPT = 500
 #: What matters for finding the end of a JSON object: quotes, brackets, and escapes to step over.
 _STRUCTURE = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
 
-#: What no tool's name holds: a control token, a tag, a channel or a count that followed the name.
+#: What models write behind a tool's name, and no name holds: a control token, a tag, a channel or a count.
 _BEHIND_NAME = re.compile(r"[<\[].*|:\d+\Z", re.DOTALL)
 
 
 def own_name(name: str) -> str:
-    """Return the name of the tool in what a server calls its name: `add<|channel|>commentary` is `add`."""
+    """Return the tool's own name in the name that a server sends: `add` for `add<|channel|>commentary`."""
     return _BEHIND_NAME.sub("", name).strip() or name
 
 
@@ -39,12 +39,12 @@ class OpenCall:
     """A call that is still being written.
 
     Attributes:
-        id: As the server gave it, or as the sealed call has it.
-        name: As much of it as has come.
+        id: The id from the server; once the call is sealed, that of the sealed call.
+        name: As much of the tool's name as has come.
         extra: Keys that only the server knows; more may come after the call is sealed.
-        sealed: The call, once it is complete.
+        sealed: The call, once it is complete; `None` before.
         value: The arguments, once they are a complete JSON object that is not empty.
-        surplus: What has followed that object.
+        surplus: The text that has followed that object.
     """
 
     __slots__ = (
@@ -75,20 +75,20 @@ class OpenCall:
 
     @property
     def arguments(self) -> str:
-        """The text so far."""
+        """The text of the arguments so far."""
         return "".join(self._parts)
 
     def add_name(self, part: str) -> None:
-        """Add a part of the name; servers also repeat it whole."""
-        if part and part != self.name and not self._parts:  # a repeated name is no second half
+        """Add a part of the tool's name; a repeated whole name, as some servers send it, adds nothing."""
+        if part and part != self.name and not self._parts:
             self.name += part
 
     def add_whole(self, arguments: str) -> None:
-        """Add arguments that do not come in pieces."""
+        """Add the arguments of a call whose text does not come in pieces."""
         self._parts.append(arguments)
 
     def add_arguments(self, part: str) -> bool:
-        """Add a fragment; false when it changes nothing."""
+        """Add a fragment of the arguments; return `False` when it changes nothing."""
         if self.value:
             return bool(part.strip())
         if part.startswith("{") and not self._depth and self.arguments.strip() == "{}":
@@ -99,7 +99,7 @@ class OpenCall:
         return True
 
     def repeats(self, part: str) -> bool:
-        """Return whether what follows the complete object is one bracket too many, or the object once more."""
+        """Return whether text behind the complete object is one bracket too many, or a part of the object once more."""
         part = "".join(part.split())
         if not self.surplus and part == "}":
             self.surplus, self._again = part, ""
@@ -111,7 +111,7 @@ class OpenCall:
         return again
 
     def _closes(self, part: str) -> bool:
-        """Whether an object closes in this fragment; each character is read once."""
+        """Return whether the outermost object closes in this fragment; each character is read once."""
         closes = False
         part = part[1:] if self._escaped else part
         for mark in _STRUCTURE.findall(part):
@@ -120,45 +120,45 @@ class OpenCall:
             elif mark[0] != "\\" and not self._in_string:
                 self._depth += 1 if mark in "{[" else -1
                 closes = closes or self._depth == 0
-        self._escaped = (len(part) - len(part.rstrip("\\"))) % 2 == 1  # its character comes next
+        self._escaped = (len(part) - len(part.rstrip("\\"))) % 2 == 1  # the escaped character comes next
         return closes
 
 
 class Calls:
-    """The calls of one reply; the sink is told of each as soon as it is complete.
+    """The calls of one reply; the sink is told of each call as soon as it is complete.
 
     Args:
-        sink: Who listens.
+        sink: The listener of the reply.
     """
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._calls: list[OpenCall] = []
         self._by_index: dict[int, OpenCall] = {}
-        self._taken: set[str] = set()  # the ids of those that are complete
+        self._taken: set[str] = set()  # the ids of complete calls
 
     def __len__(self) -> int:
         return len(self._calls)
 
     @property
     def sealed(self) -> tuple[Call, ...]:
-        """Those that are complete."""
+        """The calls that are complete, in order."""
         return tuple(call.sealed for call in self._calls if call.sealed)
 
     def add_sealed(self, call: Call) -> None:
-        """Add a call that is complete."""
+        """Add a call that is complete already, and tell the sink of it."""
         self._calls.append(OpenCall(call.id, call.name, call))
         self._sink.call(call)
 
     def add(self, item: Mapping[str, Any], *, separate: bool) -> None:
-        """Add an item of `tool_calls`.
+        """Add an item of a message's `tool_calls`: a whole call, or the next part of one.
 
         Args:
-            item: As the server sends it.
-            separate: It is a call of its own, not the next part of one.
+            item: The item as the server sends it.
+            separate: The item is a call of its own, not the next part of one.
 
         Raises:
-            ProtocolError: More arguments for a call that was already complete.
+            ProtocolError: The item brings more arguments for a call that was already complete.
         """
         function = item.get("function")
         function = function if isinstance(function, dict) else {}
@@ -182,14 +182,14 @@ class Calls:
             self._added(call, arguments)
 
     def finish(self, *, cut: bool) -> None:
-        """Seal every call that is not complete; `cut` says that the token limit has cut the reply."""
+        """Seal every call that is not sealed yet; `cut` says that the token limit has cut the reply."""
         for call in self._calls:
             if call.sealed is None:
                 half = cut and call is self._calls[-1] and not filled_object(call.arguments)
                 self._seal(call, CUT_CALL if half else None)
 
     def _added(self, call: OpenCall, arguments: str) -> None:
-        """Seal a call whose arguments are complete; what follows them is looked at."""
+        """Seal a call whose arguments are complete; of a sealed call, look at the text that follows them."""
         if call.sealed is None:
             if call.value:
                 self._seal(call, None)
@@ -204,7 +204,7 @@ class Calls:
             self._sink.notice(Notice(SURPLUS.format(name=call.sealed.name)))
 
     def _same(self, index: object, call_id: str, name: str, arguments: str) -> OpenCall | None:
-        """The call that a delta belongs to; `None` when it begins a new one."""
+        """Return the call that a delta belongs to; `None` when the delta begins a new call."""
         if isinstance(index, int):
             call = self._by_index.get(index)
         else:  # no index: by id, else the call being written
@@ -234,9 +234,10 @@ class Calls:
 
 
 def parse_arguments(text: str) -> tuple[dict[str, Any], str, str | None]:
-    """The arguments in a call's text, the JSON to replay for them, and what is wrong, for the model.
+    """Return the arguments in a call's text, the JSON to send back for them, and what is wrong with it, or `None`.
 
-    `null` and nothing are an empty object. Text that is no JSON object gives an empty one and a problem.
+    `null` and an empty text are an empty object. Text that is no JSON object gives an empty one, and a problem in words
+    for the model.
     """
     try:
         value = _loads(text)
@@ -246,7 +247,7 @@ def parse_arguments(text: str) -> tuple[dict[str, Any], str, str | None]:
 
 
 def _mended(text: str, error: Exception) -> tuple[dict[str, Any], str, str | None]:
-    """The arguments in a text that is no JSON."""
+    """Read the arguments in a text that is no JSON, as `parse_arguments` returns them: line breaks are mended."""
     if not text.strip():
         return {}, "{}", None
     if isinstance(error, RecursionError):
@@ -267,7 +268,7 @@ def _mended(text: str, error: Exception) -> tuple[dict[str, Any], str, str | Non
 
 
 def _not_an_object(value: object) -> tuple[dict[str, Any], str, str | None]:
-    """The arguments in a value that is none, or an object that was encoded twice."""
+    """Read the arguments in a JSON value that is no object, as `parse_arguments` returns them: text may hold one."""
     if isinstance(value, str) and value.lstrip().startswith("{"):
         return parse_arguments(value)
     told = f'The arguments must be a JSON object such as {{"name": "value"}}, not {type(value).__name__}.'
@@ -275,7 +276,10 @@ def _not_an_object(value: object) -> tuple[dict[str, Any], str, str | None]:
 
 
 def without_surplus(text: str) -> str | None:
-    """Return the JSON object that one bracket too many, or itself once more, follows; `None` if there is none."""
+    """Return the text of a JSON object without the surplus behind it; `None` where the text is anything else.
+
+    The surplus is one bracket too many, or the same object once more.
+    """
     start = len(text) - len(text.lstrip())
     try:
         value, end = json.JSONDecoder().raw_decode(text, start)
@@ -287,7 +291,7 @@ def without_surplus(text: str) -> str | None:
 
 
 def no_constant(name: str) -> float:
-    """Refuse `NaN` and `Infinity`."""
+    """Refuse the constants `NaN` and `Infinity`, which Python reads and JSON does not have."""
     raise ValueError(f"{name} is not JSON")
 
 
@@ -296,7 +300,7 @@ def _loads(text: str) -> Any:
 
 
 def filled_object(text: str) -> dict[str, Any]:
-    """Return the JSON object that a text is; an empty one if it is anything else."""
+    """Return the JSON object in a text that holds nothing else; an empty dict for any other text."""
     try:
         value = _loads(text)
     except (ValueError, RecursionError):

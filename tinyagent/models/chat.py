@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol, TypeAlias
 
 from tinyagent.core.errors import ConfigurationError
@@ -23,7 +23,7 @@ class Dumped(Protocol):
     """An object that writes itself as a dict, such as a message of the OpenAI SDK."""
 
     def model_dump(self, *, exclude_unset: bool = False) -> dict[str, Any]:
-        """Return the object as a dict."""
+        """Return the object as a dict; with `exclude_unset`, without fields that were not given."""
 
 
 #: What `messages=` takes: messages, their dicts (`RunResult.to_dict()["messages"]`), dicts of the Chat Completions API,
@@ -38,7 +38,7 @@ def messages_to_json(messages: Iterable[MessageLike]) -> str:
         messages: `result.messages`, or whatever else `agent.run(messages=...)` takes.
 
     Raises:
-        ConfigurationError: They are no messages.
+        ConfigurationError: One of the messages is none; the error says which, and what to write.
     """
     return json.dumps([to_data(message) for message in as_messages(messages)])
 
@@ -50,7 +50,7 @@ def messages_from_json(text: str | bytes | Iterable[MessageLike]) -> tuple[Messa
         text: The text, or the list when it has been parsed already.
 
     Raises:
-        ConfigurationError: It is no JSON, or holds no messages; the error says where.
+        ConfigurationError: The text is no JSON, or holds something else than messages; the error says where.
     """
     given: Any = text
     if isinstance(text, str | bytes | bytearray):
@@ -62,10 +62,10 @@ def messages_from_json(text: str | bytes | Iterable[MessageLike]) -> tuple[Messa
 
 
 def as_messages(given: object) -> list[Message]:
-    """Return what was given as `messages=`, as messages.
+    """Return the messages that were given as `messages=`, in any form that it takes, as message objects.
 
     Raises:
-        ConfigurationError: It is something else; the error says which message, and what to write.
+        ConfigurationError: Something else was given; the error says which message, and what to write.
     """
     if isinstance(given, str | bytes | Mapping) or hasattr(given, "model_dump") or not isinstance(given, Iterable):
         raise ConfigurationError(f"messages= is of the type {type(given).__name__}: {_remedy(given)}.")
@@ -114,7 +114,7 @@ def _remedy_of(item: object) -> str:
 
 
 def _own(cls: type[Message], data: Mapping[str, Any], where: str) -> Message:
-    """A message in the form of `RunResult.to_dict`."""
+    """Return the message in a dict of the form that `RunResult.to_dict` and `messages_to_json` write."""
     from pydantic_core import ValidationError
 
     try:
@@ -131,14 +131,6 @@ def _own(cls: type[Message], data: Mapping[str, Any], where: str) -> Message:
 
 
 # ---- dicts of the Chat Completions API
-
-
-def _system(data: Mapping[str, Any], where: str) -> Message:
-    return System(_content(data, where))
-
-
-def _user(data: Mapping[str, Any], where: str) -> Message:
-    return User(_content(data, where))
 
 
 def _assistant(data: Mapping[str, Any], where: str) -> Message:
@@ -180,10 +172,10 @@ def _function(data: Mapping[str, Any], where: str) -> Message:
     return ToolReply(_legacy_id(data), _content(data, where), name)
 
 
-_READ = {
-    "system": _system,
-    "developer": _system,
-    "user": _user,
+_READ: dict[str, Callable[[Mapping[str, Any], str], Message]] = {
+    "system": lambda data, where: System(_content(data, where)),
+    "developer": lambda data, where: System(_content(data, where)),
+    "user": lambda data, where: User(_content(data, where)),
     "assistant": _assistant,
     "tool": _tool,
     "function": _function,
@@ -191,7 +183,7 @@ _READ = {
 
 
 def _legacy_id(function: object) -> str:
-    """The id of a call that has none: a `function_call`, which the message of its function's name answers."""
+    """Return the id of a `function_call`, which has none: made of the function's name, as its answer names it too."""
     return f"function_{function.get('name')}" if isinstance(function, Mapping) else "function"
 
 
@@ -202,7 +194,7 @@ def _call(item: object, where: str, form: str = CALL_DICT) -> Call:
     name, arguments = (function.get("name"), function.get("arguments")) if isinstance(function, Mapping) else ("", "")
     if not (isinstance(item, Mapping) and isinstance(name, str) and name and isinstance(call_id, str) and call_id):
         raise ConfigurationError(f"{where} is no call of a function: write {form}.")
-    if isinstance(arguments, Mapping):  # as some servers send it
+    if isinstance(arguments, Mapping):  # as some servers send them
         arguments = json.dumps(to_data(arguments), ensure_ascii=False)
     read, raw, problem = parse_arguments(_text(arguments or "", f"{where}.function.arguments"))
     extra: dict[str, Any] = {}
@@ -211,7 +203,7 @@ def _call(item: object, where: str, form: str = CALL_DICT) -> Call:
 
 
 def _content(data: Mapping[str, Any], where: str) -> str:
-    """The text of a message: its content, or the text parts of it, one below the other."""
+    """Return the text of a message: its content, or the text parts of its content, one below the other."""
     content = data.get("content")
     if isinstance(content, str):
         return str.__str__(content)

@@ -1,8 +1,8 @@
 """The connection of a model to its server in one event loop: a client, and what is known of its open sockets.
 
-A connection belongs to the event loop that opened it. A client keeps its connections for later, so one of the user's
-own that serves a second loop (a second `asyncio.run`, another thread) would take them up there, and fail. The first
-loop that uses a client has the client itself; every other has a copy with the same settings and no connections.
+An open socket belongs to the event loop that opened it. A client keeps its sockets for later, so a client of the user's
+own that serves a second loop (a second `asyncio.run`, another thread) would use them there, and fail. So the first
+loop that uses a client has the client itself; every other has a copy with the same settings and no sockets.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ MOST_RESENDS = 8
 
 
 class Connection:
-    """A client, and how many are using it; it is closed when nobody does, unless it is the user's own.
+    """The client of one event loop, and what is known of its users, its requests under way and its kept sockets.
 
     Args:
         client: The client for this event loop.
-        given: The user's own client, if there is one.
+        given: The user's own client, if there is one: it is never closed here.
     """
 
     def __init__(self, client: AsyncOpenAI, given: AsyncOpenAI | None) -> None:
@@ -41,7 +41,7 @@ class Connection:
         self.users = 0
         self._given = given
         self._dialects: dict[Quirks, NativeTools] = {}
-        self._calls = self._most = 0  # under way now, and at most at once
+        self._calls = self._most = 0  # model calls under way now, and at most at once so far
         self._kept = 0  # connections that may be open after a reply on them, and so may turn out closed
 
     async def close(self) -> None:
@@ -50,14 +50,14 @@ class Connection:
             await self.client.close()
 
     def native(self, quirks: Quirks) -> NativeTools:
-        """Return the dialect of requests with native tools."""
+        """Return the encoder of requests with native tools for a server with these quirks, made once."""
         known = self._dialects.get(quirks)
         if known is None:
             known = self._dialects[quirks] = NativeTools(self.origin, quirks)
         return known
 
     def __enter__(self) -> None:
-        """Count a model call as under way."""
+        """Count a model call as under way until the block is left."""
         self._calls += 1
         self._most = max(self._most, self._calls)
 
@@ -68,7 +68,7 @@ class Connection:
         """Send a request and return its response, of which only the headers have come.
 
         A server may close a kept connection just when the next request is on its way. It has not acted on that
-        request, so the request is sent again at once.
+        request, so the request is sent again at once, at most `MOST_RESENDS` times.
 
         Raises:
             Exception: Whatever the SDK or the transport raises.
@@ -95,7 +95,7 @@ class Connection:
                 return response
 
     def _keep(self, response: Any) -> None:
-        """Note that a reply has come, if one has, and that its connection stays open, if it does."""
+        """Note one more kept connection, if a response has come whose connection stays open."""
         if response is not None and response.headers.get("connection", "").lower() != "close":
             self._kept = min(self._kept + 1, self._most)
 
@@ -105,14 +105,14 @@ _homes: WeakKeyDictionary[Any, ref[asyncio.AbstractEventLoop]] = WeakKeyDictiona
 
 
 def for_this_loop(client: AsyncOpenAI) -> AsyncOpenAI:
-    """Return the client, or in any but its first event loop a copy, to be closed by whoever asked for it."""
+    """Return the client in the first event loop that uses it; in any other a copy, which the caller closes."""
     loop = asyncio.get_running_loop()
     home = _homes.setdefault(_http(client), ref(loop))
     return client if home() is loop else afresh(client)
 
 
 def afresh(client: AsyncOpenAI) -> AsyncOpenAI:
-    """Return a copy of the client: the same settings and transports, but connections of its own."""
+    """Return a copy of a client: the same settings and kinds of transports, but connections of its own."""
     fresh, http = copy.copy(client), copy.copy(_http(client))
     http._transport = _emptied(http._transport)  # noqa: SLF001 - httpx has no way to copy a client
     http._mounts = {at: found and _emptied(found) for at, found in http._mounts.items()}  # noqa: SLF001
@@ -125,7 +125,7 @@ def _http(client: AsyncOpenAI) -> Any:
 
 
 def _emptied(transport: Any) -> Any:
-    """A copy of a transport, and of those that it wraps, without connections."""
+    """Return a copy of a transport, and of the transports that it wraps, without connections."""
     fresh = copy.copy(transport)
     state = getattr(fresh, "__dict__", {})
     for name, part in list(state.items()):

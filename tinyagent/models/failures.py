@@ -1,4 +1,4 @@
-"""The errors of the OpenAI SDK as ours, each with what to do about it."""
+"""The errors of the OpenAI SDK and its transports as errors of this package, each with what to do about it."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from tinyagent.models.transport import (
 )
 from tinyagent.models.wire import EXCERPT
 
-#: A key inside the text of an error.
+#: A secret key in the text of an error, which is not shown.
 _SECRET = re.compile(r"(Bearer |sk-)[^\s'\"]+", re.IGNORECASE)
 _TOO_LONG = re.compile(
     r"context[ _]?(length|window|size)|maximum context|too many (input )?tokens|prompt is too long", re.IGNORECASE
 )
 
 
-#: A model's name as packages that choose the provider by it want it.
+#: A model's name with its provider before it, as packages that choose the provider by the name want it.
 _PREFIXED = re.compile(
     r"(openai|azure|anthropic|google|google-gla|google-vertex|gemini|groq|mistral|ollama|ollama_chat|xai|deepseek|cohere|"
     r"bedrock|openrouter|together|together_ai|fireworks|fireworks_ai|huggingface|litellm|lm_studio|vllm)[:/](?P<name>.+)"
 )
-#: What is said of a server that answers a TLS greeting with something else.
+#: What TLS libraries say of a server that answers their greeting with something else.
 _NO_TLS = re.compile(r"WRONG_VERSION_NUMBER|wrong version number|record layer failure|UNKNOWN_PROTOCOL|packet length")
 #: What the libraries say of a connection that failed, and plain words for it.
 _IN_WORDS = (
@@ -55,13 +55,13 @@ _IN_WORDS = (
 
 
 def translated(error: Exception, model: str, base_url: str, through: str = "") -> ModelError:
-    """Return what the SDK or the transport raised as an error of ours, with a remedy.
+    """Return an exception of the SDK or the transport as a `ModelError`, with what to do about it.
 
     Args:
-        error: What was raised.
+        error: The exception.
         model: The model's name.
-        base_url: The server.
-        through: The proxy between, in words.
+        base_url: The base URL of the server.
+        through: The proxy that stands between, in words; empty for none.
     """
     import openai
 
@@ -99,7 +99,7 @@ def translated(error: Exception, model: str, base_url: str, through: str = "") -
 
 
 def timed_out(error: BaseException) -> bool:
-    """Return whether nothing came in time. aiohttp's transport calls its other failures time-outs too."""
+    """Return whether an error means that nothing came in time; the SDK's transport of aiohttp says so of others too."""
     causes = list(_causes(error))
     inner = next((each for each in causes if isinstance(each, aiohttp_errors())), None)
     if inner is not None:
@@ -108,7 +108,7 @@ def timed_out(error: BaseException) -> bool:
 
 
 def hung_up(error: BaseException) -> bool:
-    """Return whether a server closed an open connection without a byte of a reply."""
+    """Return whether an error means that a server closed an open connection without a byte of a reply."""
     causes = list(_causes(error))
     if any(isinstance(each, unconnected_errors()) for each in causes):
         return False
@@ -154,19 +154,19 @@ def _out_of_quota(message: str, **details: Any) -> RateLimitError:
 
 
 def _should_retry(headers: Mapping[str, str]) -> bool | None:
-    """What the server says itself, in the header that the OpenAI SDK follows too."""
+    """Return what the header `x-should-retry`, which the OpenAI SDK follows too, says; `None` where it says nothing."""
     return {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
 
 
 def met_another_loop(error: BaseException) -> bool:
-    """Return whether a connection could not be used because it belongs to another event loop."""
+    """Return whether an error means that a connection belongs to another event loop."""
     return any(isinstance(each, RuntimeError) and "loop" in str(each).lower() for each in _causes(error))
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the innermost reason of an error, in words, without a full stop."""
+    """Return the innermost cause of an error, in words, without secret keys and without a full stop."""
     error = _root(error)
-    said = re.sub(r"^\d{3}, message: ", "", " ".join(str(error).split())).rstrip(".")  # aiohttp's own, which none sent
+    said = re.sub(r"^\d{3}, message: ", "", " ".join(str(error).split())).rstrip(".")  # a status that aiohttp made up
     for pattern, words in _IN_WORDS:
         if found := pattern.search(said):
             return f"{words}: {found['start']!r}" if "start" in found.groupdict() else words

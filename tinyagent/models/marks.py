@@ -11,7 +11,7 @@ from tinyagent.core.tool import Tool
 from tinyagent.models.objects import FIRST_KEYS, Offered, is_scratchpad, read_value, unreadable
 from tinyagent.models.spellings import Broken, Spelled, spelled_at
 
-#: What calls begin with, but where it is quoted: see `spellings` for whose marks these are.
+#: The marks that calls begin with, except where they are quoted; `spellings` says whose marks these are.
 _MARK = re.compile(
     r"(?<!`)(?:"
     r"<\|?(?:\w{1,20}:)?tool_calls?\|?>"
@@ -35,32 +35,32 @@ _CLOSING = re.compile(
 )
 _FIRST_WORD = re.compile(r"(?:functions\.)?([\w-]+)")
 _WORD = re.compile(r"[\w-]+")
-#: A call that the token limit has cut before it was named.
+#: A call that the token limit has cut before the tool was named.
 _HALF = re.compile(r"[\s\[{]*(?:[\"']?\w*[\"']?[\s:]*[\"']?[\w.]*)?(?:<[^<>]*)?\Z")
-#: Characters in which a call that cannot be read must end to be one.
+#: Characters within which a call that cannot be read must end: otherwise it is text.
 _LONGEST_CALL = 10_000
-#: What may become a mark, or tells that the next is quoted.
+#: An end of text that may become a mark, or that quotes the mark which follows.
 _BEGUN = re.compile(r"`?[<\[][^<>\[\]\n`]{0,40}\Z|`\Z")
-#: How a text begins that may be objects and nothing else; and the parts of it that tell.
+#: The beginning of a text that may be objects and nothing else, and the parts of it that tell.
 _OBJECT = re.compile(r"(?:```\w{0,12}\s*|`{1,2}\Z)?(\[\s*)?(?:\{\s*(?:[\"'](\w*)([\"'])?)?)?")
 _BEGINS = re.compile(r"(?:\[\s*)?\{|\[\s*[\w.]+\(")
 _PYTHON = re.compile(r"([\w.]*)(\(?)")
 _FENCE = re.compile(r"```\w*\s*")
 _JOINTS = re.compile(r"(?:[\s;,}\]]|```\w*)*+")
-#: Characters after which a beginning must have told what it is, or with which the token limit has cut a name.
+#: Characters within which a text must tell whether it is objects; and of a call that was cut before it was named.
 _LONGEST_BEGINNING = 200
-#: Marks behind which nothing can be read; with more, the text is no call, and looking on would take ever longer.
+#: Marks behind which nothing could be read, before the reading ends: the text is no call, and more would take long.
 _MOST_FAILURES = 20
 _MOST_CALLS = 1_000
 
 
 class Found(NamedTuple):
-    """What was found in a text.
+    """The calls that were found in a text, and the rest of it.
 
     Attributes:
-        text: What stands before the calls; all of it, if there are none.
-        calls: The calls, with a problem each where one cannot be read.
-        thoughts: The text is an object of thoughts and nothing else: these.
+        text: The text before the calls; the whole text, if there are none.
+        calls: The calls; one that cannot be read has a problem.
+        thoughts: The thoughts in JSON objects that hold nothing else, where the text consists of objects.
     """
 
     text: str
@@ -69,12 +69,12 @@ class Found(NamedTuple):
 
 
 def offered_by_name(tools: Iterable[Tool[..., object]]) -> Offered:
-    """Return the tools by name."""
+    """Return the tools on offer by name."""
     return {tool.name: tool for tool in tools}
 
 
 class MarkSplitter:
-    """Holds text back from the first mark on, and text that may be an object which calls something.
+    """A filter of streamed text: holds it back from the first mark on, or all of it while it may be objects that call.
 
     Args:
         tools: The tools on offer; only their names count.
@@ -90,7 +90,7 @@ class MarkSplitter:
         self._held: list[str] = []
 
     def split(self, text: str) -> str:
-        """Return the text that is certain to be text."""
+        """Add a piece of text; return as much of the text so far as is certain to hold no calls."""
         if self._state == "held":
             self._held.append(text)
             return ""
@@ -117,7 +117,7 @@ class MarkSplitter:
                 shown.append(text[position:end])
                 self._tail = text[end:]
                 break
-            if mark[0] == "</think>":  # what follows is a text of its own
+            if mark[0] == "</think>":  # behind it a text of its own begins
                 shown.append(text[position : mark.end()])
                 position, self._state = mark.end(), "start"
                 continue
@@ -132,14 +132,14 @@ class MarkSplitter:
         self._held.append(text)
 
     def rest(self) -> str:
-        """Return what was held back when the reply ended."""
+        """Return the text that is held back, at the end of the reply."""
         held = "".join([*self._held, self._tail])
         self._held, self._tail = [], ""
         return held
 
 
 def _may_call(head: str, tools: Iterable[Tool[..., object]]) -> bool | None:
-    """Whether a text that begins so may be objects that call something; `None` while that is open."""
+    """Return whether a text with this beginning may be objects that call something; `None` while that is open."""
     if not head:
         return None
     if head[0] not in "{[`":
@@ -157,7 +157,7 @@ def _may_call(head: str, tools: Iterable[Tool[..., object]]) -> bool | None:
 
 
 def read_calls(text: str, tools: Iterable[Tool[..., object]], *, cut: bool = False) -> Found:
-    """Read the calls in a text: it is objects that call tools on offer, or holds calls in a model's own marks.
+    """Read the calls in a text that consists of objects which call tools, or holds calls in a model's own marks.
 
     Args:
         text: The text, without thoughts.
@@ -171,7 +171,7 @@ def read_calls(text: str, tools: Iterable[Tool[..., object]], *, cut: bool = Fal
 
 
 def _read_objects(text: str, offered: Offered, *, cut: bool) -> Found | None:
-    """What is in a text of objects and nothing else."""
+    """Return the calls and thoughts in a text that consists of objects; `None` for any other text."""
     body = text.strip()
     if fence := _FENCE.match(body):
         body = body[fence.end() :].removesuffix("```").rstrip()
@@ -204,7 +204,7 @@ def _read_objects(text: str, offered: Offered, *, cut: bool) -> Found | None:
 
 
 def read_marked(text: str, offered: Offered, *, cut: bool) -> Found:
-    """Read the calls behind marks in a text; what else stands there is dropped if there are any."""
+    """Read the calls behind marks in a text; where there are calls, the text from the first mark on is dropped."""
     calls: list[Call] = []
     begin = position = failures = 0
     while failures < _MOST_FAILURES and len(calls) < _MOST_CALLS and (mark := _MARK.search(text, position)):
@@ -220,7 +220,7 @@ def read_marked(text: str, offered: Offered, *, cut: bool) -> Found:
 
 
 def _behind(text: str, mark: re.Match[str], offered: Offered, *, cut: bool) -> tuple[list[Call], int]:
-    """The calls behind a mark, one after the other, and where they end."""
+    """Return the calls behind a mark, one after the other, and where they end."""
     calls: list[Call] = []
     position, fresh = mark.start(), True
     while True:
@@ -242,7 +242,7 @@ def _behind(text: str, mark: re.Match[str], offered: Offered, *, cut: bool) -> t
 
 
 def _told(text: str, start: int, offered: Offered, *, cut: bool) -> Call | None:
-    """What the model is told of what stands behind a mark and has no form that is known."""
+    """Return a call with a problem for a tool that is named behind a mark in no known form; `None` if none is named."""
     first = _FIRST_WORD.match(text, start)
     if first and first[1] in offered and text[start - 1 : start] != " ":
         return unreadable(first[1], "it does not go on in a form that is known", cut=cut)

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 _dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
-#: Where servers put reasoning, and where it goes back.
+#: The fields of a message in which servers send reasoning, and in which it is sent back.
 REPLAYED = ("reasoning_content", "reasoning")
 #: Keys of a message that are read, or that servers send and do not take back.
 _KNOWN_IN_MESSAGE = frozenset(
@@ -26,12 +26,12 @@ _KNOWN_IN_MESSAGE = frozenset(
 )
 _KNOWN_IN_CALL = frozenset(("id", "type", "index", "function"))
 _KNOWN_IN_FUNCTION = frozenset(("name", "arguments"))
-#: Texts that come in pieces; any other text comes whole, and may be repeated.
+#: Endings of the keys whose texts come in pieces; any other text comes whole, and may be repeated.
 _IN_PIECES = ("text", "summary", "data", "content", "thinking", "reasoning")
 
 
 def to_bytes(data: object) -> bytes:
-    """`data` as compact JSON; half characters (lone surrogates) become U+FFFD, as no server accepts them."""
+    """Return `data` as compact JSON; half characters (lone surrogates) become U+FFFD, as no server accepts them."""
     text = _dumps(data)
     try:
         return text.encode()
@@ -40,9 +40,9 @@ def to_bytes(data: object) -> bytes:
 
 
 def message_data(message: Message, origin: str, quirks: Quirks = NO_QUIRKS) -> dict[str, Any]:
-    """Return a message in the form of the Chat Completions API.
+    """Return a message as a dict of the Chat Completions API.
 
-    What only its own server knows (reasoning, thought signatures) is in it where `origin` sent it.
+    Reasoning, and keys that only one server knows (thought signatures), are in it where that server is `origin`.
     """
     id_of = nine_characters if quirks.ids else str
     if isinstance(message, ToolReply):
@@ -71,7 +71,7 @@ def _call_data(call: Call, call_id: str, extra: Mapping[str, Any]) -> dict[str, 
 
 
 def _without(data: dict[str, Any], keys: frozenset[str]) -> dict[str, Any]:
-    """An assistant message without these keys, nor those of its calls and their functions."""
+    """Return an assistant message without these keys, in its calls and their functions too."""
     kept = {key: value for key, value in data.items() if key not in keys}
     if "tool_calls" in kept:
         kept["tool_calls"] = [
@@ -83,19 +83,24 @@ def _without(data: dict[str, Any], keys: frozenset[str]) -> dict[str, Any]:
 
 
 def nine_characters(call_id: str) -> str:
-    """Return the id as nine letters and digits, always the same for one id; one that is so already stays."""
+    """Return a call's id as nine letters and digits, always the same for the same id; such an id stays as it is."""
     if len(call_id) == ID_LENGTH and call_id.isascii() and call_id.isalnum():
         return call_id
     return derived_id(call_id)
 
 
 def _accepted(name: str) -> str:
-    """A name that every provider takes back, whatever the model made up."""
+    """Return a tool's name, which the model may have made up, in a form that every provider takes back."""
     return re.sub(r"[^a-zA-Z0-9_-]", "_", name)[:64] or "unknown"
 
 
 class NativeTools:
-    """Tools as native tool calls."""
+    """The encoder of requests whose tools are native tools of the Chat Completions API.
+
+    Args:
+        origin: The server, whose own reasoning and keys are sent back to it.
+        quirks: What the server does not take.
+    """
 
     heard = None
 
@@ -103,7 +108,7 @@ class NativeTools:
         self.encode: Callable[[Message], bytes] = lambda message: to_bytes(message_data(message, origin, quirks))
 
     def body(self, request: ModelRequest) -> bytes:
-        """`"tools": ..., "messages": [...]`, without braces."""
+        """Return the part of a request's body for its tools and messages: JSON without the braces around it."""
         messages = b",".join(request.conversation.encoded(self.encode))
         if not request.tools:
             return b'"messages":[' + messages + b"]"
@@ -113,7 +118,7 @@ class NativeTools:
 
 
 def once_per_tool(make: Callable[[Tool[..., object]], T]) -> Callable[[Tool[..., object]], T]:
-    """Remember what a function makes of a tool for as long as the tool lives."""
+    """Return the function so that it makes its value once for each tool, and keeps it as long as the tool lives."""
     made: WeakKeyDictionary[Tool[..., object], T] = WeakKeyDictionary()
 
     def known(tool: Tool[..., object]) -> T:
@@ -130,16 +135,16 @@ def _encoded(tool: Tool[..., object]) -> bytes:
     return to_bytes(tool.definition)
 
 
-# ---- what only its server knows, put together from a stream
+# ---- keys that only their server knows, put together from a stream
 
 
 def keep_of_message(extra: dict[str, Any], message: Mapping[str, Any]) -> None:
-    """Add the keys of a message that only its server knows; values without content are left out."""
+    """Add to `extra` the keys of a message, or of its delta, that only its server knows; empty values are left out."""
     _keep(extra, message, _KNOWN_IN_MESSAGE)
 
 
 def keep_of_call(extra: dict[str, Any], call: Mapping[str, Any]) -> None:
-    """Add the keys of a call and of its function that only its server knows; values without content are left out."""
+    """Add to `extra` the keys of a call and its function that only its server knows; empty values are left out."""
     _keep(extra, call, _KNOWN_IN_CALL)
     if isinstance(function := call.get("function"), Mapping) and function.keys() - _KNOWN_IN_FUNCTION:
         _keep(extra.setdefault("function", {}), function, _KNOWN_IN_FUNCTION)
@@ -165,7 +170,7 @@ def _joined(key: str, old: Any, new: Any) -> Any:
 
 
 def _add(items: list[Any], item: Any) -> None:
-    """Add a part to the item of its index and type; without an index it is an item of its own."""
+    """Add a piece to the item with the same index and type; a piece without an index becomes an item of its own."""
     place = _place(item)
     same = [other for other in items if place is not None and _place(other) == place]
     if same:

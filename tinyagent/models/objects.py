@@ -14,22 +14,22 @@ from tinyagent.core.messages import Call
 from tinyagent.core.tool import Tool
 from tinyagent.models.calls import CUT_CALL, no_constant, own_name, parse_arguments
 
-#: The tools on offer, by name.
+#: The tools that a request offers, by name.
 Offered = Mapping[str, Tool[..., object]]
 
 NAMES = ("tool", "name", "tool_name", "function", "action", "recipient_name")
 ARGUMENTS = ("arguments", "parameters", "args", "input", "tool_input", "action_input")
-#: What holds such objects, or one.
+#: Keys under which models put a call, or a list of calls.
 WRAPPERS = ("tool_calls", "tool_call", "function_call", "function", "tool_uses", "calls")
 SCRATCHPADS = frozenset({"scratchpad", "thought", "thoughts", "thinking"})
-#: What may stand beside a name without arguments.
+#: Keys that may stand beside a tool's name in a call without arguments.
 _BESIDE = SCRATCHPADS.union(NAMES, {"id", "type", "index", "answer"})
 #: Keys with which an object that calls something may begin.
 FIRST_KEYS = _BESIDE.union(ARGUMENTS, WRAPPERS) - {"answer"}
 
-#: Wrappers within wrappers that are looked into.
+#: Levels of wrappers and lists that are looked into.
 _DEEPEST = 3
-#: Characters in which an object that cannot be read must have named its tool.
+#: Characters within which an object that cannot be read must have named its tool.
 _HEAD = 2_000
 #: Characters of Python that are read; its parser is slow.
 LONGEST_PYTHON = 20_000
@@ -45,28 +45,25 @@ UNREADABLE = "This call could not be read ({problem}), so it did not run. Write 
 
 
 def read_value(text: str, start: int) -> tuple[Any, int]:
-    """Read the JSON, or the Python dict or list of dicts, that begins at `start`; its value and its end.
+    """Read the JSON, or the Python dict or list of dicts, that begins at `start`; return its value and its end.
 
     Raises:
-        ValueError: It is neither, or nested too deeply; the text says where.
+        ValueError: There is neither, or it is nested too deeply; the text says where.
     """
     try:
         return read_json(text, start)
     except ValueError as error:
-        end = extent(text, start) if _QUOTED.match(text, start) else None
         try:
-            if end is not None:
-                return literal(parse_python(text[start:end])), end
+            return read_python(text, start)
         except ValueError:
-            pass
-        raise error from None
+            raise error from None
 
 
 def read_json(text: str, start: int) -> tuple[Any, int]:
-    """Read the JSON that begins at `start`; its value and its end.
+    """Read the JSON that begins at `start`; return its value and its end.
 
     Raises:
-        ValueError: It is none, or nested too deeply.
+        ValueError: There is no JSON, or it is nested too deeply.
     """
     try:
         return _JSON.raw_decode(text, start)
@@ -74,8 +71,20 @@ def read_json(text: str, start: int) -> tuple[Any, int]:
         raise ValueError("it is nested too deeply") from None
 
 
+def read_python(text: str, start: int) -> tuple[Any, int]:
+    """Read the Python dict, or list of dicts, that begins at `start`; return its value and its end.
+
+    Raises:
+        ValueError: There is neither, or it is longer than `LONGEST_PYTHON`.
+    """
+    end = extent(text, start) if _QUOTED.match(text, start) else None
+    if end is None:
+        raise ValueError("it has no end")
+    return literal(parse_python(text[start:end])), end
+
+
 def extent(text: str, start: int) -> int | None:
-    """Return where the bracket at `start` closes; `None` if it does not, or too far away."""
+    """Return where the bracket at `start` closes; `None` if it does not, within `LONGEST_PYTHON` characters."""
     depth = 0
     for found in _BRACKETS.finditer(text, start, start + LONGEST_PYTHON):
         if found[0] in "([{":
@@ -88,24 +97,24 @@ def extent(text: str, start: int) -> int | None:
 
 
 def parse_python(text: str) -> ast.expr:
-    """Parse an expression.
+    """Parse a Python expression.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The text is no expression, or nested too deeply.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)  # of escapes that Python does not know
+            warnings.simplefilter("ignore", SyntaxWarning)  # text may hold escapes that Python does not know
             return ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, RecursionError, MemoryError) as error:
         raise ValueError(str(error) or "it is nested too deeply") from None
 
 
 def literal(node: ast.expr) -> Any:
-    """Return the value of an expression without names, but for `true`, `false` and `null`.
+    """Return the value of a literal expression, in which `true`, `false` and `null` may stand as in JSON.
 
     Raises:
-        ValueError: It has none.
+        ValueError: The expression is no literal.
     """
     try:
         return ast.literal_eval(_Constants().visit(node))
@@ -114,30 +123,30 @@ def literal(node: ast.expr) -> Any:
 
 
 class _Constants(ast.NodeTransformer):
-    """JSON's constants, as models mix them into Python."""
+    """Replaces JSON's constants, which models mix into Python, by Python's."""
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         return ast.Constant(_CONSTANTS[node.id]) if node.id in _CONSTANTS else node
 
 
 def calls_in(value: object, offered: Offered) -> list[Call] | None:
-    """Return the calls that a value consists of, one of a tool on offer at least; `None` if it is something else.
+    """Return the calls that a JSON value consists of, if one at least is of a tool on offer; `None` otherwise.
 
-    A list of such values, and an object that wraps them, are as many calls.
+    A list of calls, and an object that wraps calls, consist of them.
     """
     calls = any_calls_in(value, offered)
     return calls if calls and any(call.name in offered for call in calls) else None
 
 
 def any_calls_in(value: object, offered: Offered) -> list[Call] | None:
-    """Return the calls that a value consists of, of whatever tools; `None` if it is something else."""
+    """Return the calls that a JSON value consists of, of whatever tools; `None` if it holds anything else."""
     found = list(_pairs(value, offered, 0))
     pairs = [pair for pair in found if pair is not None]
     return [call_of(name, arguments) for name, arguments in pairs] if len(pairs) == len(found) else None
 
 
 def _pairs(value: object, offered: Offered, depth: int) -> Iterator[tuple[str, object] | None]:
-    """Each call's name and arguments; `None` for what is no call."""
+    """Yield the name and arguments of each call in a value; `None` for a part that is no call."""
     if depth > _DEEPEST or not isinstance(value, dict | list) or not value:
         yield None
     elif isinstance(value, list):
@@ -154,12 +163,12 @@ def _pairs(value: object, offered: Offered, depth: int) -> Iterator[tuple[str, o
 
 def _pair(name: str, value: dict[str, Any]) -> tuple[str, object] | None:
     arguments = arguments_in(value)
-    is_data = arguments is ... and value.get("name") == name  # which has a name and more, as much has
+    is_data = arguments is ... and value.get("name") == name  # data, too, may have a `name` among other keys
     return None if is_data else (written_name(name), arguments)
 
 
 def arguments_in(value: dict[str, Any]) -> object:
-    """Return what an object that calls something has as its arguments, or `...` if it has other keys instead."""
+    """Return the arguments in an object that calls something, or `...` if it has other keys in their place."""
     key = next((key for key in ARGUMENTS if key in value), None)
     if key is not None:
         return value[key]
@@ -167,7 +176,7 @@ def arguments_in(value: dict[str, Any]) -> object:
 
 
 def call_of(name: str, arguments: object) -> Call:
-    """Make a call, with a problem if these are no arguments: text is read as JSON, `...` says that there are none."""
+    """Make a call, with a problem if the arguments are none: text is read as JSON, `...` says that they are missing."""
     if isinstance(arguments, str):
         arguments, raw, problem = parse_arguments(arguments)
         return Call(name, arguments, raw=raw, problem=problem)
@@ -186,12 +195,12 @@ def call_of(name: str, arguments: object) -> Call:
 def _raw(arguments: dict[Any, Any]) -> str:
     try:
         return json.dumps(arguments, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError):  # what Python can write, and JSON cannot
+    except (TypeError, ValueError):  # Python has values that JSON lacks
         return json.dumps(to_data(arguments), ensure_ascii=False)
 
 
 def typed(text: str, schema: Mapping[str, Any]) -> Any:
-    """Return the value of an argument that was written as bare text, by the schema of its parameter."""
+    """Return the value of an argument that was written as bare text, as the schema of its parameter asks for."""
     text = text.removeprefix("\n").removesuffix("\n")
     bare = text.strip()
     if _is_text(schema):
@@ -210,12 +219,12 @@ def _is_text(schema: Mapping[str, Any]) -> bool:
 
 
 def unreadable(name: str, problem: object, *, cut: bool = False) -> Call:
-    """Make a call that tells the model what is wrong with what it wrote."""
+    """Make a call that cannot run, and that tells the model what is wrong with the text it wrote."""
     return Call(name, problem=CUT_CALL if cut else UNREADABLE.format(problem=problem))
 
 
 def named_in(text: str, start: int, offered: Offered) -> str | None:
-    """Return the tool on offer that the object at `start`, which cannot be read, names."""
+    """Return the tool on offer that the unreadable object at `start` names; `None` if it names none."""
     return next(
         (name for found in _NAMED.finditer(text, start, start + _HEAD) if (name := written_name(found[1])) in offered),
         None,
@@ -223,16 +232,16 @@ def named_in(text: str, start: int, offered: Offered) -> str | None:
 
 
 def named_at(text: str, start: int, offered: Offered) -> bool:
-    """Return whether the object at `start`, which cannot be read, begins with the name of a tool on offer."""
+    """Return whether the unreadable object at `start` begins with the name of a tool on offer."""
     found = _NAMED.search(text, start + 1, start + _HEAD)
     return found is not None and not text[start + 1 : found.start()].strip() and written_name(found[1]) in offered
 
 
 def written_name(name: str) -> str:
-    """Return the name of the tool in what a model writes for it: `functions.add:0` is `add`."""
+    """Return the tool's own name in the name that a model writes: `add` for `functions.add:0`."""
     return own_name(name).removeprefix("functions.") or name
 
 
 def is_scratchpad(value: object) -> bool:
-    """Return whether an object holds thoughts and nothing else."""
+    """Return whether a JSON value is an object that holds thoughts and nothing else."""
     return isinstance(value, dict) and bool(value) and value.keys() <= SCRATCHPADS

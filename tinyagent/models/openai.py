@@ -54,7 +54,7 @@ LOCAL_SERVERS = """\
 
 
 class ModelSettings(TypedDict, total=False):
-    """Parameters of the Chat Completions API that pass through unchanged; see its reference for each.
+    """Parameters of the Chat Completions API that are sent unchanged; the API's reference explains each.
 
     `extra_body`, `extra_headers` and `extra_query` are merged into the request, as with the OpenAI SDK.
     """
@@ -102,14 +102,16 @@ class OpenAIModel:
         tool_calling: `native` tool calls; `schema` for models without them, whose replies the server's grammar
             constrains (`response_format`); a `json` text protocol for servers without that. `auto` (default) takes
             the first of them that the server does not refuse, `schema` the text protocol where it must.
-        max_retries: How often a failed call is tried again (default 2, or the client's); see `Retries`.
-        timeout: Seconds the server may be silent (default 600, or the client's).
+        max_retries: How often a failed call is tried again (default 2, or the client's); `Retries` does that.
+        timeout: Seconds that the server may be silent (default 600, or the client's).
         http: The transport of a client made here: `aiohttp` (extra `[fast]`), `httpx`, or `auto`.
-        **settings: See `ModelSettings`: temperature, seed, max_completion_tokens, reasoning_effort, extra_body, ...
+        **settings: The parameters in `ModelSettings`: temperature, seed, max_completion_tokens, reasoning_effort,
+            extra_body, ...
 
     Attributes:
-        name: As given.
-        retries: What tries again. Its `model` is this one without retries, for as long as this one is entered.
+        name: The model's name.
+        retries: The wrapper that tries again. Its `model` is this model without retries, for as long as this model is
+            entered.
 
     Raises:
         ConfigurationError: An argument is wrong or unknown.
@@ -158,7 +160,7 @@ class OpenAIModel:
     # ---- connections
 
     async def __aenter__(self) -> OpenAIModel:
-        """Keep the connections of this event loop open until left.
+        """Keep the connections of this event loop open until the block is left.
 
         Raises:
             ConfigurationError: The running event loop is not asyncio's, or the server or proxy is named wrongly.
@@ -220,7 +222,7 @@ class OpenAIModel:
                 return await self.retries(request, sink)
 
     async def _attempt(self, request: ModelRequest, sink: Sink) -> Reply:
-        """One attempt; a server that refuses the form of the request is asked again in another."""
+        """Ask the server once; where it refuses the form of the request, ask again in another form."""
         connection = self._connect()
         quirks = self._quirks
         while True:
@@ -234,7 +236,7 @@ class OpenAIModel:
                 quirks = learned
             else:
                 if quirks is not self._quirks:
-                    self._quirks |= quirks  # remembered now that it has helped
+                    self._quirks |= quirks  # remembered only now that they have helped
                 return reply
 
     async def _ask(self, connection: Connection, request: ModelRequest, sink: Sink, quirks: Quirks) -> Reply:
@@ -270,7 +272,7 @@ class OpenAIModel:
         return reply
 
     def _say_what_is_used(self, sink: Sink, before: Quirks, now: Quirks) -> None:
-        """Tell of another way of calling tools."""
+        """Tell the sink when tools are called in another way from now on."""
         if (now.tools, now.schema) == (before.tools, before.schema):
             return
         lacks = "keep to a JSON schema" if now.schema and before.tools else "take native tools"
@@ -278,20 +280,20 @@ class OpenAIModel:
         sink.notice(Notice(f"{self.name} does not {lacks}; using {way} instead."))
 
     def _through(self, connection: Connection) -> str:
-        """The proxy between, in words."""
+        """Return the proxy between this machine and the server, in words; empty where there is none."""
         http = getattr(connection.client, "_client", None)
         used = getattr(http, "trust_env", True) if self._given else not is_here(connection.origin)
         return proxy_of(connection.origin) if used else ""
 
     def _path(self, client: AsyncOpenAI) -> str:
-        """The path; Azure's holds the deployment, which its SDK class reads from a body it can parse."""
+        """Return the path of a request. Azure's names the deployment, which the SDK reads from no body of bytes."""
         if type(client).__name__ == "AsyncAzureOpenAI" and "/deployments" not in str(client.base_url):
             return f"/deployments/{self.name}/chat/completions"
         return "/chat/completions"
 
 
 def _heads(name: str, settings: ModelSettings) -> tuple[bytes, bytes]:
-    """The part of the body that every request shares, plain and streamed."""
+    """Return the beginning of the body that all requests share: that of plain and that of streamed ones."""
     body = {key: value for key, value in settings.items() if key not in _NOT_IN_BODY}
     try:
         head = to_bytes({"model": name, **body, **settings.get("extra_body", {})})[:-1] + b","
@@ -301,8 +303,8 @@ def _heads(name: str, settings: ModelSettings) -> tuple[bytes, bytes]:
 
 
 def _options(settings: ModelSettings, timeout: float | None) -> dict[str, Any]:
-    """The options of every request; `timeout` where the client has another."""
-    # Retries are ours: visible, and bounded by the run; so no key to tell them apart needs to be made.
+    """Return the SDK's options of every request; `timeout` in seconds, or `None` for the client's."""
+    # `Retries` retries, visibly and within the run's time; the SDK neither retries nor makes a key for that.
     headers = dict(settings.get("extra_headers", {}))
     options: dict[str, Any] = {"max_retries": 0, "headers": headers, "idempotency_key": ""}
     if timeout is not None:
@@ -313,7 +315,7 @@ def _options(settings: ModelSettings, timeout: float | None) -> dict[str, Any]:
 
 
 def _failed_generation(error: Exception) -> tuple[str, str] | None:
-    """What the model wrote, and what the server says, where it refuses a call that it could not read."""
+    """Return what the model wrote, and what the server says of it, if an error says that it is no call; else `None`."""
     response = getattr(error, "response", None)
     try:
         return failed_generation(json.loads(response.text)) if response is not None else None
@@ -359,10 +361,10 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
 
 
 def _checked_key(key: str) -> str:
-    """The key without the line break that files and shells leave at its end.
+    """Return an API key without the line break that files and shells leave at its end.
 
     Raises:
-        ConfigurationError: It cannot be sent; the text does not show it.
+        ConfigurationError: The key cannot be sent in a header; the text does not show it.
     """
     key = key.strip()
     if not (key.isascii() and key.isprintable()):

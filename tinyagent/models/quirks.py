@@ -1,10 +1,10 @@
-"""What a server does not take, learned from its refusals; the request is then made in another form."""
+"""The quirks of a server: what it does not take, learned from its refusals, so that a request takes another form."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from tinyagent.core.errors import ModelError
 from tinyagent.core.messages import Assistant, Message
@@ -39,15 +39,15 @@ _REFUSES_IDS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Quirks:
-    """What a server does not take.
+    """What a server does not take; each attribute that is true changes the form of its requests.
 
     Attributes:
-        tools: Native tools; they are described in text.
-        stream_options: The option that asks for usage in a stream.
-        keys: Keys of assistant messages or calls that it sent itself, and does not take back.
-        ids: Call ids of any form; only nine letters and digits.
-        calls: Calls in the history while no tools are offered; they are written as text.
-        schema: A JSON schema for the reply; the text protocol is used instead.
+        tools: The server takes no native tools; they are described in text.
+        stream_options: The server does not know the option that asks for usage in a stream.
+        keys: Keys of assistant messages or calls that the server sent itself, and does not take back.
+        ids: The server takes only call ids of nine letters and digits.
+        calls: The server takes no calls in the history while no tools are offered; they are written as text.
+        schema: The server takes no JSON schema for the reply; the text protocol is used instead.
     """
 
     tools: bool = False
@@ -58,17 +58,16 @@ class Quirks:
     schema: bool = False
 
     def __or__(self, other: Quirks) -> Quirks:
-        return Quirks(
-            self.tools or other.tools,
-            self.stream_options or other.stream_options,
-            self.keys | other.keys,
-            self.ids or other.ids,
-            self.calls or other.calls,
-            self.schema or other.schema,
-        )
+        return Quirks(*(getattr(self, each.name) | getattr(other, each.name) for each in fields(self)))
 
     def learned(self, error: ModelError, request: ModelRequest, origin: str) -> Quirks:
-        """Return these quirks with what the server has said by refusing the request; the same if that is nothing."""
+        """Return these quirks with the one that the server's refusal of a request shows; the same where it shows none.
+
+        Args:
+            error: The refusal.
+            request: The request that was refused.
+            origin: The server, as its messages name it.
+        """
         said = str(error)
         if request.stream and not self.stream_options and "stream_options" in said:
             return replace(self, stream_options=True)
@@ -90,12 +89,12 @@ class Quirks:
         return self
 
 
-#: Of a server that takes everything.
+#: The quirks of a server that takes everything.
 NO_QUIRKS = Quirks()
 
 
 def _replayed(messages: tuple[Message, ...], origin: str) -> Iterator[str]:
-    """The keys that go back to the server that sent them."""
+    """Yield the keys of messages and calls that are sent back to the server that sent them."""
     for message in messages:
         if isinstance(message, Assistant) and message.origin == origin:
             if message.reasoning:

@@ -1,4 +1,4 @@
-"""An HTTP response to a `Reply`: server-sent events or JSON, by what it is rather than by what was asked for.
+"""From an HTTP response to a `Reply`: server-sent events or JSON, by what it is rather than by what was asked for.
 
 Events follow the event-stream format of the WHATWG HTML standard, section "Server-sent events": lines end in CR LF,
 LF or CR, comments begin with a colon, several `data` lines of one event are joined.
@@ -19,18 +19,18 @@ from tinyagent.models.wire import ReplyAssembler
 
 
 class EventParser:
-    """Feed it bytes as they arrive; it yields `(event, data)` for each complete event."""
+    """A parser of server-sent events: fed with bytes as they arrive, it yields each event as `(name, data)`."""
 
     __slots__ = ("_data", "_event", "_parts", "_started")
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []  # of the line that is not complete
+        self._parts: list[bytes] = []  # the parts of a line that is not complete
         self._event = ""
         self._data: list[str] = []
         self._started = False
 
     def feed(self, chunk: bytes) -> Iterator[tuple[str, str]]:
-        """Events completed by `chunk`."""
+        """Yield the events that `chunk` completes, each as its name and its data."""
         if self._started and b"\n" not in chunk and b"\r" not in chunk:  # more of a long line
             self._parts.append(chunk)
             return
@@ -42,7 +42,7 @@ class EventParser:
             buffer = buffer.removeprefix(b"\xef\xbb\xbf")
             self._started = bool(buffer)
         if b"\r" in buffer:
-            # A CR at the very end may be half of a CR LF: it waits for the next chunk.
+            # A CR at the very end may be half of a CR LF, so it waits for the next chunk.
             held = b"\r" if buffer.endswith(b"\r") else b""
             buffer = buffer.removesuffix(held).replace(b"\r\n", b"\n").replace(b"\r", b"\n") + held
         *lines, rest = buffer.split(b"\n")
@@ -56,7 +56,7 @@ class EventParser:
                 self._event = ""
 
     def close(self) -> Iterator[tuple[str, str]]:
-        """The event left when the stream ended without its blank line; servers do that to the last one."""
+        """Yield the event that is left at the end of the stream: some servers send no blank line after the last one."""
         for line in self._taken().rstrip(b"\r").split(b"\r"):
             if line:
                 self._line(line)
@@ -82,7 +82,7 @@ class EventParser:
         return found
 
 
-#: How an event stream begins; and the length of the longest, which tells it from JSON.
+#: The beginnings of an event stream, and the length of the longest: so many bytes tell it from JSON.
 STARTS = (b"data:", b"event:", b":")
 LONGEST_START = 6
 #: Seconds that a server may keep a stream open after its `[DONE]`, and after its `finish_reason`.
@@ -91,7 +91,13 @@ LONGEST_TAIL = 2.0
 
 
 async def read_response(response: Any, assembler: ReplyAssembler) -> Reply:
-    """The reply in a response: events or JSON, by its content type, whatever was asked for."""
+    """Read a response to its end and return its reply: from events or JSON, by its content type or its first bytes.
+
+    Raises:
+        ModelTimeoutError: The server went silent in the middle of the reply.
+        StreamInterruptedError: The connection broke before the reply was finished.
+        ModelError: The reply is none; `ReplyAssembler` says when.
+    """
     try:
         content_type = response.headers.get("content-type", "").lower()
         if response.is_stream_consumed or "json" in content_type:
@@ -116,7 +122,7 @@ async def read_response(response: Any, assembler: ReplyAssembler) -> Reply:
 
 
 async def _read_unlabelled(response: Any, assembler: ReplyAssembler) -> Reply:
-    """A body without a content type that helps: its first bytes tell."""
+    """Read a body whose content type does not tell what it is: its first bytes do."""
     chunks = response.aiter_bytes()
     first = b""
     async for chunk in chunks:
@@ -141,12 +147,12 @@ async def _read_events(chunks: AsyncIterator[bytes], assembler: ReplyAssembler) 
 
 
 def _read_chunk(chunk: bytes, parser: EventParser, assembler: ReplyAssembler) -> bool:
-    """Whether the chunk holds the closing `[DONE]`; what follows that is no matter."""
+    """Give the events in a chunk to the assembler; return whether the closing `[DONE]`, which ends them, is there."""
     return any(assembler.event(name, data) for name, data in parser.feed(chunk))
 
 
 async def _read_tail(chunks: AsyncIterator[bytes], parser: EventParser, assembler: ReplyAssembler) -> None:
-    """Read what follows a finished reply: its usage. Servers that keep the stream open are not waited for long."""
+    """Read the usage that follows a finished reply, and wait no more than `LONGEST_TAIL` seconds for the end."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LONGEST_TAIL):
             async for chunk in chunks:
@@ -159,7 +165,7 @@ async def _read_tail(chunks: AsyncIterator[bytes], parser: EventParser, assemble
 
 
 async def _drain(chunks: AsyncIterator[bytes]) -> None:
-    """Read to the end: only then is the connection free for the next request."""
+    """Read the stream to its end, because only then is the connection free for the next request."""
     with contextlib.suppress(TimeoutError, *transport_errors()):
         async with asyncio.timeout(LONGEST_DRAIN):
             async for _ in chunks:
@@ -167,7 +173,7 @@ async def _drain(chunks: AsyncIterator[bytes]) -> None:
 
 
 def _read_last_event(parser: EventParser, assembler: ReplyAssembler) -> bool:
-    """What was left without its blank line; half an event is none."""
+    """Read an event that has no blank line after it, unless only half of it came; return whether it is `[DONE]`."""
     with contextlib.suppress(MalformedReplyError):
         for name, data in parser.close():
             if assembler.event(name, data):

@@ -15,21 +15,21 @@ from tinyagent.core.waiting import backoff
 from tinyagent.models.base import Model, ModelRequest, Sink, model_name
 
 DEFAULT_RETRIES = 2
-#: A server that asks for a longer wait (seconds) is not waited for: the error says how long it asked.
+#: Seconds that a server may ask to wait; one that asks for more is not waited for, and the error says how long.
 LONGEST_WAIT = 60.0
 
 
 class Retries:
-    """A model that asks another one again when it fails in a way that may pass. Its connections are the other's.
+    """A model that asks the model inside it again when that fails in a way that may pass.
 
-    `OpenAIModel` retries by itself. What is to see every attempt, such as a limiter, stands inside:
+    `OpenAIModel` retries by itself. A wrapper that is to see every attempt, such as a limiter, stands inside:
     `Retries(limited(OpenAIModel("gpt-4o-mini", max_retries=0)))`.
 
-    A failure after complete calls, or after code that has run, is not retried: the run goes on from there. What failed
-    attempts cost is counted.
+    A failure after complete calls, or after code that has run, is not retried: the run goes on from there. The tokens
+    of failed attempts are counted.
 
     Args:
-        model: The model that is asked.
+        model: The model that is asked; its connections are opened and closed with this one.
         max_retries: How often a failed call is tried again.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a reply says: its thoughts, its text, and the calls that stand in its text."""
+"""The parts of what a reply says: its thoughts, its text, and the calls that stand in its text."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tinyagent.core.messages import Call
 from tinyagent.core.tool import Tool
 from tinyagent.models.base import Sink
 from tinyagent.models.marks import Found, MarkSplitter, read_calls
-from tinyagent.models.thoughts import TAGS, ThinkSplitter, orphaned_end
+from tinyagent.models.thoughts import ThinkSplitter, orphaned_end
 
-#: Text in which no tag, mark, object or fence begins: at the start of a reply, and within it.
+#: Texts in which no tag, mark, object or fence begins: at the start of a reply, and within it.
 _PLAIN_START = re.compile(r"\s*[^\s<\[{`][^<\[`]*\Z")
 _PLAIN = re.compile(r"[^<\[`]*\Z")
-#: The types of parts of a content that are thoughts.
+#: The types of the parts of a message's content that are thoughts.
 _THOUGHTS = ("thinking", "reasoning", "thought")
 
 
@@ -32,20 +32,20 @@ class Habit:
     opened: bool | None = None
 
     def learn(self, *, opened: bool) -> None:
-        """Remember what a complete reply has shown; an orphaned end outweighs any reply without one."""
+        """Remember whether a complete reply held only the end of a block; one that did outweighs any that did not."""
         self.opened = self.opened or opened
 
 
 class Said:
-    """Parts thoughts, text and calls, and tells the sink of thoughts and text as they arrive.
+    """The thoughts, text and calls of one reply, told apart; the sink hears thoughts and text as they arrive.
 
     Args:
-        sink: Who listens.
+        sink: The listener of the reply.
         tools: The tools on offer: calls of them that stand in the text are read.
-        habit: What earlier replies of the model have shown; this one adds to it.
+        habit: What earlier replies of the model have shown; this reply adds to it.
 
     Attributes:
-        goes_on: The text holds thoughts alone, from which the model is to go on.
+        goes_on: Whether the text holds thoughts alone, from which the model is to go on.
     """
 
     def __init__(self, sink: Sink, tools: tuple[Tool[..., object], ...], habit: Habit | None) -> None:
@@ -54,26 +54,26 @@ class Said:
         self._tools = tools
         self._habit = habit or Habit()
         self._opened = bool(self._habit.opened)
-        self._think: ThinkSplitter | None = None  # once there is something for it
-        self._marks: MarkSplitter | None = None  # likewise, where there are tools
+        self._think: ThinkSplitter | None = None  # made when a text comes that may hold thoughts
+        self._marks: MarkSplitter | None = None  # made with it, where there are tools
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._field = ""
 
     @property
     def text(self) -> str:
-        """The text so far."""
+        """The text of the reply so far."""
         return "".join(self._text)
 
     @property
     def reasoning(self) -> str:
-        """The reasoning so far."""
+        """The reasoning of the reply so far."""
         return "".join(self._reasoning)
 
     def whole(self) -> tuple[str, str, str]:
-        """Return the text, the reasoning, and `Reply.reasoning_field`.
+        """Return the text, the reasoning, and the `reasoning_field` of the `Reply`.
 
-        Before an end of a block that has no beginning, all is reasoning.
+        Text before the end of a block that has no beginning is reasoning.
         """
         text, reasoning, field = self.text, self.reasoning, self._field
         if end := self._orphaned_end():
@@ -82,14 +82,14 @@ class Said:
         return text, reasoning, field
 
     def thought(self, text: str, field: str) -> None:
-        """Add a thought that the server tells apart from text itself."""
+        """Add a thought that the server itself tells apart from text, and the field in which it came."""
         self._field, self._opened = field, False
         if self._think:
             self._think.opened = False
         self._reason(text)
 
     def content(self, content: object) -> None:
-        """Add the content of a message: text, or a list of parts."""
+        """Add the content of a message, or of its delta: text, or a list of parts."""
         if isinstance(content, str):
             plain = _PLAIN if self._text else _PLAIN_START
             if self._think is None and not self._opened and plain.match(content):
@@ -103,37 +103,36 @@ class Said:
             self._split(text)
 
     def finish(self, *, cut: bool, read: bool) -> tuple[Call, ...]:
-        """Tell the sink of text that was held back; return the calls that stand in it.
+        """Tell the sink of text that was held back; return the calls that stand in that text.
 
         Args:
             cut: The token limit has cut the reply.
-            read: The text may hold calls: there are no proper ones.
+            read: Calls in the text are read, because the reply has no proper calls.
         """
         calls = () if self._think is None else self._rest(self._think, cut=cut, read=read)
         end = self._orphaned_end()
         text = self.text
         if not cut and text.strip() and not (self._think and self._think.parted):
             self._habit.learn(opened=end is not None)
-        if end:
+        if self._think and end:
+            self._think.parted = True
             self._void_thoughts(text, end)
         return calls
 
     def _rest(self, think: ThinkSplitter, *, cut: bool, read: bool) -> tuple[Call, ...]:
-        """Say what was held back; the calls that stand in it."""
-        self._say(*think.rest())
-        if think.opened and not cut:  # for once, the template has not opened a block: it is all text
+        """Tell the sink of text that was held back, and return the calls that stand in it."""
+        self._say(think, *think.rest())
+        if think.opened and not cut:  # no block has closed, so none was open: all of it is text
             said, self._reasoning = self.reasoning, []
-            self._say("", said)
+            self._say(think, "", said)
         held = self._marks.rest() if self._marks else ""
         return self._read(held, cut=cut, read=read) if held else ()
 
     def _orphaned_end(self) -> tuple[int, int] | None:
-        if self._think is None or self._field in TAGS:
-            return None
-        return orphaned_end(self.text)
+        return None if self._think is None or self._think.parted else orphaned_end(self.text)
 
     def _void_thoughts(self, text: str, end: tuple[int, int]) -> None:
-        """What was shown as text before an end without a beginning is reasoning."""
+        """Take back the text that was shown before the end of a block without a beginning, and show it as reasoning."""
         self._sink.notice(TextVoided(text))
         self._field, self._text = self._field or "think", []
         self._reason(text[: end[0]].strip())
@@ -151,22 +150,22 @@ class Said:
             self._reason(found.thoughts)
         if found.thoughts and not found.calls:
             self.goes_on = True
-            self._text.append(held)  # for the model alone
+            self._text.append(held)  # the model reads it, the person does not
         elif found.text.strip() or not found.calls:
             self._show(found.text)
         return found.calls
 
     def _split(self, text: str) -> None:
-        """Say text that may hold thoughts or calls."""
+        """Tell the sink of a text that may hold thoughts or calls, as far as it is certain."""
         if self._think is None:
             begun = bool(self._text)
             self._think = ThinkSplitter(opened=self._opened, begun=begun)
             self._marks = MarkSplitter(self._tools, begun=begun) if self._tools else None
-        self._say(*self._think.split(text))
+        self._say(self._think, *self._think.split(text))
 
-    def _say(self, reasoning: str, text: str) -> None:
+    def _say(self, think: ThinkSplitter, reasoning: str, text: str) -> None:
         if reasoning:
-            self._field = self._field or (self._think.field if self._think else "")
+            self._field = self._field or think.field
             self._reason(reasoning)
         if text and self._marks:
             text = self._marks.split(text)
@@ -186,11 +185,11 @@ class Said:
 
 
 def _nothing() -> None:
-    """What a sink does that does not act on text."""
+    """Do nothing, for a sink without `doubt`: it does not act on text."""
 
 
 def _parts(content: object) -> Iterator[tuple[str, str]]:
-    """The parts of a content that is a list: each a thought or a text."""
+    """Yield the parts of a content that is a list, each as a thought and a text, one of which is empty."""
     for part in content if isinstance(content, list) else ():
         if not isinstance(part, dict):
             continue

@@ -13,14 +13,13 @@ from dataclasses import replace
 from typing import Any
 
 from tinyagent.core.dialect import target_of
-from tinyagent.core.jsonable import to_text
 from tinyagent.core.messages import Assistant, Call, Reply
 from tinyagent.core.tool import Tool
 from tinyagent.models.base import ModelRequest
 from tinyagent.models.calls import CUT_CALL
 from tinyagent.models.native import once_per_tool, to_bytes
-from tinyagent.models.objects import call_of, read_json
-from tinyagent.models.text_protocol import TextReply, TextTools
+from tinyagent.models.objects import read_json
+from tinyagent.models.text_protocol import TextReply, TextTools, items_in
 
 INSTRUCTIONS = """\
 You can use tools. Your reply is one JSON object. To call tools, one or several at once, write:
@@ -31,14 +30,12 @@ The results come in the next message. When you know the answer, write:
 Tools, one per line (name, description, JSON Schema of the arguments):
 """
 NO_TOOLS = 'Do not call a tool now: write your answer, as a reply of the type "answer".'
-#: How a call begins.
-_CALL = re.compile(r'\{\s*+"tool"')
 #: Calls in one reply: a small model would repeat them without end.
 MOST_CALLS = 8
-#: Of an integer; a grammar spells out the digits.
+#: The largest bound of an integer that is passed on: a grammar spells out its digits.
 _LARGEST_BOUND = 10**9
 _TYPES = frozenset({"string", "integer", "number", "boolean", "null", "array", "object"})
-#: Which grammars let a model write around the object.
+#: A fence, which some grammars let a model write around the object.
 _FENCE = re.compile(r"\s*+```\w*\s*+")
 _Schema = dict[str, Any]
 
@@ -47,82 +44,55 @@ _Schema = dict[str, Any]
 
 
 class SchemaReply(TextReply):
-    """A reply in the form of the schema: what is inside its answer is shown. One in another form is read as text is."""
+    """A reply in the form of the schema, of which the answer is shown; any other is read like a `TextReply`."""
 
     keys = ("reply",)
     path = ("reply", "answer")
-    thinks = False  # the grammar leaves no room
+    thinks = False  # the grammar leaves no room for thoughts
 
     def is_item(self, value: object) -> bool:
-        """Return whether it is an object: one that begins like one of the schema is one."""
+        """Return whether a value is an object: any that begins like the schema's counts as one of it."""
         return isinstance(value, dict)
 
     def read(self, reply: Reply) -> Reply:
-        """Return the reply with the calls or the answer of its object, or of as much of it as has come."""
-        if reply.calls or not reply.text.strip():  # native ones all the same, or nothing
+        """Return the reply with the calls or the answer of its object, or of as much of the object as has come."""
+        if reply.calls or not reply.text.strip():  # native calls all the same, or nothing
             self.settle(reply.text)
             return reply
-        if (read := self._read(reply)) is not None:
-            return read
-        self.followed = False
-        return super().read(reply)
-
-    def _read(self, reply: Reply) -> Reply | None:
-        """The reply, if it is one of the schema's: a server that ignores the schema sends others."""
         text = _FENCE.sub("", reply.text, count=1).removesuffix("```").strip()
         try:
             value, end = read_json(text, 0)
         except ValueError:
-            cut = reply.finish_reason == "length" and text[:1] in ("", "{")
-            return self._read_cut(reply) if cut else None
+            self.followed = reply.finish_reason == "length" and text[:1] in ("", "{")
+            return self._read_cut(reply) if self.followed else super().read(reply)
         inner = value.get("reply") if isinstance(value, dict) and end == len(text) else None
-        if not isinstance(inner, dict):
-            return None
-        if isinstance(answer := inner.get("answer"), str):
-            self.settle(text := to_text(answer))
-            return self.calling(replace(reply, text=text), ())
-        calls = inner.get("calls")
-        if not isinstance(calls, list) or not all(isinstance(call, dict) and call.get("tool") for call in calls):
-            return None
-        return self.calling(reply, map(_call, calls))
+        self.followed = isinstance(inner, dict) and (
+            isinstance(inner.get("answer"), str) or isinstance(inner.get("calls"), list)
+        )
+        return super().read(reply)
 
     def _read_cut(self, reply: Reply) -> Reply:
-        """A reply that the token limit has cut: an answer as far as it came, or the calls that are complete."""
+        """Return a reply that the token limit has cut with its answer as far as it came, or its complete calls."""
         if self.answer is not None:
             return self.calling(replace(reply, text=self.answer), ())
-        calls: list[Call] = []
-        place = 0
-        while begun := _CALL.search(reply.text, place):
-            try:
-                value, place = read_json(reply.text, begun.start())
-            except ValueError:
-                calls.append(Call("reply", problem=CUT_CALL))
-                break
-            calls.append(_call(value))
+        calls = [call for item in items_in(reply.text, self._offered, CUT_CALL) for call in item.calls]
         return self.calling(reply, calls or [Call("reply", problem=CUT_CALL)])
 
 
-def _call(value: dict[str, Any]) -> Call:
-    return call_of(str(value["tool"]), value.get("arguments", ...))
-
-
-# ---- the request
-
-
 class SchemaTools(TextTools):
-    """Tools that the system message describes, with replies that the server constrains."""
+    """The encoder of requests whose tools the system message describes, and whose replies a schema constrains."""
 
     heard = SchemaReply
     instructions = INSTRUCTIONS
     no_tools = NO_TOOLS
 
     def body(self, request: ModelRequest) -> bytes:
-        """`"response_format": ..., "messages": [...]`; the former where there are tools."""
+        """Return the part of a request's body for its reply's schema, if there are tools, and its messages."""
         messages = super().body(request)
         return b'"response_format":' + _response_format(request) + b"," + messages if request.tools else messages
 
     def calls(self, message: Assistant) -> str:
-        """Return the calls of a message as the model would have written them."""
+        """Return the calls of a message as the model would have written them in this protocol."""
         calls = [{"tool": call.name, "arguments": call.arguments} for call in message.calls]
         return to_bytes({"reply": {"type": "calls", "calls": calls}}).decode()
 
@@ -131,7 +101,7 @@ class SchemaTools(TextTools):
 
 
 def _object(properties: _Schema) -> _Schema:
-    """An object that has all of these and nothing else."""
+    """Return the schema of an object that has all of these properties and nothing else."""
     return {
         "type": "object",
         "properties": properties,
@@ -167,15 +137,18 @@ def _response_format(request: ModelRequest) -> bytes:
 
 
 class Form:
-    """How a call of a tool is written, as a schema that grammars know: structure alone, everything required.
+    """A call of a tool as a schema that grammars know: structure alone, everything required.
 
-    An argument that may be left out may be null instead. What else the parameters' schema asks for is checked when the
-    call comes: llama.cpp, for one, takes patterns that never end, and needs minutes for large bounds.
+    An argument that may be left out may be null instead. Whatever else the parameters' schema asks for is checked when
+    the call comes: llama.cpp, for one, takes patterns that never end, and needs minutes for large bounds.
+
+    Args:
+        tool: The tool.
 
     Attributes:
-        schema: Of the call.
-        definitions: What it refers to, under names of its own.
-        strict: OpenAI takes it as strict, as it has no open objects.
+        schema: The schema of the call.
+        definitions: The definitions that the schema refers to, under names that begin with the tool's.
+        strict: Whether OpenAI takes the schema as strict, because it has no open objects.
     """
 
     def __init__(self, tool: Tool[..., object]) -> None:
@@ -189,13 +162,13 @@ class Form:
         self.schema = _object({"tool": _kind(tool.name), "arguments": taken})
 
     def _fields(self, schema: Mapping[str, Any]) -> _Schema:
-        """An object's; what may be left out may be null."""
+        """Return the structure of an object's schema, in which a property that may be left out may be null."""
         needed, parts = schema.get("required", ()), schema.get("properties", {})
         read = {name: self._part(part) for name, part in parts.items()}
         return _object({name: part if name in needed else _or_null(part) for name, part in read.items()})
 
     def _part(self, schema: Any) -> _Schema:
-        """A schema's structure."""
+        """Return the structure of a schema; an empty one, which is not strict, where it has none that is known."""
         found: _Schema = {}
         if isinstance(schema, Mapping):
             if isinstance(ref := schema.get("$ref"), str):
@@ -208,13 +181,13 @@ class Form:
         return found
 
     def _referred(self, ref: str) -> _Schema:
-        """A definition, which moves to the root under a name that no other tool has."""
+        """Return a reference to a definition, after moving it to the root under a name that no other tool has."""
         target = target_of(self._root, ref)
         if target is None:
             return {}
         name = f"{self._name}.{re.sub(r'[^A-Za-z0-9]+', '.', ref).strip('.') or 'root'}"
         if name not in self.definitions:
-            self.definitions[name] = {}  # of one that speaks of itself
+            self.definitions[name] = {}  # taken, in case the definition refers to itself
             self.definitions[name] = self._part(target)
         return {"$ref": f"#/$defs/{name}"}
 

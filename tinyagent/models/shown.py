@@ -1,9 +1,10 @@
-"""What a person may see of a reply that is written in a JSON protocol, while it is written."""
+"""The part of a reply in a JSON protocol that a person may see, while it is written."""
 
 from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Collection
 from typing import ClassVar
 
@@ -14,7 +15,7 @@ from tinyagent.models.base import Sink
 from tinyagent.models.marks import MarkSplitter, offered_by_name
 from tinyagent.models.objects import read_json
 
-#: The inside of a string, up to what a next piece may complete: an escape, or the second half of a character.
+#: The inside of a string, up to what the next piece may complete: an escape, or the second half of a character.
 _INSIDE = re.compile(
     r"(?:[^\"\\]++|\\[^u]|\\u(?![dD][89abAB])[\da-fA-F]{4}"
     r"|\\u[dD][89abAB][\da-fA-F]{2}(?:\\u[dD][c-fC-F][\da-fA-F]{2}|(?=[^\\]|\\[^u]|\\u[^dD]|\\u[dD][^c-fC-F])))*+",
@@ -26,7 +27,7 @@ _PLAIN = re.compile(r"[^\"{}\[\]:,]++")
 
 
 class AnswerReader:
-    """Finds the inside of one string of a JSON object.
+    """A reader of one string in a JSON object that comes in pieces.
 
         reader = AnswerReader(("answer",))
         reader.feed('{"tool": null, "answer": "It')  # "It"
@@ -37,9 +38,9 @@ class AnswerReader:
         path: The keys that lead to the string.
 
     Attributes:
-        found: The string has begun.
-        rest: What follows the object; `None` until it has closed.
-        broken: It is no JSON.
+        found: Whether the string has begun.
+        rest: The text that follows the object; `None` until the object has closed.
+        broken: Whether the text is no JSON.
     """
 
     def __init__(self, path: tuple[str, ...]) -> None:
@@ -48,12 +49,12 @@ class AnswerReader:
         self.broken = False
         self._path = path
         self._held = ""
-        self._keys: list[str | None] = []  # of the objects and lists that are open
+        self._keys: list[str | None] = []  # the current key of each open object, `None` for a list
         self._in_key = self._in_string = self._wanted = False
         self._key = ""
 
     def feed(self, text: str) -> str:
-        """Return more of the string. The first piece begins with the object's bracket."""
+        """Return what the next piece of the object adds to the string. The first piece begins with the bracket."""
         text, self._held = self._held + text, ""
         shown: list[str] = []
         place = 0
@@ -108,32 +109,32 @@ class AnswerReader:
             self._keys[-1] = ""
 
 
-#: Where an object may begin, in a fence or not; and a fence that the text ends with.
+#: The place where an object may begin, in a fence or not; and a fence with which the text ends.
 _OPENING = re.compile(r"(?:```\w*\s*+)?\{")
 _FENCE = re.compile(r"`{1,2}\Z|```\w*\s*+\Z")
 #: The beginning of an object, up to its first key.
 _HEAD = re.compile(r"\{\s*+(?:([\"'])(\w*+)(\1)?)?")
-#: Objects after which nothing is shown before the reply is whole.
+#: Objects in one reply after which nothing more is shown before the reply is whole.
 MOST_OBJECTS = 200
-#: Characters in which an object must have shown its first key.
+#: Characters within which an object must have shown its first key.
 _LONGEST_HEAD = 200
 
 
-class ShownReply:
-    """A sink that passes on what a person may see: prose as it comes, of an object the inside of its answer alone.
+class ShownReply(ABC):
+    """A sink that passes on what a person may see: prose as it comes, and of an object the inside of its answer alone.
 
-    Prose before a first object is shown, and void when that holds the answer. What a model has written is known for
-    certain when it is whole: `settle` takes back what was shown by mistake.
+    Prose before the first object is shown, and is void when that object holds the answer. Only the whole reply tells
+    for certain what the model has written: `settle` takes back what was shown by mistake.
 
     Args:
-        sink: Who listens.
-        tools: The tools on offer: what calls them in marks of its own is no prose.
+        sink: The listener to whom it is passed on.
+        tools: The tools on offer: a call of them in a model's own marks is no prose.
 
     Attributes:
-        followed: The server keeps to what the request says of the form of replies; known after `read`.
+        followed: Whether the server keeps to the form that the request asks of replies; known after `read`.
     """
 
-    #: With which objects of the protocol begin, and those that lead to the answer in one.
+    #: The keys with which objects of the protocol begin, and the keys that lead to the answer in an object.
     keys: ClassVar[Collection[str]]
     path: ClassVar[tuple[str, ...]]
     #: Whether thoughts may stand before the reply.
@@ -148,38 +149,38 @@ class ShownReply:
         self._offered = offered_by_name(tools)
         self._marks = MarkSplitter(tools)
         self._shown: list[str] = []
-        self._held = ""  # what may be the beginning of an object
-        self._object: list[str] = []  # the one that is being written
+        self._held = ""  # text that may be the beginning of an object
+        self._object: list[str] = []  # the object that is being written
         self._reader: AnswerReader | None = None
-        self._answered = False  # an answer has begun
-        self._items = False  # there was an object of the protocol: prose is no part of the answer any more
+        self._answered = False  # whether an answer has begun
+        self._items = False  # whether an object of the protocol has come: prose is no answer then
         self._left = MOST_OBJECTS
 
+    @abstractmethod
     def is_item(self, value: object) -> bool:
         """Return whether a whole object is one of the protocol."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, reply: Reply) -> Reply:
         """Return the whole reply with the calls, or the answer, that stand in its text."""
-        raise NotImplementedError
 
     @property
     def committed(self) -> bool:
-        """As the sink says."""
+        """Whether the sink has acted on part of the reply already, so that it cannot be asked for again."""
         return self._sink.committed
 
     @property
     def answer(self) -> str | None:
-        """The answer as far as it has come, if it has begun."""
+        """The answer as far as it has come; `None` before it has begun."""
         return "".join(self._shown) if self._answered else None
 
     def text(self, delta: str) -> None:
-        """More of the reply."""
+        """Hear more of the reply, and pass on what a person may see of it."""
         while delta and self._left:
             delta = self._prose(delta) if self._reader is None else self._inside(self._reader, delta)
 
     def settle(self, text: str) -> None:
-        """Show this text, and nothing else: the rest of it, or all of it in place of what was shown."""
+        """Show this text and nothing else: the rest of it, or the whole text in place of what was shown."""
         shown = "".join(self._shown)
         if not text.startswith(shown):
             self.notice(TextVoided(shown))
@@ -188,7 +189,7 @@ class ShownReply:
             self._sink.text(rest)
 
     def _prose(self, text: str) -> str:
-        """Show prose; the text from the bracket on with which an object of the protocol begins."""
+        """Show prose; return the text from the bracket on with which an object of the protocol begins."""
         text, self._held = self._held + text, ""
         place = 0
         while opening := _OPENING.search(text, place):
@@ -210,7 +211,7 @@ class ShownReply:
         return ""
 
     def _inside(self, reader: AnswerReader, text: str) -> str:
-        """Show the answer in an object; the text behind it."""
+        """Show the answer in an object; return the text behind the object."""
         self._object.append(text)
         began = reader.found
         part = reader.feed(text)
@@ -230,7 +231,7 @@ class ShownReply:
         return reader.rest
 
     def _begin_answer(self) -> str:
-        """What stands between this answer and the one before."""
+        """Begin to show an answer: void the prose before the first one; return what separates it from another."""
         first, self._answered, self._items = not self._answered, True, True
         if first and self._shown:
             self.notice(TextVoided("".join(self._shown)))
@@ -238,11 +239,11 @@ class ShownReply:
         return "" if first else "\n"
 
     def _reads(self, text: str) -> bool:
-        """Whether an object, which a fence may precede, is one of the protocol."""
+        """Return whether an object, which a fence may precede, is one of the protocol."""
         try:
             self._items = self.is_item(read_json(text, text.index("{"))[0])
         except ValueError:
-            self._items = True  # nothing is shown before the reply is whole
+            self._items = True  # no JSON: nothing more is shown before the reply is whole
         return self._items
 
     def _show_prose(self, text: str) -> None:

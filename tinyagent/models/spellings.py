@@ -1,6 +1,6 @@
-"""How models spell one call behind their own marks: as JSON, as XML, as Python, in a channel.
+"""The spellings of a call behind a model's own marks: as JSON, as XML, as Python, in a channel.
 
-Each spelling is that of the chat templates which the models ship:
+Each spelling is that of the chat template which the model ships:
 Hermes, Qwen, Granite, Llama, Mistral's first and many others: a JSON object or list.
 Qwen-Coder, Seed: `<function=name><parameter=x>..</parameter></function>`; Llama 3.1: `<function=name>{..}</function>`.
 DeepSeek 3.2 (DSML), MiniMax: `<invoke name="name"><parameter name="x">..</parameter></invoke>`.
@@ -45,7 +45,7 @@ _HARMONY = re.compile(r"<\|(?:start|channel)\|>(?:[^<]|<\|(?:channel|constrain)\
 _RECIPIENT = re.compile(r"\bto=([\w.-]+)")
 _PYTHON_LIST = re.compile(r"\[\s*[\w.]+\s*\(")
 _TOKEN = re.compile(r"<[^<>]{1,60}>|\[TOOL_CALLS\]")
-#: A name, what separates it from its arguments, and what these begin with.
+#: A tool's name, what separates it from its arguments, and what the arguments begin with.
 _NAME = re.compile(
     r"((?:functions\.)?[\w-]++(?:\.call)?(?::\d+)?)"
     r"((?:\s|\\n|\[CALL_ID\]\w*|\[ARGS\]|```(?:json)?|<[|\uff5c]tool[\u2581_](?:sep|call[\u2581_]argument[\u2581_]begin)[|\uff5c]>)*+)"
@@ -54,14 +54,14 @@ _NAME = re.compile(
 
 
 class Spelled(NamedTuple):
-    """Calls that were read, and where the text goes on."""
+    """The calls that were read, and where the text goes on behind them."""
 
     calls: list[Call]
     end: int
 
 
 class Broken(NamedTuple):
-    """A call that cannot be read: its tool, why, and where it goes wrong."""
+    """A call that cannot be read: the name of its tool, the reason, and where it goes wrong."""
 
     name: str
     problem: object
@@ -69,14 +69,14 @@ class Broken(NamedTuple):
 
 
 def spelled_at(text: str, start: int, offered: Offered, *, fresh: bool, cut: bool) -> Spelled | Broken | None:
-    """Read the call, or the list of calls, at `start`; `None` if there is none.
+    """Read the call, or the list of calls, at `start`; return `None` if there is none.
 
     Args:
-        text: What the model wrote.
-        start: Where to read.
+        text: The text that the model wrote.
+        start: The place of the call in the text.
         offered: The tools on offer.
-        fresh: A mark stands right before it, so that a bare name is one of a tool, on offer or not.
-        cut: The token limit has cut the text: a call that does not end is none.
+        fresh: A mark stands right before the place, so that a bare name there is a tool's, on offer or not.
+        cut: The token limit has cut the text: a call without an end is not read.
     """
     first = text[start : start + 1]
     if first in ("{", "["):

@@ -1,4 +1,4 @@
-"""Tools for models without tool calls: a JSON text protocol.
+"""A JSON text protocol that gives tools to models without tool calls.
 
 The model writes JSON objects with the keys `scratchpad`, `tool` and `arguments`, or `scratchpad` and `answer`;
 several objects are several calls. Fences, prose and `<think>` blocks around them are accepted.
@@ -22,12 +22,14 @@ from tinyagent.models.native import once_per_tool, to_bytes
 from tinyagent.models.objects import (
     FIRST_KEYS,
     Offered,
+    any_calls_in,
     arguments_in,
     call_of,
     calls_in,
     is_scratchpad,
     named_at,
-    read_value,
+    read_json,
+    read_python,
 )
 from tinyagent.models.shown import ShownReply
 
@@ -43,15 +45,15 @@ Tools, one per line (name, description, JSON Schema of the arguments):
 """
 NO_TOOLS = 'Do not call a tool now. Write {"scratchpad": "...", "answer": "<the answer>"}.'
 BROKEN = "The JSON object could not be read ({problem}), so nothing ran. Write it again, as valid JSON."
-#: Marks messages read by this protocol (`Assistant.reasoning_field`): their calls are in their text.
+#: The `Assistant.reasoning_field` of messages that this protocol has read: their calls stand in their text.
 PROTOCOL = "protocol"
-#: Braces that begin no JSON; with more, the text is no protocol, and looking on would take ever longer.
+#: Braces that begin no JSON before the reading ends: the text is not of the protocol, and more would take long.
 MOST_FAILURES = 200
 _BEGINNING = re.compile(r"""\{\s*["'](?:scratchpad|tool|arguments|answer)["']""")
 
 
 class TextReply(ShownReply):
-    """A reply in the text protocol: its prose is shown, and what is inside its answers."""
+    """A reply in the text protocol, of which prose and the inside of its answers are shown."""
 
     keys: ClassVar[Collection[str]] = FIRST_KEYS | {"answer", "reply"}
     path: ClassVar[tuple[str, ...]] = ("answer",)
@@ -66,20 +68,20 @@ class TextReply(ShownReply):
         Text without a JSON object of the protocol, or one that calls a tool in another form, is the answer itself. An
         object that cannot be read becomes a call with a problem, so that the model is told.
         """
-        if reply.calls:  # native ones all the same
+        if reply.calls:  # native calls all the same
             self.settle(reply.text)
             return reply
         cut = reply.finish_reason == "length"
-        items = list(_items(reply.text, self._offered, CUT_CALL if cut else BROKEN))
+        items = list(items_in(reply.text, self._offered, CUT_CALL if cut else BROKEN))
         calls = tuple(call for item in items for call in item.calls)
         if not items:
             calls = read_calls(reply.text, self._offered.values(), cut=cut).calls
         scratchpads = [item.scratchpad for item in items if item.scratchpad]
         answers = [to_text(item.answer) for item in items if item.answer is not None]
         text, finish_reason = reply.text, reply.finish_reason
-        if items and not calls and not answers:  # thoughts alone: the model goes on from them
+        if items and not calls and not answers:  # thoughts alone, from which the model is to go on
             finish_reason = "tool_calls"
-        elif not calls:  # with calls, the history keeps what the model wrote, and an answer beside them is none
+        elif not calls:  # beside calls an answer does not count, and the history keeps the text as it was written
             text = "\n".join(answers) if items else reply.text
             self.settle(text)
         for scratchpad in scratchpads:
@@ -89,7 +91,7 @@ class TextReply(ShownReply):
         return self.calling(reply, calls)
 
     def calling(self, reply: Reply, calls: Iterable[Call]) -> Reply:
-        """Return the reply as one of this protocol with these calls, of which the sink is told."""
+        """Tell the sink of these calls; return the reply with them, marked as one of this protocol."""
         calls = tuple(calls)
         for call in calls:
             self.call(call)
@@ -97,21 +99,21 @@ class TextReply(ShownReply):
 
 
 class TextTools:
-    """Tools that the system message describes, with results as user messages."""
+    """The encoder of requests whose tools the system message describes, with results as messages of the user."""
 
     heard: ClassVar[type[ShownReply]] = TextReply
-    #: What the system message says before the tools, and what is said where none may be called.
+    #: The text before the tools in the system message, and the message that forbids calls.
     instructions: ClassVar[str] = INSTRUCTIONS
     no_tools: ClassVar[str] = NO_TOOLS
 
     def __init__(self) -> None:
-        #: A message as its role's first letter and its escaped text: see `body`.
+        #: Encodes a message as its role's first letter and its escaped text, which `body` puts together.
         self.encode: Callable[[Message], bytes] = self._encode
 
     def body(self, request: ModelRequest) -> bytes:
-        """`"messages": [...]`, with the tools in front.
+        """Return the part of a request's body for its messages, in which the tools are described.
 
-        Neighbours of one role become one message: many chat templates insist on taking turns.
+        Neighbours of one role become one message, because many chat templates insist on taking turns.
         """
         fragments = list(request.conversation.encoded(self.encode))
         if request.tools:
@@ -138,7 +140,7 @@ class TextTools:
         return _fragment("assistant", "\n".join(filter(None, (message.text, self.calls(message) if called else ""))))
 
     def calls(self, message: Assistant) -> str:
-        """Return the calls of a message as the model would have written them."""
+        """Return the calls of a message as the model would have written them in this protocol."""
         written = ({"tool": call.name, "arguments": call.arguments} for call in message.calls)
         return "\n".join(to_bytes(call).decode() for call in written)
 
@@ -151,39 +153,51 @@ def _fragment(role: str, text: str) -> bytes:
 
 
 class _Item(NamedTuple):
-    """What one object says."""
+    """What one object of the protocol says."""
 
     calls: tuple[Call, ...] = ()
     scratchpad: str = ""
     answer: object = None
 
 
-def _items(text: str, offered: Offered, broken: str) -> Iterator[_Item]:
-    """The protocol's objects in a text; a call with a problem for one that begins like it but cannot be read."""
+def items_in(text: str, offered: Offered, broken: str) -> Iterator[_Item]:
+    """Yield the protocol's objects in a text.
+
+    An object that begins like one of them but cannot be read becomes a call with a problem, and ends the reading.
+
+    Args:
+        text: The text that the model wrote.
+        offered: The tools on offer.
+        broken: The problem, in words for the model; `{problem}` in it is the fault of the JSON.
+    """
     position = failures = 0
     while (start := text.find("{", position)) >= 0 and failures < MOST_FAILURES:
         try:
-            value, position = read_value(text, start)
+            value, position = read_json(text, start)
         except ValueError as error:
-            failures += 1
-            value, position = None, start + 1
-            if _BEGINNING.match(text, start) or named_at(text, start, offered):
-                yield _Item((Call("reply", problem=broken.format(problem=error)),))
-                return
+            failures += 1  # counted even where it is Python, whose parser is slow
+            try:
+                value, position = read_python(text, start)
+            except ValueError:
+                value, position = None, start + 1
+                if _BEGINNING.match(text, start) or named_at(text, start, offered):
+                    yield _Item((Call("reply", problem=broken.format(problem=error)),))
+                    return
         if isinstance(value, dict) and (item := _item(value, offered)):
             yield item
 
 
 def _item(value: dict[str, Any], offered: Offered) -> _Item | None:
-    if isinstance(inner := value.get("reply"), dict):  # of the other protocol
-        value = inner
+    find = calls_in
+    if isinstance(inner := value.get("reply"), dict):  # an object of the schema protocol
+        value, find = inner, any_calls_in
     scratchpad = value.get("scratchpad")
     scratchpad = scratchpad if isinstance(scratchpad, str) else ""
     if name := value.get("tool"):
         return _Item((call_of(own_name(str(name)), arguments_in(value)),), scratchpad)
     if "answer" in value or "tool" in value:
         return _Item((), scratchpad, value.get("answer"))
-    if calls := calls_in(value, offered):
+    if calls := find(value, offered):
         return _Item(tuple(calls), scratchpad)
     return _Item((), "\n".join(map(str, value.values()))) if is_scratchpad(value) else None
 

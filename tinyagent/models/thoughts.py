@@ -14,23 +14,23 @@ _MESSAGE = "<|message|>"
 _END = re.compile(r"<\|(?:end|return|call|start|channel)\|>")
 _RECIPIENT = re.compile(r"\bto=(?!assistant\b)\S")
 _ANALYSIS = re.compile(r"<\|channel\|>\s*analysis\b")
-#: Characters of the longest of these tokens, and of a message's head; what is longer is none.
+#: Characters of the longest of these tokens, and of the longest head of a message.
 _LONGEST_TOKEN = 11
 _LONGEST_HEAD = 400
 
 
 class ChannelSplitter:
-    """Parts thoughts (the channel `analysis`) from text, however it is cut; a call stays in the text as it is."""
+    """A splitter of streamed text in channels: parts thoughts (`analysis`) from text; calls stay in the text."""
 
     __slots__ = ("_body", "_held", "_position")
 
     def __init__(self) -> None:
         self._held = ""
         self._position = 0
-        self._body = ""  # what the message that is being read is: thought, text or call; empty in its head
+        self._body = ""  # the kind of the message being read: thought, text or call; empty in its head
 
     def split(self, text: str) -> tuple[str, str]:
-        """Return the thoughts and the text that `text` completes."""
+        """Return the thoughts and the text that the next piece of text completes."""
         self._held, self._position = self._held[self._position :] + text, 0
         thoughts: list[str] = []
         texts: list[str] = []
@@ -46,18 +46,18 @@ class ChannelSplitter:
             heard.append(self._held[self._position : end.start()])
             if self._body == "call":
                 texts.append("<|call|>")
-            self._position = end.start() if end[0] in STARTS else end.end()  # without an end, the next one ends it
+            self._position = end.start() if end[0] in STARTS else end.end()  # a next start also ends it
             self._body = ""
         return "".join(thoughts), "".join(texts)
 
     def _begin(self, texts: list[str]) -> bool:
-        """Read the head of the next message, if all of it is there."""
+        """Read the head of the next message; return whether all of the head was there."""
         at = self._held.find(_MESSAGE, self._position, self._position + _LONGEST_HEAD)
         if at < 0:
             if len(self._held) - self._position <= _LONGEST_HEAD:
                 return False
             self._body = "text"
-            texts.append(self._held[self._position])  # so that what it begins with ends nothing
+            texts.append(self._held[self._position])  # so that its first token is not taken for its end
             self._position += 1
             return True
         head = self._held[self._position : at]
@@ -70,14 +70,14 @@ class ChannelSplitter:
         return True
 
     def rest(self) -> tuple[str, str]:
-        """Return what was held back when the reply ended; half a head is nothing."""
+        """Return the thoughts and the text held back at the end of the reply; half a head of a message is dropped."""
         held, self._held, self._position = self._held[self._position :], "", 0
         if self._body == "thought":
             return held, ""
         return "", held if self._body or not held.lstrip().startswith("<|") else ""
 
 
-#: The tags of a block of thoughts, by what `Reply.reasoning_field` says of it.
+#: The tags of a block of thoughts, by the `Reply.reasoning_field` that names them.
 TAGS = {
     "think": ("<think>", "</think>"),
     "<thinking>": ("<thinking>", "</thinking>"),
@@ -87,19 +87,22 @@ TAGS = {
     "<seed:think>": ("<seed:think>", "</seed:think>"),
 }
 _OPENINGS = (*(opening for opening, _ in TAGS.values()), *STARTS)
-#: Characters, white space mostly, after which a text has begun without any of these.
+#: Characters, white space mostly, within which a block or channel must begin: otherwise the text has none.
 _LONGEST_START = 400
-#: The tags of a block, and what may quote them: a fence does not.
+#: The tags of a block, with the quotes that may stand around them.
 _TAG = re.compile(r"(?P<before>`{1,9}|['\"])?<(?P<end>/?)think>(?P<after>`{1,9}|['\"])?")
 
 
-#: A tag within a sentence; but where code stands before it, which thoughts may be, it is no mention.
+#: A tag that a sentence mentions. Behind code, in which thoughts may stand too, a tag is no mention.
 _MENTION = re.compile(r"[\w,] </think>(?: [a-z]|[.,;:?!)])")
 _CODE = re.compile(r"```|~~~|<(?:code|python|execute_python)>", re.IGNORECASE)
 
 
 def orphaned_end(text: str) -> tuple[int, int] | None:
-    """Return where the end of a block stands that the text does not open: the chat template has."""
+    """Return the place of a block's end in a text that does not open the block, because the chat template has.
+
+    The place is where the tag begins and ends; `None` where there is no such tag.
+    """
     if THINK_END not in text:
         return None
     opened, first_code = 0, _CODE.search(text)
@@ -117,16 +120,16 @@ def orphaned_end(text: str) -> tuple[int, int] | None:
 
 
 class ThinkSplitter:
-    """Parts thoughts at the start of the text from the rest, however it is cut.
+    """A splitter of streamed text: parts thoughts, in a block at its start or in channels, from the rest.
 
     Args:
-        opened: The chat template has opened a block: the text begins in it.
-        begun: Text that is none of this has come already.
+        opened: The chat template has opened a block, so that the text begins inside of it.
+        begun: Text outside of any block has come already, so that no block can begin.
 
     Attributes:
-        field: Where the thoughts were: a key of `TAGS`, or `channel`.
-        opened: The text is taken for the inside of a block until it has opened or closed one.
-        parted: A block, or channels, were in the text: an end that comes later is no orphan.
+        field: The place of the thoughts: a key of `TAGS`, or `channel`.
+        opened: Whether the text is taken for the inside of a block; false once it has opened or closed one.
+        parted: Whether a block, or channels, were in the text: an end that comes later is no orphan.
     """
 
     __slots__ = ("_channels", "_close", "_held", "_state", "field", "opened", "parted")
@@ -141,7 +144,7 @@ class ThinkSplitter:
         self._channels: ChannelSplitter | None = None
 
     def split(self, text: str) -> tuple[str, str]:
-        """Return the reasoning and the answer text that `text` completes."""
+        """Return the reasoning and the answer that the next piece of text completes."""
         if self._state == "answer":
             return "", text
         if self._channels is not None:
@@ -166,7 +169,7 @@ class ThinkSplitter:
         return self._inside(text)
 
     def _open(self, head: str) -> str:
-        """The text behind the tag that it begins with."""
+        """Return the text behind the tag that it begins with, which opens a block."""
         for self.field, (opening, self._close) in TAGS.items():
             if head.startswith(opening):
                 self._state = "opened"
@@ -188,13 +191,13 @@ class ThinkSplitter:
                 self._held = reasoning[len(reasoning) - held :]
                 return reasoning[: len(reasoning) - held], ""
             self.opened, self.parted = False, True
-        self._state, text = "closed", text.lstrip()  # nor is white space between the block and the answer
+        self._state, text = "closed", text.lstrip()  # white space before the answer is no text
         if text:
             self._state = "answer"
         return reasoning, text
 
     def rest(self) -> tuple[str, str]:
-        """Return what was held back when the reply ended."""
+        """Return the reasoning and the answer held back at the end of the reply."""
         if self._channels is not None:
             return self._channels.rest()
         held, self._held = self._held, ""

@@ -14,6 +14,7 @@ import importlib.util
 import sys
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -29,52 +30,52 @@ Http: TypeAlias = Literal["auto", "httpx", "aiohttp"]
 
 #: Connections of one pool before another is opened beside it.
 POOL_SIZE = 16
-#: Requests that begin in one turn of the event loop; the rest follow in the next, after its input and output.
+#: Requests that begin in one turn of the event loop; the others wait for the next turn, after input and output.
 BEGIN_AT_ONCE = 8
-#: Seconds to connect. Connections are opened gradually, so this is about the network, not about our own queue.
+#: Seconds to connect: of the network alone, because connections are opened gradually and wait for no queue.
 CONNECT_TIMEOUT = 15.0
-#: Seconds an idle connection is kept for the next request of the run.
+#: Seconds that an idle connection is kept for the next request of the run.
 KEEP_ALIVE = 30.0
 UNLIMITED = 1_000_000
 
 
 @functools.cache
 def sdk_httpx() -> Any:
-    """The httpx that the installed `openai` uses: httpx2 from openai 3 on, httpx before."""
+    """Return the httpx module that the installed `openai` uses: httpx2 from openai 3 on, httpx before."""
     import openai
 
     return importlib.import_module("httpx2" if int(openai.__version__.partition(".")[0]) >= 3 else "httpx")
 
 
 def transport_errors() -> tuple[type[Exception], ...]:
-    """What a connection that fails may raise, whichever transport is in use."""
+    """Return the exceptions that a failing connection may raise, of every transport in use."""
     return _loaded("RequestError", "httpx", "httpx2") + aiohttp_errors()
 
 
 def aiohttp_errors() -> tuple[type[Exception], ...]:
-    """The part of `transport_errors` that aiohttp raises itself."""
+    """Return those of the `transport_errors` that aiohttp raises itself."""
     return _loaded("ClientError", "aiohttp")
 
 
 def timeout_errors() -> tuple[type[Exception], ...]:
-    """The part of `transport_errors` that means: nothing came in time."""
+    """Return those of the `transport_errors` that mean that nothing came in time."""
     return _loaded("TimeoutException", "httpx", "httpx2")
 
 
 def broken_errors() -> tuple[type[Exception], ...]:
-    """What is raised for an open connection that broke, or that the other side has closed."""
+    """Return the exceptions for an open connection that broke, or that the server has closed."""
     found = ("ServerDisconnectedError", "ClientOSError", "ClientConnectionResetError")
     return sum((_loaded(name, "aiohttp") for name in found), ()) + _loaded("NetworkError", "httpx", "httpx2")
 
 
 def unconnected_errors() -> tuple[type[Exception], ...]:
-    """The part of `broken_errors` that means: there never was a connection."""
+    """Return those of the `broken_errors` that mean that there never was a connection."""
     return _loaded("ClientConnectorError", "aiohttp") + _loaded("ConnectError", "httpx", "httpx2")
 
 
 def _loaded(error: str, *modules: str) -> tuple[type[Exception], ...]:
-    """The error's class in those modules that are in use."""
-    found = (getattr(sys.modules.get(name), error, None) for name in modules)  # one may just be being imported
+    """Return an exception's class in those of the modules that are imported already."""
+    found = (getattr(sys.modules.get(name), error, None) for name in modules)  # None in a half-imported module
     return tuple(each for each in found if each is not None)
 
 
@@ -83,7 +84,7 @@ _warming: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDi
 
 
 async def warm_up() -> None:
-    """Do in a thread, once for the process, what a first request would hold the event loop up with."""
+    """Do in a thread, once in the process, the imports and set-up with which a first request would hold the loop up."""
     if _warm:
         return
     async with _warming.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
@@ -93,7 +94,7 @@ async def warm_up() -> None:
 
 def _warm_up() -> None:
     global _warm  # noqa: PLW0603 - modules are imported once for the process
-    for name in ("openai", "anyio._backends._asyncio", "concurrent.futures.thread"):  # the SDK would, on the way
+    for name in ("openai", "anyio._backends._asyncio", "concurrent.futures.thread"):  # the SDK imports them on the way
         importlib.import_module(name)
     _has_aiohttp()
     sdk_httpx().AsyncHTTPTransport(verify=_certificates())
@@ -101,16 +102,16 @@ def _warm_up() -> None:
 
 
 def http_client(kind: Http, timeout: float | None, url: str) -> Any:
-    """Make a client without connection limits for `AsyncOpenAI(http_client=...)`.
+    """Make an HTTP client without connection limits for `AsyncOpenAI(http_client=...)`.
 
     Args:
         kind: The transport.
-        timeout: Seconds without a byte from the server.
-        url: The server; the environment's proxies are set up only if one is for it.
+        timeout: Seconds without a byte from the server; `None` for no limit.
+        url: The server's URL; the environment's proxies are set up only if one is for this URL.
 
     Raises:
-        MissingExtraError: `kind` is `aiohttp`, or a proxy of the environment is one of SOCKS, and the package for it
-            is not installed.
+        MissingExtraError: `kind` is `aiohttp`, or the environment names a SOCKS proxy, and the package for that is not
+            installed.
         ConfigurationError: A proxy of the environment cannot be used.
     """
     through = {} if is_here(url) or not proxy_of(url) else proxies()
@@ -150,7 +151,7 @@ def _http_client(kind: Http, timeout: float | None, *, proxied: bool) -> Any:
 
 @functools.cache
 def _certificates() -> ssl.SSLContext:
-    """The trusted certificates, read once for the process: it takes 20 ms."""
+    """Return the trusted certificates, which are read once for the process, because that takes 20 ms."""
     context: ssl.SSLContext = sdk_httpx().create_ssl_context()
     return context
 
@@ -161,22 +162,20 @@ def _has_aiohttp() -> bool:
     return importlib.util.find_spec(wanted) is not None and importlib.util.find_spec("aiohttp") is not None
 
 
+@dataclass(slots=True, eq=False)
 class Pool:
-    """A transport, and how many requests it carries."""
+    """One transport, how many requests it carries, and the timer that closes it."""
 
-    __slots__ = ("busy", "timer", "transport")
-
-    def __init__(self, transport: Any) -> None:
-        self.transport = transport
-        self.busy = 0
-        self.timer: asyncio.TimerHandle | None = None
+    transport: Any
+    busy: int = 0
+    timer: asyncio.TimerHandle | None = None
 
 
 class PooledTransport:
-    """Spreads requests over pools of at most `POOL_SIZE` each; has the interface of httpx's AsyncBaseTransport.
+    """A transport that spreads requests over pools of at most `POOL_SIZE`, with httpx's `AsyncBaseTransport` interface.
 
     Args:
-        make: Makes the transport of one more pool.
+        make: A function that makes the transport of one more pool.
     """
 
     def __init__(self, make: Callable[[], Any]) -> None:
@@ -191,7 +190,7 @@ class PooledTransport:
         await self.aclose()
 
     async def handle_async_request(self, request: Any) -> Any:
-        """Send the request through the first pool with room."""
+        """Send the request through the first pool with room, or a new one; return its response."""
         pool = next((pool for pool in self._pools if pool.busy < POOL_SIZE), None)
         if pool is None:
             pool = Pool(self._make())
@@ -206,7 +205,7 @@ class PooledTransport:
         return response
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Close the connections of every pool."""
         pools, self._pools = self._pools, []
         for pool in pools:
             if pool.timer is not None:
@@ -215,7 +214,7 @@ class PooledTransport:
         await asyncio.gather(*self._closing)
 
     def _give_back(self, pool: Pool) -> None:
-        """A pool that a burst left behind is closed when nothing has used it for a while."""
+        """Take a request off a pool; one that a burst left behind is closed after `KEEP_ALIVE` seconds without use."""
         pool.busy -= 1
         if not pool.busy and pool.timer is None and pool in self._pools[1:]:
             loop = asyncio.get_running_loop()
@@ -232,7 +231,7 @@ class PooledTransport:
 
 @functools.cache
 def _counted_stream() -> Any:
-    """A response's stream that says when it is closed; a class of httpx's own, as httpx insists."""
+    """Return a class of response streams that call a function when they are closed, derived from httpx's own."""
 
     class CountedStream(sdk_httpx().AsyncByteStream):  # type: ignore[misc]
         def __init__(self, stream: Any, closed: Callable[[], None]) -> None:
@@ -254,10 +253,10 @@ def _counted_stream() -> Any:
 
 
 class Admission:
-    """Lets a few requests begin in each turn of the event loop, first come first served.
+    """A gate that lets `BEGIN_AT_ONCE` requests begin in each turn of the event loop, first come first served.
 
-    Requests that began get their input and output handled before more are added, so a burst neither times out
-    while connecting nor runs in lockstep. It never waits when fewer than `BEGIN_AT_ONCE` begin.
+    The input and output of requests that began is handled before more are added, so a burst neither times out while
+    connecting nor runs in lockstep. Fewer requests than that never wait.
     """
 
     def __init__(self) -> None:
@@ -266,7 +265,7 @@ class Admission:
         self._scheduled = False
 
     async def admit(self) -> None:
-        """Return when the request may begin."""
+        """Wait until the request may begin."""
         loop = asyncio.get_running_loop()
         if not self._scheduled:
             self._scheduled = True

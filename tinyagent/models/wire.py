@@ -1,7 +1,7 @@
-"""What a server sent, streamed or whole, to a `Reply`: the one assembler.
+"""The one assembler of a `Reply` from the data that a server sent, streamed or whole.
 
 Reference: the OpenAI Chat Completions API (the chat completion object and the chat completion chunk object).
-Servers differ from it in many small ways; what is done about each is told where it is done.
+Servers differ from it in many small ways; a comment tells of each difference where it is met.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ UNREADABLE = "The server could not read your call, so nothing ran: {said} Make t
 
 
 class ReplyAssembler:
-    """Builds one reply and tells the sink of text, reasoning and complete calls as they arrive.
+    """The building of one reply, of whose text, reasoning and complete calls the sink is told as they arrive.
 
     Args:
-        sink: Who listens.
-        origin: The server's name, kept with the reply.
+        sink: The listener of the reply.
+        origin: The server, which is kept with the reply.
         tools: The tools on offer: calls of them that stand in the text are read.
-        habit: What earlier replies of the model have shown; this one adds to it.
+        habit: What earlier replies of the model have shown; this reply adds to it.
     """
 
     def __init__(
@@ -51,13 +51,13 @@ class ReplyAssembler:
         self._sink = sink
         self._origin = origin
         self._said = Said(sink, tools, habit)
-        self._extra: dict[str, Any] = {}  # of the message: what only the server knows
-        self._unread: str | None = None  # what a server says that could not read the model's call
+        self._extra: dict[str, Any] = {}  # keys of the message that only the server knows
+        self._unread: str | None = None  # the words of a server that could not read the model's call
         self._refusal: list[str] = []
         self._calls = Calls(sink)
         self._usage = Usage(requests=1)
         self._finish_reason: str | None = None
-        self._heard = False  # a choice has arrived
+        self._heard = False  # whether a choice has arrived
         self._events = 0
 
     @property
@@ -68,12 +68,12 @@ class ReplyAssembler:
     # ---- a whole reply
 
     def whole(self, body: bytes, status: int = 200) -> Reply:
-        """The reply in the body of a plain answer.
+        """Return the reply in the body of a plain response.
 
         Raises:
             MalformedReplyError: The body is not JSON, or not an object.
-            NoChoicesError: It has no choices.
-            ModelError: See `finish`.
+            NoChoicesError: The body has no choices.
+            ModelError: The reply was withheld, refused or empty, as `finish` raises it.
         """
         data = _object(body.decode("utf-8", "replace"), status)
         choice = _first(data.get("choices"))
@@ -88,12 +88,12 @@ class ReplyAssembler:
     # ---- a stream
 
     def event(self, name: str, data: str) -> bool:
-        """One server-sent event; true when it was the closing `[DONE]`.
+        """Add a server-sent event; return whether the reply ends with it, as with the closing `[DONE]`.
 
         Raises:
             StreamError: The server reports an error.
-            MalformedReplyError: The data is not JSON.
-            ProtocolError: More arguments for a call that was already complete.
+            MalformedReplyError: The data is not a JSON object.
+            ProtocolError: The event brings more arguments for a call that was already complete.
         """
         if data.strip() == "[DONE]":
             return True
@@ -128,12 +128,12 @@ class ReplyAssembler:
         return False
 
     def end(self, *, done: bool) -> Reply:
-        """The reply, when the stream has ended; `done` says whether it closed with `[DONE]`.
+        """Return the reply when the stream has ended; `done` says whether the stream closed with `[DONE]`.
 
         Raises:
-            StreamInterruptedError: It ended before a `finish_reason`.
+            StreamInterruptedError: The stream ended before a `finish_reason`.
             NoChoicesError: No choice ever came.
-            ModelError: See `finish`.
+            ModelError: The reply was withheld, refused or empty, as `finish` raises it.
         """
         if not self._events:
             raise StreamInterruptedError("The server ended the stream without sending anything.")
@@ -144,27 +144,27 @@ class ReplyAssembler:
         return self.finish()
 
     def unread(self, generation: str, said: str) -> None:
-        """Read what the model wrote where the server could not; what has no call in it is told to the model.
+        """Read the calls in a text that the server could not read; without calls in it, the model is told so.
 
         Args:
-            generation: The model's text.
-            said: What the server says of it.
+            generation: The text that the model wrote.
+            said: What the server says of the text.
         """
         self._heard, self._finish_reason, self._unread = True, "tool_calls", said
         self._message({"content": generation.removeprefix(self._said.text)}, separate=True)
 
     def interrupted(self, reason: str) -> StreamInterruptedError:
-        """The error of a stream that broke off, with what had arrived."""
+        """Return the error of a stream that broke off, with the part of the reply that had arrived."""
         return StreamInterruptedError(f"The reply was cut off: {reason}.", partial=self.partial())
 
     def partial(self) -> Reply:
-        """What has arrived: text, and the calls that are complete."""
+        """Return the part of the reply that has arrived: text, reasoning, and the calls that are complete."""
         return self._reply()
 
     # ---- both
 
     def finish(self) -> Reply:
-        """The complete reply; every call not yet sealed is sealed.
+        """Return the complete reply, after sealing every call that is not sealed yet.
 
         Raises:
             ContentFilterError: The provider withheld the reply.
@@ -175,7 +175,7 @@ class ReplyAssembler:
         withheld = self._finish_reason == "content_filter"
         for written in self._said.finish(cut=cut, read=not (self._calls or withheld)):
             self._calls.add_sealed(written)
-        if self._said.goes_on:  # it only announces calls
+        if self._said.goes_on:  # thoughts alone announce calls
             self._finish_reason = "tool_calls"
         if withheld or not self._calls:
             self._check_text(withheld=withheld, cut=cut)
@@ -185,7 +185,7 @@ class ReplyAssembler:
         return self._reply()
 
     def _check_text(self, *, withheld: bool, cut: bool) -> None:
-        """Refuse a reply that is none: withheld, refused, or cut before it began."""
+        """Raise the error of a reply that was withheld, refused, or cut before its text began."""
         text = self._said.text
         if withheld:
             raise ContentFilterError(
@@ -211,11 +211,11 @@ class ReplyAssembler:
         )
 
     def _count(self, data: Mapping[str, Any]) -> None:
-        if isinstance(usage := data.get("usage"), dict):  # servers that repeat it send a running total
+        if isinstance(usage := data.get("usage"), dict):  # a running total, where servers send it repeatedly
             self._usage = _usage(usage)
 
     def _message(self, message: Mapping[str, Any], *, separate: bool) -> None:
-        """A message, or the delta of one. `separate`: each item of `tool_calls` is a call of its own."""
+        """Add a message, or the delta of one. `separate`: each item of `tool_calls` is a call of its own."""
         keep_of_message(self._extra, message)
         for field in REPLAYED:
             if isinstance(reasoning := message.get(field), str) and reasoning:
@@ -267,7 +267,7 @@ def _error_text(data: object, otherwise: str) -> str:
 
 
 def failed_generation(data: object) -> tuple[str, str] | None:
-    """Return what a model wrote that its server could not read as a call, and what the server says (Groq does so)."""
+    """Return the text that a server could not read as a call, and what it says, from an error such as Groq sends."""
     error = data.get("error", data) if isinstance(data, dict) else None
     if not isinstance(error, dict) or not (error.get("code") == "tool_use_failed" or "failed_generation" in error):
         return None

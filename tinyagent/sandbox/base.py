@@ -44,19 +44,23 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class SandboxLimits:
-    """What the code of one session may use. `None` is no limit where it is allowed.
+    """What the code of one sandbox session may use. `None`, where a limit accepts it, means no limit.
 
     Attributes:
-        seconds: Wall time of one block. While tool calls are in flight only what the code computes counts.
-        cpu_seconds: CPU time of the whole session.
+        seconds: Wall time of one block, in seconds. While tool calls are in flight, only what the code computes counts.
+        cpu_seconds: CPU seconds of the whole session.
         memory: Bytes the session may allocate.
-        output: Characters of output kept of one block.
-        calls: Tool calls of one block.
-        calls_at_once: Tool calls in flight at once.
-        threads: Threads the code may have besides its own.
+        output: Characters of one block's output that are kept.
+        calls: Tool calls that one block may make.
+        calls_at_once: Tool calls that may be in flight at once.
+        threads: Threads the code may have besides its main thread.
         grace: Seconds that an interrupted block has to stop before it is killed.
-        host_seconds: Seconds of this process's own time that one block may take: reading what it sends, and packing
-            the values that its calls get. Then its calls are refused; at twice as much the session is ended.
+        host_seconds: Seconds of the host process's own time that one block may take: to read what the block sends,
+            and to pack the values that its calls get. Above that, calls are refused; above twice that, the session
+            is ended.
+
+    Raises:
+        ConfigurationError: A limit is of the wrong type or too small; the text says what to pass.
     """
 
     seconds: float | None = 30.0
@@ -99,11 +103,11 @@ class SandboxCapabilities:
     Attributes:
         full_python: The language and the standard library are CPython's own.
         isolated: The code cannot reach this process, its files or its network.
-        async_tools: Coroutine tools are accepted.
+        async_tools: The code may call async tools.
         concurrent_tools: Several tool calls of a block can be in flight at once.
         replay: A block that runs again makes the same calls in the same order, so that it can be resumed.
-        packages: Packages beside the standard library.
-        notes: What the model is told that the code cannot do, one line each.
+        packages: Packages that the code can import besides the standard library.
+        notes: What the code cannot do, as the model is told it, one line each.
         fields: How code reads the fields of a dataclass or model that a tool returns.
     """
 
@@ -117,20 +121,21 @@ class SandboxCapabilities:
     fields: str = "value.field or value['field']"
 
 
-#: Bytes of arguments that `Call.raw` repeats for a call made by code.
+#: Most bytes of arguments that `Call.raw` writes out for a call made by code.
 LONGEST_RAW = 64 << 10
 
 
 class Answer(NamedTuple):
-    """A tool call answered: what is recorded of it, what was raised, and whether it ends the block."""
+    """The answer to a tool call: its record, the exception the tool raised, and whether the call ends the block."""
 
     observation: Observation
     exception: Exception | None = None
     ends_block: bool = False
 
 
-#: Answers a call that the code makes. Raises nothing but `asyncio.CancelledError` and what ends the run.
+#: Answers a tool call that the code makes. Raises only `asyncio.CancelledError` and exceptions that end the run.
 Caller: TypeAlias = Callable[[Call], Awaitable[Answer]]
+#: Tools as users pass them: functions or `Tool` objects.
 Tools: TypeAlias = Iterable[Tool[..., Any] | Callable[..., Any]]
 
 
@@ -140,14 +145,14 @@ class SandboxSession(ABC):
     An async context manager: leaving it ends everything the code started.
 
     Attributes:
-        last: What the last block gave, as far as it came where `execute` raised.
+        last: What the last block gave; where `execute` raised, what the block gave until then.
     """
 
     last: Execution | None = None
 
     @abstractmethod
     async def start(self) -> None:
-        """Make the session ready; done by entering it, and by the first `execute`.
+        """Start the session. Entering the session does this, and so does its first `execute`.
 
         Raises:
             SandboxUnavailableError: The sandbox cannot run here; the text says why, and what to use instead.
@@ -157,34 +162,34 @@ class SandboxSession(ABC):
     async def execute(
         self, code: str | AsyncIterable[str], *, on_output: Callable[[str], None] | None = None
     ) -> Execution:
-        """Run a block and return what it gave. Errors of the code are in `Execution.error`, never raised.
+        """Run a block of code and return what it gave. Errors of the code are in `Execution.error`, never raised.
 
-        When the caller is cancelled the block is interrupted, its tool calls are cancelled and waited for, and the
-        names it has defined so far stay.
+        When the caller is cancelled, the block is interrupted, its tool calls are cancelled and waited for, and the
+        names that the block has defined so far stay.
 
         Args:
-            code: Python source; or pieces of one block, each of whole statements, run as they arrive.
-            on_output: Hears the output as it comes.
+            code: Python source; or the pieces of one block, each of whole statements, which run as they arrive.
+            on_output: Called with the output as it comes.
 
         Raises:
-            SandboxError: The session is closed, could not be started again, or waits for the tool that uses it.
+            SandboxError: The session is closed, could not be started again, or has a block that waits for the caller.
         """
 
     @abstractmethod
     async def set(self, values: Mapping[str, Any]) -> None:
-        """Set names in the namespace. A value that cannot cross arrives as its text.
+        """Set names in the session's namespace. A value that cannot enter the sandbox arrives as its text.
 
         Raises:
-            ConfigurationError: A name is no identifier, or that of a tool, or a value is too large.
+            ConfigurationError: A name is no identifier, a name is that of a tool, or a value is too large.
         """
 
     @abstractmethod
     async def get(self, *names: str) -> dict[str, Any]:
-        """The values of those of the names that exist; an `Opaque` text where a value cannot cross."""
+        """Return the values of the given names that exist; one that cannot leave the sandbox is an `Opaque` text."""
 
     @abstractmethod
     async def interrupt(self) -> None:
-        """Stop the block that runs, as Ctrl-C would; the names stay. Does nothing between blocks."""
+        """Stop the block that runs, as Ctrl-C would; its names stay. Between blocks, do nothing."""
 
     @abstractmethod
     async def close(self) -> None:
@@ -203,7 +208,7 @@ class Sandbox(Protocol):
 
     @property
     def capabilities(self) -> SandboxCapabilities:
-        """What it can do."""
+        """What the sandbox can do."""
         ...
 
     def open(
@@ -214,7 +219,7 @@ class Sandbox(Protocol):
         call: Caller | None = None,
         seed: str | None = None,
     ) -> SandboxSession:
-        """A new session whose code can call the tools. Entering it, or its first use, starts it.
+        """Return a new session whose code can call the tools. Entering the session, or its first use, starts it.
 
             async with sandbox.open([search]) as session:
                 execution = await session.execute("len(search('tea'))")
@@ -222,17 +227,17 @@ class Sandbox(Protocol):
         Args:
             tools: Functions or `Tool` objects; the code sees them as functions.
             limits: What the session may use; default: the sandbox's own.
-            call: Answers the calls; default: runs the tool.
-            seed: Seeds the code's random numbers, where the sandbox can run a block again.
+            call: Answers the code's tool calls; default: runs the tool.
+            seed: Seeds the code's random numbers, in sandboxes that can run a block again (`capabilities.replay`).
 
         Raises:
-            ConfigurationError: The tools do not fit.
+            ConfigurationError: The code could not call a tool; the text says which, and why.
         """
         ...
 
 
 def caller_of(tools: Mapping[str, Tool[..., Any]]) -> Caller:
-    """Answers calls by running the tools, for a session that no agent owns."""
+    """Return a `Caller` that runs the tools, for a session that no agent owns."""
 
     async def call(call: Call) -> Answer:
         began = time.perf_counter()
@@ -253,10 +258,16 @@ def caller_of(tools: Mapping[str, Tool[..., Any]]) -> Caller:
 
 
 def bind(tool: Tool[..., Any], args: list[Any], kwargs: dict[str, Any], call_id: str, *, size: int = 0) -> Call:
-    """The call that `tool(*args, **kwargs)` makes: positional arguments get their names.
+    """Return the call that `tool(*args, **kwargs)` makes, with its positional arguments under their names.
 
-    Arguments that Python would refuse are told in `Call.problem`. Those of more than `LONGEST_RAW` bytes are not
-    written out in `Call.raw`, which nobody replays here.
+    What Python would say against the arguments is in `Call.problem`.
+
+    Args:
+        tool: The tool that is called.
+        args: Positional arguments.
+        kwargs: Keyword arguments.
+        call_id: The id of the call.
+        size: Bytes of the arguments. Above `LONGEST_RAW`, `Call.raw` tells this number instead of the arguments.
     """
     names = [name for name, item in tool.signature.parameters.items() if item.kind is not Parameter.KEYWORD_ONLY]
     problem = None
@@ -283,7 +294,7 @@ def context_of_calls(block: object, context: Context) -> Context:
 
 
 def check_not_waited_for(block: object | None) -> None:
-    """Refuse a tool that uses the session whose block waits for it: neither would ever end.
+    """Refuse a tool the use of the session whose block waits for that tool: neither would ever end.
 
     Raises:
         SandboxError: The current task answers a call of the block.
@@ -296,7 +307,7 @@ def check_not_waited_for(block: object | None) -> None:
 
 
 def is_name(name: object) -> bool:
-    """Whether code can use the name."""
+    """Return whether code can use the object as a name: an identifier that is no keyword."""
     return isinstance(name, str) and name.isidentifier() and not iskeyword(name)
 
 
@@ -311,10 +322,10 @@ def refuse_tools(names: Iterable[str], tools: Container[str]) -> None:
 
 
 def checked_limits(limits: SandboxLimits | None) -> SandboxLimits:
-    """The limits of a sandbox; the usual ones where none are given.
+    """Return the limits of a sandbox, or the default limits for `None`.
 
     Raises:
-        ConfigurationError: They are something else.
+        ConfigurationError: `limits` is neither `SandboxLimits` nor `None`.
     """
     if not isinstance(limits, SandboxLimits | None):
         raise ConfigurationError(f"limits={limits!r}: pass SandboxLimits(seconds=..., memory=..., ...).")
@@ -322,10 +333,10 @@ def checked_limits(limits: SandboxLimits | None) -> SandboxLimits:
 
 
 def tools_by_name(tools: Tools) -> dict[str, Tool[..., Any]]:
-    """The tools of a session by name.
+    """Return the tools of a session by name.
 
     Raises:
-        ConfigurationError: A tool's name is no name in Python; the text says how to give it one.
+        ConfigurationError: Two tools have one name, or a name is no Python identifier; the text says what to do.
     """
     found = collect(tools)
     for name, tool in found.items():

@@ -1,4 +1,4 @@
-"""One block of code while it runs: its output, its tool calls, its clock."""
+"""One block of code while it runs in another process: its output, its tool calls, its clock."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from tinyagent.core.tool import Tool
 from tinyagent.core.waiting import wait_to_the_end
 from tinyagent.sandbox.base import Answer, Caller, SandboxLimits, bind, context_of_calls
 
-#: Bytes of arguments that a block may pass to tools; they are kept with its calls.
+#: Bytes of arguments that a block may pass to tools; they are kept with the records of its calls.
 MOST_ARGUMENTS = 64 << 20
-#: Seconds between two looks at a block whose clock is paused, or that may be kept stopped when its time is over.
+#: Least seconds between two looks at a block whose clock is paused, or that was kept from running.
 _SHORTEST_LOOK = 0.05
-#: Seconds that the clocks of event loops are coarse.
+#: Seconds by which a timer of an event loop may ring too early.
 _TOLERANCE = 0.005
-#: How the tasks of calls are cancelled: by the code, and at the end of the block.
+#: The messages with which tasks of calls are cancelled: by the code, and at the end of the block.
 WITHDRAWN = "cancelled: the code did not wait for it any longer"
 ENDED = "cancelled: the block has ended"
 _OURS = ((WITHDRAWN,), (ENDED,))
 
 
 class Block:
-    """What is known of a block, as it comes in.
+    """A block of code that runs in another process: what has come of it so far.
 
     Args:
-        number: Counts the blocks of a session, from 1.
-        limits: What it may use.
-        on_output: Hears the output as it comes.
-        call: Answers its tool calls.
+        number: The number of the block in its session, from 1.
+        limits: What the block may use.
+        on_output: Called with the output as it comes.
+        call: Answers the block's tool calls.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Block:
         self.number = number
         self.clock = Stopwatch(limits.seconds)
         self.code: list[str] = []
-        self.stopped: str | None = None  # why it has been stopped from outside
+        self.stopped: str | None = None  # why the block has been stopped from outside
         self.stop_kind = "KeyboardInterrupt"
         self.ended = False
         self.refused = 0
@@ -70,7 +70,7 @@ class Block:
     # ---- output
 
     def hear(self, text: str) -> int:
-        """More output; characters of it in excess of the limit so far."""
+        """Take more output; return how many characters beyond the limit have come so far."""
         room = self._limits.output - self._kept
         kept = text[:room] if room > 0 else ""
         self._lost_output += len(text) - len(kept)
@@ -82,7 +82,7 @@ class Block:
         return self._lost_output
 
     def tell_output(self) -> None:
-        """Hand on what has come since the last time."""
+        """Hand on the output that has come since the last time."""
         if self._fresh:
             text = "".join(self._fresh)
             self._fresh.clear()
@@ -94,18 +94,18 @@ class Block:
 
     @property
     def calls_in_flight(self) -> int:
-        """Calls that have not been answered."""
+        """How many calls have not been answered."""
         return len(self._tasks)
 
     def is_open(self, number: int) -> bool:
-        """Whether a call of this number is in flight."""
+        """Return whether the call of this number is in flight."""
         return number in self._tasks
 
     def refusal(self, size: int, host_seconds: float = 0.0) -> str | None:
-        """Why the block may not make a call.
+        """Return why the block may not make a call, or `None`; refusals are counted.
 
         Args:
-            size: Bytes of its arguments.
+            size: Bytes of the call's arguments.
             host_seconds: Seconds of the host's time that the block has taken.
         """
         text = None
@@ -132,15 +132,15 @@ class Block:
         written: bytes,
         answer: Callable[[Answer], Awaitable[None] | None],
     ) -> None:
-        """Start a call.
+        """Start a tool call.
 
         Args:
-            number: The child's name for it.
-            tool: What is called.
+            number: The number that the sandbox process gave the call.
+            tool: The tool that is called.
             args: Positional arguments.
             kwargs: Keyword arguments.
-            written: Tool and arguments as they were written, the same for the same call.
-            answer: Hears what it gave, unless it is withdrawn. The call is over when it has been told.
+            written: Tool and arguments as bytes, the same for the same call.
+            answer: Called with what the tool gave, unless the call is withdrawn. Then the call is over.
         """
         self.tell_output()
         self._argument_bytes += len(written)
@@ -148,7 +148,7 @@ class Block:
         place = self._places[number] = len(self._observations)
         self._observations.append(Observation(call, NOT_ANSWERED, error=NOT_ANSWERED))
         self.clock.pause()
-        context = context_of_calls(self, self._context)  # of whoever runs the block, not of the connection
+        context = context_of_calls(self, self._context)  # that of the block's caller, not of the connection
         task = asyncio.get_running_loop().create_task(self._run(call, place, answer), context=context)
         self._tasks[number] = task
         task.add_done_callback(lambda _: self._ended(number))
@@ -179,7 +179,7 @@ class Block:
             self.on_fatal()
 
     def withdraw(self, number: int) -> None:
-        """The code does not wait for this call any more."""
+        """Cancel a call that the code does not wait for any more."""
         task = self._tasks.get(number)
         if task is None or task.cancelling():
             return
@@ -190,7 +190,7 @@ class Block:
         task.cancel(WITHDRAWN if self.stopped is None else ENDED)
 
     def _call_id(self, tool: str, written: bytes) -> str:
-        """The same for the same call whenever the block is run: block, tool, arguments, and which of equal ones."""
+        """Return an id of block, tool, arguments and a count of equal calls: the same whenever the block is run."""
         digest = hashlib.sha256(written).hexdigest()[:10]
         name = f"block{self.number}_{tool}_{digest}"
         self._same[name] += 1
@@ -200,14 +200,14 @@ class Block:
         """Cancel the calls in flight and wait until they have cleaned up."""
         tasks = list(self._tasks.values())
         for task in tasks:
-            if not task.cancelling():  # a second time would break off its clean-up
+            if not task.cancelling():  # a second cancellation would break off its clean-up
                 task.cancel(ENDED)
         await wait_to_the_end(tasks)
 
     # ---- the end
 
     def execution(self, value: Any, printed: str | None, error: CodeError | None) -> Execution:
-        """What the block gave."""
+        """Return what the block gave, with the value, its `repr` and the error that its code ended with."""
         self.tell_output()
         return Execution(
             code="".join(self.code),
@@ -222,18 +222,18 @@ class Block:
         )
 
     def stop(self, reason: str, kind: str = "KeyboardInterrupt") -> None:
-        """Remember why it is stopped from outside, and as what error that is told."""
+        """Remember why the block is stopped from outside, and the class of error that the code is told to have had."""
         if self.stopped is None:
             self.stopped, self.stop_kind = reason, kind
 
     def broken_off(self, names: tuple[str, ...] = ()) -> Execution:
-        """What the block gave until its caller was cancelled, or a tool ended the run."""
+        """Return what the block gave until its caller was cancelled, or a tool ended the run."""
         reason = self.stopped or "the run ended while the block ran"
         return self.execution(None, None, CodeError("KeyboardInterrupt", reason, names=names))
 
 
 async def pieces_of(code: str | AsyncIterable[str]) -> AsyncGenerator[tuple[str, bool], None]:
-    """The pieces of a block, each with whether it is the last; then what they came from is closed."""
+    """Yield the pieces of a block, each with whether it is the last; then close their source."""
     if isinstance(code, str):
         yield code, True
         return
@@ -241,39 +241,39 @@ async def pieces_of(code: str | AsyncIterable[str]) -> AsyncGenerator[tuple[str,
     try:
         async for piece in pieces:
             yield piece, False
-        yield "", True  # the value is that of the piece before
+        yield "", True  # only now is it known that the piece before was the last
     finally:
         if (close := getattr(pieces, "aclose", None)) is not None:
             await close()
 
 
 class Stopwatch:
-    """Time that runs unless it is paused, and calls somebody when it is over.
+    """The time that a block has, which can be paused.
 
-    While it is paused, what the code computes counts all the same.
+    While the time is paused, what the code computes counts all the same.
 
     Args:
-        seconds: When it is over; `None` is never.
+        seconds: The seconds that the block has; `None` for no limit.
 
     Attributes:
-        expired: Called when it is over.
+        expired: Called when the time is over.
         computed: Returns the seconds that the code has computed so far; `None` where nobody knows.
         held: Returns the seconds so far in which the code was kept from running; they do not count.
     """
 
     def __init__(self, seconds: float | None) -> None:
         self._left = seconds
-        self._pauses = 1  # until it is started
-        self._since = 0.0  # it was started, or paused
-        self._had: float | None = None  # computed, when it was paused
+        self._pauses = 1  # paused until it is started
+        self._since = 0.0  # when it was started, or paused
+        self._had: float | None = None  # seconds computed when it was paused
         self._timer: asyncio.TimerHandle | None = None
         self.expired: Callable[[], None] = lambda: None
         self.computed: Callable[[], float | None] = lambda: None
         self.held: Callable[[], float] = lambda: 0.0
-        self._held_before = 0.0  # when it was started
+        self._held_before = 0.0  # seconds held when it was started
 
     def pause(self) -> None:
-        """Stop the time; as many resumes start it again."""
+        """Pause the time, until `resume` has been called as often."""
         self._pauses += 1
         if self._pauses == 1 and self._timer is not None and self._left is not None:
             self._left -= self._ran()
@@ -282,7 +282,7 @@ class Stopwatch:
             self._ring_after(self._left if self._had is not None else None, self._look)
 
     def resume(self) -> None:
-        """Start the time, when nobody else has paused it."""
+        """Start the time, unless it has been paused more often than resumed."""
         self._pauses -= 1
         if self._pauses == 0 and self._left is not None:
             self._left -= self._computed_in_pause()
@@ -290,13 +290,13 @@ class Stopwatch:
             self._start(self._left)
 
     def _computed_in_pause(self) -> float:
-        """Seconds that count: several threads compute no faster than time goes by."""
+        """Return the seconds computed in a pause; with several threads, no more than the seconds that went by."""
         if self._had is None or (now := self.computed()) is None:
             return 0.0
         return min(now - self._had, asyncio.get_running_loop().time() - self._since)
 
     def _look(self) -> None:
-        """Whether what was computed in a pause is too much; it cannot be before the time that was left has gone by."""
+        """End the time if too much was computed in a pause; else look again when that is possible at the earliest."""
         left = (self._left or 0.0) - self._computed_in_pause()
         if left <= 0:
             self.expired()
@@ -315,7 +315,7 @@ class Stopwatch:
         self._ring_after(left, self._over)
 
     def _ran(self) -> float:
-        """Seconds since it was started in which the code could run."""
+        """Return the seconds since the start in which the code could run."""
         return asyncio.get_running_loop().time() - self._since - (self.held() - self._held_before)
 
     def _over(self) -> None:
@@ -326,6 +326,6 @@ class Stopwatch:
             self._start(max(self._left, _SHORTEST_LOOK))
 
     def stop(self) -> None:
-        """Stop it for good."""
+        """Stop the time for good."""
         self._left = None
         self._ring_after(None, self._over)

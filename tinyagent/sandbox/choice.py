@@ -1,4 +1,4 @@
-"""Which sandbox is used when none is named, and whether one can call the tools."""
+"""The sandbox used when none is named, and the check that a sandbox can call the tools."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tinyagent.sandbox.process import ProcessSandbox, unavailable
 
 
 def default_sandbox() -> Sandbox:
-    """`ProcessSandbox`; where it cannot run, `MontySandbox`, with a warning that says why.
+    """Return a `ProcessSandbox`; where it cannot run, a `MontySandbox`, with a warning that says why.
 
     Raises:
-        SandboxUnavailableError: Neither can run here; the text says why, and what to install.
+        SandboxUnavailableError: Neither sandbox can run here; the text says why, and what to install.
     """
     reason = ProcessSandbox.reason_against()
     if reason is None:
@@ -36,7 +36,7 @@ def check_tools(sandbox: Sandbox, tools: Iterable[Tool[..., Any]]) -> None:
     """Refuse tools that the sandbox cannot call.
 
     Raises:
-        ConfigurationError: A tool is async and the sandbox synchronous; the text names both, and what to use.
+        ConfigurationError: A tool is async, the sandbox synchronous; the text names both, and what to use instead.
     """
     if sandbox.capabilities.async_tools:
         return

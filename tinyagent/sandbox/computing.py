@@ -1,9 +1,10 @@
-"""How many blocks of this process compute at once: the others wait, stopped, and all of them take turns.
+"""Turns for blocks of code: so many compute at once, the others wait, stopped, and all of them take turns.
 
 While there are fewer blocks than places, a block costs no more than an entry in a table. From then on the processes are
-looked at `1 / SLICE` times a second. One that uses no processor time, because it waits for a tool or sleeps, takes no
-place. Where blocks wait, one that has had its slice is stopped for the next. Every other time it is the one that has
-computed least, so that a small block does not wait behind many endless ones, and none of these for ever.
+looked at `1 / SLICE` times a second. A process that uses no processor time, because it waits for a tool or sleeps,
+takes no place. Where blocks wait, a block that has had its slice is stopped for the next. Every other time, the next is
+the block that has computed least, so that a small block does not wait behind many endless ones; the other times it is
+the one that has waited longest, so that none waits for ever.
 """
 
 from __future__ import annotations
@@ -19,21 +20,21 @@ from weakref import WeakSet
 from tinyagent.core.threads import in_forked_copy
 from tinyagent.sandbox.cpu import cores, running_threads, seconds_used, state_of
 
-#: Seconds for which a block computes before another one does, if one waits; and between two looks.
+#: Seconds for which a block computes before one that waits does; also the seconds between two looks.
 SLICE = 0.025
 #: Blocks that may compute at once, for each processor.
 PER_CORE = 4
-#: Processor seconds that one who is interrupted is taken to have had at most.
+#: Processor seconds that an interrupted process is taken to have used at most, so that its turn comes soon.
 LITTLE = 0.005
 #: Processor seconds in a slice below which a process is idle.
 _IDLE = 0.0005
-#: The same from a call on, until it waits for its answer.
+#: Processor seconds that a process may use from a tool call until it waits for the answer.
 _AFTER_CALL = 0.005
-#: Threads that compute in one place.
+#: Threads of a process that share one place.
 _THREADS = 4
-#: Blocks that are stopped in one turn of the loop, at most.
+#: Most blocks that are stopped in one turn of the event loop.
 _SWAPS = 16
-#: Seconds between two searches for an idle process on behalf of one that begins.
+#: Least seconds between two searches for an idle process whose place a new block could have.
 _SEARCH = 0.005
 
 
@@ -42,28 +43,28 @@ class Stoppable(Protocol):
 
     @property
     def pid(self) -> int | None:
-        """Its number; `None` where it is not known."""
+        """The process id; `None` where it is not known."""
         ...
 
     def signal(self, number: int) -> None:
-        """Send a signal; nothing happens when it has ended."""
+        """Send the process a signal; do nothing when it has ended."""
         ...
 
 
 class Turn:
-    """The times at which one process may compute. Between `begin` and `end` it gets them; else it is stopped.
+    """A process that takes turns: between `begin` and `end` it computes when its turn comes, otherwise it is stopped.
 
     Args:
-        process: The process, which runs.
-        among: Those with whom it takes turns; default: all of this process.
+        process: The process, which is running.
+        among: The processes with which it takes turns; default: all sandboxes of this host process.
     """
 
     def __init__(self, process: Stoppable, among: Computing | None = None) -> None:
         self.process = process
         self.loop: asyncio.AbstractEventLoop | None = None
-        self.since = 0.0  # when it was last continued or stopped by its place
+        self.since = 0.0  # when it was last given a place or lost it
         self.used: float | None = None  # its processor time at the last look
-        self.computed = 0.0  # since it began, as far as it was looked at
+        self.computed = 0.0  # its processor time since `begin`, up to the last look
         self.weight = 1  # places that it takes
         self.waits = self.rests = self.has_lied = False
         self._held = 0.0
@@ -71,54 +72,54 @@ class Turn:
         self._among = among or computing
 
     def begin(self) -> None:
-        """Let it compute: now, or when its turn comes."""
+        """Let the process compute, now or when its turn comes."""
         self._among.enter(self)
 
     def end(self) -> None:
-        """Stop it until the next `begin`."""
+        """Stop the process until the next `begin`."""
         self._among.leave(self)
         self.stop()
 
     def leave(self) -> None:
-        """Forget it, before it is closed: nobody signals it any more."""
+        """Forget the process before it is closed, so that nobody signals it any more."""
         self._among.leave(self)
 
     def hurry(self) -> None:
-        """Have its next turn come soon, since it has to hear something."""
+        """Have the next turn come soon, since the process has a signal to handle."""
         self._among.hurry(self)
 
     def rest(self) -> None:
-        """It has called a tool, and is believed to wait for it: meanwhile another one may compute."""
+        """Give up the place, if others wait for it, while the process is believed to wait for a tool it has called."""
         if self._among.is_crowded and not self.has_lied:
             self._among.rest(self)
 
     def resume(self) -> None:
-        """It is about to get an answer, and computes from then on."""
+        """Compute again, in turn: the process is about to get an answer."""
         if self.rests:
             self._among.resume(self)
 
     @property
     def held(self) -> float:
-        """Seconds for which it has waited for its turns since it began."""
+        """Seconds for which the process has waited for its turns since `begin`."""
         if not self.waits and not self._held:
             return 0.0
-        with self._among.lock:  # the loop of another thread may continue it
+        with self._among.lock:  # the loop of another thread may continue the process
             return self._held + (time.monotonic() - self.since if self.waits else 0.0)
 
-    # ---- for those among whom it is, who keep others from it meanwhile
+    # ---- called by `Computing`
 
     def reset(self) -> None:
-        """It begins."""
+        """Belong to the running event loop, with all figures at zero."""
         self.loop = asyncio.get_running_loop()
         self.used, self.computed, self._held, self.has_lied = None, 0.0, 0.0, False
 
     def wait(self, now: float) -> None:
-        """Its turn is over, or has not come."""
+        """Stop the process: its turn is over, or has not come."""
         self.waits, self.since = True, now
         self.stop()
 
     def go_on(self, now: float) -> None:
-        """Its turn comes."""
+        """Continue the process: its turn has come."""
         if self.waits:
             self._held += now - self.since
         self.waits, self.since = False, now
@@ -127,13 +128,13 @@ class Turn:
             self._stopped = False
 
     def stop(self) -> None:
-        """Stop it."""
+        """Stop the process, unless it is stopped already."""
         if not self._stopped:
             self.process.signal(signal.SIGSTOP)
             self._stopped = True
 
     def look(self) -> float:
-        """Processor seconds since the last look; those of an unknown process are a whole slice."""
+        """Return the processor seconds since the last look; for a process that is not known, a whole slice."""
         before, self.used = self.used, seconds_used(self.process.pid)
         if self.used is None:
             return SLICE
@@ -142,21 +143,21 @@ class Turn:
         return took
 
     def weigh(self) -> int:
-        """Places that its threads take which run at this moment, or would."""
+        """Return how many places the threads take that run at this moment, or would."""
         return -(-running_threads(self.process.pid) // _THREADS)
 
     @property
     def is_asleep(self) -> bool:
-        """Whether it neither runs nor would, if there were a processor for it."""
+        """Whether the process neither runs nor would, if there were a processor for it."""
         return state_of(self.process.pid) not in ("R", "")
 
 
 class Computing:
-    """Those who take turns. Blocks of several event loops, in threads of their own, may be among them.
+    """The processes that take turns; they may belong to several event loops, each in a thread of its own.
 
     Attributes:
-        limit: How many compute at once; default: four for each processor.
-        lock: Held by whoever looks at them or moves them.
+        limit: How many places there are to compute in; default: four for each processor.
+        lock: Held by whoever looks at the processes or moves them.
     """
 
     def __init__(self, limit: int | None = None) -> None:
@@ -164,19 +165,19 @@ class Computing:
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew, as in a forked copy of the process."""
+        """Begin anew, without any process, as a forked copy of the host has to."""
         self.lock = threading.Lock()
-        self._placed: dict[Turn, None] = {}  # compute, or are thought to: those first that have for longest
-        self._resting: dict[Turn, None] = {}  # run, but were idle when they were looked at
-        self._waiting: dict[Turn, None] = {}  # are stopped: those first that have waited for longest
-        self._stopping: dict[Turn, None] = {}  # were told to; threads that get no processor still have to
-        self._late = 0  # places that such take which should have stopped by now
+        self._placed: dict[Turn, None] = {}  # compute, or are thought to; first who has for longest
+        self._resting: dict[Turn, None] = {}  # may run, but were idle at the last look
+        self._waiting: dict[Turn, None] = {}  # are stopped; first who has waited for longest
+        self._stopping: dict[Turn, None] = {}  # were told to; threads without a processor still have to
+        self._late = 0  # places of those that should have stopped by now
         self._turns = 0
         self._looked = self._searched = 0.0
         self._watching: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
 
     def enter(self, turn: Turn) -> None:
-        """Let it compute, at once or in turn."""
+        """Let a process compute, at once or in turn."""
         turn.reset()
         with self.lock:
             self.limit = self.limit or PER_CORE * cores()
@@ -185,7 +186,7 @@ class Computing:
                 self._watch(asyncio.get_running_loop())
 
     def leave(self, turn: Turn) -> None:
-        """It does not compute any more; another one may."""
+        """Take a process out, and let others have its place."""
         with self.lock:
             self._remove(turn)
             turn.waits = False
@@ -194,17 +195,17 @@ class Computing:
                 self._fill(time.monotonic())
 
     def hurry(self, turn: Turn) -> None:
-        """Treat it as one that has computed next to nothing."""
+        """Treat a process as one that has computed next to nothing."""
         with self.lock:
             turn.computed = min(turn.computed, LITTLE)
 
     @property
     def is_crowded(self) -> bool:
-        """Whether any have to wait."""
+        """Whether any process has to wait for a place."""
         return bool(self._waiting)
 
     def rest(self, turn: Turn) -> None:
-        """It does not compute until it resumes, or is found to compute."""
+        """Take a process for idle until it resumes, or is found to compute."""
         with self.lock:
             if turn in self._placed:
                 self._rest(turn)
@@ -212,7 +213,7 @@ class Computing:
                 self._fill(time.monotonic())
 
     def resume(self, turn: Turn) -> None:
-        """It computes again, at once or in turn."""
+        """Let an idle process compute again, at once or in turn."""
         with self.lock:
             if turn in self._resting:
                 self._remove(turn)
@@ -249,17 +250,17 @@ class Computing:
         return (self.limit or 1) - sum(map(_weight, self._placed))
 
     def _fill(self, now: float) -> None:
-        """Give free places to those who wait."""
+        """Give free places to processes that wait."""
         while self._waiting and (free := self._free) > 0:
             turn = next(iter(self._waiting)) if self._turns % 2 else min(self._waiting, key=_computed)
-            if turn.weight > free and self._placed:  # what takes all places waits for all of them
+            if turn.weight > free and self._placed:  # a heavy process waits until there are places enough
                 return
             self._turns += 1
             del self._waiting[turn]
             self._place(turn, now)
 
     def _search(self, now: float) -> None:
-        """Find one that has a place and does not need it, so that whoever begins need not wait for the next look."""
+        """Free one place that its process does not need, so that a new block need not wait for the next look."""
         if now - self._searched < _SEARCH:
             return
         for turn in list(self._placed):
@@ -277,7 +278,7 @@ class Computing:
         turn.look()
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Look at all of them from now on."""
+        """Look at all processes, from now on, on this event loop."""
         if loop not in self._watching:
             self._watching.add(loop)
             loop.call_later(SLICE, self._look, loop)
@@ -298,7 +299,7 @@ class Computing:
         return [*self._placed, *self._resting, *self._waiting]
 
     def _sort(self, now: float) -> None:
-        """Tell those who compute from those who do not."""
+        """Tell the processes that compute from those that do not."""
         for turn in self._all():
             if _is_left(turn):
                 self._remove(turn)
@@ -320,7 +321,7 @@ class Computing:
             self._resting.clear()
 
     def _rotate(self, now: float) -> None:
-        """Stop those who have had their slice, as many as there are others for; and those beyond the limit."""
+        """Stop processes that have had their slice, as many as others need places; and those beyond the limit."""
         free, most = self._free, min(_SWAPS, (self.limit or 1) - self._late)
         wanted = min(self.limit or 1, sum(map(_weight, self._waiting)))
         for turn in sorted(self._placed, key=_weight, reverse=True):
@@ -342,11 +343,11 @@ def _computed(turn: Turn) -> float:
 
 
 def _is_left(turn: Turn) -> bool:
-    """Whether its event loop was closed while it computed."""
+    """Return whether the event loop of a process was closed while the process computed."""
     return turn.loop is not None and turn.loop.is_closed()
 
 
-#: Whose blocks take turns: all of this process.
+#: All sandbox processes of this host process.
 computing = Computing()
 
 in_forked_copy(computing.forget)

@@ -1,4 +1,4 @@
-"""What there is of processors, and what a child process has had of them, read from outside in a microsecond."""
+"""The processors that this process can use, and the processor time of a child, read from outside in a microsecond."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-#: Of the clock that Linux keeps for each process: its processor time, all threads together.
+#: Linux's CPUCLOCK_SCHED: the kind of clock that counts the processor time of a process, all threads together.
 _PROCESS_CLOCK = 2
-#: Of the folder with the threads of a process that has one.
+#: Links of the folder `/proc/<pid>/task` of a process with one thread.
 _LINKS_OF_ONE = 3
-#: Threads that are looked at.
+#: Most threads of one process that are looked at.
 _MOST_THREADS = 64
 
 
 def seconds_used(pid: int | None) -> float | None:
     """Return the processor seconds that a process has used so far, all its threads together.
 
-    A process that is stopped or waits for a processor uses none. What runs at this moment may be a few milliseconds
-    behind. A process that has ended counts until it is waited for.
+    A process that is stopped or waits for a processor uses none. The figure of a process that runs at this moment
+    may be a few milliseconds old. A process that has ended keeps its figure until it is waited for.
 
     Args:
-        pid: The process; `None` is one that is not known.
+        pid: The process id; `None` for a process that is not known.
 
     Returns:
         Seconds, or `None` when the process is gone, not known, or cannot be asked here.
@@ -37,10 +37,10 @@ def seconds_used(pid: int | None) -> float | None:
 
 
 def state_of(pid: int | None) -> str:
-    """Return what the main thread of a process does, as the kernel's letter: R (runs, or would), S (sleeps), D, T, Z.
+    """Return what the main thread of a process does, as the letter of proc(5): R (runs, or would), S, D, T, Z.
 
     Args:
-        pid: The process; `None` is one that is not known.
+        pid: The process id; `None` for a process that is not known.
 
     Returns:
         The letter, or an empty text when the process is gone, not known, or cannot be seen here.
@@ -50,7 +50,7 @@ def state_of(pid: int | None) -> str:
 
 def _state(path: str) -> str:
     try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - on the event loop: the short way
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - runs on the event loop: the fast way
             return file.read(512).rpartition(b") ")[2][:1].decode()
     except OSError:
         return ""
@@ -60,7 +60,7 @@ def running_threads(pid: int | None) -> int:
     """Return how many threads of a process run, or would if there were processors for them.
 
     Args:
-        pid: The process; `None` is one that is not known.
+        pid: The process id; `None` for a process that is not known.
     """
     try:
         if os.stat(f"/proc/{pid}/task").st_nlink == _LINKS_OF_ONE:  # noqa: PTH116
@@ -78,7 +78,7 @@ def cores() -> int:
 
 
 def _quota() -> float:
-    """Processors' worth of time that the control groups of this process get."""
+    """Return how many processors' worth of time the control groups of this process get; infinity without a quota."""
     quota = math.inf
     with suppress(OSError, ValueError):
         for line in _read("/proc/self/cgroup").splitlines():
@@ -89,17 +89,17 @@ def _quota() -> float:
                 root, names = "/sys/fs/cgroup/cpu", ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
             else:
                 continue
-            while path:  # each group is within the one above
+            while path:  # the quota of an outer group holds for inner ones
                 quota = min(quota, _quota_of(root + path, names))
                 path = path.rpartition("/")[0]
-            quota = min(quota, _quota_of(root, names))  # in a container all that is seen
+            quota = min(quota, _quota_of(root, names))  # in a container, the only group that is seen
     return quota
 
 
 def _quota_of(group: str, names: list[str]) -> float:
     with suppress(OSError, ValueError):
         share, period = " ".join(_read(f"{group}/{name}") for name in names).split()
-        if int(share) > 0:  # else, as for "max", there is none
+        if int(share) > 0:  # -1 (version 1) means no quota; "max" (version 2) fails above
             return int(share) / int(period)
     return math.inf
 
@@ -109,22 +109,22 @@ def _read(path: str) -> str:
         return file.read()
 
 
-#: Seconds that a process is waited for beyond those it has, even if the machine gives it no time at all.
+#: Seconds beyond its own that a process is waited for, even if the machine gives it no time at all.
 _LONGEST = 30.0
 #: How often `Patience` is asked while its seconds last.
 LOOKS = 5
 
 
 class Patience:
-    """The seconds that a process has to do something; those count in which it could have done it.
+    """The seconds that a process has to do something; only those count in which the process could have done it.
 
-    While it computes that is its processor time, while it sleeps all time, and none while it is kept stopped or waits
-    for a processor. In no case it has more than half a minute more.
+    While the process computes, its processor time counts; while it sleeps, all time; while it is kept stopped or
+    waits for a processor, none. Half a minute after the seconds have gone by, they are over in any case.
 
     Args:
-        pid: The process; of one that is not known, all time counts.
-        seconds: What it has.
-        held: Seconds for which it has been kept stopped so far.
+        pid: The process id; for `None`, a process that is not known, all time counts.
+        seconds: The seconds that the process has.
+        held: Returns the seconds for which the process has been kept stopped so far.
     """
 
     def __init__(self, pid: int | None, seconds: float, held: Callable[[], float] = lambda: 0.0) -> None:
@@ -135,7 +135,7 @@ class Patience:
         self._until = self._last[0] + seconds + _LONGEST
 
     def is_over(self) -> bool:
-        """Whether it has had its seconds. Ask several times while they last."""
+        """Return whether the process has had its seconds. Ask several times while they last."""
         (looked, used, held), state = self._last, state_of(self._pid)
         now, now_used, now_held = self._last = (time.monotonic(), seconds_used(self._pid), self._held())
         took = max(0.0, now - looked - (now_held - held))

@@ -21,11 +21,11 @@ from tinyagent.sandbox.computing import Turn
 from tinyagent.sandbox.cpu import LOOKS, Patience, seconds_used
 from tinyagent.sandbox.protocol import ENDED_ITSELF, Connection, exception_data, packed_in_turn
 
-#: Seconds for what takes a process milliseconds, before it is taken for dead.
+#: Seconds that a process has for what takes milliseconds, before it is taken for dead.
 PATIENCE = 20.0
-#: Output and calls beyond the limit, in multiples of it, at which a block is stopped.
+#: A block whose output or calls exceed their limit by more than this many times the limit is ended.
 _FLOOD = 32
-#: Characters of what a process says of itself.
+#: Most characters kept of the last word of a process.
 _LONGEST_WORD = 1_000
 
 
@@ -33,9 +33,9 @@ class Process(Protocol):
     """The process of a session.
 
     Attributes:
-        fd: The session's socket; taken over by whoever connects to it.
-        status: Its exit code once it has ended, negative for a signal; `None` where it is not known.
-        ended: Set when it has ended.
+        fd: The session's socket; the session takes it over.
+        status: The exit code once the process has ended, negative for a signal; `None` where it is not known.
+        ended: Set when the process has ended.
     """
 
     fd: int
@@ -44,15 +44,15 @@ class Process(Protocol):
 
     @property
     def pid(self) -> int | None:
-        """Its number; `None` where it is not known."""
+        """The process id; `None` where it is not known."""
         ...
 
     def signal(self, number: int) -> None:
-        """Send a signal; nothing happens when it has ended."""
+        """Send the process a signal; do nothing when it has ended."""
         ...
 
     def close(self) -> None:
-        """Kill it."""
+        """Kill the process."""
         ...
 
 
@@ -61,9 +61,9 @@ class FramedSession(SandboxSession):
 
     Args:
         tools: What the code can call, by name.
-        limits: What it may use.
-        call: Answers its calls.
-        seed: Seeds its random numbers.
+        limits: What the code may use.
+        call: Answers the code's tool calls.
+        seed: Seeds the code's random numbers; `None` leaves them random.
     """
 
     def __init__(
@@ -94,11 +94,11 @@ class FramedSession(SandboxSession):
     # ---- the process
 
     async def start(self) -> None:
-        """Fork and lock the process.
+        """Start the process, and wait until it has locked itself.
 
         Raises:
-            SandboxUnavailableError: It cannot lock itself here; the text says why, and what to use instead.
-            SandboxError: It did not start.
+            SandboxUnavailableError: No process can be locked here; the text says why, and what to use instead.
+            SandboxError: The process did not start, or the session is closed.
         """
         async with self._lock:
             await self._ensure()
@@ -108,13 +108,13 @@ class FramedSession(SandboxSession):
             raise SandboxError("This sandbox session is closed.")
         if self._child is not None:
             return
-        for _ in range(2):  # one that ended at once has lost its zygote
+        for _ in range(2):  # a process that ended at once has lost its zygote
             if await self._begin():
                 return
         raise self._refused(ENDED_ITSELF)
 
     async def _begin(self) -> bool:
-        """Start a process; whether it lives."""
+        """Start a process, and return whether it lives."""
         self._child = child = await self._spawn()
         self._turn = Turn(child)
         try:
@@ -130,18 +130,18 @@ class FramedSession(SandboxSession):
 
     @abstractmethod
     async def _spawn(self) -> Process:
-        """A new process, with the runtime of `sandbox.child` at the other end of its socket.
+        """Return a new process, with the runtime of `sandbox.child` at the other end of its socket.
 
         Raises:
-            SandboxError: There is none to be had.
+            SandboxError: No process could be started.
         """
 
     def _refused(self, reason: str) -> SandboxError:
-        """The error for a process that says it cannot run code."""
+        """Return the error for a process that says why it cannot run code."""
         return SandboxError(f"The sandbox process did not start: {reason}.")
 
     async def _greet(self, child: Process) -> bool:
-        """Connect, hear that it is locked, hand it the tools and values; whether it lives."""
+        """Connect to the process, hear that it is locked, and hand it tools and values; return whether it lives."""
         loop = asyncio.get_running_loop()
         sock = socket.socket(fileno=child.fd)
         child.fd = -1
@@ -150,7 +150,7 @@ class FramedSession(SandboxSession):
         try:
             sock.setblocking(False)
             connection = Connection(self._hear, self._on_loss, 2 * self._limits.host_seconds)
-            self._connection = connection  # uvloop reads before it returns
+            self._connection = connection  # already here, since uvloop reads before the next line returns
             await loop.create_unix_connection(lambda: connection, sock=sock)
         except BaseException:
             sock.close()
@@ -168,12 +168,12 @@ class FramedSession(SandboxSession):
         return True
 
     async def _answer(self, patience: float) -> dict[str, Any] | str:
-        """The frame that is expected, or why it will not come."""
+        """Return the frame that is expected, or why it will not come; wait `patience` seconds for it."""
         assert self._reply is not None  # noqa: S101 - whoever expects an answer has made it
         reply, cancelled = self._reply, None
         has = Patience(self._child.pid if self._child is not None else None, patience, self._held)
         while self._loss is None and not reply.done():
-            try:  # a cancellation waits: an answer that nobody expects would be taken for a lie
+            try:  # a cancellation waits: an answer that comes unexpected ends the process
                 done, _ = await asyncio.wait([reply], timeout=patience / LOOKS)
             except asyncio.CancelledError as error:
                 cancelled = error
@@ -186,7 +186,7 @@ class FramedSession(SandboxSession):
         return reply.result() if reply.done() else self._loss or ENDED_ITSELF
 
     async def _ask(self, kind: str, **fields: Any) -> dict[str, Any]:
-        """Command something that takes the process no time, and hear that it is done.
+        """Send a command that takes the process next to no time, and return the frame that says it is done.
 
         Raises:
             SandboxError: The process has ended.
@@ -215,7 +215,7 @@ class FramedSession(SandboxSession):
                 if self._block is not None:
                     self._block.withdraw(frame["id"])
             case "fatal":
-                said = _text(frame["e"], _LONGEST_WORD)  # by the code's own process, once it is ready
+                said = _text(frame["e"], _LONGEST_WORD)  # before "ready" by the runtime, later perhaps by the code
                 self._fail(said if self._is_due("ready") else f"its last word was {said[:200]!r}")
             case kind:
                 self._hear_reply(kind, frame)
@@ -241,7 +241,7 @@ class FramedSession(SandboxSession):
             self._child.signal(signal.SIGKILL)
 
     async def _drop(self) -> int | None:
-        """End the process and forget it; how it ended, if that is known."""
+        """End the process and forget it; return its exit code, if that is known."""
         child, connection, turn = self._child, self._connection, self._turn
         self._child = self._connection = self._loss = self._turn = None
         if turn is not None:
@@ -265,24 +265,24 @@ class FramedSession(SandboxSession):
         return child.status
 
     def _freeze(self) -> None:
-        """Between blocks nothing of the code runs, threads included."""
+        """Stop the process between blocks, so that nothing of the code runs, its threads included."""
         if self._turn is not None:
             self._turn.end()
 
     def _thaw(self) -> None:
-        """From now on it runs, when its turn comes."""
+        """Let the process run from now on, when its turn comes."""
         if self._turn is not None:
             self._turn.begin()
 
     def _held(self) -> float:
-        """Seconds for which it has waited for its turns since it was thawed."""
+        """Return the seconds for which the process has waited for its turns since it was thawed."""
         return self._turn.held if self._turn is not None else 0.0
 
     # ---- tool calls
 
     def _hear_call(self, frame: dict[str, Any], body: bytes) -> None:
         number, block = frame["id"], self._block
-        connection = self._connection  # of the process that asked, not of one that may follow it
+        connection = self._connection  # of the process that asked: another may follow it
         if connection is None:
             return
         tool = self._tools.get(frame["n"])
@@ -294,14 +294,14 @@ class FramedSession(SandboxSession):
         elif problem is not None or block is None or tool is None:
             connection.send(_failed_call(number, problem))
         else:
-            written = body[: body.rfind(b',"id":')]  # which the child writes last
+            written = body[: body.rfind(b',"id":')]  # without the id, which the child writes last
             answer = partial(self._answer_call, block, connection, number)
             block.start(number, tool, frame["a"], frame["k"], written, answer)
             if self._turn is not None:
                 self._turn.rest()
 
     def _problem_of(self, frame: dict[str, Any], size: int, spent: float) -> Exception | None:
-        """Why a call is not made."""
+        """Return why a call is not made, or `None` when it is."""
         block, name = self._block, frame["n"]
         if block is None:
             return RuntimeError("tools can be called only while a block runs")
@@ -313,7 +313,7 @@ class FramedSession(SandboxSession):
         return NameError(f"there is no tool named {name[:80]!r}")
 
     async def _answer_call(self, block: Block, connection: Connection, number: int, given: Answer) -> None:
-        if self._block is not block:  # nobody waits for it any more once the block is over
+        if self._block is not block:  # nobody waits for the answer once the block is over
             return
         if self._turn is not None:
             self._turn.resume()
@@ -330,7 +330,7 @@ class FramedSession(SandboxSession):
     async def execute(
         self, code: str | AsyncIterable[str], *, on_output: Callable[[str], None] | None = None
     ) -> Execution:
-        """See `SandboxSession.execute`."""
+        """Run a block of code and return what it gave, as `SandboxSession.execute` says."""
         check_not_waited_for(self._block)
         async with self._lock:
             await self._ensure()
@@ -381,7 +381,10 @@ class FramedSession(SandboxSession):
         return block.execution(told.get("v"), _printed(told), self._error(block, told))
 
     async def _run_piece(self, block: Block, code: str, line: int, *, last: bool) -> dict[str, Any] | str:
-        """Run one piece; when the caller is cancelled, stop it first."""
+        """Run one piece of a block, and return its "done" frame, or why the process was lost.
+
+        A cancellation of the caller stops the block, and is raised when the piece has ended.
+        """
         assert self._connection is not None  # noqa: S101 - `_ensure` has made it
         self._frames += 1
         self._expected = "done"
@@ -391,7 +394,7 @@ class FramedSession(SandboxSession):
         cancelled = None
         try:
             self._connection.send({**frame, "file": f"<block {block.number}>"})
-            if self._loss is not None:  # it has ended between two blocks
+            if self._loss is not None:  # the process has ended between two blocks
                 return self._loss
             while not reply.done():
                 try:
@@ -412,7 +415,7 @@ class FramedSession(SandboxSession):
         return done
 
     def _stop(self, reason: str, kind: str = "KeyboardInterrupt") -> None:
-        """Interrupt the block that runs; what has not stopped after a while is killed."""
+        """Interrupt the block that runs; kill its process if it does not stop within the grace."""
         block = self._block
         if block is None or self._child is None or block.stopped is not None:
             return
@@ -427,14 +430,14 @@ class FramedSession(SandboxSession):
                 return
             if has.is_over():
                 self._fail(f"{reason}, and did not stop when it was interrupted")
-            else:  # again and again: one that comes just before a system call is not seen
+            else:  # repeated: a signal just before a system call goes unseen
                 self._child.signal(signal.SIGINT)
                 loop.call_later(self._limits.grace / LOOKS, interrupt)
 
         interrupt()
 
     async def _lost(self, block: Block, reason: str) -> Execution:
-        """The process is gone, with everything the code had."""
+        """Return what a block gave whose process is gone, with everything the code had."""
         await block.end_calls()
         status = await self._drop()
         if block.fatal is not None:
@@ -466,13 +469,13 @@ class FramedSession(SandboxSession):
         return error
 
     async def interrupt(self) -> None:
-        """See `SandboxSession.interrupt`."""
+        """Stop the block that runs, as Ctrl-C would; its names stay."""
         self._stop("the block was interrupted")
 
     # ---- values
 
     async def set(self, values: Mapping[str, Any]) -> None:
-        """See `SandboxSession.set`."""
+        """Set names in the namespace, also of a process that replaces this one; see `SandboxSession.set`."""
         if wrong := [name for name in values if not (isinstance(name, str) and name.isidentifier())]:
             raise ConfigurationError(f"set({wrong[0]!r}): a name in Python is letters, digits and '_'.")
         refuse_tools(values, self._tools)
@@ -492,7 +495,7 @@ class FramedSession(SandboxSession):
                 self._freeze()
 
     async def get(self, *names: str) -> dict[str, Any]:
-        """See `SandboxSession.get`."""
+        """Return the values of the given names that exist, as `SandboxSession.get` says."""
         check_not_waited_for(self._block)
         async with self._lock:
             await self._ensure()
@@ -507,17 +510,17 @@ class FramedSession(SandboxSession):
         return {name: found[name] for name in names if name in found}
 
     async def close(self) -> None:
-        """See `SandboxSession.close`."""
+        """End the session and everything the code started."""
         self._closed = True
         self._fail("it was closed")
-        async with self._lock:  # whatever goes on ends, with its process
+        async with self._lock:  # free when whatever goes on has ended, with its process
             await self._drop()
 
 
 def _failed_call(number: int, exception: Exception | None) -> dict[str, Any]:
-    """The answer to a call that gave an exception."""
+    """Return the frame that answers a call with an exception."""
     data = exception_data(exception or RuntimeError("there is no answer"))
-    if isinstance(exception, ToolArgumentsError):  # what Python says of wrong arguments
+    if isinstance(exception, ToolArgumentsError):  # as Python itself says of wrong arguments
         data["bases"].insert(0, "TypeError")
     return {"t": "ret", "id": number, "e": data}
 

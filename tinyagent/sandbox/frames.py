@@ -9,15 +9,15 @@ from typing import Any
 
 from tinyagent.core.codec import MAX_BYTES, MalformedError, from_json, to_json
 
-#: Bytes of a frame's length, big-endian.
+#: Bytes in which a frame's length is written, big-endian.
 _HEADER = 4
 
 
 def encode_frame(frame: dict[str, Any]) -> bytes:
-    """Return a frame as bytes, its length before it.
+    """Return a frame as JSON in bytes, with its length before it.
 
     Raises:
-        TooLargeError: It is longer than a frame may be, or has more parts.
+        TooLargeError: The frame is longer than a frame may be, or has more parts.
     """
     body = to_json(frame)
     return len(body).to_bytes(_HEADER, "big") + body
@@ -27,11 +27,11 @@ def decode_frame(body: bytes, *, records: bool = False) -> dict[str, Any]:
     """Return the frame that `encode_frame` wrote.
 
     Args:
-        body: Its JSON, without the length.
-        records: Accept a `Record`. The host never does: its attributes would be whatever a sandbox has sent.
+        body: The JSON of the frame, without the length.
+        records: Accept a `Record`. The host never does: a record's attributes are whatever the sandbox has sent.
 
     Raises:
-        MalformedError: It is malformed, or tries to be more than it says.
+        MalformedError: The body is no frame, or holds more than it may.
     """
     frame = from_json(body, records=records)
     if type(frame) is not dict:
@@ -46,11 +46,11 @@ class FrameBuffer:
         self._bytes = bytearray()
 
     def add(self, data: bytes) -> None:
-        """More bytes."""
+        """Add bytes that have come."""
         self._bytes += data
 
     def next(self) -> bytes | None:
-        """The body of the next frame, if it is complete.
+        """Return the body of the next frame, or `None` while it is incomplete.
 
         Raises:
             MalformedError: The frame claims to be longer than is allowed.

@@ -56,12 +56,12 @@ class ProcessSandbox:
 
     @staticmethod
     def reason_against() -> str | None:
-        """Why it cannot run here, or `None`."""
+        """Return why no `ProcessSandbox` can run here, or `None`."""
         return reason_against()
 
     @property
     def capabilities(self) -> SandboxCapabilities:
-        """What it can do."""
+        """What the sandbox can do."""
         return SandboxCapabilities(
             full_python=True,
             isolated=True,
@@ -80,7 +80,7 @@ class ProcessSandbox:
         call: Caller | None = None,
         seed: str | None = None,
     ) -> SandboxSession:
-        """A new session whose code can call the tools. Entering it, or its first use, starts it.
+        """Return a new session whose code can call the tools. Entering the session, or its first use, starts it.
 
             async with ProcessSandbox().open([search]) as session:
                 execution = await session.execute("len(search('tea'))")
@@ -88,11 +88,11 @@ class ProcessSandbox:
         Args:
             tools: Functions or `Tool` objects; the code sees them as functions.
             limits: What the session may use; default: the sandbox's own.
-            call: Answers the calls; default: runs the tool.
+            call: Answers the code's tool calls; default: runs the tool.
             seed: Seeds the random numbers, so that a session that runs the same code again draws the same.
 
         Raises:
-            ConfigurationError: The tools do not fit.
+            ConfigurationError: Two tools have one name, or a name is no Python identifier.
         """
         by_name = tools_by_name(tools)
         return ProcessSession(self.preload, by_name, limits or self.limits, call or caller_of(by_name), seed)
@@ -100,7 +100,7 @@ class ProcessSandbox:
 
 @cache
 def _reason_against() -> str | None:
-    """Asked of the kernel once."""
+    """Return why no process can be locked here, or `None`; the kernel is asked once."""
     return reason_against()
 
 
@@ -126,7 +126,7 @@ class ProcessSession(FramedSession):
             return await (await zygote(self._preload)).child(limits)
         except SandboxUnavailableError:
             raise
-        except SandboxError:  # the zygote has just died: another one
+        except SandboxError:  # the zygote has just died: ask another one
             return await (await zygote(self._preload)).child(limits)
 
     def _refused(self, reason: str) -> SandboxError:
@@ -136,7 +136,7 @@ class ProcessSession(FramedSession):
 
 
 def unavailable(reason: str) -> SandboxUnavailableError:
-    """The error that says why there is no `ProcessSandbox`, and what there is instead."""
+    """Return the error that says why no `ProcessSandbox` can run here, and what to use instead."""
     return SandboxUnavailableError(
         f"ProcessSandbox cannot lock a process here: {reason}. Use sandbox=MontySandbox() "
         "(pip install 'tinyagent[monty]'), which runs a part of Python anywhere, or sandbox=PythonExecutor() for code "

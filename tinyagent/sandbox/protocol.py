@@ -1,6 +1,6 @@
 """The host's end of the framed protocol, for every sandbox whose code runs in another process.
 
-What comes from there is hostile: each frame is checked, and one that is not as agreed ends the process.
+What that process sends is hostile: each frame is checked, and a malformed one ends the process.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from tinyagent.sandbox.frames import FrameBuffer, decode_frame, encode_frame
 
 #: Bytes of answers that a process may leave unread before it is taken for dead.
 MOST_UNREAD = 32 << 20
-#: Bytes from which a frame waits its turn, and seconds of work after which the frames behind it do: on each turn of
-#: the loop one connection goes on.
+#: Bytes above which a frame waits its turn: on each turn of the event loop, one connection goes on.
 LARGE = 1 << 15
+#: Seconds of work on the frames of one connection, after which the rest of them wait their turn, too.
 _BUDGET = 0.005
-#: Why a connection is lost whose other end has closed it.
+#: Why a connection is lost that its process has closed.
 ENDED_ITSELF = "it ended"
 #: Characters of an exception's text that the code is told.
 LONGEST_MESSAGE = 4_000
@@ -32,6 +32,7 @@ LONGEST_MESSAGE = 4_000
 #: Numbers of calls and blocks are below this.
 _NUMBERS = 1 << 53
 
+#: The frames that a sandbox process may send: for each kind, its fields and their types.
 _HEARD: dict[str, dict[str, type]] = {
     "ready": {},
     "out": {"s": str},
@@ -46,12 +47,12 @@ class Connection(asyncio.Protocol):
     """Frames to and from one sandbox process.
 
     Args:
-        hear: Hears each well-formed frame, and its bytes.
-        lost: Hears, once, why there will be no more of them.
-        allowance: Seconds of this process's time after which it is lost.
+        hear: Called with each well-formed frame and its bytes.
+        lost: Called once, with the reason, when there will be no more frames.
+        allowance: Seconds of this process's time that the frames may take before the connection is lost.
 
     Attributes:
-        spent: Seconds of this process's time that its frames have taken; whoever uses it begins anew with each block.
+        spent: Seconds of this process's time that the frames have taken; the session sets them to 0 for each block.
     """
 
     def __init__(
@@ -71,17 +72,17 @@ class Connection(asyncio.Protocol):
         self._turns = turns_of_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport, of whatever class the event loop has: uvloop's derive from nothing of asyncio's."""
+        """Keep the transport, whatever its class: those of uvloop derive from no class of asyncio."""
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came: their frames are heard, the many and the large ones in turn with those of other processes."""
+        """Hear the frames in bytes that came; many and large ones take turns with those of other processes."""
         self._buffer.add(data)
         if not self._waits:
             self._take_frames()
 
     def _take_frames(self) -> None:
-        """Take what is there, until it takes long."""
+        """Take the frames that are complete, until one is large or they have taken long."""
         until = time.monotonic() + _BUDGET
         with self._at_its_expense():
             while self._lost is not None and (body := self._buffer.next()) is not None:
@@ -96,7 +97,7 @@ class Connection(asyncio.Protocol):
 
     @contextmanager
     def _at_its_expense(self) -> Iterator[None]:
-        """Pay for what is done here, in this thread's own time: a busy machine is no fault."""
+        """Charge the process for the work done inside, in thread time: a busy machine is not its fault."""
         began = time.thread_time()
         try:
             yield
@@ -106,20 +107,20 @@ class Connection(asyncio.Protocol):
             self.pay(time.thread_time() - began)
 
     def pay(self, seconds: float) -> None:
-        """Seconds of this process's time that were taken."""
+        """Charge the connection with seconds of this process's time; above its allowance, fail it."""
         self.spent += seconds
         self._last = seconds
         if self.spent > self._allowance:
             self.fail(f"it took more than {self._allowance:g} s of its host's time")
 
     def _postpone(self) -> None:
-        """Go on in turn, and read no more until then."""
+        """Read no more until the next turn of this connection comes."""
         if self._lost is not None and self._transport is not None:
             self._waits = True
             self._transport.pause_reading()
             if self.spent < self._allowance / 20:
                 self._turns.add(self._go_on)
-            else:  # one that takes much gets no more than half of the loop's time
+            else:  # a connection that takes much gets at most half of the loop's time
                 asyncio.get_running_loop().call_later(self._last, self._turns.add, self._go_on)
 
     def _go_on(self) -> None:
@@ -135,14 +136,14 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def connection_lost(self, _: Exception | None) -> None:
-        """The process has closed its end."""
+        """Fail the connection: the process has closed its end."""
         self.fail(ENDED_ITSELF)
 
     def send(self, frame: dict[str, Any]) -> None:
-        """Send a frame; nothing happens when the connection is lost.
+        """Send a frame; do nothing when the connection is lost.
 
         Raises:
-            TooLargeError: It is longer than a frame may be.
+            TooLargeError: The frame is longer than a frame may be.
         """
         if self._lost is None or self._transport is None:
             return
@@ -151,12 +152,12 @@ class Connection(asyncio.Protocol):
             self.fail("it does not read its answers")
 
     async def send_value(self, frame: dict[str, Any], value: object, wanted: Callable[[], bool] = lambda: True) -> None:
-        """Send a frame with a value, or with the error that it does not fit.
+        """Send a frame with a value, or with the error that packing the value raised.
 
         Args:
-            frame: The rest of it.
+            frame: The frame without the value.
             value: Any object.
-            wanted: Whether it is to be sent when it has been packed; that of a large value takes a while.
+            wanted: Returns whether the frame is still to be sent once the value is packed, which may take a while.
         """
         try:
             packed = await packed_in_turn(value, self.pay)
@@ -168,7 +169,7 @@ class Connection(asyncio.Protocol):
                 self.send({**frame, "e": exception_data(error)})
 
     def fail(self, reason: str) -> None:
-        """There will be no more frames."""
+        """Close the connection and tell `lost` why; do nothing when it is lost already."""
         if self._lost is None:
             return
         lost, self._lost = self._lost, None
@@ -176,7 +177,7 @@ class Connection(asyncio.Protocol):
         lost(reason)
 
     def close(self) -> None:
-        """Close the connection; nobody is told."""
+        """Close the connection without telling anybody."""
         self._lost = None
         self._large = None
         if self._transport is not None:
@@ -195,10 +196,10 @@ class Connection(asyncio.Protocol):
 
 
 class _Turns:
-    """Calls one function on each turn of the loop.
+    """Functions that wait for their turn; one of them is called on each turn of the event loop.
 
     Attributes:
-        packing: Held by whoever packs a large value in a thread: many threads would keep the loop from its turn.
+        packing: Held while a large value is packed in a thread: many such threads would keep the loop from running.
     """
 
     def __init__(self) -> None:
@@ -210,14 +211,14 @@ class _Turns:
         self._functions.append(function)
         if not self._scheduled:
             self._scheduled = True
-            asyncio.get_running_loop().call_later(0, self._run)  # whatever is due goes first
+            asyncio.get_running_loop().call_later(0, self._run)  # timers that are due go first
 
     def _run(self) -> None:
         try:
             self._functions.popleft()()
         finally:
             self._scheduled = bool(self._functions)
-            if self._scheduled:  # a turn later: what a timer wakes in the next one runs before it
+            if self._scheduled:  # one turn later, so that what a timer wakes in the next turn runs first
                 asyncio.get_running_loop().call_soon(self._run_later)
 
     def _run_later(self) -> None:
@@ -228,7 +229,7 @@ _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, _Turns] = WeakKeyDictionary
 
 
 def turns_of_loop() -> _Turns:
-    """Where what takes a while is done one by one."""
+    """Return the turns of the running event loop, in which work that takes a while is done bit by bit."""
     loop = asyncio.get_running_loop()
     turns = _turns.get(loop)
     if turns is None:
@@ -237,14 +238,14 @@ def turns_of_loop() -> _Turns:
 
 
 async def packed_in_turn(value: object, pay: Callable[[float], None] = lambda _: None) -> Any:
-    """Return a value as JSON for a sandbox. One of many parts is packed in a thread, one such value after the other.
+    """Return a value packed for a sandbox, as data for JSON. Values of many parts are packed in a thread, one by one.
 
     Args:
         value: Any object.
-        pay: Told how many seconds of this process's time it took.
+        pay: Called with the seconds of this process's time that packing took.
 
     Raises:
-        TooLargeError: It has more parts than a frame may have.
+        TooLargeError: The value has more parts than a frame may have.
     """
     taken: list[float] = []
     try:
@@ -257,7 +258,7 @@ async def packed_in_turn(value: object, pay: Callable[[float], None] = lambda _:
 
 
 def _let_the_loop_run() -> None:
-    """Give up the interpreter: else each thing that the loop does would wait for its turn of 5 ms."""
+    """Give up the interpreter's lock: otherwise each step of the event loop would wait up to 5 ms for it."""
     time.sleep(0)
 
 
@@ -270,7 +271,7 @@ def _timed_pack(value: object, few: int | None, taken: list[float]) -> Any:
 
 
 def exception_data(error: BaseException) -> dict[str, Any]:
-    """An exception of the host, for the code that called: its type, what it derives from, its arguments."""
+    """Return an exception of the host as data for the code that called: its type, bases, arguments and text."""
     bases = [cls.__name__ for cls in type(error).__mro__[1:] if cls.__module__ == "builtins" and cls is not object]
     text = words(error)[:LONGEST_MESSAGE]
     args = error.args[:10]

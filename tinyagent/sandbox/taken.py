@@ -16,11 +16,11 @@ def name_for_value(tool: str, in_use: Container[str]) -> str:
 
 
 def given_back(kept: Mapping[str, str | None]) -> str:
-    """Return what the code's author is told of tools that have their names again.
+    """Return the note that tells the code's author which tools have their names again.
 
     Args:
-        kept: By the names of the tools, under which name the value is that the code had put there; `None` where the
-            code had deleted the tool.
+        kept: For the name of each tool, the name that now has the value which the code had put there; `None` where
+            the code had deleted the tool.
     """
     told = ""
     for tool, name in kept.items():
@@ -30,7 +30,7 @@ def given_back(kept: Mapping[str, str | None]) -> str:
 
 
 def hint_of_shadowed(error: BaseException, names: Mapping[str, object]) -> str | None:
-    """Return a hint where an error may come from a variable that hides one of Python's own functions.
+    """Return a hint where an error may come from a variable that hides one of Python's functions, else `None`.
 
     Args:
         error: What ended the block.

@@ -21,18 +21,18 @@ from tinyagent.core.threads import in_forked_copy
 
 #: Seconds that a zygote may take to import everything it was asked for.
 START_TIMEOUT = 60.0
-#: Seconds that it may take to fork.
+#: Seconds that a zygote may take to fork a child.
 ANSWER_TIMEOUT = 20.0
 #: Requests under way at once; the zygote does one after the other anyway.
 _REQUESTS = 16
 _CONTROL = 1 << 16
-#: Children that wait, locked, for the next session of their limits.
+#: Children that wait, locked, for the next sessions with the same limits.
 _SPARES = 2
-#: Limits that have spares at the same time: those used last.
+#: How many different limits have spares at the same time: those used last.
 _KINDS_OF_SPARES = 2
 #: Seconds after which a spare is forked, so that it does not compete with the session that is starting.
 _SPARE_DELAY = 0.03
-#: Libraries that would start threads, which a fork loses.
+#: The zygote's environment: no library may start threads, which a fork would lose.
 _ENVIRONMENT = {"PYTHONHASHSEED": "0"} | {
     f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")
 }
@@ -46,7 +46,7 @@ _ROOT = str(Path(__file__).resolve().parents[2])
 
 @dataclass(frozen=True, slots=True)
 class ChildLimits:
-    """What the kernel holds a child to: bytes, CPU seconds, threads besides its own."""
+    """The limits that the kernel holds a child to: bytes of memory, CPU seconds, threads besides the main one."""
 
     memory: int
     cpu_seconds: int | None
@@ -58,10 +58,12 @@ class Child:
     """A forked session process.
 
     Attributes:
-        pid: Its number.
-        pidfd: The descriptor by which it is signalled; never hits another process.
+        pid: The process id.
+        pidfd: The descriptor by which the process is signalled; it never means another process, as an id may.
         fd: The session's socket.
-        status: Its exit code once it has ended, negative for a signal; `None` before, or when the zygote died first.
+        status: The exit code once the process has ended, negative for a signal; `None` before, and where the zygote
+            died first.
+        ended: Set when the process has ended.
     """
 
     pid: int
@@ -71,18 +73,18 @@ class Child:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def signal(self, number: int) -> None:
-        """Send a signal; nothing happens when the process has ended."""
+        """Send the process a signal; do nothing when it has ended."""
         if self.pidfd >= 0:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 signal.pidfd_send_signal(self.pidfd, number)
 
     def close(self) -> None:
-        """Kill it, and close what leads to it."""
+        """Kill the process, and close its descriptors."""
         self.signal(signal.SIGKILL)
         self.let_go()
 
     def let_go(self) -> None:
-        """Close what leads to it."""
+        """Close the descriptors of the process, which lives on."""
         if self.pidfd >= 0:
             os.close(self.pidfd)
             self.pidfd = -1
@@ -95,7 +97,7 @@ class Zygote:
     """A zygote process, used by one event loop at a time.
 
     Args:
-        preload: Packages that it imports.
+        preload: Packages that the zygote imports.
     """
 
     def __init__(self, preload: tuple[str, ...]) -> None:
@@ -113,14 +115,14 @@ class Zygote:
         self._adopt()
 
     def _adopt(self) -> None:
-        """Belong to the running loop."""
+        """Make the zygote belong to the running event loop."""
         self.loop = asyncio.get_running_loop()
         self._starting = asyncio.Lock()
         self._slots = asyncio.Semaphore(_REQUESTS)
         self._requests.clear()
         spares = {child.pid: child for child in self._all_spares()}
         for child in self._children.values():
-            if child.pid not in spares:  # a session that its loop has left behind
+            if child.pid not in spares:  # of a session that a closed loop has left behind
                 child.close()
         self._children = spares
         if self._ready and self._control is not None:
@@ -128,16 +130,17 @@ class Zygote:
 
     @property
     def usable(self) -> bool:
-        """It belongs to this process, and has not failed."""
+        """Whether the zygote belongs to this process and has not failed."""
         return self._owner == os.getpid() and self._failure is None
 
     # ---- starting and ending
 
     async def start(self) -> None:
-        """Start the process, once.
+        """Start the zygote's process, once.
 
         Raises:
-            SandboxError: It did not start; the text says why.
+            SandboxUnavailableError: A package cannot be preloaded; the text says which, and why.
+            SandboxError: The process did not start; the text says why.
         """
         async with self._starting:
             if self._ready:
@@ -207,7 +210,7 @@ class Zygote:
         self.close()
 
     def close(self) -> None:
-        """End the process and everything it has forked."""
+        """End the zygote's process and everything it has forked."""
         self._failure = self._failed()
         if self._control is not None:
             if self._ready and not self.loop.is_closed():
@@ -228,19 +231,19 @@ class Zygote:
             child.close()
         for _, ours in self._coming.values():
             ours.close()
-        for child in self._children.values():  # they end with the zygote
+        for child in self._children.values():  # children end with the zygote
             child.ended.set()
         self._spares.clear()
         self._coming.clear()
         self._children.clear()
 
     def forget(self) -> None:
-        """In a forked copy of the host: the zygote is not ours."""
+        """Let go of the zygote in a forked copy of the host, to which it does not belong."""
         if self._control is not None:
             self._control.close()
             self._control = None
         if self._process is not None:
-            self._process.returncode = 0  # nor is it ours to wait for
+            self._process.returncode = 0  # else `Popen` would wait for a process that is not ours
         for child in self._all_spares():
             child.let_go()
         self._failure = SandboxError("The zygote belongs to the process that this one was forked from.")
@@ -248,7 +251,7 @@ class Zygote:
     # ---- forking
 
     async def child(self, limits: ChildLimits) -> Child:
-        """A locked child: one that waits already, or a new one. Another is forked ahead for the next session.
+        """Return a locked child: a spare one, or a new one. Another is forked ahead for the next session.
 
         Raises:
             SandboxError: The zygote has died, or there are no descriptors left.
@@ -270,7 +273,7 @@ class Zygote:
             except BaseException as error:
                 ours.close()
                 if reply.done() and not reply.cancelled() and reply.exception() is None:
-                    Child(*reply.result(), -1).close()  # it came in the moment of the cancellation
+                    Child(*reply.result(), -1).close()  # the child came at the moment of the cancellation
                 if isinstance(error, TimeoutError):
                     self._fail(SandboxError(f"The sandbox's zygote has not answered for {ANSWER_TIMEOUT:g} s."))
                     raise self._failed() from None
@@ -282,21 +285,21 @@ class Zygote:
         return child
 
     def _fork_ahead(self, limits: ChildLimits) -> None:
-        """Keep spares, unless sessions are waiting for a child of their own."""
-        self._spares[limits] = self._spares.pop(limits, [])  # used last
+        """Ask for missing spares with these limits, unless sessions are waiting for children."""
+        self._spares[limits] = self._spares.pop(limits, [])  # to the end: used last
         for unused in list(self._spares)[:-_KINDS_OF_SPARES]:
             for child in self._spares.pop(unused):
                 child.close()
         waiting = len(self._spares[limits]) + sum(coming == limits for coming, _ in self._coming.values())
         if self._requests:
             return
-        with contextlib.suppress(SandboxError):  # then the next session waits for its own
+        with contextlib.suppress(SandboxError):  # the next session then waits for a child of its own
             for _ in range(waiting, _SPARES):
                 request, ours = self._request(limits)
                 self._coming[request] = (limits, ours)
 
     def _request(self, limits: ChildLimits) -> tuple[int, socket.socket]:
-        """Ask for a child: the request's number, and our end of its socket."""
+        """Ask for a child; return the number of the request, and this end of the child's socket."""
         if self._control is None:
             raise self._failed()
         self._count += 1
@@ -375,12 +378,13 @@ _lock = threading.Lock()
 
 
 async def zygote(preload: tuple[str, ...]) -> Zygote:
-    """The started zygote with these packages for the running event loop.
+    """Return the started zygote with these packages for the running event loop.
 
-    One that a closed loop has left is taken over, so that a process has one, however often it calls `asyncio.run`.
+    A zygote that a closed loop has left is taken over, so that a process has one zygote, however often it calls
+    `asyncio.run`.
 
     Raises:
-        SandboxError: It did not start.
+        SandboxError: The zygote did not start.
     """
     loop = asyncio.get_running_loop()
     with _lock:

@@ -14,7 +14,7 @@ from tinyagent.testing.scripted import ScriptedModel
 
 @pytest.fixture
 def scripted_model() -> Iterator[Callable[..., ScriptedModel]]:
-    """Makes `ScriptedModel`s; the test fails when one has replies left over."""
+    """Yield a function that makes `ScriptedModel`s; the test fails when one of them has replies left over."""
     made: list[ScriptedModel] = []
 
     def make(replies: Iterable[Item] | Callable[..., Any], **options: Any) -> ScriptedModel:
@@ -28,7 +28,7 @@ def scripted_model() -> Iterator[Callable[..., ScriptedModel]]:
 
 @pytest.fixture
 def scripted_server() -> Iterator[Callable[..., ScriptedServer]]:
-    """Makes `ScriptedServer`s, to be used with `async with`; the test fails when one has replies left over."""
+    """Yield a function that makes `ScriptedServer`s, for `async with`; the test fails when one has some left over."""
     made: list[ScriptedServer] = []
 
     def make(replies: Iterable[Item] | Callable[..., Any], **options: Any) -> ScriptedServer:

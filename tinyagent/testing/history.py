@@ -10,7 +10,7 @@ from tinyagent.core.tool import NAME_PATTERN
 
 
 def fault_of(body: Mapping[str, Any]) -> str | None:
-    """What a strict provider would reject in a request, or `None`.
+    """Return what a strict provider would reject in the body of a request, or `None`.
 
     Checked: roles, the system message first, each call answered exactly once right after its message and in
     order, arguments that are JSON objects, no empty assistant message.

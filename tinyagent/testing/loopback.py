@@ -23,14 +23,14 @@ _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found"
 
 @dataclass(frozen=True, slots=True)
 class ScriptedRequest:
-    """A request as the server got it.
+    """A chat request as the `ScriptedServer` got it.
 
     Attributes:
         body: The JSON body.
-        raw: Its bytes.
-        headers: Names in lower case.
+        raw: The bytes of the body.
+        headers: The headers; their names are in lower case.
         path: The path, with its query.
-        number: From 1, in the order of arrival.
+        number: The request's place in the order of arrival, from 1.
     """
 
     body: dict[str, Any]
@@ -41,7 +41,7 @@ class ScriptedRequest:
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        """The messages, in the form of the Chat Completions API."""
+        """The messages of the request, in the form of the Chat Completions API."""
         messages: list[dict[str, Any]] = self.body.get("messages", [])
         return messages
 
@@ -53,13 +53,13 @@ class ScriptedServer:
             agent = ReactAgent([add], model=server.model())
             print(await agent.run("Add 2 and 3."))
 
-    Leaving the block closes it, and fails when replies are left over. A reply can misbehave in any way: see
-    `RawReply` and `RawStream`.
+    Leaving the block closes the server, and raises an AssertionError when replies are left over. A reply can
+    misbehave in any way: see `RawReply` and `RawStream`.
 
     Args:
-        replies: As for `ScriptedModel`; functions get a `ScriptedRequest`.
+        replies: A list of replies (see `Item`), or one function from the `ScriptedRequest` to a reply.
         delay: Seconds before each reply, and between the pieces of a stream.
-        strict: Answer 400 to a history that a strict provider would reject (default).
+        strict: Whether to answer 400 to a history that a strict provider would reject.
 
     Attributes:
         requests: Every chat request, in order.
@@ -78,20 +78,20 @@ class ScriptedServer:
 
     @property
     def url(self) -> str:
-        """The base URL, ending in `/v1`."""
+        """The base URL of the server, ending in `/v1`; a RuntimeError while it is not running."""
         if self._server is None:
             raise RuntimeError("The server is not running. Use: async with ScriptedServer([...]) as server: ...")
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
 
     def model(self, name: str = "scripted", **options: Any) -> OpenAIModel:
-        """An `OpenAIModel` that talks to this server; `options` are those of `OpenAIModel`."""
+        """Return an `OpenAIModel` that talks to this server; `options` are those of `OpenAIModel`."""
         return OpenAIModel(name, base_url=self.url, api_key="scripted", **options)
 
     def assert_all_used(self) -> None:
-        """Fail when replies are left over.
+        """Raise an error when replies are left over.
 
         Raises:
-            AssertionError: The text names the first one left.
+            AssertionError: Replies are left over; the text names the first of them.
         """
         self._script.assert_all_used()
 
@@ -129,7 +129,7 @@ class ScriptedServer:
                 await writer.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """One request; false when the connection is to be closed."""
+        """Serve one request, and return whether the connection stays open."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         method, target, _ = head[0].split(" ", 2)
         path = target.partition("?")[0]
@@ -156,7 +156,7 @@ class ScriptedServer:
             item = await self._script.next(request)
         except ScriptError as error:
             return _error(400, str(error))
-        except Exception as error:  # noqa: BLE001 - a failing script is told to its test
+        except Exception as error:  # noqa: BLE001 - a test is told that its script failed
             return _error(400, f"The script failed: {type(error).__name__}: {error}")
         if isinstance(item, BaseException):
             return _error(400, f"{item!r} can only be raised by a ScriptedModel; use RawReply(status=...).")
@@ -262,7 +262,7 @@ def _head(status: int, headers: Mapping[str, str]) -> bytes:
 
 
 def _usage(reply: Reply, raw: bytes) -> dict[str, Any]:
-    """What the reply says, or a count of words: this server's tokens."""
+    """Return the usage that the reply tells, or else a count of words, which are this server's tokens."""
     if reply.usage.total_tokens:
         read, written = reply.usage.input_tokens, reply.usage.output_tokens
     else:

@@ -1,4 +1,4 @@
-"""One program for both: the environment's model where there is one, a scripted server where there is none."""
+"""One model for programs that must run anywhere: the environment's, or a scripted server where there is none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OFFLINE = "Offline: no OPENAI_API_KEY or OPENAI_BASE_URL is set, so a scripted s
 
 
 def online() -> bool:
-    """Whether the environment names a model server: `OPENAI_API_KEY` or `OPENAI_BASE_URL` is set."""
+    """Return whether the environment names a model server: `OPENAI_API_KEY` or `OPENAI_BASE_URL` is set."""
     return bool(os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL"))
 
 
@@ -23,14 +23,14 @@ def online() -> bool:
 async def model_or_script(
     replies: Iterable[Item] | Callable[..., Any], *, model: str | None = None, delay: float = 0.0
 ) -> AsyncIterator[OpenAIModel]:
-    """The model for an example that must run anywhere.
+    """Open the model of a program that must run anywhere: the environment's, or a scripted server.
 
-    With a key or base URL in the environment it is that server's `model` (default: `OPENAI_MODEL`, or
+    With a key or base URL in the environment the model is that server's `model` (default: `OPENAI_MODEL`, or
     gpt-4o-mini). Without one it is a `ScriptedServer` that says `replies`, and a line on standard output says so.
 
     Args:
-        replies: As for `ScriptedServer`.
-        model: The real model's name.
+        replies: What the scripted server says; see `ScriptedServer`.
+        model: The name of the environment's model.
         delay: Seconds between the pieces of what the scripted server streams.
     """
     if online():

@@ -1,4 +1,4 @@
-"""What a scripted model or server says: a list of replies, or a function that makes them."""
+"""Scripts, which scripted models and servers follow: a list of replies, or a function that makes them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tinyagent.core.messages import Call, Reply
 
 
 class _Cut:
-    """See `CUT`."""
+    """The class of `CUT`, which drops a connection."""
 
     def __repr__(self) -> str:
         return "CUT"
@@ -29,8 +29,8 @@ class RawReply:
     Attributes:
         body: Bytes or text as they are; anything else is sent as JSON.
         status: HTTP status.
-        headers: Added to the answer; `content-type` defaults to JSON.
-        delay: Seconds to wait first.
+        headers: Headers added to the answer; `content-type` defaults to JSON.
+        delay: Seconds to wait before the answer.
     """
 
     body: Any = b""
@@ -44,10 +44,10 @@ class RawStream:
     """A stream of any shape; for `ScriptedServer` only.
 
     Attributes:
-        parts: Sent one after the other, each in a write of its own: a dict as the `data:` of an event, text or
-            bytes as they are, a number as a pause in seconds, `CUT` to drop the connection.
+        parts: The pieces, each sent in a write of its own: a dict as the `data:` of an event, text or bytes as they
+            are, a number as a pause in seconds, `CUT` to drop the connection.
         status: HTTP status.
-        headers: Added to the answer; `content-type` defaults to `text/event-stream`.
+        headers: Headers added to the answer; `content-type` defaults to `text/event-stream`.
     """
 
     parts: Iterable[Any]
@@ -63,7 +63,7 @@ Item: TypeAlias = (
 
 
 def call(tool: str, /, **arguments: Any) -> Call:
-    """A tool call for a script: `call("add", a=2, b=3)`."""
+    """Return a tool call for a script: `call("add", a=2, b=3)`."""
     return Call(tool, arguments)
 
 
@@ -89,10 +89,11 @@ class Script:
         self._used = 0
 
     async def next(self, request: Any) -> Item:
-        """The reply to `request`.
+        """Return the item that answers `request`.
 
         Raises:
             ScriptError: The list is used up.
+            ConfigurationError: The script gives something that is no reply.
         """
         if self._function is None and self._used >= len(self._items):
             raise ScriptError(
@@ -109,14 +110,14 @@ class Script:
 
     @property
     def used(self) -> int:
-        """How many replies have been given."""
+        """The number of replies that have been given."""
         return self._used
 
     def assert_all_used(self) -> None:
-        """Fail when replies are left over.
+        """Raise an error when replies are left over.
 
         Raises:
-            AssertionError: The text names the first one left.
+            AssertionError: Replies are left over; the text names the first of them.
         """
         left = self._items[self._used :]
         if left:
@@ -124,10 +125,10 @@ class Script:
 
 
 def as_reply(item: Item) -> Reply:
-    """An item as a reply.
+    """Return an item of a script as a `Reply`.
 
     Raises:
-        ConfigurationError: It stands for no reply.
+        ConfigurationError: The item is no model's reply, but an answer over HTTP such as `RawReply`.
     """
     if isinstance(item, str):
         return Reply(item)

@@ -23,8 +23,8 @@ class ScriptedModel:
 
     Args:
         replies: A list of replies: text, `call(...)`, lists of calls, `Reply`s, exceptions to raise, functions of
-            the request. Or one function from the `ModelRequest` to a reply; runs at once want that.
-        delay: Seconds before each reply, and between words when it is streamed.
+            the request. Or one function from the `ModelRequest` to a reply, for runs that go on at the same time.
+        delay: Seconds before each reply, and between its words when it is streamed.
         name: The model's name in records.
 
     Attributes:
@@ -43,10 +43,11 @@ class ScriptedModel:
         return f"ScriptedModel({self._script.used} replies used)"
 
     async def __call__(self, request: ModelRequest, sink: Sink) -> Reply:
-        """The next reply; tells the sink of its words and calls.
+        """Return the next reply, and pass its words and calls to the sink.
 
         Raises:
             ScriptError: The script is used up.
+            BaseException: The script's next item, if that is an exception.
         """
         self.requests.append(request.snapshot())
         item = await self._script.next(request)
@@ -65,10 +66,10 @@ class ScriptedModel:
         return reply if reply.usage.requests else replace(reply, usage=Usage(requests=1))
 
     def assert_all_used(self) -> None:
-        """Fail when replies are left over.
+        """Raise an error when replies are left over.
 
         Raises:
-            AssertionError: The text names the first one left.
+            AssertionError: Replies are left over; the text names the first of them.
         """
         self._script.assert_all_used()
 

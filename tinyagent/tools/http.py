@@ -51,23 +51,24 @@ __all__ = [
     "shared_client",
 ]
 
-#: An event loop, what is allowed, the proxy.
+#: What a shared client is kept under: its event loop, its allowed hosts, its proxy.
 _Key: TypeAlias = "tuple[asyncio.AbstractEventLoop, tuple[str, ...], str | None]"
 
-#: Those that are open, of all threads' loops: so it is changed one entry at a time, and never gone through itself.
+#: The shared clients of all threads' loops. Any thread may change them, so change one entry at a time, and loop over
+#: a copy.
 _clients: dict[_Key, Shared[httpx.AsyncClient]] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """An answer.
+    """The answer to a fetch.
 
     Attributes:
-        url: Where it came from: the last URL, after redirects.
+        url: Where the answer came from: the last URL, after redirects.
         status: The HTTP status, e.g. 200.
-        headers: Its headers; names are found in upper and lower case.
+        headers: The answer's headers; names are found in upper and lower case.
         content: The body, decompressed.
-        truncated: The body was longer than `max_bytes`; this is its beginning.
+        truncated: Whether the body was longer than `max_bytes`; `content` is then its beginning.
     """
 
     url: str
@@ -78,7 +79,7 @@ class Fetched:
 
     @property
     def ok(self) -> bool:
-        """Whether the status is one of success: 200 to 299."""
+        """Whether the status tells of success: 200 to 299."""
         return 200 <= self.status < 300
 
     @property
@@ -88,7 +89,7 @@ class Fetched:
 
     @property
     def charset(self) -> str | None:
-        """The charset that the Content-Type header names."""
+        """The charset that the Content-Type header names; `None` if it names none."""
         for parameter in str(self.headers.get("content-type", "")).split(";")[1:]:
             name, _, value = parameter.partition("=")
             if name.strip().lower() == "charset":
@@ -97,14 +98,14 @@ class Fetched:
 
     @property
     def text(self) -> str:
-        """The body as text: by its byte order mark, the charset of its headers or of its HTML, else UTF-8."""
+        """The body as text, in the charset of its byte order mark, headers or HTML, else UTF-8 or windows-1252."""
         return decode(self.content, self.charset, truncated=self.truncated)
 
     def json(self) -> Any:
-        """The body as JSON.
+        """Parse the body as JSON.
 
         Raises:
-            ValueError: It is none.
+            ValueError: The body is no JSON.
         """
         return jsons.loads(self.content)
 
@@ -136,17 +137,17 @@ async def fetch(
         json: A body, sent as JSON.
         allow: Hosts that are opened though they are not public: names (`intranet.example`, `*.example.com`), IP
             addresses and networks (`10.0.0.0/8`), each with a port if only that one is meant (`localhost:8000`).
-        proxy: URL of a proxy that opens all connections; what names stand for is then its business.
-        max_bytes: Bytes of the decompressed body that are read.
-        seconds: For everything: looking up the name, connecting, redirects and the body. It does not count the wait
-            for one of the connections.
-        client: Used instead of the shared one, and not closed; its own guard counts, if it is a `guarded_client`.
+        proxy: URL of a proxy that opens all connections; it looks up names itself, so their addresses are not checked.
+        max_bytes: Bytes of the decompressed body that are read at most.
+        seconds: For everything: looking up the name, connecting, redirects and the body. The wait for one of the
+            connections is not counted.
+        client: A client to use instead of the shared one; it is not closed. Only a `guarded_client` checks addresses.
 
     Raises:
         AddressRefusedError: The URL, or an address its host stands for, is refused. Nothing was sent there.
-        FetchTimeoutError: It took too long.
+        FetchTimeoutError: The answer was not complete within `seconds`.
         TooManyRedirectsError: After 5 redirects there was another.
-        FetchError: It failed in another way: no such host, no HTTP, a broken answer.
+        FetchError: The fetch failed in another way: no such host, no HTTP, a broken answer.
         ConfigurationError: An argument is wrong.
     """
     if client is not None and (allow or proxy):
@@ -165,7 +166,7 @@ async def fetch(
 
 async def _load() -> None:
     """Import httpx, which takes some 0.2 s, without holding the event loop."""
-    if not hasattr(sys.modules.get("httpx"), "AsyncClient"):  # also while another thread imports it
+    if not hasattr(sys.modules.get("httpx"), "AsyncClient"):  # a module that another thread still imports may lack it
         async with thread_slot():
             await run_in_thread(importlib.import_module, "httpx")
 
@@ -181,7 +182,7 @@ async def _fetch(
 ) -> Fetched:
     import anyio
 
-    async with place(client):  # before all work: 500 at once would hold the event loop with their preparations
+    async with place(client):  # before all work: preparing 500 at once would hold the event loop
         exchange = Exchange(client, _request(client, method, url, params, options), max_bytes)
         with anyio.move_on_after(seconds):
             response, body, truncated = await exchange.answer()
@@ -198,12 +199,12 @@ def _request(
         try:
             httpx.Headers([(name, value)])
         except (UnicodeError, TypeError, AttributeError):
-            # without the value, which may be a key
+            # the text leaves out the value, which may be a key
             raise ConfigurationError(f"headers={{{name!r}: ...}}: names and values are ASCII text.") from None
     try:
         target = httpx.URL(unwrapped(url) if isinstance(url, str) else url)
         if params:
-            target = target.copy_merge_params(params)  # given to httpx 0.28, they would replace those of the URL
+            target = target.copy_merge_params(params)  # as `params=` they would replace those of the URL in httpx 0.28
     except (httpx.InvalidURL, UnicodeError) as error:
         raise _invalid(url, error) from None
     try:
@@ -220,15 +221,15 @@ def _invalid(url: str, error: Exception) -> AddressRefusedError:
 
 @asynccontextmanager
 async def shared_client(*, allow: Collection[str] = (), proxy: str | None = None) -> AsyncIterator[httpx.AsyncClient]:
-    """The one `guarded_client` of this event loop with these settings.
+    """Open the one `guarded_client` that all users of these settings share on this event loop.
 
-    The first user opens it; it is closed after the last one, or at the end of the run in which it was used.
+    The first user opens the client; it is closed after the last one, or at the end of the run that used it.
 
     Raises:
         ConfigurationError: `allow` or `proxy` is wrong.
     """
     await _load()
-    Allowed(allow)  # what is wrong is said before anything is opened
+    Allowed(allow)  # what is wrong with `allow` is told before anything is opened
     key = (asyncio.get_running_loop(), tuple(sorted(set(allow))), proxy)
     shared = _clients.get(key)
     if shared is None:
@@ -240,7 +241,7 @@ async def shared_client(*, allow: Collection[str] = (), proxy: str | None = None
         async with held(shared) as client:
             yield client
     finally:
-        _forget(key)  # it may have been cancelled before it was opened
+        _forget(key)  # this user may be cancelled before the client is opened
 
 
 @asynccontextmanager
@@ -254,20 +255,20 @@ async def _open_client(key: _Key) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def _forget(key: _Key) -> None:
-    """Keep no client that nobody uses, and with it no event loop."""
+    """Forget a client that nobody uses, which would keep its event loop in memory."""
     shared = _clients.get(key)
     if shared is not None and not shared.is_open:
         _clients.pop(key, None)
 
 
 def check_url(url: str, *, allow: Collection[str] = ()) -> None:
-    """Refuse a URL that must not be handed on to a service which will open it: one that would tell it of a host here.
+    """Refuse a URL that must not be handed to a service that opens URLs, since it would tell of a private host.
 
     Only what the URL says itself is looked at: its scheme, credentials, addresses, names of local networks. Names
     are not looked up.
 
     Raises:
-        AddressRefusedError: The text says why.
+        AddressRefusedError: The URL is refused; the text says why.
         ConfigurationError: `allow` is wrong.
     """
     import httpx

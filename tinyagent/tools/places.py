@@ -1,4 +1,4 @@
-"""Places: how many may do something at once on one event loop."""
+"""Places: a limit to how many tasks do something at once on one event loop."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class Places:
-    """So many places for each key, on each event loop.
+    """A number of places for each key, on each event loop.
 
     Args:
-        number: How many.
+        number: How many tasks may have a place of one key at the same time.
     """
 
     def __init__(self, number: int) -> None:
@@ -25,7 +25,7 @@ class Places:
 
     @asynccontextmanager
     async def place(self, key: str = "") -> AsyncIterator[None]:
-        """Wait for a place, and keep it for this block."""
+        """Wait for a place of a key, and keep it for this block."""
         from anyio import CapacityLimiter
 
         limiters = self._limiters.setdefault(asyncio.get_running_loop(), {})

@@ -16,10 +16,10 @@ AnyTool: TypeAlias = Tool[..., Any]
 
 
 class ActsAsTool(Protocol):
-    """An agent."""
+    """An agent, which other agents can use as a tool."""
 
     def as_tool(self) -> AnyTool:
-        """Return what another agent calls."""
+        """Return the tool by which another agent calls this one."""
         ...
 
 
@@ -27,8 +27,8 @@ class ActsAsTool(Protocol):
 #: as well, which cannot be said to a type checker: derive those from `Toolkit`.
 ToolLike: TypeAlias = "Callable[..., Any] | AnyTool | Toolkit | ActsAsTool"
 
-#: Under which names an object remembers its tools, how `open` and `close` are called for all who enter it, and how its
-#: own `__aenter__` and `__aexit__` are for all agents.
+#: Attributes of an object with tools: the tools, the shared call of its `open` and `close`, and the shared entry of its
+#: own `__aenter__` and `__aexit__`.
 _TOOLS, _OPENED, _ENTERED = "__tinyagent_tools__", "__tinyagent_opened__", "__tinyagent_entered__"
 
 
@@ -46,37 +46,37 @@ class Toolkit:
             async def add_note(self, text: str) -> str:
                 \"\"\"Keep a note.\"\"\"
 
-    It is opened by the first of its users and closed after the last, in one task of its own. A run uses it from its
-    beginning to its end; an agent entered with `async with`, until it is left; and so does whoever enters the
-    toolkit itself. An object of any other class with `@tool` methods works as well: where it has `__aenter__` and
-    `__aexit__`, they are called in place of `open` and `close`, so let the agent enter it, not both.
+    A toolkit is opened by the first of its users and closed after the last, in one task of its own. A run uses it
+    from its beginning to its end; an agent entered with `async with`, until it is left; and so does whoever enters
+    the toolkit itself. An object of any other class with `@tool` methods works as well: where it has `__aenter__`
+    and `__aexit__`, they are called in place of `open` and `close`, so let the agent enter it, not both.
 
-    One with `open` or `close` is open in one event loop at a time: make one for each thread that runs a loop.
+    A toolkit with `open` or `close` is open in one event loop at a time: make one for each thread that runs a loop.
     """
 
     async def open(self) -> None:
-        """Get ready; called once before the tools are. What it raises ends the run."""
+        """Prepare the toolkit; called once, before its tools are. An exception ends the run."""
 
     async def close(self) -> None:
-        """Give everything back; called once after the last use, also when that was broken off."""
+        """Release what `open` took; called once, after the last use, also when the use was broken off."""
 
     @property
     def tools(self) -> tuple[AnyTool, ...]:
         """The tools: by default the methods marked with `@tool`, in the order they are defined.
 
-        Override it for tools that come and go while it is open: return the same tuple until something has changed.
+        Override this for tools that come and go: return the same tuple until something has changed.
         """
         return _methods(self)
 
     def for_run(self) -> Toolkit:
-        """What one run uses: by default this object. Return a new one where the state belongs to the run."""
+        """Return the toolkit that one run uses: by default this one. Override it where the state belongs to the run."""
         return self
 
     def prefixed(self, prefix: str) -> Toolkit:
-        """The same toolkit with the tools' names as `{prefix}_{name}`, to tell two apart.
+        """Return this toolkit with its tools named `{prefix}_{name}`, to tell two toolkits apart.
 
         Raises:
-            ConfigurationError: The prefix is no text, or makes no tool names.
+            ConfigurationError: The prefix is no text, or makes names that tools cannot have.
         """
         return PrefixedToolkit(self, prefix)
 
@@ -90,7 +90,7 @@ class Toolkit:
             await _shared(self, _OPENED, lambda: _opened(self)).__aexit__(*exc)
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy has tools and users of its own."""
+        """Return what a copy takes over: neither the bound tools nor the users, of which it has its own."""
         return {name: value for name, value in vars(self).items() if name not in (_TOOLS, _OPENED, _ENTERED)}
 
     def __repr__(self) -> str:
@@ -98,7 +98,7 @@ class Toolkit:
 
 
 class PrefixedToolkit(Toolkit):
-    """A toolkit whose tools have longer names; see `Toolkit.prefixed`."""
+    """A toolkit around another one, whose tools' names it puts a prefix before; made by `Toolkit.prefixed`."""
 
     def __init__(self, kit: Toolkit, prefix: str) -> None:
         if not isinstance(prefix, str) or not prefix.strip("_"):
@@ -108,7 +108,7 @@ class PrefixedToolkit(Toolkit):
         self._of: tuple[AnyTool, ...] | None = None
         self._tools: tuple[AnyTool, ...] = ()
         try:
-            _ = self.tools  # names that are none are told now
+            _ = self.tools  # names that tools cannot have are told now
         except ToolDefinitionError:
             raise ConfigurationError(
                 f"prefixed({prefix!r}) makes no names for tools: use letters, digits and '_', 64 with the tool's name."
@@ -116,7 +116,7 @@ class PrefixedToolkit(Toolkit):
 
     @property
     def tools(self) -> tuple[AnyTool, ...]:
-        """The toolkit's tools under their longer names."""
+        """The tools of the inner toolkit, with the prefix before their names."""
         tools = self.kit.tools
         if tools is not self._of:
             self._tools = tuple(tool.renamed(f"{self.prefix}_{tool.name}") for tool in tools)
@@ -124,7 +124,7 @@ class PrefixedToolkit(Toolkit):
         return self._tools
 
     def for_run(self) -> Toolkit:
-        """See `Toolkit.for_run`."""
+        """Return what one run uses: this object, or a new one around the inner toolkit's own for the run."""
         kit = self.kit.for_run()
         return self if kit is self.kit else PrefixedToolkit(kit, self.prefix)
 
@@ -137,14 +137,14 @@ class PrefixedToolkit(Toolkit):
 
 
 class ObjectToolkit(Toolkit):
-    """The tools of an object of any class."""
+    """A toolkit of the `@tool` methods of an object of any class."""
 
     def __init__(self, of: object) -> None:
         self.of = of
 
     @property
     def tools(self) -> tuple[AnyTool, ...]:
-        """The object's `@tool` methods."""
+        """The object's `@tool` methods, bound to it."""
         return _methods(self, self.of)
 
     async def __aenter__(self) -> Self:
@@ -158,10 +158,10 @@ class ObjectToolkit(Toolkit):
 
 
 def as_toolkit(item: object) -> Toolkit | None:
-    """`item` as a toolkit; `None` when it has no `@tool` methods and is none.
+    """Return `item` as a toolkit; `None` when it is no toolkit and has no `@tool` methods.
 
     Raises:
-        ConfigurationError: It is the class of a toolkit, or a toolkit without tools.
+        ConfigurationError: `item` is the class of a toolkit, or a toolkit without tools.
     """
     if isinstance(item, Toolkit):
         if type(item).tools is Toolkit.tools and not _names(type(item)):
@@ -175,12 +175,12 @@ def as_toolkit(item: object) -> Toolkit | None:
 
 
 def _opens(cls: type[Toolkit]) -> bool:
-    """Whether its toolkits have something to open or to close."""
+    """Return whether the toolkits of a class have something to open or to close."""
     return cls.open is not Toolkit.open or cls.close is not Toolkit.close
 
 
 def entry_of(kit: Toolkit) -> AbstractAsyncContextManager[Any]:
-    """What a user of the toolkit enters: however many do, it is opened once."""
+    """Return what each user of a toolkit enters: however many there are, the toolkit is opened once."""
     own = type(kit).__aenter__
     if own in (Toolkit.__aenter__, PrefixedToolkit.__aenter__, ObjectToolkit.__aenter__):
         return kit
@@ -188,17 +188,17 @@ def entry_of(kit: Toolkit) -> AbstractAsyncContextManager[Any]:
 
 
 def _entered(item: AbstractAsyncContextManager[Any], keeper: object = None) -> Shared[Any]:
-    """The object's own context, entered once for all."""
+    """Return an object's own context manager, shared: it is entered once for all users."""
     return _shared(item, _ENTERED, lambda: item, keeper)
 
 
 def _shared(
     item: object, name: str, make: Callable[[], AbstractAsyncContextManager[Any]], keeper: object = None
 ) -> Shared[Any]:
-    """One for all users of an object, remembered with it, or else with its keeper."""
+    """Return the one `Shared` of all users of an object, kept on the object, or else on its keeper."""
     memory: dict[str, Any] = vars(item if hasattr(item, "__dict__") else keeper)
     owner, shared = memory.get(name, (None, None))
-    if shared is None or owner is not item:  # or it is a copy's, of another object
+    if shared is None or owner is not item:  # a copied object has that of the original
         shared = Shared(make)
         memory[name] = item, shared
     found: Shared[Any] = shared
@@ -215,16 +215,16 @@ async def _opened(kit: Toolkit) -> AsyncIterator[Toolkit]:
 
 
 async def _done(work: object) -> None:
-    """Wait for it, unless `open` or `close` is no coroutine function."""
+    """Await what `open` or `close` returned, unless that is no coroutine function."""
     if inspect.isawaitable(work):
         await work
 
 
 def _methods(keeper: object, item: object = None) -> tuple[AnyTool, ...]:
-    """The `@tool` methods of an object, bound to it, in the order of their definition."""
+    """Return the `@tool` methods of `item`, or else of `keeper`, bound and in the order of their definition."""
     memory = vars(keeper)
     owner, tools = memory.get(_TOOLS, (None, ()))
-    if owner is not keeper:  # or it is a copy's, of another object
+    if owner is not keeper:  # a copied object has those of the original
         of = keeper if item is None else item
         tools = tuple(as_tool(getattr(of, name)) for name in _names(type(of)))
         memory[_TOOLS] = keeper, tools
@@ -233,7 +233,7 @@ def _methods(keeper: object, item: object = None) -> tuple[AnyTool, ...]:
 
 
 def _names(cls: type) -> list[str]:
-    """The names of the class's `@tool` methods, those of base classes first."""
+    """Return the names of a class's `@tool` methods, those of base classes first."""
     names = dict.fromkeys(
         name for base in reversed(cls.__mro__) for name, value in vars(base).items() if _is_tool(value)
     )

@@ -42,8 +42,8 @@ __all__ = [
 _LEVELS = DEEPEST + 8
 
 
-def dumps(value: object, *, records: bool = False) -> str:
-    """Return a value as text that every file and database takes, for `loads`.
+def dumps(value: object, *, records: bool = False, limited: bool = True) -> str:
+    """Return a value as text that every file and database takes, and that `loads` reads.
 
     Half characters (lone surrogates) are written as escapes; two that make a whole character are read as that one.
 
@@ -51,32 +51,35 @@ def dumps(value: object, *, records: bool = False) -> str:
         value: Any object. Subclasses become their simple types, arrays and tables lists, what has no form here an
             `Opaque` text.
         records: Write dataclasses, named tuples and models as a `Record`, not as a plain dict.
+        limited: Refuse what `loads` would: it takes more than `MAX_BYTES`, or has too many parts.
 
     Raises:
-        TooLargeError: It takes more than `MAX_BYTES`, or has more parts than may be read in one go.
+        TooLargeError: The value is refused; bytes never take more than `MAX_BYTES`.
     """
-    text = to_json(pack(value, records=records)).decode("utf-8", "surrogatepass")
+    data = pack(value, records=records, limited=limited)
+    text = to_json(data).decode("utf-8", "surrogatepass") if limited else _encode(data)
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def loads(text: str, *, records: bool = False) -> Any:
+def loads(text: str, *, records: bool = False, limited: bool = True) -> Any:
     """Return the value that `dumps` was given.
 
     Args:
         text: What `dumps` wrote.
-        records: As there; see `from_json`.
+        records: Accept a `Record`, which `dumps(..., records=True)` writes; only from a writer who is trusted.
+        limited: Refuse a text that is larger, or takes longer to read, than one of a sandbox may.
 
     Raises:
-        MalformedError: `dumps` has not written the text.
+        MalformedError: The text is not one that `dumps` writes.
     """
-    return from_json(text.encode("utf-8", "surrogatepass"), records=records)
+    return from_json(text.encode("utf-8", "surrogatepass"), records=records, limited=limited)
 
 
 def to_json(data: Any) -> bytes:
-    """Return what `pack` gave, or JSON data in which such parts are, as JSON.
+    """Return data that `pack` gave, or JSON data that contains some, as the bytes of JSON.
 
     Raises:
-        TooLargeError: It would be more than `from_json` reads.
+        TooLargeError: The JSON would be more than `from_json` reads.
     """
     body = _encode(data).encode("utf-8", "surrogatepass")
     if len(body) > MAX_BYTES:
@@ -86,20 +89,21 @@ def to_json(data: Any) -> bytes:
     return body
 
 
-def from_json(body: bytes, *, records: bool = False) -> Any:
-    """Return the data that `to_json` wrote, with values in place of their tags.
+def from_json(body: bytes, *, records: bool = False, limited: bool = True) -> Any:
+    """Return the data that `to_json` wrote as JSON, with values in place of their tags.
 
     Args:
-        body: The JSON.
-        records: Accept a `Record`, from whoever is believed: its attributes are whatever was sent.
+        body: The bytes of the JSON.
+        records: Accept a `Record`; only from a writer who is trusted, because its attributes are whatever was sent.
+        limited: Refuse what has more parts, or takes longer, than may be read in one go.
 
     Raises:
-        MalformedError: It is malformed, or tries to be more than it says.
+        MalformedError: The JSON is malformed, or has more parts than may be read in one go.
     """
-    if (excess := _excess(body)) is not None:
+    if limited and (excess := _excess(body)) is not None:
         raise MalformedError(f"over {excess}")
     try:
-        clock.start()
+        clock.start(limited=limited)
         return (_decoder_of_records if records else _decoder).decode(body.decode("utf-8", "surrogatepass"))
     except MalformedError:
         raise
@@ -114,7 +118,7 @@ def _refuse(constant: str) -> Any:
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode
 _decoder = json.JSONDecoder(object_hook=read, parse_constant=_refuse)
 _decoder_of_records = json.JSONDecoder(object_hook=read_with_records, parse_constant=_refuse)
-#: More digits than any number has that the encoder writes as one of JSON.
+#: More digits than the encoder writes of any number in JSON.
 _LONG_NUMBER = re.compile(rb"(?<![0-9])[0-9]{26}")
 _HALF = re.compile(rb"\xed[\xa0-\xbf]")
 _ONE_KIND_OF_BRACKETS = bytes.maketrans(b"{}", b"[]")
@@ -122,7 +126,10 @@ _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def _excess(body: bytes) -> str | None:
-    """Of what there is more in a text than may be read in one go. Takes time in proportion to it, whatever it is."""
+    """Return in words what JSON has more of than may be read in one go; `None` where it has not too much of anything.
+
+    This takes time in proportion to the JSON, whatever is in it.
+    """
     if body.count(b'"!":') > MAX_TAGGED:
         return f"{MAX_TAGGED:,} values that are neither numbers nor text"
     if body.count(b"\xed") > MAX_HALVES and len(_HALF.findall(body)) > MAX_HALVES:
@@ -135,7 +142,7 @@ def _excess(body: bytes) -> str | None:
     brackets = bare.translate(_ONE_KIND_OF_BRACKETS, _NO_BRACKETS)
     if len(brackets) > 2 * MAX_CONTAINERS:
         return f"{MAX_CONTAINERS:,} lists and dicts"
-    for _ in range(_LEVELS):  # each time the innermost pairs go
+    for _ in range(_LEVELS):  # each round removes the innermost pairs
         if not brackets:
             return None
         brackets = brackets.replace(b"[]", b"")
@@ -143,5 +150,5 @@ def _excess(body: bytes) -> str | None:
 
 
 def _without_text(body: bytes) -> bytes:
-    """JSON without what stands in quotes."""
+    """Return JSON without the text in its quotes."""
     return b"".join(body.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')[::2])

@@ -1,4 +1,4 @@
-"""What both ways of the codec agree on: the limits, the errors, and the two types of its own."""
+"""The limits, the errors and the own types of the codec, on which its writing and its reading agree."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ MAX_BYTES = 1 << 20
 MAX_CONTAINERS = 50_000
 #: Values of one text that JSON has no form for.
 MAX_TAGGED = 20_000
-#: Half characters (lone surrogates) of one text: each takes as long as a hundred others.
+#: Half characters (lone surrogates) of one text: each takes as long as a hundred other characters.
 MAX_HALVES = 20_000
-#: Levels of JSON that a value may have; what lies deeper is written as its text. `repr`, `copy` and `json` can follow.
+#: Levels of JSON that a value may have, so that `repr`, `copy` and `json` can follow; deeper parts become their text.
 DEEPEST = 150
 #: Hexadecimal digits of the largest whole number: of 4,300 decimal ones, which is what `repr` writes.
 LONGEST_INT = 3_500
-#: The same for each half of a fraction, whose common divisors must be found.
+#: Hexadecimal digits of each half of a fraction: the common divisors of its halves must be found.
 LONGEST_FRACTION = 1_000
-#: The same for each bound of a range, and how many numbers all ranges of a text have: lists are made of them.
+#: Hexadecimal digits of each bound of a range, and numbers in all ranges of one text: code makes lists of them.
 LONGEST_BOUND, LONGEST_RANGE = 1_000, 100_000
-#: Digits of a decimal number, and its exponent.
+#: Characters of a decimal number, and its largest exponent.
 LONGEST_DECIMAL = 5_000
 #: Characters of the text that stands for a value, and of the name of its type.
 LONGEST_TEXT, LONGEST_NAME = 2_000, 200
 
 
 class MalformedError(ValueError):
-    """Bytes that the codec has not written, or that tell nothing it knows."""
+    """The bytes or text to read are not what the codec writes."""
 
 
 class TooLargeError(ValueError):
-    """A value that takes more bytes or parts than may be read in one go."""
+    """A value takes more bytes or parts than may be read in one go."""
 
 
 class ManyPartsError(TooLargeError):
-    """A value that takes a while to pack."""
+    """A value has more parts than `pack` was asked to pack (`few`)."""
 
 
 def too_large(why: str) -> TooLargeError:
-    """Return the error of a value of which there is too much."""
+    """Return the error for a value that is too large to cross the sandbox."""
     return TooLargeError(f"the value is too large to cross the sandbox: {why}")
 
 
@@ -58,7 +58,7 @@ class Opaque(str):
     type: str
 
     def __new__(cls, text: str, type: str = "object") -> Opaque:  # noqa: A002 - the value's type
-        """The text of a value of that type."""
+        """Make the text that stands for a value of a class, by the class's name."""
         self = super().__new__(cls, text)
         self.type = type
         return self
@@ -74,7 +74,7 @@ class Record(dict[str, Any]):
 
     Args:
         fields: The fields.
-        hidden: Those that its text leaves out, as the host's does: `field(repr=False)` of a dataclass.
+        hidden: The names of the fields that its `repr` leaves out, as `field(repr=False)` of a dataclass does.
     """
 
     def __init__(self, fields: Mapping[str, Any] = {}, hidden: Collection[str] = ()) -> None:

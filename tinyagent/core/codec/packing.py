@@ -1,4 +1,4 @@
-"""Values to data that JSON can carry."""
+"""From values to tagged data that JSON can carry."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ from tinyagent.core.codec.kinds import (
 from tinyagent.core.codec.reading import DECIMAL, length
 from tinyagent.core.text import excerpt
 
-#: Parts (elements, or two bytes of text) up to which a value is packed where it is; see `pack`.
+#: Parts (elements, or two bytes of text) up to which a value is packed on the event loop, without a thread.
 FEW_PARTS = 8_192
-#: Parts between two pauses.
+#: Parts that are packed between two calls of `pause`.
 _STEPS = 1_000
 
 
@@ -51,27 +51,29 @@ def pack(
     text: str | None = None,
     few: int | None = None,
     pause: Callable[[], None] | None = None,
+    limited: bool = True,
 ) -> Any:
     """Return `value` as data that JSON can carry; what has no form here becomes its text, with its type.
 
     Args:
         value: Any object.
         records: Write the fields of dataclasses and the like as a `Record`, not as a plain dict.
-        opaque: Where the types of those parts are noted that become their text.
+        opaque: A list to which the class name of each part that becomes its text is added.
         text: The text of the value, where it is known already.
-        few: Give up when it has more parts than this.
-        pause: Called every thousand parts; in a thread it lets others have the interpreter.
+        few: Give up when the value has more parts (elements, or two bytes of text) than this.
+        pause: Called every thousand parts; a thread lets the others have the interpreter there.
+        limited: Refuse what has more parts than may be read in one go.
 
     Raises:
-        ManyPartsError: It has more than a few.
-        TooLargeError: It has more parts than may be read in one go.
+        ManyPartsError: The value has more parts than `few`.
+        TooLargeError: The value has more parts than may be read in one go.
     """
-    return _Packer(value, records, [] if opaque is None else opaque, text, few, pause).pack(value, 0)
+    return _Packer(value, records, [] if opaque is None else opaque, text, few, pause, limited).pack(value, 0)
 
 
 @dataclasses.dataclass(slots=True, eq=False)
 class _Packer:
-    """Packs one value; counts its parts, and knows those it is inside of."""
+    """The packing of one value: counts its parts, and knows the containers that the current part is inside of."""
 
     root: object
     records: bool
@@ -79,6 +81,7 @@ class _Packer:
     root_text: str | None
     few: int | None
     pause: Callable[[], None] | None
+    limited: bool
     steps: int = 0
     parts: int = 0
     containers: int = 0
@@ -87,7 +90,7 @@ class _Packer:
     inside: set[int] = dataclasses.field(default_factory=set)
 
     def pack(self, value: Any, depth: int) -> Any:
-        """`value` as JSON inside of `depth` levels."""
+        """Return `value` as data for JSON, inside of `depth` levels of lists and dicts."""
         if self.pause is not None:
             self.steps += 1
             if self.steps % _STEPS == 0:
@@ -118,7 +121,7 @@ class _Packer:
             self.inside.discard(id(value))
 
     def _exact(self, value: Any) -> Any:
-        """A value of a type that crosses as it is."""
+        """Return the data of a value that keeps its type, or of its text where it is too large for that."""
         if type(value) is range:
             if self.in_ranges + length(value) > LONGEST_RANGE:
                 return self._text(value)
@@ -145,7 +148,7 @@ class _Packer:
         return self._relative(value, depth)
 
     def _relative(self, value: Any, depth: int) -> Any:
-        """A value that is only related to what can cross."""
+        """Return the data of a value whose class is related to types that cross: a subclass, a table, a dataclass."""
         if type(value).__module__.partition(".")[0] in ("numpy", "pandas"):
             self._check(_parts_of_table(value))  # before it is taken apart
             plain = _scientific(value)
@@ -187,35 +190,36 @@ class _Packer:
         return self._counted({TAG: "dict", "v": pairs})
 
     def _key(self, value: Any, depth: int) -> Any:
-        """A key of a dict or a member of a set; one that would lose its hash on the way crosses as its text."""
+        """Return the data of a key of a dict or a member of a set; one that would lose its hash becomes its text."""
         packed = self.pack(value, depth)
         return packed if _is_hashable(packed) else self._text(value)
 
     def _counted(self, tagged: dict[str, Any]) -> dict[str, Any]:
         self.tagged += 1
-        if self.tagged > MAX_TAGGED:
+        if self.limited and self.tagged > MAX_TAGGED:
             raise too_large(f"over {MAX_TAGGED:,} values that are neither numbers nor text")
         self._count(8 + (len(tagged["v"]) // 2 if type(tagged["v"]) is str else 0))
         return tagged
 
     def _contain(self) -> None:
         self.containers += 1
-        if self.containers > MAX_CONTAINERS:
+        if self.limited and self.containers > MAX_CONTAINERS:
             raise too_large(f"over {MAX_CONTAINERS:,} lists and dicts")
 
     def _count(self, parts: int) -> None:
-        """A part takes two bytes at least."""
+        """Count more parts, and refuse the value if it has too many; a part takes two bytes at least."""
         self.parts += parts
         self._check(self.parts)
 
     def _check(self, parts: int) -> None:
-        _check_size(2 * parts)
+        if self.limited:
+            _check_size(2 * parts)
         if self.few is not None and parts > self.few:
             raise ManyPartsError
 
 
 def _is_hashable(packed: Any) -> bool:
-    """Whether what becomes of packed data can be a key."""
+    """Return whether the value that packed data is read as can be a key."""
     if type(packed) is list:
         return False
     if type(packed) is not dict:
@@ -232,7 +236,7 @@ def _check_size(size: int) -> None:
 
 
 def as_text(value: object, text: str | None = None) -> dict[str, str]:
-    """The text that stands for a value that cannot cross."""
+    """Return the data of an `Opaque`, the text that stands for a value that cannot cross."""
     if isinstance(value, Opaque):
         return {TAG: "text", "v": str(value), "type": value.type}
     try:
@@ -252,7 +256,7 @@ def _write_ints(tag: str, longest: int, *values: int) -> Any:
 
 
 def _write_decimal(value: Decimal) -> Any:
-    text = str(value)  # with a large exponent it is short, and as a whole number has millions of digits
+    text = str(value)  # short even where the whole number has millions of digits
     fits = len(text) <= LONGEST_DECIMAL and abs(value.adjusted()) <= LONGEST_DECIMAL
     return {TAG: "Decimal", "v": text} if fits and DECIMAL.fullmatch(text) else None
 
@@ -266,7 +270,7 @@ def _write_moment(value: datetime | time) -> Any:
     return {TAG: type(value).__name__, "v": value.isoformat(), "fold": value.fold}
 
 
-#: How exact types are written that JSON does not have; `None` for a value that is too large to cross.
+#: For each type that JSON does not have, what writes its values; `None` is written for one that is too large to cross.
 _WRITERS: dict[type, Callable[[Any], Any]] = {
     int: _write_int,
     float: lambda value: {TAG: "float", "v": repr(value)},
@@ -293,7 +297,7 @@ _SIMPLE: Sequence[tuple[type | tuple[type, ...], Callable[[Any], Any]]] = (
     (complex, complex),
     (PurePath, lambda value: PurePosixPath(value.as_posix())),
 )
-#: The same for containers.
+#: Subclasses of containers, and what is sent of them.
 _CONTAINERS: Sequence[tuple[type | tuple[type, ...], Callable[[Any], Any]]] = (
     (dict, dict),
     ((list, deque), list),
@@ -307,7 +311,7 @@ _NOTHING = object()
 
 
 def _fields_of(value: Any) -> dict[str, Any] | None:
-    """The fields of a dataclass, a named tuple or a pydantic model; `None` for anything else."""
+    """Return the fields of a dataclass, a named tuple or a pydantic model, by name; `None` for anything else."""
     if isinstance(value, type):
         return None
     if isinstance(value, tuple) and hasattr(value, "_fields"):
@@ -319,12 +323,12 @@ def _fields_of(value: Any) -> dict[str, Any] | None:
     return None
 
 
-#: Parts that a number of an array takes at least, by the kind of its type: one byte and a comma where nothing is said.
+#: Parts that an item of an array takes at least, by the kind of its type; of other kinds one: a byte and a comma.
 _PARTS = {"b": 2, "f": 2, "c": 15, "m": 15, "M": 15}
 
 
 def _parts_of_table(value: Any) -> int:
-    """Parts that a value of numpy or pandas takes at least."""
+    """Return how many parts a value of numpy or pandas takes at least."""
     if type(value).__name__ == "DataFrame":  # each row repeats the names of the columns
         return len(value) * sum(3 + len(str(name)) // 2 for name in value.columns)
     size = getattr(value, "size", 0)
@@ -343,10 +347,10 @@ _PANDAS: dict[str, Callable[[Any], Any]] = {
 
 
 def _scientific(value: Any) -> Any:
-    """What is sent of a value of numpy or pandas; `_NOTHING` for a type that has no plain form."""
+    """Return what is sent of a value of numpy or pandas; `_NOTHING` for a type that has no plain form."""
     package = type(value).__module__.partition(".")[0]
     if package == "numpy" and hasattr(value, "tolist"):
-        if value.dtype.kind in "mM":  # finer than a microsecond it gives bare numbers
+        if value.dtype.kind in "mM":  # `tolist` gives bare numbers for times finer than a microsecond
             value = value.astype(f"{value.dtype.kind}8[us]")
         plain = value.tolist()
         return _NOTHING if type(plain) is type(value) else plain

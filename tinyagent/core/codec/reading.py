@@ -1,4 +1,4 @@
-"""Data of JSON to values: builds nothing larger than its text, and nothing but the types that are listed here."""
+"""From tagged JSON data to values: builds nothing larger than its text, and nothing but the types listed here."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from math import inf
 from pathlib import PurePosixPath
 from time import monotonic, thread_time
 from typing import Any
@@ -27,10 +28,10 @@ from tinyagent.core.codec.kinds import (
     Record,
 )
 
-#: Seconds of processor time that the keys of dicts and sets in a text may take: honest ones take a seventh of it, ones
+#: Seconds of processor time that the keys of dicts and sets in a text may take. Honest keys take a seventh of it; keys
 #: that were chosen to collide in the tables would take minutes.
 KEY_TIME = 0.08
-#: Keys that take no time, whatever they are.
+#: So few keys take no time, whatever they are.
 _FEW = 100
 #: Numbers as the encoder writes them. Python itself reads others as well: `1_0`, digits of other scripts, `sNaN`.
 _HEX = re.compile(r"-?0x[0-9a-f]+")
@@ -110,30 +111,30 @@ def _read_set(parts: list[Any]) -> set[Any]:
 def _read_frozenset(parts: list[Any]) -> frozenset[Any]:
     found = _read_set(parts)
     if len(found) > _FEW:
-        clock.refuse_after(KEY_TIME / 2)  # the copy takes as long again
+        clock.refuse_after(KEY_TIME / 2)  # the copy below takes as long again
     return frozenset(found)
 
 
 class _Clock(threading.local):
-    """Ends the reading of a text whose keys take too long; each thread has its own."""
+    """The clock that ends the reading of a text whose keys take too long; each thread has its own."""
 
     _began = _next = 0.0
     in_ranges = 0
 
-    def start(self) -> None:
-        """Begin with another text."""
+    def start(self, *, limited: bool = True) -> None:
+        """Begin to measure the reading of another text; one that is not limited may take any time."""
         self.in_ranges = 0
-        self._began = thread_time()
-        self._next = monotonic() + KEY_TIME / 2
+        self._began = thread_time() if limited else inf
+        self._next = monotonic() + KEY_TIME / 2 if limited else inf
 
     def check(self) -> None:
-        """Refuse a key that came too late."""
-        if monotonic() > self._next:  # which costs less to ask, but counts the time of others too
+        """Refuse the text if its keys have taken longer than `KEY_TIME` so far."""
+        if monotonic() > self._next:  # cheaper to ask than `thread_time`, but counts other threads too
             self.refuse_after(KEY_TIME)
             self._next = monotonic() + KEY_TIME / 8
 
     def refuse_after(self, seconds: float) -> None:
-        """Refuse what has taken longer."""
+        """Refuse the text if its reading has taken more than so many seconds of processor time."""
         if thread_time() - self._began > seconds:
             raise MalformedError("keys that take too long to read")
 
@@ -162,7 +163,7 @@ _READERS: dict[str, tuple[type, Callable[[Any], Any]]] = {
 
 
 def read_with_records(data: dict[str, Any]) -> Any:
-    """An object of JSON in the sandbox, where the host is believed."""
+    """Return the value of a JSON object, which may be a `Record`: for the sandbox, which trusts its host."""
     if data.get(TAG) != "record":
         return read(data)
     if type(data.get("v")) is not dict:
@@ -171,7 +172,7 @@ def read_with_records(data: dict[str, Any]) -> Any:
 
 
 def read(data: dict[str, Any]) -> Any:
-    """An object of JSON: a value, if it is tagged."""
+    """Return the value of a JSON object: of a tagged one what its tag says, of any other the dict itself."""
     tag = data.get(TAG)
     if tag is None:
         return data

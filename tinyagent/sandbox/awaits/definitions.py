@@ -1,4 +1,4 @@
-"""What earlier blocks of a session have defined, as far as it tells what calls of tools are meant as."""
+"""What earlier blocks of a session have defined, as far as it tells how calls of tools are meant."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tinyagent.sandbox.awaits.reader import facts_of
 
-#: Statements that are kept, and the lines of one.
+#: Most statements that are kept, and most lines of one.
 _MOST = 100
 _LONGEST = 200
 
@@ -19,8 +19,8 @@ class Definition(NamedTuple):
 
     Attributes:
         statement: A function or class, a lambda or a tool under a name, or an import of asyncio.
-        file: What the block is called.
-        calls: Where calls in it are, in bytes, if that was told.
+        file: The file name of the block.
+        calls: Where calls in the statement begin and end, in bytes, if that was told.
     """
 
     statement: ast.stmt
@@ -32,7 +32,7 @@ class Definitions:
     """The statements of earlier blocks that still hold, by the names they bind.
 
     Attributes:
-        loose: Tools were used as values, not only called.
+        loose: Whether tools were used as values, not only called.
     """
 
     def __init__(self) -> None:
@@ -46,11 +46,11 @@ class Definitions:
         return bool(self._by_name)
 
     def without(self, names: Collection[str]) -> list[Definition]:
-        """Return those that hold in a block which binds the names."""
+        """Return the definitions that hold in a block which binds the names."""
         return [definition for name, definition in self._by_name.items() if name not in names]
 
     def forget(self, names: Iterable[str]) -> None:
-        """What the names meant before no longer holds."""
+        """Drop the definitions of the names, which mean something else now."""
         for name in names:
             self._by_name.pop(name, None)
 
@@ -68,9 +68,9 @@ class Definitions:
         Args:
             tree: The code, as it was written.
             tools: The names of the tools.
-            file: What it is called.
-            calls: Where calls in it are, in bytes.
-            names: The names that it binds, where they are known.
+            file: The file name of the code.
+            calls: Where calls in the code begin and end, in bytes.
+            names: The names that the code binds; default: those found by reading it.
         """
         self.forget(facts_of(tree, tools).names if names is None else names)
         for statement in tree.body:
@@ -90,7 +90,7 @@ def is_worth_keeping(tree: ast.Module, tools: Collection[str]) -> bool:
 
 
 def _name_of(statement: ast.stmt, tools: Collection[str]) -> str | None:
-    """The name under which a statement is worth keeping."""
+    """Return the name under which a statement is worth keeping, or `None`."""
     match statement:
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
             return name

@@ -14,22 +14,24 @@ class Facts:
     """What is known of a block.
 
     Attributes:
-        awaited: What stands behind `await`, and what `asyncio.run` gets.
-        gathered: The arguments of `gather`.
+        tools: The names of the tools.
+        awaited: Expressions behind `await`, and arguments of `asyncio.run`.
+        gathered: Arguments of `gather`.
         consumed: What other functions of asyncio are given to await, as it is or in parts.
-        escaping: What functions return, so that its use is not seen.
+        escaping: What functions return, where the use of the value is not seen.
         functions: The names of functions and classes of the code.
-        imported: Names of modules and of what comes from them.
-        loose: Tools are used as values, not only called: calls of other functions may give what their calls give.
+        imported: Names of modules, and names imported from them.
+        loose: Whether tools are used as values, not only called. Then calls of other functions may give what calls of
+            tools give.
         certain: Calls that are awaitable whatever tools there are.
-        flows: What comes to a name.
-        returns: What the functions of a name return, unless they are coroutines.
-        yields: What they yield.
-        fields: The classes that have a field of that name, and its place in each.
-        calls: All calls, and where they stand.
-        loads: All uses of names and attributes.
+        flows: For each name, the expressions whose values come to it.
+        returns: For each name, what its functions return, unless they are coroutines.
+        yields: For each name, what its functions yield, unless they are coroutines.
+        fields: For the name of each field, the classes that have the field, and its place in each.
+        calls: All calls, and the scopes they stand in.
+        loads: All uses of names and attributes, and the scopes they stand in.
         inner: The scopes of lambdas and comprehensions.
-        in_text: What stands in f-strings.
+        in_text: Expressions in f-strings.
         coroutines: The names of coroutine functions.
         names: The names that the block itself binds.
         module: The scope of the block itself.
@@ -60,30 +62,30 @@ class Facts:
         self.tools = tools
 
     def is_tool(self, call: ast.Call, scope: Scope) -> bool:
-        """Whether it is the call of a tool, and not of what the code has given that name to."""
+        """Return whether a call is that of a tool, whose name the code has given to nothing else."""
         return isinstance(call.func, ast.Name) and self.names_tool(call.func.id, scope)
 
     def names_tool(self, name: str, scope: Scope) -> bool:
-        """Whether a name used here is that of a tool, which the code has given to nothing else."""
+        """Return whether a name used in the scope is that of a tool, and the code has given it to nothing else."""
         return name in self.tools and name not in scope.owner(name).bound
 
     def name_of(self, node: ast.Name | ast.Attribute, scope: Scope) -> Name:
-        """The name; an attribute counts as one name in all objects."""
+        """Return the name that a name or an attribute means; an attribute counts as one name in all objects."""
         if isinstance(node, ast.Attribute):
             return Name(self.module, f".{node.attr}")
         return Name(scope.owner(node.id), node.id)
 
     def given(self, function: Name, place: int | str) -> Sequence[Place]:
-        """What calls of a function of the code, by its name, give for the parameter with that place or keyword."""
+        """Return what the code's calls of a function, by its name, give to the parameter with that place or keyword."""
         return self._given.get((function, place), ())
 
     def given_from(self, function: Name, place: int) -> list[Place]:
-        """What they give from that place on."""
+        """Return what the code's calls of a function give to the parameters from that place on."""
         return [each for at in range(place, self._most.get(function, 0)) for each in self.given(function, at)]
 
     @cached_property
     def _most(self) -> dict[Name, int]:
-        """The greatest numbers of arguments by place."""
+        """For each function, the most arguments that a call gives by place."""
         most: dict[Name, int] = {}
         for function, place in self._given:
             if isinstance(place, int):
@@ -103,7 +105,7 @@ class Facts:
         return found
 
     def gives_coroutine(self, call: ast.expr, scope: Scope) -> bool:
-        """Whether it is a call that gives a coroutine, or something else of asyncio to await."""
+        """Return whether an expression is a call that gives a coroutine, or another awaitable of asyncio."""
         if call in self.certain:
             return True
         function = call.func if isinstance(call, ast.Call) else None

@@ -10,21 +10,23 @@ from typing import NamedTuple
 from tinyagent.sandbox.awaits.facts import Facts
 from tinyagent.sandbox.awaits.scopes import Flow, Name, Place, Scope
 
-#: Methods and functions whose value is a part, or holds the parts, of a container.
+#: Methods, and functions, whose value is a part of a container, or another container with its parts.
 _TAKE = frozenset({"values", "items", "pop", "popleft", "get", "copy"})
 _CONTAINERS = frozenset({"list", "tuple", "set", "dict", "zip", "enumerate", "reversed", "sorted", "iter"})
-#: Functions that give what another one gives which they call, or what is in an iterator.
+#: Functions that call the function they are given and return its value.
 _CALLING = frozenset({"reduce"})
+#: Functions that give a part or the parts of what they are given.
 _GIVING = _CONTAINERS | {"next", "max", "min"}
-#: Methods of data.
+#: The methods of Python's data types.
 _OF_DATA = frozenset().union(*map(dir, (str, bytes, list, dict, set, int, float)))
-#: Expressions that are one of their operands, and those that hold theirs.
+#: Expressions whose value may be that of an operand: where their operands are.
 _OPERANDS: dict[type[ast.expr], tuple[str, ...]] = {
     ast.IfExp: ("body", "orelse"),
     ast.BoolOp: ("values",),
     ast.BinOp: ("left", "right"),
     ast.NamedExpr: ("value",),
 }
+#: Expressions whose value is a container: where their elements are.
 _ELEMENTS: dict[type[ast.expr], str] = {
     ast.List: "elts",
     ast.Tuple: "elts",
@@ -38,13 +40,13 @@ _ELEMENTS: dict[type[ast.expr], str] = {
 
 
 class Calls(NamedTuple):
-    """What the calls of tools in a block are meant as.
+    """How the calls of tools in a block are meant: to be awaited, or as their values.
 
     Attributes:
-        awaited: Those whose values the code awaits, each of them for certain.
-        direct: Those of them that are awaited where they stand.
-        values: Calls of what may be a tool under another name, and of `map` with it, whose values are used as such.
-        loose: Those of other functions that may give the value of a tool's call, whose values are used as such.
+        awaited: Calls of tools whose values the code awaits, each of them for certain.
+        direct: The awaited calls that are awaited where they stand.
+        values: Calls of what may be a tool under another name, and of `map` with one, whose values are used as such.
+        loose: Calls of other functions that may give the value of a tool's call, whose values are used as such.
     """
 
     awaited: frozenset[ast.expr] = frozenset()
@@ -56,20 +58,20 @@ class Calls(NamedTuple):
 def awaited_calls(facts: Facts) -> set[ast.expr]:
     """Return the calls of tools whose values the code awaits, each of them for certain.
 
-    Where a name is also used in another way, its value might be meant: those calls are left out.
+    Where a name is also used in another way, the value might be meant: calls that come to such a name are left out.
     """
     return _marks_of(facts, _consumed(facts)).found
 
 
 def _marks_of(facts: Facts, roots: list[tuple[Place, bool]]) -> _Marks:
-    """What comes to the roots, and is used in no other way."""
+    """Return what comes to the roots and is used in no other way; for the form of roots, see `_Marks`."""
     marks = _Marks(facts, set(), roots)
     used = {facts.name_of(node, scope) for node, scope in facts.loads if node not in marks.visited}
     return _Marks(facts, used, roots)
 
 
 def calls_of(facts: Facts) -> Calls:
-    """Return what the calls of the tools are meant as."""
+    """Return how the calls of tools in a block are meant."""
     marks = _marks_of(facts, _consumed(facts))
     awaited = marks.found
     direct = _Marks(facts, set(), _consumed(facts), follow=False).found
@@ -84,7 +86,7 @@ def calls_of(facts: Facts) -> Calls:
 
 
 def _may_call(facts: Facts, function: ast.expr, scope: Scope) -> bool:
-    """Return whether a function, which is no tool, may call one that it was given, and give what that gives."""
+    """Return whether a function that is no tool may call a tool it was given, and give what the tool gives."""
     if isinstance(function, ast.Attribute):
         name, whole = facts.name_of(function, scope), function.value
         while isinstance(whole, ast.Attribute):
@@ -102,12 +104,12 @@ def _may_call(facts: Facts, function: ast.expr, scope: Scope) -> bool:
 
 
 def gives_calls(facts: Facts, call: ast.Call, scope: Scope) -> bool:
-    """Return whether the value of this call may be, or hold, the awaitable of a tool's call."""
+    """Return whether the value of a call may be, or hold, the awaitable of a tool's call."""
     return bool(_Marks(facts, set(), [(Place(call, scope), False), (Place(call, scope), True)]).found)
 
 
 def _consumed(facts: Facts) -> list[tuple[Place, bool]]:
-    """What is awaited, and whether its parts are."""
+    """Return the expressions that are awaited, each with whether its parts are, not itself."""
     roots = [(place, False) for place in (*facts.awaited, *facts.gathered, *facts.consumed)]
     return roots + [(place, True) for place in facts.consumed]
 
@@ -121,24 +123,24 @@ class _Origins:
         self._values: dict[tuple[ast.expr, bool], bool] = {}
 
     def is_tool(self, call: ast.Call, scope: Scope) -> bool:
-        """Whether the call may be one of a tool, under whatever name."""
+        """Return whether a call may be that of a tool, under whatever name."""
         return self._may_be(call.func, scope)
 
     def is_mapped(self, call: ast.Call, scope: Scope) -> bool:
-        """Whether what `map` is given to call may be a tool."""
+        """Return whether the function that `map` is given may be a tool."""
         return bool(call.args) and self._may_be(call.args[0], scope)
 
     def _may_be(self, value: ast.expr, scope: Scope) -> bool:
-        """Whether the value may be a tool."""
+        """Return whether a value may be a tool."""
         return self._once(value, scope, holds=False)
 
     def _may_hold(self, value: ast.expr, scope: Scope) -> bool:
-        """Whether one of its parts may be a tool."""
+        """Return whether a part of a value may be a tool."""
         return self._once(value, scope, holds=True)
 
     def _once(self, value: ast.expr, scope: Scope, *, holds: bool) -> bool:
         if (value, holds) not in self._values:
-            self._values[value, holds] = False  # of one that comes from itself
+            self._values[value, holds] = False  # the answer for a value that comes from itself
             self._values[value, holds] = self._holds(value, scope) if holds else self._is(value, scope)
         return self._values[value, holds]
 
@@ -195,8 +197,13 @@ class _Marks:
     Args:
         facts: What is known of the block.
         used: Names whose values are used in other ways, too.
-        roots: What is awaited, and whether its parts are.
-        follow: Go on behind names.
+        roots: The expressions that are awaited, each with whether its parts are, not itself.
+        follow: Whether to go on behind names.
+
+    Attributes:
+        found: The calls of tools that awaited values come from.
+        visited: The uses of names that awaited values come through.
+        calls: All calls that awaited values come from.
     """
 
     def __init__(
@@ -217,7 +224,7 @@ class _Marks:
             self._mark(value, scope, parts)
 
     def _mark(self, value: ast.expr, scope: Scope, parts: bool) -> None:
-        """The value is awaited; or, if so told, its parts are."""
+        """Note that a value is awaited; with `parts`, that its parts are."""
         if (value, parts) in self._done:
             return
         self._done.add((value, parts))
@@ -258,7 +265,7 @@ class _Marks:
                 self._mark_mapped(call, call.args[0], scope)
 
     def _mark_mapped(self, call: ast.Call, function: ast.expr, scope: Scope) -> None:
-        """What a function gives that `map` calls."""
+        """Note that the values are awaited of the function that `map` calls."""
         if isinstance(function, ast.Lambda):
             self._mark(function.body, self._facts.inner[function], False)
         elif self._origins.is_mapped(call, scope):
@@ -267,7 +274,7 @@ class _Marks:
             self._mark_called(function, scope, False, False)
 
     def _mark_called(self, function: ast.expr, scope: Scope, held: bool, parts: bool) -> None:
-        """What functions return, which an expression is or holds."""
+        """Note that the value of a function is awaited; with `held`, the values of the functions in a container."""
         if (function, held, parts) in self._functions:
             return
         self._functions.add((function, held, parts))
@@ -291,7 +298,7 @@ class _Marks:
                 self._mark_called(value, scope, how == "parts" or (how == "same" and held), parts)
 
     def _mark_returned(self, name: Name, parts: bool) -> None:
-        """What a function of the code returns."""
+        """Note that what a function of the code returns is awaited; with `parts`, also what it yields."""
         if (name, parts) in self._called:
             return
         self._called.add((name, parts))
@@ -316,7 +323,10 @@ class _Marks:
 
 
 def _inside(facts: Facts, value: ast.expr, scope: Scope, held: bool) -> Iterator[tuple[ast.expr, Scope, bool]]:
-    """What a value is made of: each part, where it stands, and whether it holds what the value is, or holds."""
+    """Yield the expressions that a value comes from: each with its scope, and whether the value is a part of it.
+
+    With `held`, this is about what the value holds, not about the value.
+    """
     if isinstance(value, ast.Subscript):
         yield value.value, scope, True
     elif isinstance(value, ast.Call):
@@ -332,7 +342,7 @@ def _inside(facts: Facts, value: ast.expr, scope: Scope, held: bool) -> Iterator
 
 
 def _passed(facts: Facts, name: Name) -> Iterator[Flow]:
-    """What is passed to a parameter, or for a field of a class, where the code calls its function or class."""
+    """Yield what the code's calls of a function or class pass to a parameter, or for a field."""
     function, params = name.scope.function, name.scope.params
     if function is not None and name.name == name.scope.vararg:
         yield from (Flow(*place, "part") for place in facts.given_from(function, len(params)))

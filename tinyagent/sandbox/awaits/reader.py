@@ -16,18 +16,20 @@ _Comprehension: TypeAlias = ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.
 #: Methods that put their argument into a container, and those that put its parts there.
 _ADD = frozenset({"append", "add", "appendleft", "insert", "setdefault"})
 _EXTEND = frozenset({"extend", "extendleft", "update"})
-#: Functions of asyncio that await what they are given, or its parts; those that are no ordinary words; methods that do.
+#: Functions of asyncio that await what they are given, or its parts.
 CONSUMERS = frozenset(
     {"gather", "create_task", "ensure_future", "wait", "wait_for", "as_completed", "shield", "run", "timeout"}
 )
+#: Those that mean asyncio even where their import was not seen, since they are no ordinary words.
 _PLAIN_CONSUMERS = CONSUMERS - {"run", "wait", "timeout"}
+#: Methods that await what they are given.
 _METHODS = frozenset({"create_task", "run_until_complete"})
-#: Names of their parameters.
+#: Names of the parameters that take what is awaited.
 _AWAITED_PARAMETERS = frozenset({"aws", "coro", "coro_or_future", "fs", "fut", "future", "arg", "main"})
 
 
 def facts_of(tree: ast.Module, tools: Collection[str], earlier: Iterable[ast.stmt] = ()) -> Facts:
-    """Read a block.
+    """Return what a block of code does with names, functions and calls.
 
     Args:
         tree: The block.
@@ -47,7 +49,7 @@ def facts_of(tree: ast.Module, tools: Collection[str], earlier: Iterable[ast.stm
 
 
 def _outermost(container: ast.expr) -> ast.Name | ast.Attribute | None:
-    """What holds a container: `groups` of `groups[key]` and `groups.setdefault(key, [])`."""
+    """Return what holds a container: `groups` for `groups[key]` and for `groups.setdefault(key, [])`."""
     while True:
         match container:
             case ast.Subscript(value=whole) | ast.Call(func=ast.Attribute(value=whole, attr="setdefault")):
@@ -59,7 +61,7 @@ def _outermost(container: ast.expr) -> ast.Name | ast.Attribute | None:
 
 
 def _is_looked_up(node: _Function) -> bool:
-    """Whether it is a method that is not called by its name: a property, `__getitem__`."""
+    """Return whether a function is a method that is not called by its name: a property, `__getitem__`."""
     if isinstance(node, ast.Lambda) or node.name == "__call__":
         return False
     names = [part.id for decorator in node.decorator_list for part in ast.walk(decorator) if isinstance(part, ast.Name)]
@@ -67,7 +69,7 @@ def _is_looked_up(node: _Function) -> bool:
 
 
 class _Visitor(ast.NodeVisitor):
-    """Notes the facts; knows in which scope it is."""
+    """Visits the tree of a block and notes facts; knows the scope of each node."""
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
@@ -75,8 +77,8 @@ class _Visitor(ast.NodeVisitor):
         self._globals: dict[str, None] = {}
         self._asyncio = {"asyncio", "aio"}
         self._from_asyncio = {name: name for name in _PLAIN_CONSUMERS}
-        self._called: ast.expr | None = None  # what the call that is visited calls
-        self._guarded = False  # inside of a `try` or `with` of this function
+        self._called: ast.expr | None = None  # the function of the call that is visited
+        self._guarded = False  # inside a `try` or `with` of this function
 
     def names(self) -> tuple[str, ...]:
         return (*self._scope.bound, *(name for name in self._globals if name not in self._scope.bound))
@@ -84,7 +86,7 @@ class _Visitor(ast.NodeVisitor):
     # ---- names
 
     def _bind(self, target: ast.expr, value: ast.expr, how: str = "same") -> None:
-        """A value comes to a target of an assignment, a loop or a comprehension."""
+        """Note that a value comes to a target of an assignment, a loop or a comprehension."""
         match target:
             case ast.Name(id=name):
                 self._scope.bound[name] = None
@@ -192,7 +194,7 @@ class _Visitor(ast.NodeVisitor):
         self._definition(node, "function")
 
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
-        if not node.decorator_list:  # what a decorator makes of it is not known
+        if not node.decorator_list:  # a decorator may make anything of the function
             self._scope.bound[node.name] = None
             self.facts.coroutines.add(Name(self._scope.owner(node.name), node.name))
         self._definition(node, "coroutine")
@@ -233,7 +235,7 @@ class _Visitor(ast.NodeVisitor):
         return scope
 
     def _guard(self, node: ast.Try | ast.TryStar | ast.With) -> None:
-        """What is returned inside must have its value there: it may fail."""
+        """Visit a `try` or `with`: a call returned inside is waited for there, where its failure can be caught."""
         outer, self._guarded = self._guarded, True
         self.generic_visit(node)
         self._guarded = outer
@@ -256,7 +258,7 @@ class _Visitor(ast.NodeVisitor):
         self.generic_visit(node)
 
     def _gives(self, what: defaultdict[Name, list[Place]], value: ast.expr | None) -> None:
-        """A value leaves a function."""
+        """Note that a value leaves a function, by `return` or by `yield`."""
         if value is not None and self._scope.kind == "function" and self._scope.function is not None:
             what[self._scope.function].append(Place(value, self._scope))
             if what is self.facts.returns and not self._guarded:
@@ -305,7 +307,7 @@ class _Visitor(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
-        """What stands in an f-string cannot be changed: before Python 3.12 its place is not told."""
+        """Note what stands in an f-string: it cannot be changed, since before Python 3.12 its place is not told."""
         self.facts.in_text.update(part for part in ast.walk(node) if isinstance(part, ast.expr))
         self.generic_visit(node)
 

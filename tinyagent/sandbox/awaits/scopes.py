@@ -11,7 +11,17 @@ from typing import NamedTuple
 
 @dataclass(eq=False)
 class Scope:
-    """The names of the module, or of a function, a class or a comprehension in it."""
+    """A scope of a block: its module, or a function, a class or a comprehension in it.
+
+    Attributes:
+        kind: `module`, `function`, `coroutine`, `class` or `comprehension`.
+        parent: The scope around this one.
+        bound: The names bound in the scope, in order.
+        elsewhere: The names declared global or nonlocal.
+        params: The parameters of a function, in order, without `*args` and `**kwargs`.
+        function: The name of a function; `None` for a lambda.
+        vararg: The name of a function's `*args`.
+    """
 
     kind: str
     parent: Scope | None = None
@@ -23,11 +33,11 @@ class Scope:
 
     @cached_property
     def places(self) -> dict[str, int]:
-        """The places of the parameters."""
+        """The place of each parameter, by its name."""
         return {name: place for place, name in enumerate(self.params)}
 
     def owner(self, name: str) -> Scope:
-        """The scope that a name used here belongs to."""
+        """Return the scope that a name used in this scope belongs to."""
         scope = self
         while scope.parent is not None:
             if name in scope.bound and name not in scope.elsewhere and (scope is self or scope.kind != "class"):
@@ -37,7 +47,7 @@ class Scope:
 
     @property
     def in_coroutine(self) -> bool:
-        """Whether `await` may stand here."""
+        """Whether `await` may stand in this scope."""
         scope = self
         while scope.kind == "comprehension" and scope.parent is not None:
             scope = scope.parent
@@ -59,7 +69,14 @@ class Place(NamedTuple):
 
 
 class Flow(NamedTuple):
-    """An expression whose value comes to a name: as it is, as a part of it, or in parts."""
+    """An expression whose value comes to a name.
+
+    Attributes:
+        value: The expression.
+        scope: The scope it stands in.
+        how: `same`: the name has the value; `part`: the name has a container with the value in it; `parts`: the name
+            has a part of the value.
+    """
 
     value: ast.expr
     scope: Scope

@@ -1,1 +1,1 @@
-"""What runs inside the sandbox process: the standard library, and of the rest of tinyagent only the codec."""
+"""What runs inside the sandbox process; it imports the standard library, and modules of tinyagent that need no more."""

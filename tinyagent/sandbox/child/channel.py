@@ -17,13 +17,13 @@ _CHUNK = 1 << 18
 
 
 class Channel:
-    """Sends frames, and hands what comes to whom it concerns.
+    """Sends frames to the host, and hands frames that come to those they concern.
 
     Whoever waits for an answer reads for all: one thread at a time is the reader, the others wait their turn.
 
     Attributes:
         commands: Frames of the host that are no answers, in order.
-        muted: Nothing is sent.
+        muted: Whether frames are thrown away instead of sent.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -40,14 +40,14 @@ class Channel:
         self._calls = 0
 
     def fileno(self) -> int:
-        """For event loops that watch the channel."""
+        """Return the descriptor of the channel's socket, for event loops that watch it."""
         return self._socket.fileno()
 
     def send(self, frame: dict[str, Any]) -> None:
-        """Send a frame.
+        """Send a frame to the host.
 
         Raises:
-            TooLargeError: It is longer than a frame may be.
+            TooLargeError: The frame is longer than a frame may be.
         """
         data = encode_frame(frame)
         if self.muted:
@@ -56,12 +56,12 @@ class Channel:
             self._socket.sendall(data)
 
     def next_command(self) -> dict[str, Any]:
-        """Wait for the next command of the host."""
+        """Wait for the next command of the host, and return it."""
         self.wait_until(lambda: bool(self.commands))
         return self.commands.popleft()
 
     def new_call(self, hearer: Callable[[dict[str, Any]], None] | None = None) -> int:
-        """The id of a call about to be sent; its answer goes to `hearer`, or is kept for `answer`."""
+        """Return the id of a call about to be sent; the answer will go to `hearer`, or be kept for `answer`."""
         with self._turn:
             self._calls += 1
             call = self._calls
@@ -72,7 +72,7 @@ class Channel:
         return call
 
     def answer(self, call: int) -> dict[str, Any]:
-        """Wait for the answer to a call."""
+        """Wait for the answer to a call, and return it."""
         try:
             self.wait_until(lambda: call in self._answers)
             return self._answers.pop(call)
@@ -80,16 +80,16 @@ class Channel:
             self._expected.discard(call)
 
     def wait_until(self, done: Callable[[], bool]) -> None:
-        """Hear what comes until something is done by it."""
+        """Read what comes, or let another thread read, until `done` returns true."""
         while not done():
             self._read_one_turn(done)
 
     def forget(self, call: int) -> None:
-        """Nobody waits for this answer any more."""
+        """Drop the answer to a call: nobody waits for it any more."""
         self._hearers.pop(call, None)
 
     def read_ready(self) -> None:
-        """Read what is there, unless another thread is at it; for event loops."""
+        """Read what has come, unless another thread is reading; called by event loops."""
         with self._turn:
             if self._reading:
                 return

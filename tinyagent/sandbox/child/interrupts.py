@@ -1,9 +1,10 @@
 """Ctrl-C from the host: stops the model's code wherever it is, and never the runtime in the middle of something.
 
-The signal handler looks at the stack. Model code on top, or what it called: KeyboardInterrupt is raised there; so it
-is where the runtime waits for the host. Anything else of the runtime on top: the interrupt waits for `checkpoint`,
-or, while an event loop runs, for its next turn, where the block's task is cancelled. The host repeats the signal, in
-case it came just before a system call that waits; an interrupt that was delivered is not delivered again.
+The signal handler looks at the stack. Where the model's code is on top, or something it called, `KeyboardInterrupt` is
+raised there; likewise where the runtime waits for the host. Where anything else of the runtime is on top, the interrupt
+waits for `checkpoint`, or, while an event loop runs, for the loop's next turn, in which the block's task is cancelled.
+The host repeats the signal, in case it came just before a system call that waits; an interrupt that was delivered is
+not delivered again.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ _transparent: set[CodeType] = set()
 
 
 def waits(function: Function) -> Function:
-    """Marks a function of the runtime that only waits: an interrupt may be raised in it."""
+    """Mark a function of the runtime that only waits, so that an interrupt may be raised in it."""
     _waiting.add(function.__code__)
     return function
 
 
 def passes_on(function: Function) -> Function:
-    """Marks a function of the runtime that only calls another: what counts is whoever called it."""
+    """Mark a function of the runtime that only calls another, so that an interrupt is judged by its caller."""
     _transparent.add(function.__code__)
     return function
 
@@ -45,24 +46,24 @@ class Interrupts:
         self.running = False
         #: The block's task, while the event loop runs.
         self.task: asyncio.Task[Any] | None = None
-        #: The task was cancelled by an interrupt.
+        #: Whether the task was cancelled by an interrupt.
         self.cancelled = False
         self._pending = False
         self._delivered = False
         self._main = threading.main_thread().ident
 
     def install(self) -> None:
-        """Handle SIGINT."""
+        """Handle SIGINT from now on."""
         signal.signal(signal.SIGINT, self._on_signal)
 
     def begin(self) -> None:
-        """A block begins; an interrupt meant for the one before is forgotten."""
+        """Begin a block; forget an interrupt that was meant for the block before."""
         self._pending = self._delivered = self.cancelled = False
         self.running = True
 
     @passes_on
     def checkpoint(self) -> None:
-        """Where the runtime hands back to the model's code, or is about to wait.
+        """Raise an interrupt that has waited; called before the runtime waits or hands back to the model's code.
 
         Raises:
             KeyboardInterrupt: The block was interrupted meanwhile.

@@ -15,9 +15,9 @@ from tinyagent.sandbox.child.interrupts import interrupts
 _AT_ONCE = 200
 #: Seconds for which output is gathered, once there is much of it.
 _GATHER = 0.005
-#: Bytes that are sent at the latest.
+#: Characters above which gathered output is sent at once.
 _MOST = 1 << 15
-#: Characters of one frame.
+#: Most characters of one frame.
 _FRAME = 1 << 16
 
 
@@ -35,18 +35,18 @@ class Output:
         self.stderr = _stream(self, "<stderr>")
 
     def begin(self) -> None:
-        """A block begins."""
+        """Begin a block: its first writes are sent at once."""
         self._sent = 0
 
     def renew(self) -> None:
-        """Streams that work, whatever the code has done to those it had."""
+        """Replace each stream that the code has broken or closed."""
         if not _works(self.stdout):
             self.stdout = _stream(self, "<stdout>")
         if not _works(self.stderr):
             self.stderr = _stream(self, "<stderr>")
 
     def add(self, text: str) -> None:
-        """More output."""
+        """Take more output; send it, or gather it."""
         with self._lock:
             self._parts.append(text)
             self._size += len(text)
@@ -77,7 +77,7 @@ class Output:
 
 
 class _Bytes(io.BufferedIOBase):
-    """What a text stream writes to."""
+    """The binary stream below a text stream: hands what is written to the `Output`."""
 
     def __init__(self, output: Output, name: str) -> None:
         self._output = output
@@ -97,7 +97,7 @@ class _Bytes(io.BufferedIOBase):
 def _works(stream: io.TextIOWrapper) -> bool:
     try:
         return not stream.closed
-    except ValueError:  # its buffer was taken away
+    except ValueError:  # the code has taken its buffer away
         return False
 
 

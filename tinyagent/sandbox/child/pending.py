@@ -17,26 +17,26 @@ from tinyagent.sandbox.child.interrupts import passes_on
 if TYPE_CHECKING:
     from tinyagent.sandbox.child.remote import Tools
 
-#: Containers that are looked through for calls whose values are meant, and how many of them.
+#: Containers that are looked through for calls whose values are meant, and most of them that are.
 _CONTAINERS = frozenset({list, tuple, set, frozenset, dict})
 _MOST = 10_000
 
 
 class Pending(asyncio.Future[Any]):
-    """The value of a call that has been made; may be awaited any number of times.
+    """The future value of a tool call that has been made; it may be awaited any number of times.
 
     Attributes:
-        answer: What the host has answered, before the event loop hears of it.
+        answer: What the host has answered, even before the event loop hears of it.
     """
 
     answer: dict[str, Any] | None = None
 
 
 class Lazy:
-    """A call made in a way that does not tell what it is meant as: it can be awaited, or used as its value."""
+    """A tool call of which nobody knows yet how it is meant: it can be awaited, or used as its value."""
 
     __slots__ = ("_pending", "_seen", "_tools")
-    made = False  # whether there ever was one
+    made = False  # whether there ever was a lazy call
 
     def __init__(self, tools: Tools, pending: Pending) -> None:
         Lazy.made = True
@@ -48,19 +48,19 @@ class Lazy:
         return self.pending().__await__()
 
     def pending(self) -> Pending:
-        """Return the future, for whoever awaits it."""
+        """Return the future of the value, for whoever awaits the call."""
         self._seen = True
         return self._pending
 
     @passes_on
     def value(self) -> Any:
-        """Wait for the value."""
+        """Wait for the value of the call, and return it."""
         self._seen = True
         return self._tools.value_of(self._pending)
 
     @property
     def was_seen(self) -> bool:
-        """Whether anybody has looked at it."""
+        """Whether anybody has awaited or used the call."""
         return self._seen
 
     @property  # type: ignore[misc]
@@ -135,22 +135,22 @@ _forward("__call__", lambda value, *args, **kwargs: value(*args, **kwargs))
 
 
 def plain(value: Any) -> Any:
-    """Return what a value is, whether it had to be waited for or not."""
+    """Return a value as it is, or, for a lazy call, wait for the call's value and return that."""
     return value.value() if type(value) is Lazy else value
 
 
 def all_plain(value: Any, of: Callable[[Lazy], Any] = Lazy.value, known: dict[int, Any] | None = None) -> Any:
-    """Return a value with everything in its lists, tuples, sets and dicts made plain; those that can change do.
+    """Return a value in which no lazy call is left; its lists, sets and dicts are changed in place.
 
     Args:
         value: The value.
-        of: What is taken for a stand-in.
-        known: What has been looked through, by its id.
+        of: Returns what takes the place of a lazy call; default: the call's value.
+        known: Containers that have been looked through, by their ids, and what has become of them.
     """
     if type(value) is Lazy:
         return of(value)
     if type(value) in _CONTAINERS and Lazy.made:
-        with contextlib.suppress(RecursionError):  # nobody keeps calls that deep
+        with contextlib.suppress(RecursionError):  # nobody keeps calls in containers that deep
             return _made_plain(value, of, {} if known is None else known)
     return value
 
@@ -161,7 +161,7 @@ def _made_plain(value: Any, of: Callable[[Lazy], Any], known: dict[int, Any]) ->
         return of(value)
     if kind not in _CONTAINERS or len(known) > _MOST or id(value) in known:
         return known.get(id(value), value)
-    known[id(value)] = value  # of one that holds itself
+    known[id(value)] = value  # for a container that holds itself
     if _LOOKED_INTO.isdisjoint(map(type, value)) and (
         kind is not dict or _LOOKED_INTO.isdisjoint(map(type, value.values()))
     ):
@@ -174,7 +174,10 @@ def _made_plain(value: Any, of: Callable[[Lazy], Any], known: dict[int, Any]) ->
 
 
 def _with_parts(value: Any, parts: list[Any]) -> Any:
-    """A container with other parts: keys before values. One that can change is the same one, which others know, too."""
+    """Return a container with other parts; for a dict, its keys come before its values.
+
+    A container that can change stays the same object, since others may know it, too.
+    """
     if type(value) is dict:
         half = len(parts) // 2
         pairs = list(zip(parts[:half], parts[half:], strict=False))
@@ -196,40 +199,40 @@ def _with_parts(value: Any, parts: list[Any]) -> Any:
 
 @passes_on
 async def awaited(value: Any) -> Any:
-    """`await value`, also where it is a plain value because a tool was waited for already."""
+    """Await a value; return a plain one as it is, since its tool was waited for already."""
     if type(value) is Lazy:
         return await value.pending()
     return value if _is_data(value) else await value
 
 
 def _awaitable(value: Any) -> Any:
-    """What asyncio takes for an awaitable."""
+    """Return a value as something that asyncio takes for an awaitable."""
     if type(value) is Lazy:
         return value.pending()
     return awaited(value) if _is_data(value) else value
 
 
 def _is_data(value: Any) -> bool:
-    """Whether it may be the value of a tool; what is neither that nor awaitable is refused as Python refuses it."""
+    """Return whether a value may be that of a tool; Python refuses what is neither that nor awaitable."""
     kind = type(value)
-    if kind in _CONTAINERS:  # no star before a list of awaitables
+    if kind in _CONTAINERS:  # a list of awaitables lacks its star, which Python should tell
         parts = value.values() if kind is dict else value
         return not any(type(part) is Lazy or inspect.isawaitable(part) for part in parts)
     return not (inspect.isawaitable(value) or callable(value) or hasattr(value, "__next__"))
 
 
 def as_coroutine(value: Any) -> Any:
-    """Return what asyncio takes for a coroutine."""
+    """Return a value as something that asyncio takes for a coroutine."""
     return awaited(value) if type(value) in (Lazy, Pending) or _is_data(value) else value
 
 
 def _task(value: Any) -> Any:
-    """The same where it must be a future."""
+    """Return a value as a future; a coroutine stays as it is, for asyncio to judge."""
     return asyncio.ensure_future(_awaitable(value)) if not inspect.iscoroutine(value) else value
 
 
 def _accepting(function: Callable[..., Any], keyword: str, change: Callable[[Any], Any]) -> Callable[..., Any]:
-    """A function of asyncio whose first argument is changed."""
+    """Return a function of asyncio with a change to its first argument, which may come by `keyword`."""
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -251,7 +254,7 @@ def _gathering(gather: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _starting(method: Callable[..., Any]) -> Callable[..., Any]:
-    """A method of asyncio that takes a coroutine."""
+    """Return a method of asyncio that takes a coroutine, so that it also takes calls of tools."""
 
     @functools.wraps(method)
     def wrapper(self: Any, coro: Any, **options: Any) -> Any:
@@ -261,7 +264,7 @@ def _starting(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _each(values: Iterable[Any]) -> Any:
-    """What may be waited for in a collection; a single awaitable, which asyncio refuses, as it is."""
+    """Return the values of a collection as futures; a single awaitable, which asyncio refuses, stays as it is."""
     if type(values) is Lazy:
         values = values.value()
     if inspect.isawaitable(values) or not isinstance(values, Iterable):
@@ -270,7 +273,7 @@ def _each(values: Iterable[Any]) -> Any:
 
 
 def teach_asyncio() -> None:
-    """Have asyncio take the calls of tools in whatever form they come."""
+    """Have asyncio and json take the calls of tools in whatever form they come."""
     library: Any = asyncio
     library.gather = _gathering(asyncio.gather)
     library.wait = _accepting(asyncio.wait, "fs", _each)

@@ -18,7 +18,7 @@ __main__ _aix_support _bootsubprocess _msi _osx_support _overlapped _pyrepl _scp
 asynchat asyncore distutils ensurepip idlelib imp lib2to3 msilib msvcrt nt nturl2path smtpd this tkinter turtle
 turtledemo venv winreg winsound
 """
-#: Parts of names that belong to no user: tests, builds, vendored tools.
+#: Last parts of the names of modules that no user needs: tests, builds, vendored tools.
 _NOT_IN_PACKAGES = "tests test testing conftest __main__ distutils f2py _pyinstaller setup _build_utils"
 
 
@@ -32,7 +32,7 @@ def preload_library() -> None:
 
 
 def preload_packages(names: list[str]) -> dict[str, str]:
-    """Import packages with all that is in them; why each failed that did."""
+    """Import packages with all their submodules; return, for each package that failed, why."""
     failed: dict[str, str] = {}
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
@@ -47,7 +47,7 @@ def preload_packages(names: list[str]) -> dict[str, str]:
 
 
 def _import_submodules(package: Any) -> None:
-    """Packages import parts of themselves when they are first used, which a child cannot."""
+    """Import all submodules of a package now: later, when the package first needs one, a child cannot."""
     pending, unwanted = [package], set(_NOT_IN_PACKAGES.split())
     while pending:
         outer = pending.pop()
@@ -74,7 +74,7 @@ def load_time_zones() -> None:
                 zones[os.path.relpath(path, root)] = data
     common: Any = importlib.import_module("zoneinfo._common")
     if not zones:
-        return  # the tzdata package, if there is one
+        return  # `zoneinfo` then takes the tzdata package, if there is one
 
     def load(key: str) -> io.BytesIO:
         try:
@@ -88,7 +88,7 @@ def load_time_zones() -> None:
 
 
 def forget_import_path() -> None:
-    """Imports of anything else fail as in a Python that does not have it."""
+    """Empty the import path, so that importing anything else fails as in a Python that does not have it."""
     sys.path[:] = []
     sys.path_importer_cache.clear()
     importlib.invalidate_caches()

@@ -20,7 +20,7 @@ from tinyagent.sandbox.child.interrupts import interrupts, passes_on
 from tinyagent.sandbox.child.output import Output
 from tinyagent.sandbox.child.pending import Lazy, Pending, all_plain, as_coroutine, awaited
 
-#: What is told of a call whose block has ended before it was answered.
+#: The error of a call whose block has ended before the call was answered.
 _GONE = {
     "type": "RuntimeError",
     "bases": [],
@@ -34,35 +34,35 @@ class ToolError(Exception):
 
 
 class BlockEnded(BaseException):
-    """A tool gave the answer of the run: the block is over."""
+    """Raised in the code when a tool gave the answer of the run, which ends the block."""
 
 
 class Tools:
     """What all tools of a session share.
 
     Attributes:
-        by_name: The tools.
-        ended: A tool has ended the block that runs.
-        awaited_at: Where in functions calls stand whose values are awaited: file, lines and columns.
+        by_name: The tools, by name.
+        ended: Whether a tool has ended the block that runs.
+        awaited_at: Where awaited calls stand in functions: file, lines and columns.
     """
 
     def __init__(self, channel: Channel, output: Output) -> None:
         self.by_name: dict[str, RemoteTool] = {}
         self.ended = False
         self.awaited_at: frozenset[tuple[Any, ...]] = frozenset()
-        self._lazy: list[Lazy] = []  # those of this block
+        self._lazy: list[Lazy] = []  # the lazy calls of this block
         self._open: dict[int, Pending] = {}
         self._channel = channel
         self._output = output
         self._watching: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
 
     def add(self, name: str, is_async: bool, doc: str) -> RemoteTool:
-        """A tool of the host."""
+        """Add a tool of the host, and return it."""
         tool = self.by_name[name] = RemoteTool(self, name, is_async, doc)
         return tool
 
     def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call a tool and wait for its value."""
+        """Call a tool, wait for its value, and return it."""
         call = self._channel.new_call()
         self._send(call, name, args, kwargs)
         answer = self._channel.answer(call)
@@ -72,7 +72,7 @@ class Tools:
     def start(
         self, loop: asyncio.AbstractEventLoop, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Pending:
-        """Call a tool; a future of its value."""
+        """Call a tool, and return the future of its value."""
         if loop not in self._watching:
             self._watching.add(loop)
             loop.add_reader(self._channel.fileno(), self._channel.read_ready)
@@ -87,10 +87,10 @@ class Tools:
                 pending.set_exception(error)
                 pending._log_traceback = False  # noqa: SLF001 - the host has told of it
 
-        def hear(answer: dict[str, Any]) -> None:  # in whatever thread reads
+        def hear(answer: dict[str, Any]) -> None:  # called in whatever thread reads
             pending.answer = answer
             self._open.pop(call, None)
-            with contextlib.suppress(RuntimeError):  # that loop is closed
+            with contextlib.suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(settle)
 
         call = self._channel.new_call(hear)
@@ -100,16 +100,16 @@ class Tools:
         return pending
 
     def lazy(self, pending: Pending) -> Lazy:
-        """A call of which it is not known yet whether it is awaited or used."""
+        """Return a stand-in for a call that is under way, to be awaited or used as its value."""
         lazy = Lazy(self, pending)
         self._lazy.append(lazy)
         return lazy
 
     def value_of(self, pending: Pending) -> Any:
-        """Wait for the value of a call, whatever runs meanwhile.
+        """Wait for the value of a call, outside the event loop, and return it.
 
         Raises:
-            BaseException: What the tool raised; or that its value has ended the block.
+            BaseException: What the tool raised; `BlockEnded` if its value has ended the block.
         """
         self._channel.wait_until(lambda: pending.answer is not None or pending.cancelled())
         interrupts.checkpoint()
@@ -122,17 +122,17 @@ class Tools:
                 each.value()
 
     def end_calls(self, names: dict[str, Any]) -> None:
-        """The block is over: nobody answers what is still in flight, and what came of other calls stands for itself.
+        """End the calls of a block that is over: those in flight fail, and values take the place of lazy calls.
 
         Args:
-            names: What the code has defined.
+            names: The namespace of the code, in which the values are put.
         """
         for call, pending in list(self._open.items()):
             self._channel.forget(call)
             pending.answer = {"e": _GONE}
             with contextlib.suppress(asyncio.InvalidStateError, RuntimeError):  # done, or its loop is closed
                 pending.set_exception(_exception(_GONE))
-                pending._log_traceback = False  # noqa: SLF001 - nobody need ask
+                pending._log_traceback = False  # noqa: SLF001 - nobody need await it
         self._open.clear()
         if self._lazy:
             known: dict[int, Any] = {}
@@ -158,10 +158,10 @@ class Tools:
             sys.stderr.write(f"note: {name}() received the text of: {kinds}; only data can leave the sandbox\n")
 
     def _value(self, answer: dict[str, Any]) -> Any:
-        """The value of an answer.
+        """Return the value of an answer.
 
         Raises:
-            BaseException: What the tool raised; or that its value has ended the block.
+            BaseException: What the tool raised; `BlockEnded` if its value has ended the block.
         """
         if answer.get("end"):
             self.ended = True
@@ -172,7 +172,7 @@ class Tools:
 
 
 class RemoteTool:
-    """One tool of the host."""
+    """A tool of the host, as a function of the code."""
 
     def __init__(self, tools: Tools, name: str, is_async: bool, doc: str) -> None:
         self._tools = tools
@@ -183,17 +183,17 @@ class RemoteTool:
             self._is_coroutine = getattr(asyncio.coroutines, "_is_coroutine", None)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call it: where an event loop runs the value of an async tool may be awaited or used, else it is the value."""
+        """Call the tool, and return its value; for an async tool where a loop runs, return a call to await or use."""
         if self.is_async and (loop := _running_loop()) is not None:
             return self._tools.lazy(self._tools.start(loop, self.__name__, args, kwargs))
         return self.call(*args, **kwargs)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
-        """Call it and wait for the value."""
+        """Call the tool, wait for its value, and return it."""
         return self._tools.call(self.__name__, args, kwargs)
 
     def start(self, *args: Any, **kwargs: Any) -> Any:
-        """Call it, to be awaited: at once where an event loop runs, else when it is awaited."""
+        """Return an awaitable of the tool's value; the call is made at once where a loop runs, else when awaited."""
         if (loop := _running_loop()) is not None:
             return self._tools.start(loop, self.__name__, args, kwargs)
         return self._start_later(args, kwargs)
@@ -202,7 +202,7 @@ class RemoteTool:
         return await self._tools.start(asyncio.get_running_loop(), self.__name__, args, kwargs)
 
     def is_awaited_in(self, frame: FrameType) -> bool:
-        """Whether the call that the frame is about to make is known to be awaited by whoever called its function."""
+        """Return whether the call that a frame is about to make is awaited by whoever called the frame's function."""
         places = self._tools.awaited_at
         if not places:
             return False
@@ -225,13 +225,13 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 @passes_on
 def as_awaitable(function: Any, /, *args: Any, **kwargs: Any) -> Any:
-    """A call whose value is awaited."""
+    """Call a function whose value is awaited."""
     return function.start(*args, **kwargs) if type(function) is RemoteTool else function(*args, **kwargs)
 
 
 @passes_on
 def as_value(function: Any, /, *args: Any, **kwargs: Any) -> Any:
-    """A call whose value is used at once: the tool is waited for."""
+    """Call a function whose value is used at once: wait for an async tool, unless the value is known to be awaited."""
     if not _is_async_tool(function):
         return all_plain(function(*args, **kwargs))
     if function.is_awaited_in(sys._getframe(1)):  # noqa: SLF001
@@ -241,7 +241,7 @@ def as_value(function: Any, /, *args: Any, **kwargs: Any) -> Any:
 
 @passes_on
 async def called(function: Any, /, *args: Any, **kwargs: Any) -> Any:
-    """The same in a coroutine, where others go on meanwhile."""
+    """Call a function in a coroutine, and return its value; other tasks go on while a tool works."""
     if _is_async_tool(function):
         return await function.start(*args, **kwargs)
     value = function(*args, **kwargs)
@@ -250,12 +250,12 @@ async def called(function: Any, /, *args: Any, **kwargs: Any) -> Any:
 
 @passes_on
 def for_values(function: Any, /) -> Any:
-    """A function that is handed on, and whose values are used as such."""
+    """Return a function that is handed on so that its values can be used as such."""
     return function.call if _is_async_tool(function) else function
 
 
 def _come(lazy: Lazy) -> Any:
-    """The value, if it came."""
+    """Return the value of a lazy call, or the call itself if it raised."""
     try:
         return lazy.value()
     except BaseException:  # noqa: BLE001 - raised where it is looked at
@@ -267,7 +267,7 @@ def _is_async_tool(function: Any) -> bool:
 
 
 def helpers() -> dict[str, Callable[..., Any]]:
-    """The names by which rewritten code finds them."""
+    """Return the helpers, by the names under which rewritten code finds them."""
     return {
         "__awaitable__": as_awaitable,
         "__value__": as_value,
@@ -278,7 +278,7 @@ def helpers() -> dict[str, Callable[..., Any]]:
 
 
 def run_nested(run: Callable[..., Any]) -> Callable[..., Any]:
-    """`asyncio.run` that also works where a loop is running: there it runs in a thread of its own."""
+    """Return an `asyncio.run` that also works where a loop is running: there it uses a thread of its own."""
 
     @functools.wraps(run)
     def wrapper(main: Coroutine[Any, Any, Any], **options: Any) -> Any:
@@ -298,7 +298,7 @@ def run_nested(run: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _exception(error: dict[str, Any]) -> Exception:
-    """The exception of a tool: of Python's own class, or of one with its name that derives from the nearest."""
+    """Return the exception of a tool: of Python's own class, or of one with that name below the nearest of Python's."""
     cls = _exception_class(error["type"], tuple(error["bases"]))
     try:
         raised: Exception = cls(*error["args"])

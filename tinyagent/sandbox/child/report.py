@@ -16,7 +16,7 @@ _LONGEST_NAME = 200
 
 
 def report(error: BaseException) -> dict[str, Any]:
-    """Type, bases, arguments, message, traceback and line of an exception; never fails."""
+    """Return type, bases, arguments, message, traceback and line of an exception; never fail."""
     try:
         return _report(error)
     except BaseException:  # noqa: BLE001 - an exception made to be hard to print
@@ -45,7 +45,7 @@ def _report(error: BaseException) -> dict[str, Any]:
 
 
 def _name_of(cls: type) -> str:
-    """The name of a class, also of one whose metaclass would not tell it."""
+    """Return the name of a class, even if its metaclass would not tell it."""
     name: str = type.__dict__["__name__"].__get__(cls)
     return name[:_LONGEST_NAME]
 
@@ -57,7 +57,7 @@ def _plain(args: tuple[object, ...]) -> bool:
 
 
 def _strip(told: traceback.TracebackException) -> None:
-    """Leave the frames of the model's code only, here and in everything that led here."""
+    """Leave only the frames of the model's code, in an exception and in all exceptions that led to it."""
     seen: set[int] = set()
     left = [told]
     while left:
@@ -70,7 +70,7 @@ def _strip(told: traceback.TracebackException) -> None:
 
 
 def _line(error: BaseException, told: traceback.TracebackException) -> int | None:
-    """The last line of a block that the exception came through."""
+    """Return the last line of a block that an exception came through, or `None`."""
     if isinstance(error, SyntaxError) and str(error.filename).startswith(BLOCK):
         return error.lineno
     return next((frame.lineno for frame in reversed(told.stack) if frame.filename.startswith(BLOCK)), None)

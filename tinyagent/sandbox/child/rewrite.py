@@ -2,11 +2,11 @@
 
 The same tool may be called either way: `x = search(q)`, `x = await search(q)`, `await gather(search(a), search(b))`,
 `tasks = [search(q) for q in qs]` and later `await gather(*tasks)`. A call is awaitable, and made at once, where its
-value is awaited for certain, as `awaits.flow` finds; otherwise it waits. In a function that is not a coroutine that may
-change with every block that calls it, so there it is looked up when the call is made. Synchronous tools are plain
-functions, except where Python would refuse their value: `await count(q)`, `create_task(count(a))`. Only calls of what
-may be a tool are changed, and, where tools are handed on, of what may give the value of such a call; the helpers look
-again at run time, so that anything else behaves as ever.
+value is awaited for certain, as `awaits.flow` finds; otherwise it waits. In a function that is not a coroutine, this
+may change with every block that calls the function, so there it is looked up when the call is made. Synchronous tools
+are plain functions, except where Python would refuse their value: `await count(q)`, `create_task(count(a))`. Only calls
+of what may be a tool are changed, and, where tools are handed on, of what may give the value of such a call; the
+helpers look again at run time, so that anything else behaves as ever.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from tinyagent.sandbox.awaits.definitions import Definitions
 from tinyagent.sandbox.awaits.flow import Calls, awaited_calls, calls_of, gives_calls
 from tinyagent.sandbox.awaits.reader import facts_of
 
-#: What needs a running loop even without `await`.
+#: Functions of asyncio that need a running loop even without `await`.
 NEED_LOOP = frozenset(
     {"gather", "create_task", "ensure_future", "get_running_loop", "shield", "all_tasks", "current_task"}
 )
 #: Methods by which a block runs a loop itself.
 _RUN_LOOP = frozenset({"run_until_complete", "run_forever"})
-#: Methods of collections that keep their arguments, and that give back what was kept.
+#: Methods of collections that keep their arguments, so that later code can come back to them.
 COLLECT = frozenset({"append", "add", "extend", "appendleft", "insert", "put_nowait"})
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -35,9 +35,9 @@ class Reading(NamedTuple):
     """What is known of a block before it runs.
 
     Attributes:
-        calls: What its calls of tools are meant as.
-        names: The global names it binds.
-        awaited_at: Where calls stand in it, and in functions of earlier blocks, that are awaited: file, lines, columns.
+        calls: How the block's calls of tools are meant.
+        names: The global names that the block binds.
+        awaited_at: Where awaited calls stand, in the block and in functions of earlier blocks: file, lines, columns.
     """
 
     calls: Calls = Calls()
@@ -48,12 +48,12 @@ class Reading(NamedTuple):
 def reading_of(
     tree: ast.Module, tools: Mapping[str, bool], file: str = "", earlier: Definitions | None = None
 ) -> Reading:
-    """Read a block.
+    """Return what is known of a block before it runs.
 
     Args:
         tree: The block.
         tools: The tools by name, and whether each is async.
-        file: What it is called.
+        file: The file name of the block.
         earlier: What earlier blocks have defined.
     """
     if not tools:
@@ -67,7 +67,7 @@ def reading_of(
         if earlier is not None:
             facts.loose = earlier.loose = facts.loose or earlier.loose
         calls = calls_of(facts)
-    except RecursionError:  # nobody awaits anything that deep
+    except RecursionError:  # nobody awaits in code that deep
         return Reading()
     awaited = {(node, file) for node in calls.awaited - calls.direct}
     for definition in known if awaited else ():
@@ -86,8 +86,8 @@ def rewritten(
         tree: The module.
         tools: The tools by name, and whether each is async; without any, only `asyncio.run` beside `await` is
             changed.
-        in_loop: As `needs_loop` says of it.
-        reading: As `reading_of` gives it; default: that of the module alone.
+        in_loop: Whether the block runs in an event loop, as `needs_loop` says.
+        reading: What `reading_of` returned; default: the reading of the module alone.
     """
     if not tools and not in_loop:
         return tree
@@ -97,7 +97,7 @@ def rewritten(
 
 
 def needs_loop(tree: ast.Module) -> bool:
-    """Whether the block itself, outside its functions, awaits something or starts tasks."""
+    """Return whether a block itself, outside its functions, awaits something or starts tasks."""
     called = set()
     for node in _outside_functions(tree):
         if isinstance(node, ast.Await | ast.AsyncFor | ast.AsyncWith):
@@ -110,10 +110,10 @@ def needs_loop(tree: ast.Module) -> bool:
 
 
 def depends_on_later(statement: ast.stmt, tools: Collection[str], before: Sequence[ast.stmt] = ()) -> bool:
-    """Return whether code that follows may settle what the statement means: it starts calls that may be awaited.
+    """Return whether code that follows may settle what a statement means: it starts calls that may be awaited.
 
     Args:
-        statement: Of the block itself.
+        statement: A statement of the block itself, outside its functions.
         tools: The names of the async tools.
         before: The statements of the block before it.
     """
@@ -133,7 +133,7 @@ def depends_on_later(statement: ast.stmt, tools: Collection[str], before: Sequen
 
 
 def _is_used_up(statement: ast.stmt) -> bool:
-    """Whether nothing can come back to the values of the statement: `print(search(q))`."""
+    """Return whether nothing can come back to the values of a statement, as in `print(search(q))`."""
     if not isinstance(statement, ast.Expr) or any(isinstance(node, ast.NamedExpr) for node in ast.walk(statement)):
         return False
     function = statement.value.func if isinstance(statement.value, ast.Call) else None
@@ -141,7 +141,7 @@ def _is_used_up(statement: ast.stmt) -> bool:
 
 
 def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes below that run with the block itself; of its functions the decorators and defaults."""
+    """Yield the nodes below that run with the block itself; of its functions, the decorators and defaults."""
     for child in ast.iter_child_nodes(node):
         if not isinstance(child, _FUNCTIONS):
             yield child
@@ -173,11 +173,11 @@ class _Rewriter(ast.NodeTransformer):
         self._calls = calls
         self._in_loop = in_loop
         self._in_coroutine = False
-        self._in_function = False  # one that is no coroutine
+        self._in_function = False  # in a function that is no coroutine
         self._outside = True
 
     def _function(self, node: _Function, *, coroutine: bool) -> ast.AST:
-        """Only the body is inside; decorators and defaults run where the function is defined."""
+        """Visit a function: its body is inside; decorators and defaults run where the function is defined."""
         node.args = self.visit(node.args)
         if not isinstance(node, ast.Lambda):
             node.decorator_list = [self.visit(decorator) for decorator in node.decorator_list]
@@ -191,7 +191,7 @@ class _Rewriter(ast.NodeTransformer):
         return node
 
     def _elsewhere(self, node: ast.AST) -> ast.AST:
-        """Neither a place where `await` may stand, nor a function."""
+        """Visit a place where `await` may not stand, and that is no function."""
         before = self._in_coroutine, self._outside
         self._in_coroutine = self._outside = False
         changed = self.generic_visit(node)
@@ -239,7 +239,7 @@ class _Rewriter(ast.NodeTransformer):
         return node
 
     def _explicit(self, node: ast.Call, *, awaited: bool, direct: bool) -> ast.AST:
-        """A call of what may be an async tool."""
+        """Return a call of what may be an async tool, made by the helper for the way it is meant."""
         arguments = [node.func, *node.args]
         if awaited and (direct or not self._in_function):
             return _helped("__awaitable__", arguments, node, node.keywords)
@@ -248,13 +248,13 @@ class _Rewriter(ast.NodeTransformer):
         return _helped("__value__", arguments, node, node.keywords)
 
     def _runs_in_loop(self, node: ast.Call) -> bool:
-        """Whether this is `asyncio.run(main())` where a loop is running already."""
+        """Return whether a call is `asyncio.run(main())` where a loop is running already."""
         run = isinstance(node.func, ast.Attribute) and _is_asyncio(node.func.value) and node.func.attr == "run"
         return run and len(node.args) == 1 and (self._in_coroutine or (self._outside and self._in_loop))
 
 
 def _helped(helper: str, args: list[ast.expr], at: ast.AST, keywords: list[ast.keyword] | None = None) -> ast.Call:
-    """A call of a helper in the place of what it helps with."""
+    """Return a call of a helper, in the place of a node."""
     name = ast.copy_location(ast.Name(helper, ast.Load()), at)
     return ast.copy_location(ast.Call(name, args, keywords or []), at)
 

@@ -1,4 +1,4 @@
-"""A session: the commands of the host, one after the other, in one namespace."""
+"""A session in its process: carries out the commands of the host, one after the other, in one namespace."""
 
 from __future__ import annotations
 import __future__
@@ -40,7 +40,7 @@ from tinyagent.sandbox.child.report import report
 from tinyagent.sandbox.child.rewrite import needs_loop, reading_of, rewritten
 from tinyagent.sandbox.taken import given_back, hint_of_shadowed, name_for_value
 
-#: Characters of a value's `repr`, and names, that the host is told.
+#: What the host is told at most: characters of a value's `repr`, names, and characters of a name.
 _LONGEST_REPR = 200_000
 _MOST_NAMES = 200
 _LONGEST_NAME = 100
@@ -60,14 +60,14 @@ class Session:
         self._loop = asyncio.new_event_loop()
         self._namespace = _new_main()
         self._given = set(self._namespace)
-        self._kept: dict[str, str] = {}  # where the values are that were put under the names of tools
+        self._kept: dict[str, str] = {}  # by tool: the name of a value that was put under the tool's name
         self._definitions = Definitions()
         self._futures = 0
-        self._value: Any = None  # of the piece before
+        self._value: Any = None  # the value of the piece before
         self._context = contextvars.copy_context()  # what code sets in it stays, as names do
 
     def serve(self, about: Mapping[str, Any]) -> None:
-        """Do what the host commands, until it goes.
+        """Carry out what the host commands, until the host goes.
 
         Args:
             about: How the process is locked; told to the host.
@@ -91,14 +91,14 @@ class Session:
                     self._execute(command)
 
     def rehearse(self) -> None:
-        """Run a block that nobody hears: the memory it touches is the process's own before anybody waits."""
+        """Run a block that nobody hears, so that memory which a fork shares is copied before anybody waits for it."""
         self._channel.muted = True
         self._execute({"t": "exec", "id": 0, "code": "1", "file": _REHEARSAL, "line": 1, "last": True})
         self._channel.muted = False
         linecache.cache.pop(_REHEARSAL, None)
 
     def close(self) -> None:
-        """Close its event loop."""
+        """Close the event loop of the session."""
         self._loop.close()
 
     def _add_tools(self, command: dict[str, Any]) -> None:
@@ -115,7 +115,7 @@ class Session:
     # ---- running a block
 
     def _execute(self, command: dict[str, Any]) -> None:
-        """Run one piece of a block, and tell what it gave, whatever happens."""
+        """Run one piece of a block, and tell the host what it gave, whatever happens."""
         if command["line"] == 1:  # a new block
             self._own_streams()
         self._tools.ended = False
@@ -154,7 +154,7 @@ class Session:
         self._reply(done, value)
 
     def _give_names_back(self) -> None:
-        """Every tool has its own name again when a block is over; what the code had put there stays, under another."""
+        """Give every tool its own name again after a block; a value that was put there stays, under another name."""
         moved: dict[str, str | None] = {}
         for name, tool in self._tools.by_name.items():
             if self._namespace.get(name) is tool:
@@ -168,12 +168,12 @@ class Session:
             self._output.add(given_back(moved))
 
     def _own_streams(self) -> None:
-        """Whatever the code has made of them, a block begins with standard streams that work."""
-        sys.stdout = sys.stderr = None  # what the code made of them may close them as it goes
+        """Give a block standard streams that work, whatever the code has made of those it had."""
+        sys.stdout = sys.stderr = None  # objects of the code may close the streams as they go
         self._output.renew()
         sys.stdout = sys.__stdout__ = self._output.stdout  # type: ignore[misc]
         sys.stderr = sys.__stderr__ = self._output.stderr  # type: ignore[misc]
-        sys.stdin = io.TextIOWrapper(io.BytesIO(), "utf-8")  # at its end: input() raises EOFError
+        sys.stdin = io.TextIOWrapper(io.BytesIO(), "utf-8")  # empty: input() raises EOFError
 
     def _reply(self, done: dict[str, Any], value: Any) -> None:
         try:
@@ -183,7 +183,7 @@ class Session:
             self._channel.send({**done, "e": done.get("e") or report(error)})
 
     def _run(self, code: str, file: str, line: int) -> Any:
-        """Run the code; the value of its trailing expression."""
+        """Run a piece of code, and return the value of the expression at its end."""
         _remember_source(code, file, line)
         tree = ast.parse("\n" * (line - 1) + code, file)
         in_loop = needs_loop(tree)
@@ -191,7 +191,7 @@ class Session:
         reading = reading_of(tree, kinds, file, self._definitions)
         if kinds:
             self._tools.awaited_at = reading.awaited_at
-            if is_worth_keeping(tree, kinds):  # read anew, since what runs is changed
+            if is_worth_keeping(tree, kinds):  # parsed anew, since `rewritten` changes the tree
                 self._definitions.learn(ast.parse("\n" * (line - 1) + code, file), kinds, file, names=reading.names)
             else:
                 self._definitions.forget(reading.names)
@@ -208,7 +208,7 @@ class Session:
         return value
 
     def _compiled(self, tree: ast.Module | ast.Expression, file: str, mode: str) -> CodeType:
-        """Code object; a `from __future__` goes on for what follows, as in a notebook."""
+        """Return compiled code; its `from __future__` imports hold for what follows, too, as in a notebook."""
         flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | self._futures
         code: CodeType = compile(tree, file, mode, flags, dont_inherit=True)
         self._futures |= code.co_flags & _FUTURES
@@ -224,7 +224,7 @@ class Session:
         return value
 
     def run_until_done(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Run on the session's loop. An interrupt cancels the block's task, which may clean up."""
+        """Run a coroutine on the session's loop, and return its value. An interrupt cancels it, and it may clean up."""
         task = self._loop.create_task(coroutine, context=self._context)
         interrupts.task = task
         try:
@@ -244,7 +244,7 @@ class Session:
             interrupts.task = None
 
     def _names(self) -> list[str]:
-        """What the code has defined, in order."""
+        """Return the names that the code has defined, in order."""
         names = [
             name[:_LONGEST_NAME]
             for name, value in list(self._namespace.items())
@@ -254,7 +254,7 @@ class Session:
 
 
 def prepare() -> None:
-    """What every session needs and none can do alone; done once, before the sessions are forked."""
+    """Change Python as every session needs it, once, before the sessions are forked."""
     for name, helper in helpers().items():
         setattr(builtins, name, helper)
     teach_asyncio()
@@ -269,7 +269,7 @@ def prepare() -> None:
 
 
 def rehearse() -> None:
-    """Run throwaway sessions, once, before any is forked: what they fill (caches, specialised code) all will share."""
+    """Run throwaway sessions, once, before any is forked: all will share the caches and specialised code they fill."""
     streams = sys.stdin, sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__
     main, handler = sys.modules["__main__"], signal.getsignal(signal.SIGINT)
     for _ in range(10):
@@ -284,7 +284,7 @@ def rehearse() -> None:
 
 
 def _new_main() -> dict[str, Any]:
-    """The namespace of a fresh `__main__`, so that classes defined in it can be pickled and looked up."""
+    """Return the namespace of a fresh `__main__`, so that classes defined in it can be pickled and looked up."""
     module = types.ModuleType("__main__")
     module.__dict__.update(__builtins__=builtins, asyncio=asyncio)
     sys.modules["__main__"] = module
@@ -292,7 +292,7 @@ def _new_main() -> dict[str, Any]:
 
 
 def _remember_source(code: str, file: str, line: int) -> None:
-    """Tracebacks show the lines of a block; its pieces come one after the other."""
+    """Have tracebacks show the lines of a piece, which begins at a line of its block."""
     known = linecache.cache.get(file)
     lines = list(known[2]) if known is not None and len(known) == 4 else []
     lines = lines[: line - 1]
@@ -310,7 +310,7 @@ def _shown(value: object) -> str:
 
 
 def _seed(seed: str) -> None:
-    """The same random numbers whenever the session is run again."""
+    """Seed the random numbers, so that a session that is run again draws the same."""
     random.seed(seed)
     numpy = sys.modules.get("numpy")
     if numpy is not None:
@@ -318,7 +318,7 @@ def _seed(seed: str) -> None:
 
 
 def reseed() -> None:
-    """Random numbers of its own for a session; `random` sees to itself after a fork."""
+    """Seed numpy's random numbers anew in a forked session; `random` does so by itself."""
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         numpy.random.seed(int.from_bytes(os.urandom(4), "big"))

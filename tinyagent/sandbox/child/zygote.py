@@ -2,7 +2,8 @@
 
 It hears its host on a SEQPACKET socket: `{"id", "memory", "cpu_seconds", "threads"}` with the session's socket, by
 SCM_RIGHTS. It answers `{"t": "forked", "id", "pid"}` with a pidfd of the child, and `{"t": "exit", "pid", "status"}`
-when that ends. No code, no tool and no secret goes through it. When its host ends it ends, and its children with it.
+when the child ends. No code, no tool and no secret goes through the zygote. When its host ends, the zygote ends, and
+its children with it.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def main(control_fd: int) -> None:
         control_fd: The socket to the host. Its first message is JSON: `path` (where packages are found) and
             `preload` (their names).
     """
-    fd, limits = _zygote(control_fd)  # returns in a child, which keeps nothing of what was there
+    fd, limits = _zygote(control_fd)  # returns in a child only, without the zygote's own objects
     _become_session(fd, limits)
 
 
@@ -83,7 +84,7 @@ class _Zygote:
         self._pid = os.getpid()
 
     def serve(self) -> tuple[int, dict[str, Any]]:
-        """Fork children until the host ends; in each of them, its socket and its limits."""
+        """Fork children until the host ends; in each child, return its socket and its limits."""
         woken, wake = os.pipe()
         os.set_blocking(woken, False)
         os.set_blocking(wake, False)
@@ -110,7 +111,7 @@ class _Zygote:
             _tell(self._control, {"t": "exit", "pid": pid, "status": os.waitstatus_to_exitcode(status)})
 
     def _answer(self) -> tuple[int, dict[str, Any]] | None:
-        """Fork a child for a request; in the child, what it needs."""
+        """Fork a child for a request; in the child, return its socket and its limits, else `None`."""
         data, fds, _, _ = socket.recv_fds(self._control, _CONTROL, 4)
         if not data:
             os._exit(0)
@@ -118,7 +119,7 @@ class _Zygote:
         request = limits.pop("id")
         try:
             pid = os.fork()
-        except OSError as error:  # no room for another process: that session's matter
+        except OSError as error:  # no room for another process: only this session fails
             os.close(fds[0])
             _tell(self._control, {"t": "failed", "id": request, "error": str(error)})
             return None
@@ -136,7 +137,7 @@ class _Zygote:
 
 
 def _hear_of_ends_only() -> None:
-    """Have SIGCHLD come when a child ends, not whenever one is stopped or continued, which is done all the time."""
+    """Have SIGCHLD come when a child ends, not when one is stopped or continued, as happens all the time."""
     action = ctypes.create_string_buffer(256)
     libc().sigaction(signal.SIGCHLD, None, action)
     flags = struct.unpack_from("i", action, _SA_FLAGS)[0]
@@ -145,7 +146,7 @@ def _hear_of_ends_only() -> None:
 
 
 def _become_session(fd: int, limits: dict[str, Any]) -> None:
-    """What a forked child does, to its end."""
+    """Lock this forked child, and serve its session until the process ends."""
     try:
         null = posix.open("/dev/null", os.O_RDWR)
         os.dup2(fd, _SESSION)

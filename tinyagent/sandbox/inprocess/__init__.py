@@ -3,8 +3,8 @@
 executor     PythonExecutor: `run`, and sessions for an agent
 session      a session: its blocks run in worker threads
 block        one block while it runs
-namespace    its builtins and imports, and how its code is compiled and run
-stopper      stops a thread's code
+namespace    the names of blocks, their builtins and imports, and how their code is compiled and run
+stopper      stops code that runs in a thread
 """
 
 from tinyagent.sandbox.inprocess.executor import DEFAULT_IMPORTS, PythonExecutor

@@ -24,7 +24,7 @@ from tinyagent.sandbox.inprocess.stopper import Interrupted, Stopper
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A tool call that a thread of the code waits for. `None` is the answer when the block is stopped meanwhile."""
+    """A tool call that a thread of the code waits for; its answer is `None` when the block is stopped meanwhile."""
 
     call: Call
     thread: int = field(default_factory=threading.get_ident)
@@ -32,22 +32,22 @@ class Request:
 
 
 class ThreadBlock:
-    """What is known of a block, and what its thread and the event loop tell each other.
+    """A block of code that runs in a thread, and what this thread and the event loop tell each other.
 
     Args:
-        namespace: Where it runs.
-        number: Counts the blocks of a session, from 1.
-        limits: What it may use.
-        on_output: Hears the output as it comes.
+        namespace: The namespace in which the block runs.
+        number: The number of the block in its session, from 1.
+        limits: What the block may use.
+        on_output: Called with the output as it comes.
 
     Attributes:
         scope: Cancels the task that runs the block when its time is over, or when it is interrupted.
-        requests: The calls that the code makes; `None` when a piece of it has ended.
+        requests: The calls that the code makes; `None` when a piece of the code has ended.
         calls: What the calls gave.
         code: The pieces of the block that have run, or run now.
-        outcome: What the last of them gave.
+        outcome: What the last piece gave.
         stopper: Stops the piece that runs.
-        interrupted: It was stopped by hand.
+        interrupted: Whether the block was stopped by hand.
     """
 
     def __init__(
@@ -76,12 +76,18 @@ class ThreadBlock:
     # ---- in the code's thread
 
     def ask(self, tool: Tool[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """Have a call answered on the event loop."""
+        """Have a tool call answered on the event loop, and return its value.
+
+        Raises:
+            Interrupted: The block was stopped.
+            BlockEnded: The tool's value ends the block.
+            Exception: What the tool raised.
+        """
         check_calls(next(self._numbers), self.limits)
         call = bind(tool, args, kwargs, "")
         name = f"{self._name}_{tool.name}_{hashlib.sha256(call.raw.encode(errors='replace')).hexdigest()[:10]}"
         self._same[name] += 1
-        request = Request(replace(call, id=f"{name}_{self._same[name]}"))  # the same whenever the block is run
+        request = Request(replace(call, id=f"{name}_{self._same[name]}"))  # the same id whenever the block is run
         self._unanswered[request.call.id] = request
         if self._closed:
             raise Interrupted
@@ -98,7 +104,7 @@ class ThreadBlock:
 
     def _hear(self, text: str) -> None:
         self._unheard.append(text)
-        if not self._telling:  # one callback for all that comes until it runs
+        if not self._telling:  # one callback for all output that comes until it runs
             self._telling = True
             self._loop.call_soon_threadsafe(self._tell)
 
@@ -112,7 +118,7 @@ class ThreadBlock:
 
     @contextlib.contextmanager
     def clock(self) -> Iterator[None]:
-        """Time in here counts for the limit."""
+        """Count the time inside towards the block's limit."""
         began = self._loop.time()
         if self._left is not None and not self.interrupted:
             self.scope.reschedule(began + self._left)
@@ -122,22 +128,22 @@ class ThreadBlock:
             if self._left is not None:
                 self._left -= self._loop.time() - began
                 if not self.interrupted:
-                    with contextlib.suppress(RuntimeError):  # it has just run out
+                    with contextlib.suppress(RuntimeError):  # the time has just run out
                         self.scope.reschedule(None)
 
     def interrupt(self) -> None:
-        """Stop it."""
+        """Stop the block, as when its time is over."""
         self.interrupted = True
-        with contextlib.suppress(RuntimeError):  # it is being stopped already
+        with contextlib.suppress(RuntimeError):  # the block is being stopped already
             self.scope.reschedule(self._loop.time())
 
     def answer(self, request: Request, answer: Answer | None) -> None:
-        """Give the code the answer it waits for."""
+        """Give the code the answer to a call that it waits for; `None` stops the code."""
         if self._unanswered.pop(request.call.id, None) is not None:
             request.answers.put(answer)
 
     def stop(self) -> None:
-        """Stop the code: a call that it waits for has no answer, anything else is cut short."""
+        """Stop the code: calls that it waits for get no answer, anything else is cut short."""
         if not any(request.thread == self.stopper.thread for request in list(self._unanswered.values())):
             self.stopper.stop()
         self._refuse_calls()
@@ -148,13 +154,13 @@ class ThreadBlock:
             self.answer(request, None)
 
     def end(self) -> None:
-        """It has ended, one way or another."""
+        """End the block: refuse its open calls, and hand on its last output."""
         self._refuse_calls()
         self.namespace.end()
         self._tell()
 
     def execution(self, began: float) -> Execution:
-        """What it gave."""
+        """Return what the block gave, which began at a moment of `time.perf_counter`."""
         outcome, error, was_stopped = self.outcome, self.outcome.error, self.scope.expired()
         if was_stopped:
             known = error if isinstance(outcome.exception, Interrupted) else None

@@ -62,7 +62,7 @@ class PythonExecutor:
     the output of your program goes. Of the limits, `seconds`, `output`, `calls` and `grace` hold here.
 
     Args:
-        tools: Those of `run`: functions or `Tool` objects, none of them async.
+        tools: The tools of `run`: functions or `Tool` objects, none of them async.
         imports: The modules the code may import, with their submodules; `[*DEFAULT_IMPORTS, "numpy"]` for one more.
         limits: What a block may use.
 
@@ -82,13 +82,13 @@ class PythonExecutor:
         _executors.add(self)
 
     def _free(self) -> None:
-        """Nothing runs, whatever a thread did that there is no more."""
+        """Make the executor free, with a lock that no thread holds: in a forked copy the others are gone."""
         self._lock = threading.RLock()
         self._running = False
 
     @property
     def capabilities(self) -> SandboxCapabilities:
-        """What it can do."""
+        """What the sandbox can do."""
         installed = (name for name in self._imports if name.partition(".")[0] not in sys.stdlib_module_names)
         return SandboxCapabilities(
             full_python=False,
@@ -114,7 +114,13 @@ class PythonExecutor:
         call: Caller | None = None,
         seed: str | None = None,  # noqa: ARG002 - random numbers are those of the whole process
     ) -> SandboxSession:
-        """A new session with a namespace of its own: see `Sandbox.open`.
+        """Return a new session whose code can call the tools, with a namespace of its own.
+
+        Args:
+            tools: Functions or `Tool` objects, none of them async; the code sees them as functions.
+            limits: What the session may use; default: the executor's own.
+            call: Answers the code's tool calls; default: runs the tool.
+            seed: Seeds nothing: the random numbers are those of the whole process.
 
         Raises:
             ConfigurationError: A tool is async, or has no name that code could call.
@@ -122,7 +128,7 @@ class PythonExecutor:
         return ThreadSession(self._checked(tools), self._imports, limits or self._limits, call)
 
     def run(self, code: str) -> tuple[Any, bool]:
-        """Run a block in this thread: `(output, is_final)`.
+        """Run a block in this thread, and return `(output, is_final)`.
 
         The output is the value given to `final_answer` (or returned by a tool with `returns_answer`) when that ended
         the block, and `is_final` is true. Otherwise it is text: what the code printed, then the `repr` of the
@@ -185,7 +191,7 @@ class _Answers:
         self._calls = 0
 
     def answer(self, tool: Tool[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """The tool's value."""
+        """Call a tool in this thread, off the clock, and return its value."""
         self._calls += 1
         check_calls(self._calls, self._limits)
         call = bind(tool, args, kwargs, "")
@@ -213,12 +219,12 @@ class _Clock:
         self._paused: float | None = None
 
     def left(self) -> float:
-        """The seconds left."""
+        """Return the seconds that the code has left."""
         return self._ends - (time.monotonic() if self._paused is None else self._paused)
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """Time in here does not count."""
+        """Stop the clock for what runs inside."""
         self._paused = time.monotonic()
         try:
             yield
@@ -228,7 +234,7 @@ class _Clock:
 
     @contextlib.contextmanager
     def watched(self, stop: Callable[[], None], again: float) -> Iterator[None]:
-        """Call `stop` from another thread when no time is left, and again and again until this block has ended."""
+        """Call `stop` from another thread when no time is left, then every `again` seconds, until the block is left."""
         if self._seconds is None:
             yield
             return

@@ -46,7 +46,7 @@ NO_AWAIT = (
     "this sandbox is synchronous, so 'await' cannot stand at the top level: its tools are plain functions that are "
     "called without it"
 )
-#: The `from __future__` imports, which hold for the code that follows.
+#: Compiler flags of all `from __future__` imports, which hold for the code that follows.
 FUTURES = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 
 #: Answers a call that the code makes, in the code's thread.
@@ -60,7 +60,7 @@ class BlockEnded(BaseException):
 
 
 class Output:
-    """What a block prints: kept up to a limit, the rest is counted; `hear` is told what is kept."""
+    """What a block prints: kept up to `limit` characters, the rest is counted; `hear` is called with what is kept."""
 
     def __init__(self, limit: int, hear: Callable[[str], None] | None = None) -> None:
         self._parts: list[str] = []
@@ -69,7 +69,7 @@ class Output:
         self.truncated = 0
 
     def write(self, text: str) -> None:
-        """Add a text."""
+        """Add a printed text."""
         kept = text[: self._room]
         self._room -= len(kept)
         self.truncated += len(text) - len(kept)
@@ -80,13 +80,13 @@ class Output:
 
     @property
     def text(self) -> str:
-        """What was kept."""
+        """The printed text that was kept."""
         return "".join(self._parts)
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a piece of code gave; `empty` is one without a statement."""
+    """What a piece of code gave; `empty` says that the piece has no statement."""
 
     empty: bool = False
     value: Any = None
@@ -119,24 +119,24 @@ class Namespace:
         }
         self.names: dict[str, Any] = {"__name__": "__main__", "__builtins__": self._builtins}
         self._functions = {name: self._function(tool) for name, tool in tools.items()}
-        self._kept: dict[str, str] = {}  # where the values are that were put under the names of tools
+        self._kept: dict[str, str] = {}  # by tool: the name of a value that was put under the tool's name
         self.names |= self._functions
         self._given = frozenset(self.names)
         self.forget = weakref.finalize(self, _forget, self._files)
 
     @property
     def defined(self) -> tuple[str, ...]:
-        """The names that are there beside the tools."""
+        """The names that the code has defined, without those that begin with `_`."""
         return tuple(name for name in list(self.names) if name not in self._given and not name.startswith("_"))
 
     def begin(self, output: Output, ask: Ask) -> None:
-        """Begin a block."""
+        """Begin a block, which prints to `output` and calls its tools by `ask`."""
         self._output, self._ask, self.over = output, ask, None
-        self._file = f"<block {len(self._files) + 1} of namespace {self._number}>"  # one name in the whole process
+        self._file = f"<block {len(self._files) + 1} of namespace {self._number}>"  # a name unique in the process
         self._files[self._file] = []
 
     def run(self, source: str, stopper: Stopper) -> Outcome:
-        """Run the next piece of the block in this thread."""
+        """Run the next piece of the block in this thread, and return what it gave; no error of the code is raised."""
         outcome = Outcome()
         try:
             stopper.guard(lambda: self._run(source, outcome))
@@ -151,7 +151,7 @@ class Namespace:
         self._output = self._ask = None
 
     def give_names_back(self) -> None:
-        """Give every tool its own name again; what the code had put there stays, under another name."""
+        """Give every tool its own name again; a value that the code had put there stays, under another name."""
         moved: dict[str, str | None] = {}
         for name, function in self._functions.items():
             if self.names.get(name) is function:
@@ -165,7 +165,7 @@ class Namespace:
             self._output.write(given_back(moved))
 
     def report(self, error: BaseException) -> CodeError:
-        """The error as the code's author should see it. The text of an interruption lacks its last line."""
+        """Return an error as the code's author should see it; `stopped` adds the last line of an interruption."""
         known = [entry for entry in traceback.walk_tb(error.__traceback__) if entry[0].f_code.co_filename == self._file]
         line = known[-1][1] if known else None
         message, args = words(error), error.args
@@ -176,7 +176,7 @@ class Namespace:
             error.add_note(f"{error.name} does not exist in this sandbox.")
         if (hint := hint_of_shadowed(error, self.names)) is not None:
             error.add_note(hint)
-        for file, lines in self._files.items():  # somebody may have cleared it
+        for file, lines in self._files.items():  # somebody may have cleared the cache
             linecache.cache[file] = (sum(map(len, lines)), None, lines, file)
         told = traceback.TracebackException.from_exception(error)
         self._show_code_only(told)
@@ -221,7 +221,7 @@ class Namespace:
         return code
 
     def _show_code_only(self, told: traceback.TracebackException | None) -> None:
-        """Leave only the blocks' own lines in a traceback."""
+        """Leave only the lines of blocks in a traceback."""
         if told is None:
             return
         own = [frame for frame in told.stack if frame.filename in self._files]
@@ -261,7 +261,7 @@ class Namespace:
 
 
 def importer(allowed: Iterable[str]) -> Callable[..., types.ModuleType]:
-    """`__import__` for these modules and their submodules."""
+    """Return an `__import__` that imports only these modules and their submodules."""
     names = sorted(set(allowed))
 
     def known(name: str) -> bool:
@@ -278,7 +278,7 @@ def importer(allowed: Iterable[str]) -> Callable[..., types.ModuleType]:
 
 
 def check_calls(number: int, limits: SandboxLimits) -> None:
-    """Refuse the call of that number in its block when it is beyond the limit."""
+    """Refuse a tool call whose number in its block is beyond the limit."""
     if number > limits.calls:
         raise RuntimeError(
             f"this block has made {limits.calls:,} tool calls, which is the limit; go on in another block"
@@ -288,13 +288,13 @@ def check_calls(number: int, limits: SandboxLimits) -> None:
 def stopped(
     limits: SandboxLimits, known: CodeError | None, *, by_hand: bool = False, lost: tuple[str, ...] | None = None
 ) -> CodeError:
-    """The error of a block that was stopped from outside.
+    """Return the error of a block that was stopped from outside.
 
     Args:
-        limits: What it might use.
-        known: What its thread reported of it.
-        by_hand: It was interrupted; otherwise its time was over.
-        lost: The names that are gone, because it could not be stopped.
+        limits: What the block might use.
+        known: What the block's thread reported, if it did.
+        by_hand: Whether the block was interrupted; otherwise its time was over.
+        lost: The names that are gone, where the block could not be stopped; else `None`.
     """
     known = known or CodeError("", "")
     error: type[BaseException] = KeyboardInterrupt if by_hand else TimeoutError

@@ -33,7 +33,14 @@ from tinyagent.sandbox.inprocess.stopper import Interrupted, Stopper
 
 
 class ThreadSession(SandboxSession):
-    """See `PythonExecutor.open`."""
+    """A session of `PythonExecutor`: its blocks run in worker threads of this process.
+
+    Args:
+        tools: What the code can call, by name.
+        imports: The modules that the code may import, with their submodules.
+        limits: What the session may use.
+        call: Answers the code's tool calls; `None` runs the tools.
+    """
 
     def __init__(
         self, tools: Mapping[str, Tool[..., Any]], imports: tuple[str, ...], limits: SandboxLimits, call: Caller | None
@@ -49,13 +56,17 @@ class ThreadSession(SandboxSession):
         self._closed = False
 
     async def start(self) -> None:
-        """Nothing to do."""
+        """Check that the session is open; there is nothing to start.
+
+        Raises:
+            SandboxError: The session is closed.
+        """
         self._check_open()
 
     async def execute(
         self, code: str | AsyncIterable[str], *, on_output: Callable[[str], None] | None = None
     ) -> Execution:
-        """Run a block: see `SandboxSession.execute`."""
+        """Run a block in a worker thread and return what it gave, as `SandboxSession.execute` says."""
         began = time.perf_counter()
         check_not_waited_for(self._block)
         async with self._lock:
@@ -75,7 +86,11 @@ class ThreadSession(SandboxSession):
             return self.last
 
     async def set(self, values: Mapping[str, Any]) -> None:
-        """Set names; the code gets the very objects."""
+        """Set names in the namespace; the code gets the very objects.
+
+        Raises:
+            ConfigurationError: A name is no identifier, or that of a tool.
+        """
         for name in values:
             if not is_name(name):
                 raise ConfigurationError(f"set({{{name!r}: ...}}): code could not use that name; pass an identifier.")
@@ -84,7 +99,7 @@ class ThreadSession(SandboxSession):
         self._namespace.names.update(values)
 
     async def get(self, *names: str) -> dict[str, Any]:
-        """The very objects that the code has under those names."""
+        """Return the very objects that the code has under those of the names that exist."""
         return {name: self._namespace.names[name] for name in names if name in self._namespace.names}
 
     async def interrupt(self) -> None:
@@ -114,7 +129,7 @@ class ThreadSession(SandboxSession):
                 return
 
     async def _run_piece(self, block: ThreadBlock, piece: str) -> None:
-        """Run a piece in a thread, which holds one of the loop's slots unless it waits for a tool."""
+        """Run a piece in a thread, which holds one of the event loop's thread slots unless it waits for a tool."""
         block.stopper = Stopper()
         work: asyncio.Task[Outcome] | None = None
         request: Request | None = None
@@ -133,14 +148,14 @@ class ThreadSession(SandboxSession):
                     break
                 answer = await self._answer(block, request)
             outcome = work.result()
-            if not outcome.empty:  # a comment at the end takes no value away
+            if not outcome.empty:  # a comment at the end takes no value away from the block
                 block.outcome = outcome
         finally:
             if work is not None and not work.done():
                 await self._halt(block, work)
 
     async def _answer(self, block: ThreadBlock, request: Request) -> Answer:
-        """Have a call answered, in a task of its own; when this one is cancelled, that is cancelled and waited for."""
+        """Have a call answered in a task of its own, which is cancelled and waited for when the caller is cancelled."""
         call, position = request.call, len(block.calls)
         block.calls.append(Observation(call, NOT_ANSWERED, error=NOT_ANSWERED))
         task = context_of_calls(block, copy_context()).run(asyncio.ensure_future, self._call(call))
@@ -149,7 +164,7 @@ class ThreadSession(SandboxSession):
         finally:
             while not task.done():
                 task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):  # the first is raised when it has cleaned up
+                with contextlib.suppress(asyncio.CancelledError):  # raised when the tool has cleaned up
                     await asyncio.wait([task])
             if not task.cancelled() and task.exception() is None:
                 block.calls[position] = task.result().observation
@@ -160,7 +175,7 @@ class ThreadSession(SandboxSession):
         return Answer(block.calls[position], RuntimeError(text))
 
     async def _halt(self, block: ThreadBlock, work: asyncio.Task[Outcome]) -> None:
-        """Stop the code as Ctrl-C would; abandon it when its grace is over."""
+        """Stop the code as Ctrl-C would; abandon its thread, with its namespace, when the grace is over."""
         block.stop()
         try:
             for _ in range(2):
@@ -168,7 +183,7 @@ class ThreadSession(SandboxSession):
                 if work.done():
                     block.outcome = work.result()
                     return
-                block.stopper.stop()  # it may have caught the first
+                block.stopper.stop()  # the code may have caught the first one
         finally:
             if not work.done():
                 block.namespace.over = Interrupted

@@ -14,11 +14,11 @@ class Interrupted(KeyboardInterrupt):
 class Stopper:
     """Raises `Interrupted` in the thread that runs a piece of code, and never after that piece.
 
-    The code's thread and the one thread that stops it claim the turn in one atomic step (`dict.setdefault`): what
-    is raised at any moment would leave a lock locked.
+    The code's thread and the one thread that stops it claim the turn in one atomic step (`dict.setdefault`). A lock
+    would not do: an exception raised at any moment could leave it locked.
 
     Attributes:
-        thread: The thread that does the work.
+        thread: The id of the thread that runs the code; `None` until it does.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,11 @@ class Stopper:
         self._asked = False
 
     def guard(self, work: Callable[[], None]) -> None:
-        """Do `work` in this thread, and let it be stopped."""
+        """Do `work` in this thread, and let it be stopped.
+
+        Raises:
+            Interrupted: The work was stopped.
+        """
         try:
             self.thread = threading.get_ident()
             if self._asked:
@@ -37,12 +41,12 @@ class Stopper:
             finally:
                 self._leave()
         finally:
-            self._leave()  # an interruption may have cut the first short
+            self._leave()  # again: an interruption may have cut the first call short
 
     def stop(self) -> None:
-        """Raise `Interrupted` where the code is now; in a call that is not Python's own, once that returns.
+        """Raise `Interrupted` where the code is now; in a call that is not written in Python, once the call returns.
 
-        CPython 3.11 halts a program that a debugger traces until then.
+        Until then, CPython 3.11 halts a program that a debugger traces.
         """
         self._asked = True
         if self.thread is not None and self._turn.setdefault("whose", "stop") == "stop":
@@ -54,5 +58,5 @@ class Stopper:
     def _leave(self) -> None:
         while self._turn.setdefault("whose", "code") != "code":
             time.sleep(0)
-        for _ in range(2):  # what was raised before arrives here at the latest, where Python looks for it
+        for _ in range(2):  # an exception that was set before is raised here at the latest, where Python looks for it
             pass

@@ -4,9 +4,9 @@ sandbox      MontySandbox, and what the model is told of it
 session      a session: its worker, and what becomes of it
 pool         the workers of an event loop
 namespace    blocks and pieces in one worker
-driver       answers everything that running code asks of its host
+driver       drives a worker: answers what its code asks, and stops it
 output       what code prints
-values       what crosses, both ways
+values       values and exceptions, into Monty and out of it
 errors       what code and workers raise
 source       a block read before it runs: what is fed, and which calls are awaited
 """

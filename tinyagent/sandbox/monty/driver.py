@@ -1,8 +1,8 @@
-"""Runs code in a Monty worker: answers whatever it asks, and stops it when it must stop.
+"""Runs code in a Monty worker: answers whatever the code asks, and stops it when it must stop.
 
 A worker runs until it needs its host (a name, a call, the values it awaits) and then waits for the answer; such a
 stretch is a turn. Between turns everything is in our hands: code that waits can be stopped with a `KeyboardInterrupt`,
-and keeps what it has. During a turn it can only be killed.
+and keeps what it has. During a turn the worker can only be killed.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
         ExternalSettledResult,
     )
 
-#: Output beyond the limit, in multiples of it, at which a block is stopped.
+#: A block whose output or calls exceed their limit by more than this many times the limit is killed.
 FLOOD = 32
-#: Answers when the block must end: what Ctrl-C does, so that it unwinds and its names stay.
+#: The answer to any question once the block must end: what Ctrl-C does, so that the code unwinds and its names stay.
 _STOP: ExternalSettledResult = {"exc_type": "KeyboardInterrupt", "message": "the block was stopped"}
-#: The answer of a call that nobody has made in this block.
+#: The answer to code that awaits a call of an earlier block.
 _GONE: ExternalSettledResult = {"exc_type": "RuntimeError", "message": "this call cannot be awaited any more"}
 _SLEEPS = ("time.sleep", "asyncio.sleep")
 _LONGEST_SLEEP = 1e7
@@ -53,13 +53,13 @@ class Lost(Exception):
 
 
 class Driver:
-    """Drives one worker.
+    """Drives one worker: feeds it code, answers its questions, and stops it.
 
     Args:
         worker: The worker.
         tools: What the code can call, by name.
-        limits: What it may use.
-        on_cancel: Told when whoever runs the code is cancelled.
+        limits: What the code may use.
+        on_cancel: Called when whoever runs the code is cancelled.
 
     Attributes:
         block: The block that runs; `None` while values are set or read.
@@ -101,11 +101,11 @@ class Driver:
 
     @property
     def next_feed(self) -> str:
-        """What Monty will call the code that is fed next."""
+        """The name that Monty will give to the code that is fed next."""
         return f"<python-input-{self._feeds}>"
 
     def await_calls(self, calls: Collection[ast.expr], definitions: Iterable[Definition]) -> None:
-        """Take these calls in what earlier blocks have defined for awaited, and no others."""
+        """Take these calls, and no others, for awaited in what earlier blocks have defined."""
         for definition in definitions:
             for call, place in definition.calls.items():
                 awaited = self._awaited[definition.file]
@@ -114,15 +114,15 @@ class Driver:
     async def feed(
         self, code: str, awaited: Collection[tuple[int, int]] = (), inputs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Run a piece of code to its end; its value.
+        """Run a piece of code to its end, and return its value.
 
         Args:
-            code: What is fed; not empty, since Monty does not count that.
-            awaited: Where in it, in bytes, calls are whose values are awaited.
-            inputs: Names to set before.
+            code: The code; not empty, since Monty does not count empty code.
+            awaited: Where calls whose values are awaited begin and end in the code, in bytes.
+            inputs: Names to set before the code runs.
 
         Raises:
-            Lost: There is no worker any more.
+            Lost: The worker is gone, or must go.
             MontyError: The code failed.
         """
         from pydantic_monty import MontyComplete
@@ -130,7 +130,7 @@ class Driver:
         self._awaited[self.next_feed] = set(awaited)
         self._feeds += 1
         self._asked.clear()
-        self._answers.clear()  # those that came too late
+        self._answers.clear()  # answers that came too late
         printed = Printed(self.block, self.kill, FLOOD * self._limits.output)
         try:
             first = self._worker.feed_start(code, inputs=dict(inputs or {}), print_callback=printed.hear)
@@ -149,7 +149,13 @@ class Driver:
             self._sleeps.clear()
 
     async def _end_of_turn(self, turn: asyncio.Future[AsyncSnapshot]) -> AsyncSnapshot:
-        """Wait for the worker. A cancellation stops the block; it is raised by whoever has run it."""
+        """Wait until the worker asks something or is done, and return that.
+
+        A cancellation stops the block, and is raised by whoever has run the block.
+
+        Raises:
+            Lost: The worker is gone, or must go.
+        """
         from pydantic_monty import MontyCrashedError
 
         loop = asyncio.get_running_loop()
@@ -168,7 +174,7 @@ class Driver:
             snapshot = turn.result()
         except MontyCrashedError as error:
             raise Lost(f"its process ended ({error})") from error
-        except RuntimeError as error:  # Monty's own protocol; its errors of the code are no such errors
+        except RuntimeError as error:  # of Monty's protocol: errors of the code are of other classes
             raise Lost(str(error)) from error
         if self._limits.cpu_seconds is not None and self._seconds > self._limits.cpu_seconds:
             raise Lost(f"it used more than {self._limits.cpu_seconds} s of processor time")
@@ -177,7 +183,7 @@ class Driver:
     # ---- stopping
 
     def stop(self) -> None:
-        """Have what waits look whether the block must end."""
+        """Have code that waits look whether the block must end."""
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
 
@@ -208,7 +214,7 @@ class Driver:
     async def _answered(
         self, snapshot: AsyncFutureSnapshot | AsyncNameLookupSnapshot | AsyncFunctionSnapshot
     ) -> Awaitable[AsyncSnapshot]:
-        """Answer the worker's question; its next turn."""
+        """Answer the worker's question, and return its next turn."""
         from pydantic_monty import AsyncFutureSnapshot, AsyncNameLookupSnapshot
 
         if isinstance(snapshot, AsyncFutureSnapshot):
@@ -242,7 +248,7 @@ class Driver:
         return snapshot.allow_eager_await or (place.start, place.end) in self._awaited.get(place.filename, ())
 
     def _start_call(self, name: str, snapshot: AsyncFunctionSnapshot) -> ExternalSettledResult | None:
-        """Start a call; or why it cannot be."""
+        """Start a tool call, or return why it cannot be made."""
         tool, block = self._tools.get(name), self.block
         if tool is None or block is None:
             return {"exc_type": "NameError", "message": f"name {name!r} is not defined"}
@@ -254,7 +260,7 @@ class Driver:
             args = [from_monty(value) for value in snapshot.args]
             kwargs = {key: from_monty(value) for key, value in snapshot.kwargs.items()}
             text = written(name, args, kwargs)
-        except ValueError as error:  # they are too large
+        except ValueError as error:  # the arguments are too large
             return {"exc_type": "ValueError", "message": str(error)}
         number = snapshot.call_id
         self._asked.add(number)
@@ -267,11 +273,11 @@ class Driver:
             return
         try:
             self._answer(number, {"return_value": None if given.ends_block else to_monty(given.observation.value)})
-        except ValueError as error:  # it is too large
+        except ValueError as error:  # the value is too large
             self._answer(number, {"exc_type": "ValueError", "message": str(error)})
 
     def _sleep(self, number: int, seconds: float) -> None:
-        """The code's own sleep counts as its time, and can be stopped."""
+        """Answer a sleep of the code later; it counts as the code's time, and can be stopped."""
         self._asked.add(number)
         nothing: ExternalSettledResult = {"return_value": None}
         delay = min(seconds, _LONGEST_SLEEP)
@@ -282,7 +288,7 @@ class Driver:
         self.stop()
 
     async def _some_of(self, numbers: Sequence[int]) -> dict[int, ExternalSettledResult]:
-        """The answers of at least one of these calls; of all of them, and at once, when the block must end."""
+        """Return the answers to at least one of these calls; once the block must end, `_STOP` for all of them."""
         while not self._is_over:
             if self._killed is not None:
                 raise Lost(self._killed)
@@ -298,7 +304,7 @@ class Driver:
 
 
 def stub(name: str) -> Callable[..., None]:
-    """Return what stands for a tool in the code, where it is not called but handed on."""
+    """Return a function that stands for a tool where the code does not call the tool but hands it on."""
 
     def function() -> None: ...
 

@@ -1,4 +1,4 @@
-"""What the code of a Monty session raised, as Python tells it: with its own lines and nothing of the sandbox."""
+"""Errors of a Monty session's code, as Python tells them: with lines of the code, and none of the sandbox."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _MOST_SAME = 3
 _UNSUPPORTED = "The monty syntax parser does not yet support "
 #: How Monty says that a future of an earlier block is awaited.
 _STALLED = "asyncio scheduler stalled"
-#: How it says that a limit was reached. What the code has is unreliable then: it was stopped in the middle.
+#: How Monty says that a limit was reached: code was stopped in the middle, so its values are unreliable.
 _MEMORY = ("memory limit exceeded", "the worker exceeded its memory limit")
 _TIME = "feed time limit exceeded"
 
 
 @dataclass(frozen=True)
 class Fed:
-    """A piece of a block, as it was fed.
+    """A piece of a block, as it was fed to Monty.
 
     Attributes:
         file: What tracebacks call the block.
@@ -44,12 +44,12 @@ class Fed:
 
     @property
     def lines(self) -> list[str]:
-        """Its lines."""
+        """The lines of the piece, as its author wrote them."""
         return self.source.code.split("\n")
 
 
 def exhausted(error: CodeFailure) -> str | None:
-    """Which limit of Monty's own the error tells of: `memory` or `time`; `None` for any other error."""
+    """Return which of Monty's own limits an error tells of: `memory` or `time`; `None` for any other error."""
     raised = error.exception()
     text = str(raised)
     if isinstance(raised, MemoryError) and text.startswith(_MEMORY):
@@ -58,15 +58,15 @@ def exhausted(error: CodeFailure) -> str | None:
 
 
 def code_error(error: CodeFailure, fed: Mapping[str, Fed], names: Sequence[str]) -> CodeError:
-    """The error that ended a block.
+    """Return the error that ended a block.
 
     Args:
-        error: As Monty gave it.
-        fed: What was fed, by the name that Monty gave it.
-        names: The names that exist.
+        error: The error, as Monty raised it.
+        fed: The pieces that were fed, by the names that Monty gave them.
+        names: The names that exist in the namespace.
     """
     raised = error.exception()
-    name = error.display("type-msg").partition(":")[0].rpartition(".")[2]  # also of one that cannot be made here
+    name = error.display("type-msg").partition(":")[0].rpartition(".")[2]  # right also for a class that is unknown here
     kind = getattr(builtins, name, type(raised))
     args = raised.args if all(isinstance(part, str | int | float | None) for part in raised.args) else ()
     message = _message(raised)
@@ -95,12 +95,12 @@ def _message(raised: BaseException) -> str:
 
 
 def _frames(error: CodeFailure, fed: Mapping[str, Fed]) -> Iterator[tuple[int | None, str]]:
-    """The frames of the code: the line of the block, and the frame as Python prints it."""
+    """Yield the frames of the code: the line of the block, if any, and the frame as Python prints it."""
     for frame in error.traceback():
         function = frame.function_name or "<module>"
         piece = fed.get(frame.filename)
         if piece is not None:
-            if frame.line <= len(piece.lines):  # what stands behind is ours
+            if frame.line <= len(piece.lines):  # the lines behind the piece are ours
                 line = frame.line + piece.first - 1
                 yield line, f'  File "{piece.file}", line {line}, in {function}\n{_shown_line(frame, piece)}'
         elif frame.filename == "<string>":  # of eval and exec
@@ -108,12 +108,12 @@ def _frames(error: CodeFailure, fed: Mapping[str, Fed]) -> Iterator[tuple[int | 
 
 
 def _shown_line(frame: Frame, piece: Fed) -> str:
-    """The line, and the part of it that is meant, where that is less than the line."""
+    """Return the line of a frame, underlined where the frame means only a part of the line."""
     line = piece.lines[frame.line - 1]
     shown = line.strip()
     start, end = frame.column - 1 - (len(line) - len(line.lstrip())), frame.end_column - frame.column
     is_part = frame.end_line == frame.line and 0 < end < len(shown)
-    if not is_part or piece.source.text.split("\n")[frame.line - 1] != line:  # it is not as it was fed
+    if not is_part or piece.source.text.split("\n")[frame.line - 1] != line:  # helpers have moved its columns
         return f"    {shown}\n"
     return f"    {shown}\n    {' ' * start}{'^' * end}\n"
 

@@ -1,4 +1,4 @@
-"""What the code of a session has in one worker of Monty, and how blocks run there."""
+"""The names that a session's code has in one worker of Monty, and how blocks run there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tinyagent.sandbox.taken import given_back, name_for_value
 if TYPE_CHECKING:
     from tinyagent.sandbox.monty.errors import CodeFailure
 
-#: Names that are told of a namespace.
+#: Most names of a namespace that are told.
 _MOST_NAMES = 200
 
 
@@ -41,17 +41,17 @@ class Namespace:
     Args:
         driver: Drives the worker.
         tools: What the code can call, by name.
-        limits: What it may use.
+        limits: What the code may use.
     """
 
     def __init__(self, driver: Driver, tools: Mapping[str, Tool[..., Any]], limits: SandboxLimits) -> None:
         self.driver = driver
         self._tools = tools
         self._limits = limits
-        self._names: dict[str, None] = {}  # those that may exist
+        self._names: dict[str, None] = {}  # names that may exist
         self._fed: dict[str, Fed] = {}
         self._definitions = Definitions()
-        self._kept: dict[str, str] = {}  # where the values are that were put under the names of tools
+        self._kept: dict[str, str] = {}  # by tool: the name of a value that was put under the tool's name
         self._suspects: set[str] = set()  # names of tools that the code may have given to something else
 
     # ---- names and values
@@ -62,7 +62,7 @@ class Namespace:
         return tuple(name for name in self._names if name[:1] != "_")[:_MOST_NAMES]
 
     async def begin(self, values: Mapping[str, Any]) -> None:
-        """Define what every session has, and names of the host."""
+        """Define the helpers that every session has, and names with values of the host."""
         await self.driver.feed(PRELUDE)
         for name, value in values.items():
             await self.set(name, value)
@@ -73,12 +73,12 @@ class Namespace:
         self._names[name] = None
 
     async def get(self, names: Iterable[str]) -> dict[str, Any]:
-        """The values of those of the names that exist."""
+        """Return the values of those of the names that exist."""
         found: dict[str, Any] = await self.driver.feed(values_of(filter(is_name, names)))
         return {name: shown(told)[0] for name, told in found.items()}
 
     async def _existing(self) -> tuple[str, ...]:
-        """The names that the code has defined, as far as they are known."""
+        """Return the names that exist of those the code may have defined; none where the worker cannot tell."""
         from pydantic_monty import MontyError
 
         block, self.driver.block = self.driver.block, None
@@ -91,7 +91,7 @@ class Namespace:
         return tuple(found)
 
     async def _give_names_back(self, block: Block) -> None:
-        """Every tool has its own name again when a block is over; what the code had put there stays, under another."""
+        """Give every tool its own name again after a block; a value that was put there stays, under another name."""
         from pydantic_monty import MontyError
 
         if not self._suspects or self.driver.cancelled is not None:
@@ -104,7 +104,7 @@ class Namespace:
             for name in taken:
                 await self.driver.feed("None", inputs={name: stub(name)})
                 self._names[self._kept[name]] = None
-        except MontyError:  # no memory for it: in the next block again
+        except MontyError:  # no memory for it: tried again after the next block
             return
         finally:
             self.driver.block = running
@@ -116,10 +116,10 @@ class Namespace:
     # ---- blocks
 
     async def run(self, block: Block, code: str | AsyncIterable[str]) -> Execution:
-        """Run a block; what it gave.
+        """Run a block, and return what it gave.
 
         Raises:
-            Lost: The worker is gone, or what it has is not to be trusted any more.
+            Lost: The worker is gone, or its values cannot be relied on any more.
         """
         outcome = _Outcome()
         async with aclosing(pieces_of(code)) as pieces:
@@ -136,7 +136,7 @@ class Namespace:
         return block.execution(outcome.value, outcome.printed, outcome.error)
 
     async def _run_piece(self, block: Block, code: str, outcome: _Outcome, *, last: bool) -> None:
-        """Run one piece. After the last one comes an empty one, with which the value of the one before is told."""
+        """Run one piece of a block; an empty last piece gets the value of the piece before told."""
         from pydantic_monty import MontyRuntimeError, MontySyntaxError
 
         text, awaited = "None", frozenset[tuple[int, int]]()
@@ -165,7 +165,11 @@ class Namespace:
             await block.end_calls()
 
     async def _failure(self, block: Block, error: CodeFailure) -> CodeError | None:
-        """What ended a block."""
+        """Return the error that ended a block; `None` where a tool did.
+
+        Raises:
+            Lost: A limit of Monty's own was reached.
+        """
         limit = exhausted(error)
         if limit == "memory":
             raise Lost(f"the block used more than {self._limits.memory:,} bytes of memory", "MemoryError")

@@ -14,9 +14,9 @@ class Printed:
     """The output of one piece of code: heard in a thread of the package, handed on in the event loop.
 
     Args:
-        block: Whose output it is; `None` to throw it away.
-        kill: Called, with a reason, when there is far too much of it.
-        most: Characters from which that is so.
+        block: The block that hears the output; `None` to throw the output away.
+        kill: Called, with a reason, when there is far too much output.
+        most: Characters of output that are not yet far too much.
     """
 
     def __init__(self, block: Block | None, kill: Callable[[str], None], most: int) -> None:
@@ -28,7 +28,7 @@ class Printed:
         self._texts: list[str] = []
 
     def hear(self, _stream: str, text: str) -> None:
-        """More output, in any thread."""
+        """Take more output, in any thread."""
         with self._lock:
             if self._left < 0:
                 return
@@ -40,7 +40,7 @@ class Printed:
             self._loop.call_soon_threadsafe(self.flush)
 
     def flush(self) -> None:
-        """Hand on what has come."""
+        """Hand on the output that has come, in the event loop."""
         with self._lock:
             text, flood = "".join(self._texts), self._left < 0
             self._texts.clear()

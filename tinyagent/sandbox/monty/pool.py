@@ -25,7 +25,7 @@ T = TypeVar("T")
 #: Workers that may run at once. Each session has one of its own, also while its agent waits for the model: the
 #: package's own limit, the number of cores, would let the next session wait for ever.
 MOST_WORKERS = 1_000_000
-#: Questions that one session may ask its host. Limits of ours end it long before.
+#: Questions that one session may ask its host. Our own limits end a session long before.
 MOST_QUESTIONS = 1_000_000_000
 #: Seconds that the end of the program may be held up.
 PATIENCE_AT_EXIT = 1.0
@@ -36,16 +36,16 @@ _used = _cut_off = False
 
 @in_forked_copy
 def _cut_off_if_used() -> None:
-    """The threads of the package, which it starts once, are not in the copy: it would wait for them for ever."""
+    """Note that this forked copy cannot use the package: it would wait for ever for threads that were not copied."""
     global _cut_off  # noqa: PLW0603 - of the process
     _cut_off = _used
 
 
 def require_monty() -> None:
-    """Check that the extra is installed.
+    """Check that `pydantic-monty` is installed.
 
     Raises:
-        MissingExtraError: It is not; the text says how to install it.
+        MissingExtraError: The package is not installed; the text says how to install it.
     """
     try:
         import pydantic_monty  # noqa: F401 - imported here, so that no session waits for it
@@ -62,17 +62,17 @@ class Pool:
         _guard_exit()
         try:
             self._monty: AsyncMonty = AsyncMonty(min_processes=0, max_processes=MOST_WORKERS)
-        except Exception as error:  # its program is not found
+        except Exception as error:  # the program of the package is not found
             raise _unavailable(error) from error
         self._entering: asyncio.Future[Any] | None = None
         self._holders = 0
 
     @classmethod
     async def hold(cls) -> Pool:
-        """The running loop's pool; it stays until everyone who holds it has let it go.
+        """Return the pool of the running event loop, which stays until everyone who holds it has let it go.
 
         Raises:
-            SandboxUnavailableError: There are no workers here.
+            SandboxUnavailableError: No worker can run here; the text says why, and what to use instead.
         """
         global _used  # noqa: PLW0603 - of the process
         if _cut_off:
@@ -98,7 +98,7 @@ class Pool:
         return pool
 
     async def let_go(self) -> None:
-        """Give it back; the last one ends it."""
+        """Give the pool back; the last holder to do so ends it."""
         self._holders -= 1
         if self._holders:
             return
@@ -114,10 +114,10 @@ class Pool:
                 await self._monty.__aexit__(None, None, None)
 
     async def worker(self, limits: SandboxLimits, seed: str | None) -> AsyncMontySession:
-        """A worker with an empty namespace; whoever gets it leaves it with `end`.
+        """Return a worker with an empty namespace; whoever gets the worker gives it back with `end`.
 
         Raises:
-            SandboxUnavailableError: It did not start.
+            SandboxUnavailableError: The worker did not start.
         """
         policy: OSPolicy = {"sleep": "call_host"}
         if seed is not None:
@@ -144,13 +144,13 @@ class Pool:
 
 
 async def end(worker: AsyncMontySession) -> None:
-    """Give a worker back. One whose turn was cancelled is killed; one that is gone needs nothing."""
-    with contextlib.suppress(RuntimeError):  # it has ended already
+    """Give a worker back. A worker whose turn was cancelled is killed; for one that is gone, do nothing."""
+    with contextlib.suppress(RuntimeError):  # the worker has ended already
         await finished(asyncio.ensure_future(worker.__aexit__(None, None, None)))
 
 
 async def finished(future: asyncio.Future[T]) -> T:
-    """Wait until the future is done, whatever happens; a cancellation is raised after that."""
+    """Wait until a future is done, whatever happens, and return its result; a cancellation is raised after that."""
     cancelled = None
     while not future.done():
         try:
@@ -178,7 +178,7 @@ def _unavailable(error: Exception) -> SandboxUnavailableError:
 
 @functools.cache
 def _guard_exit() -> None:
-    """See that the program does not end while a thread of the package is about to return to Python.
+    """Keep the program from ending while a thread of the package is about to return to Python.
 
     The package wakes the event loop from threads of its own, and `call_soon_threadsafe` lets go of the interpreter's
     lock while it writes to the loop's socket. A program that ends in that moment, as one does right after closing its

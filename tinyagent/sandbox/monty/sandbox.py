@@ -18,7 +18,7 @@ from tinyagent.sandbox.base import (
 from tinyagent.sandbox.monty.pool import Pool, require_monty
 from tinyagent.sandbox.monty.session import MontySession
 
-#: What its users' models are told. The tests try each of it.
+#: What models are told of this Python. The tests try each line.
 _NOTES = (
     "The Python here is a part of the language: functions, loops, plain data. What follows is missing, or different.",
     (
@@ -61,17 +61,17 @@ class MontySandbox:
             async with sandbox.open([search]) as session:
                 ...
 
-    What it does with `SandboxLimits`: `seconds` is the time of a block without that of its tool calls, sleeps
+    What the limits mean here: `seconds` is the time of a block without that of its tool calls, sleeps
     included; `cpu_seconds` is the time for which the session's worker was at work, checked whenever it asks for
-    something; `memory` is what the worker allocates, `threads` is nothing, for there are none. Code that waits is
-    interrupted and keeps its variables; code that computes cannot be, and is killed after `grace`.
+    something; `memory` is what the worker allocates; `threads` means nothing, since code has none. Code that waits is
+    interrupted and keeps its variables; code that computes cannot be interrupted, and is killed after `grace`.
 
     Args:
         limits: What a session may use, unless `open` is told otherwise.
 
     Raises:
         ConfigurationError: An argument is wrong.
-        MissingExtraError: The extra is not installed.
+        MissingExtraError: `pydantic-monty` is not installed.
     """
 
     @door("sandbox")
@@ -85,7 +85,7 @@ class MontySandbox:
 
     @property
     def capabilities(self) -> SandboxCapabilities:
-        """What it can do."""
+        """What the sandbox can do."""
         return SandboxCapabilities(
             full_python=False,
             isolated=True,
@@ -104,7 +104,7 @@ class MontySandbox:
         call: Caller | None = None,
         seed: str | None = None,
     ) -> SandboxSession:
-        """A new session whose code can call the tools. Entering it, or its first use, starts it.
+        """Return a new session whose code can call the tools. Entering the session, or its first use, starts it.
 
             async with MontySandbox().open([search]) as session:
                 execution = await session.execute("len(search('tea'))")
@@ -112,20 +112,20 @@ class MontySandbox:
         Args:
             tools: Functions or `Tool` objects; the code sees them as functions.
             limits: What the session may use; default: the sandbox's own.
-            call: Answers the calls; default: runs the tool.
+            call: Answers the code's tool calls; default: runs the tool.
             seed: Seeds the random numbers, so that a session that runs the same code again draws the same.
 
         Raises:
-            ConfigurationError: The tools do not fit.
+            ConfigurationError: Two tools have one name, or a name is no Python identifier.
         """
         by_name = tools_by_name(tools)
         return MontySession(by_name, limits or self.limits, call or caller_of(by_name), seed)
 
     async def __aenter__(self) -> MontySandbox:
-        """Keep the running loop's workers, also while there is no session.
+        """Keep the workers of the running event loop, also while there is no session.
 
         Raises:
-            SandboxUnavailableError: There are no workers here.
+            SandboxUnavailableError: No worker can run here; the text says why, and what to use instead.
         """
         self._held.append(await Pool.hold())
         return self

@@ -27,9 +27,9 @@ class MontySession(SandboxSession):
 
     Args:
         tools: What the code can call, by name.
-        limits: What it may use.
-        call: Answers its calls.
-        seed: Seeds its random numbers.
+        limits: What the code may use.
+        call: Answers the code's tool calls.
+        seed: Seeds the code's random numbers; `None` leaves them random.
     """
 
     def __init__(
@@ -47,15 +47,15 @@ class MontySession(SandboxSession):
         self._block: Block | None = None
         self._killer: asyncio.TimerHandle | None = None
         self._values: dict[str, Any] = {}
-        self._untold: tuple[str, ...] | None = None  # names that were lost when nobody could be told
+        self._untold: tuple[str, ...] | None = None  # names that were lost at a time when nobody could be told
 
     # ---- the worker
 
     async def start(self) -> None:
-        """Get a worker.
+        """Get a worker from the pool of the running event loop.
 
         Raises:
-            SandboxUnavailableError: There is none here; the text says why, and what to use instead.
+            SandboxUnavailableError: No worker can run here; the text says why, and what to use instead.
             SandboxError: The session is closed, or its worker did not start.
         """
         async with self._lock:
@@ -76,13 +76,13 @@ class MontySession(SandboxSession):
         self._pool, self._space = pool, Namespace(driver, self._tools, self._limits)
         try:
             await self._between_blocks(self._space, self._space.begin(self._values))
-        except BaseException:  # whoever enters a session in vain does not leave it
+        except BaseException:  # a session that could not be entered is never left
             await self._drop()
             raise
         return self._space
 
     async def _between_blocks(self, space: Namespace, work: Awaitable[T]) -> T:
-        """Do something with the namespace.
+        """Wait for work on the namespace that is done between blocks, and return its result.
 
         Raises:
             SandboxError: The worker is lost.
@@ -110,7 +110,7 @@ class MontySession(SandboxSession):
                 await pool.let_go()
 
     def _settle(self, driver: Driver) -> None:
-        """Nothing runs any more: raise the cancellation that had to wait for that."""
+        """Raise the cancellation that had to wait until nothing runs any more."""
         if self._killer is not None:
             self._killer.cancel()
             self._killer = None
@@ -123,7 +123,7 @@ class MontySession(SandboxSession):
     async def execute(
         self, code: str | AsyncIterable[str], *, on_output: Callable[[str], None] | None = None
     ) -> Execution:
-        """See `SandboxSession.execute`."""
+        """Run a block of code and return what it gave, as `SandboxSession.execute` says."""
         check_not_waited_for(self._block)
         async with self._lock:
             space = await self._ready()
@@ -161,7 +161,7 @@ class MontySession(SandboxSession):
         return execution
 
     async def _end(self, driver: Driver, block: Block) -> None:
-        """Leave nothing of a block."""
+        """Leave nothing of a block that has run: stop its clock, end its calls."""
         block.clock.stop()
         self._block = driver.block = None
         try:
@@ -174,7 +174,7 @@ class MontySession(SandboxSession):
                 self._settle(driver)
 
     def _stop(self, reason: str, kind: str = "KeyboardInterrupt") -> None:
-        """Interrupt what runs; what has not stopped after a while is killed."""
+        """Interrupt what runs; kill the worker if that does not stop within the grace."""
         block = self._block
         if block is not None:
             if block.stopped is not None:
@@ -192,14 +192,14 @@ class MontySession(SandboxSession):
         self._killer = asyncio.get_running_loop().call_later(self._limits.grace, kill)
 
     async def interrupt(self) -> None:
-        """See `SandboxSession.interrupt`."""
+        """Stop the block that runs, as Ctrl-C would; its names stay, unless it computes and has to be killed."""
         if self._block is not None:
             self._stop("the block was interrupted")
 
     # ---- values
 
     async def set(self, values: Mapping[str, Any]) -> None:
-        """See `SandboxSession.set`."""
+        """Set names in the namespace, also of a worker that replaces this one; see `SandboxSession.set`."""
         if wrong := [name for name in values if not is_name(name)]:
             raise ConfigurationError(f"set({wrong[0]!r}): a name in Python is letters, digits and '_', and no keyword.")
         refuse_tools(values, self._tools)
@@ -215,14 +215,14 @@ class MontySession(SandboxSession):
                 self._values[name] = taken
 
     async def get(self, *names: str) -> dict[str, Any]:
-        """See `SandboxSession.get`."""
+        """Return the values of the given names that exist, as `SandboxSession.get` says."""
         check_not_waited_for(self._block)
         async with self._lock:
             space = await self._ready()
             return await self._between_blocks(space, space.get(names))
 
     async def close(self) -> None:
-        """See `SandboxSession.close`."""
+        """End the session and everything the code started."""
         self._closed = True
         space, block = self._space, self._block
         if space is not None:
@@ -232,12 +232,12 @@ class MontySession(SandboxSession):
             await self._drop()
             if not waits:
                 return
-        async with self._lock:  # until nothing of what the code started is left
+        async with self._lock:  # free when nothing that the code started is left
             await self._drop()
 
 
 def _loss(block: Block, lost: Lost, names: tuple[str, ...]) -> CodeError:
-    """The error of a block whose worker is gone."""
+    """Return the error of a block whose worker is gone."""
     kind, reason = lost.kind, str(lost)
     if kind == "SandboxLost":
         kind = block.stop_kind if block.stopped is not None else kind

@@ -23,9 +23,9 @@ from tinyagent.sandbox.awaits.flow import awaited_calls
 from tinyagent.sandbox.awaits.reader import facts_of
 from tinyagent.sandbox.awaits.scopes import Place, Scope
 
-#: Characters of the text of a value; one whose text is longer does not leave the sandbox.
+#: Most characters of a value's `repr`; a value with a longer one does not leave the sandbox.
 LONGEST_VALUE = 1_000_000
-#: What every session has before its first block: the helpers of the code that is made here.
+#: What every session runs before its first block: the helpers that are put into code here.
 PRELUDE = f"""\
 import asyncio
 async def __awaited__(value, type=type):
@@ -44,7 +44,7 @@ def __show__(value, kind_of=__kind__, repr=repr, len=len):
         return kind, text[:{LONGEST_VALUE}], len(text), None
     return kind, text, 0, value
 """
-#: Its value is what `__show__` tells of the last value of a block.
+#: Code whose value is what `__show__` tells of the last value of a block.
 SHOW_VALUE = "__show__(__value__)"
 _FOUND = "__found__"
 #: Code longer than this is fed as it is: reading it would hold up the event loop.
@@ -56,13 +56,13 @@ class Source:
     """A piece of code, ready to be fed.
 
     Attributes:
-        text: What is fed; its lines are those of the code.
-        code: The code.
-        awaited: Where in the text, in bytes, calls are that are awaited.
-        has_value: The text keeps the value of the code's last expression.
+        text: What is fed to Monty; its lines are those of the code.
+        code: The code, as its author wrote it.
+        awaited: Where awaited calls begin and end in the text, in bytes.
+        has_value: Whether the text keeps the value of the code's last expression.
         names: The global names that the code binds.
-        tree: What was read.
-        calls: Where its calls outside of coroutines are in the text, in bytes.
+        tree: The parsed code.
+        calls: Where calls outside of coroutines begin and end in the text, in bytes.
         awaited_calls: The calls that are awaited, in this code and in what earlier blocks have defined.
     """
 
@@ -77,7 +77,7 @@ class Source:
 
 
 def read(code: str, tools: Collection[str], earlier: Definitions | None = None) -> Source:
-    """Read a piece of code.
+    """Return a piece of code ready to be fed to Monty.
 
     Args:
         code: Python source. What cannot be parsed here is fed as it is: Monty says what is wrong with it.
@@ -89,7 +89,7 @@ def read(code: str, tools: Collection[str], earlier: Definitions | None = None) 
         return Source(code, code)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of "\d" and the like: they are the code's own
+            warnings.simplefilter("ignore")  # of "\d" and the like, which are the author's matter
             tree = ast.parse(code)
         facts = facts_of(tree, tools)
         if earlier and (known := earlier.without(facts.names)):
@@ -106,13 +106,13 @@ def read(code: str, tools: Collection[str], earlier: Definitions | None = None) 
 
 
 def values_of(names: Iterable[str]) -> str:
-    """Code whose value has what `__show__` tells of those of the names that exist."""
+    """Return code whose value is a dict of what `__show__` tells of those of the names that exist."""
     parts = (f"try:\n    {_FOUND}[{name!r}] = __show__({name})\nexcept NameError:\n    pass\n" for name in names)
     return f"{_FOUND} = {{}}\n{''.join(parts)}{_FOUND}"
 
 
 def existing_among(names: Iterable[str]) -> str:
-    """Code whose value is a list of those of the names that exist, modules left out."""
+    """Return code whose value is a list of those of the names that exist, modules left out."""
     parts = (
         f"try:\n    if __kind__({name}) != 'module':\n        {_FOUND}.append({name!r})\nexcept NameError:\n    pass\n"
         for name in names
@@ -121,10 +121,10 @@ def existing_among(names: Iterable[str]) -> str:
 
 
 def move_taken(kept: Mapping[str, str]) -> str:
-    """Return code that copies what is no tool any more to other names; its value lists what was found.
+    """Return code that copies values from the names of tools to other names; its value lists the tools concerned.
 
     Args:
-        kept: The other names by the names of the tools.
+        kept: For the name of each tool, the other name.
     """
     parts = (
         f"try:\n    if not __is_tool__({name}, {name!r}):\n"
@@ -143,7 +143,7 @@ class _Wrap(NamedTuple):
 
 
 def _in_sets(tree: ast.Module) -> Iterator[ast.expr]:
-    """What is put into sets, which take no awaitables in Monty."""
+    """Yield what is put into sets, which take no awaitables in Monty."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Set):
             yield from node.elts
@@ -153,15 +153,15 @@ def _in_sets(tree: ast.Module) -> Iterator[ast.expr]:
 
 def _value(tree: ast.Module) -> Iterator[_Wrap]:
     if tree.body and isinstance(last := tree.body[-1], ast.Expr):
-        yield _Wrap(last, "__value__ = (", ")")  # the statement, whose place has the parentheses around the value
+        yield _Wrap(last, "__value__ = (", ")")  # the statement, since its range includes parentheses around the value
 
 
 def _wraps(facts: Facts, awaited: set[ast.expr]) -> Iterator[_Wrap]:
-    """What is put around values that are awaited. Calls that are made awaited by it are added to the others."""
+    """Yield what is put around awaited values; add calls that this makes awaited to `awaited`."""
     first_awaited, first_gathered, first_call = facts.earlier
     for call, scope in facts.calls[first_call:]:
         if scope.in_coroutine and facts.is_tool(call, scope) and not {call} & (awaited | facts.in_text):
-            awaited.add(call)  # else the other tasks of the code would stand still
+            awaited.add(call)  # otherwise the code's other tasks would stand still
             yield _Wrap(call, "(await ", ")")
     for value, scope in (*facts.awaited[first_awaited:], *facts.gathered[first_gathered:]):
         if value in facts.in_text or _is_awaitable(value, scope, facts, awaited):
@@ -173,7 +173,7 @@ def _wraps(facts: Facts, awaited: set[ast.expr]) -> Iterator[_Wrap]:
 
 
 def _is_awaitable(value: ast.expr, scope: Scope, facts: Facts, awaited: set[ast.expr]) -> bool:
-    """Whether a value, or all of `*values`, are certain to be awaitable."""
+    """Return whether a value, or each of `*values`, is certain to be awaitable."""
     if isinstance(value, ast.Starred):
         parts = _parts(Place(value.value, scope), facts)
         return parts is not None and all(_is_awaitable(part, inner, facts, awaited) for part, inner in parts)
@@ -181,7 +181,7 @@ def _is_awaitable(value: ast.expr, scope: Scope, facts: Facts, awaited: set[ast.
 
 
 def _parts(whole: Place, facts: Facts) -> list[Place] | None:
-    """The parts of a list or comprehension; `None` of anything else."""
+    """Return the parts of a list, tuple, set or comprehension; `None` for anything else."""
     match whole.value:
         case ast.ListComp(elt=part) | ast.GeneratorExp(elt=part) | ast.SetComp(elt=part):
             return [Place(part, facts.inner[whole.value])]
@@ -199,7 +199,7 @@ class _Text:
         self._starts = [0]
         for line in self._code.split(b"\n"):
             self._starts.append(self._starts[-1] + len(line) + 1)
-        # the outer one opens first, the inner one closes first, and before the next one opens
+        # sorted: an outer one opens before an inner one, and each closes before the next one opens
         parts = []
         for node, before, after in wraps:
             start, end = self._range(node)
@@ -208,14 +208,14 @@ class _Text:
         self._added = [0, *itertools.accumulate(len(text) for _, _, _, text in self._parts)]
 
     def place(self, node: ast.expr) -> tuple[int, int]:
-        """Where an expression of the code is in the result: its first byte, and the one behind its last."""
+        """Return where an expression of the code is in the result: its first byte, and the one behind its last."""
         start, end = self._range(node)
         before = bisect.bisect_right(self._parts, start, key=itemgetter(0))
         until = bisect.bisect_left(self._parts, end, key=itemgetter(0))
         return start + self._added[before], end + self._added[max(before, until)]
 
     def result(self) -> str:
-        """The code with everything wrapped."""
+        """Return the code with everything wrapped."""
         result, done = bytearray(), 0
         for at, _, _, text in self._parts:
             result += self._code[done:at] + text

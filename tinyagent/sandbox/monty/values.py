@@ -22,7 +22,7 @@ from tinyagent.core.text import excerpt
 if TYPE_CHECKING:
     from pydantic_monty import ExternalSettledResult
 
-#: Characters of a value's text that are told of it.
+#: Most characters of a value's `repr` that are told.
 LONGEST_REPR = 200_000
 _SAME = frozenset(
     {type(None), bool, int, float, complex, str, bytes, date, datetime, time, timedelta, Decimal, PurePosixPath}
@@ -33,13 +33,13 @@ _SAME = frozenset(
 
 
 def to_monty(value: object) -> Any:
-    """A value of the host as Monty takes it: as data, with the same rules and limits as for every other sandbox.
+    """Return a value of the host as Monty takes it: as data, by the rules and limits of every other sandbox.
 
     Dataclasses, named tuples and models become dicts, tables of numpy and pandas lists and dicts; a `range` becomes
     a list, a `bytearray` bytes; a UUID, a fraction and whatever else is no data become their text.
 
     Raises:
-        TooLargeError: It is larger than may cross.
+        TooLargeError: The value is larger than may cross.
     """
     if value is None or type(value) in (bool, int, float):
         return value
@@ -58,14 +58,14 @@ def _accepted(value: Any) -> Any:
         return list(value) if len(value) <= MAX_CONTAINERS else repr(value)
     if kind is bytearray:
         return bytes(value)
-    if isinstance(value, str):  # half characters cannot be written as UTF-8
+    if isinstance(value, str):  # a lone surrogate cannot be written as UTF-8
         return value.encode(errors="replace").decode()
     return str(value) if kind is UUID or kind is Fraction else value
 
 
 def exception_to_monty(error: BaseException) -> ExternalSettledResult:
-    """An exception of a tool, as the nearest of Python's own; the name of another class leads its text."""
-    if isinstance(error, ToolArgumentsError):  # what Python says of wrong arguments
+    """Return an exception of a tool as the nearest of Python's own; the name of any other class leads the text."""
+    if isinstance(error, ToolArgumentsError):  # as Python itself says of wrong arguments
         return {"exc_type": "TypeError", "message": words(error)}
     known = _known_exceptions()
     nearest = next((cls for cls in type(error).__mro__ if cls in known), Exception)
@@ -77,7 +77,7 @@ def exception_to_monty(error: BaseException) -> ExternalSettledResult:
 
 @functools.cache
 def _known_exceptions() -> dict[type, Any]:
-    """Python's own exceptions that Monty has."""
+    """Return those of Python's exceptions that Monty has, each with its name there."""
     from pydantic_monty import ExcType
 
     return {cls: name for name in get_args(ExcType) if isinstance(cls := getattr(builtins, name, None), type)}
@@ -87,7 +87,7 @@ def _known_exceptions() -> dict[type, Any]:
 
 
 def from_monty(value: Any, depth: int = 0) -> Any:
-    """A value of the sandbox: instances of its dataclasses and named tuples as dicts, what is no data as its text."""
+    """Return a value of the sandbox as data: dataclasses and named tuples as dicts, what is no data as its text."""
     kind = type(value)
     if kind in _SAME:
         return value
@@ -129,7 +129,7 @@ def _text(value: object) -> str:
 
 
 def shown(told: Any) -> tuple[Any, str | None]:
-    """A value that `__show__` told of, and its text; no text for `None`."""
+    """Return the value that `__show__` told of, and its `repr`; for `None`, no `repr`."""
     kind, text, cut, value = told
     if kind == "NoneType":
         return None, None
@@ -146,7 +146,7 @@ def shown(told: Any) -> tuple[Any, str | None]:
 
 
 def written(tool: str, args: list[Any], kwargs: dict[str, Any]) -> bytes:
-    """A call as bytes: the same for the same call, in every process.
+    """Return a call as bytes, the same for the same call in every process.
 
     Raises:
         TooLargeError: The arguments are larger than may cross.
@@ -156,7 +156,7 @@ def written(tool: str, args: list[Any], kwargs: dict[str, Any]) -> bytes:
 
 
 def _ordered(packed: Any) -> Any:
-    """Sets have no order."""
+    """Return packed data with its sets sorted, since sets have no order."""
     if isinstance(packed, list):
         return [_ordered(part) for part in packed]
     if not isinstance(packed, dict):

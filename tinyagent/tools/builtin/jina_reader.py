@@ -1,4 +1,4 @@
-"""`jina_reader`: read a page through the Jina reader, which runs its scripts and reads PDFs too."""
+"""`jina_reader`: read a page through the Jina reader, which runs the page's scripts and reads PDFs too."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class JinaReader(Toolkit):
             host may be a private one.
         allow: Hosts whose pages may be read although they are not public, for a reader of your own in the same network;
             see `tinyagent.tools.http.fetch`.
-        seconds: How long it may take; Jina renders the page first.
+        seconds: How many seconds reading a page may take; Jina renders it first.
         proxy: URL of a proxy to go through.
 
     Raises:
@@ -52,7 +52,7 @@ class JinaReader(Toolkit):
     ) -> None:
         self._key = None if api_key is None else check_key("api_key", api_key)
         self._url = None if url is None else check_base_url("url", url)
-        Allowed(allow)  # what is wrong is said now
+        Allowed(allow)  # what is wrong with `allow` is told now
         self._allow = tuple(allow)
         self._seconds = check_seconds("seconds", seconds)
         self._proxy = proxy
@@ -92,14 +92,14 @@ class JinaReader(Toolkit):
         check_url(page, allow=self._allow)
         service = self._service()
         headers = {"Authorization": f"Bearer {service.key}"} if service.key else None
-        if "#" in page:  # which a path cannot hold
+        if "#" in page:  # a path cannot hold a fragment
             data = await service.ask("POST", "/", headers=headers, body={"url": page})
         else:
             data = await service.ask("GET", f"/{page}", headers=headers)
         return _page(service, page, data, start, max_chars)
 
     def _service(self) -> Service:
-        """The reader to ask, by the arguments and the environment."""
+        """Return the reader to ask, by the arguments and the environment."""
         url, key = self._url, self._key
         if url is None and (named := os.environ.get("JINA_READER_URL", "").strip()):
             url = check_base_url("JINA_READER_URL", named)
@@ -119,7 +119,7 @@ class JinaReader(Toolkit):
 
 
 def _page(service: Service, asked: str, data: object, start: int, max_chars: int) -> Page:
-    """What the reader answers, as documented: `{"data": {"url", "title", "content", ...}}`."""
+    """Return the page in what the reader answers, as documented: `{"data": {"url", "title", "content", ...}}`."""
     told = data.get("data") if isinstance(data, dict) else None
     text = told.get("content") if isinstance(told, dict) else None
     if not isinstance(told, dict) or not isinstance(text, str):
@@ -128,7 +128,7 @@ def _page(service: Service, asked: str, data: object, start: int, max_chars: int
     if not text.strip():
         why = f"It says: {warning[:300]}" if warning else "Read it with another tool."
         raise ServiceAnswerError(f"{service.name} found no text at {asked[:300]}. {why}")
-    if warning:  # such as a status of 404 of the page itself
+    if warning:  # such as that the page itself answered 404
         text = f"[{service.name} warns: {' '.join(warning.split())[:300]}]\n\n{text}"
     return window(url or asked, " ".join(title.split()), text, start, max_chars)
 

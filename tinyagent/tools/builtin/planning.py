@@ -10,7 +10,7 @@ from tinyagent.tools.toolkit import Toolkit
 
 Status: TypeAlias = Literal["open", "in_progress", "done", "skipped"]
 
-#: Steps of one plan, and characters of one line of it.
+#: Steps of one plan, and characters of one line of it, at most.
 MOST_STEPS, LONGEST_LINE = 100, 500
 
 _MARKS = {"open": " ", "in_progress": ">", "done": "x", "skipped": "-"}
@@ -39,7 +39,7 @@ class Plan:
     steps: tuple[PlanStep, ...]
 
     def for_model(self) -> str:
-        """The plan as a list, one line a step."""
+        """Return the plan as a list, one line a step."""
         lines = [
             f"{number}. [{_MARKS[step.status]}] {step.text}" + (f" ({step.note})" if step.note else "")
             for number, step in enumerate(self.steps, 1)
@@ -63,7 +63,7 @@ class Planning(Toolkit):
         self.plan: Plan | None = None
 
     def for_run(self) -> Planning:
-        """A plan belongs to one run."""
+        """Return a new toolkit without a plan, since a plan belongs to one run."""
         return type(self)()
 
     @tool(shown=True, local=True)
@@ -103,7 +103,7 @@ class Planning(Toolkit):
 
     @tool(read_only=True, shown=True, local=True)
     async def get_plan(self) -> Plan:
-        """The plan as it is now."""
+        """The plan as it is now."""  # noqa: D401 - the model reads it
         return self._current()
 
     def _current(self) -> Plan:
@@ -119,10 +119,10 @@ def _new_steps(texts: list[str], already: int = 0) -> tuple[PlanStep, ...]:
 
 
 def _line(text: str) -> str:
-    """The text on one line.
+    """Return a text on one line.
 
     Raises:
-        ValueError: It is empty, or too long.
+        ValueError: The text is empty, or too long.
     """
     line = " ".join(text.split())
     if not line:

@@ -35,9 +35,9 @@ Conversion: TypeAlias = str | tuple[str, str]
 
 #: Many sites answer in markdown when they are asked to.
 HEADERS = {"Accept": "text/markdown, text/html;q=0.9, */*;q=0.8"}
-#: Bytes of a failure's body that are read for what it says, and characters of it that are told.
+#: Bytes of a failure's body that are read for its words, and characters of these that an error text repeats.
 _LOOKED_AT, _EXCERPT = 16_384, 300
-#: Seconds for which they are read.
+#: Seconds that reading those words may take.
 _PATIENCE = 5.0
 
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:(?!\d)")
@@ -50,11 +50,11 @@ class WebBrowser(Toolkit):
         allow: Hosts that may be read although they are not public; see `tinyagent.tools.http.fetch`.
         proxy: URL of a proxy to go through.
         convert: Turns HTML into text in place of the built-in converter: a function, async or not, that takes the
-            HTML and the page's URL, and gives the text, or a tuple of title and text. One that is not async runs in a
+            HTML and the page's URL, and gives the text, or a tuple of title and text. If not async, it runs in a
             thread.
-        max_bytes: Bytes of a page that are read; what follows is left out.
-        max_pdf_bytes: The same for a PDF, which cannot be read in part: a larger one is refused.
-        seconds: How long fetching may take, and how long reading what came.
+        max_bytes: Bytes of a page that are read at most; what follows is left out.
+        max_pdf_bytes: Bytes of the largest PDF that is read, since a PDF cannot be read in part.
+        seconds: How many seconds fetching may take, and again reading what came.
         headers: Further headers for each request, such as `{"Accept-Language": "de"}`.
 
     Raises:
@@ -72,7 +72,7 @@ class WebBrowser(Toolkit):
         seconds: float = 30.0,
         headers: dict[str, str] | None = None,
     ) -> None:
-        Allowed(allow)  # what is wrong is said now
+        Allowed(allow)  # what is wrong with `allow` is told now
         if convert is not None and not callable(convert):
             raise ConfigurationError(f"WebBrowser(convert={convert!r}): pass a function of the HTML and the URL.")
         for option, value in (("max_bytes", max_bytes), ("max_pdf_bytes", max_pdf_bytes)):
@@ -153,7 +153,7 @@ class WebBrowser(Toolkit):
         )
 
     async def _whole_pdf(self, beginning: Fetched) -> Fetched:
-        """All of a PDF that is longer than a page may be."""
+        """Return all of a PDF that is longer than a page may be, of which the beginning was fetched."""
         whole = beginning
         if self._max_pdf_bytes > self._max_bytes:
             whole = await self._fetch(beginning.url, self._max_pdf_bytes)
@@ -166,13 +166,13 @@ class WebBrowser(Toolkit):
         return whole
 
     async def _read(self, body: Body, kind: Kind) -> tuple[str, str, bool]:
-        """Title and text, and whether some of it was left out."""
+        """Return the title and the text of a body, and whether some of it was left out."""
         if kind == "html" and self._convert is not None:
             return *await self._convert_own_way(self._convert, body), False
         return await read(body, kind, self._seconds)
 
     async def _convert_own_way(self, convert: Converter, body: Body) -> tuple[str, str]:
-        """What a converter of the user's own makes of a page."""
+        """Return the title and the text that a converter of the user's own makes of a page."""
         page, title = await decoded(body), ""
         with suppress(PageError):  # it may read what ours cannot
             title, _, _ = await read(body, "html", self._seconds)
@@ -204,7 +204,7 @@ def _body(fetched: Fetched) -> Body:
 
 
 def _address(url: str) -> str:
-    """A URL as people write it."""
+    """Return the full URL of an address as people write it, which may lack the scheme."""
     text = unwrapped(url) if isinstance(url, str) else ""
     if not text:
         raise ValueError(f"url={url!r}: pass the address of a page, such as 'https://example.org/'.")
@@ -214,7 +214,7 @@ def _address(url: str) -> str:
 
 
 async def _failure(fetched: Fetched) -> PageError:
-    """The error for an answer that is none of success."""
+    """Return the error for an answer whose status does not tell of success."""
     status = fetched.status
     try:
         named = f"{status} {HTTPStatus(status).phrase}"
@@ -241,7 +241,7 @@ def _hint(status: int, wait: float | None) -> str:
 
 
 async def _excerpt(fetched: Fetched) -> str:
-    """Some of the words of a failure."""
+    """Return some of the words in the body of a failure; empty if it is no text."""
     body = Body(fetched.url, fetched.content[:_LOOKED_AT], fetched.content_type, fetched.charset, truncated=True)
     try:
         kind, _ = kind_of(body)

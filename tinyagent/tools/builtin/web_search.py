@@ -38,7 +38,7 @@ __all__ = [
 #: A provider of your own: gets what is searched for, gives `SearchResult`s, or mappings with their fields.
 Provider: TypeAlias = Callable[[Search], Awaitable[Iterable[SearchResult | Mapping[str, Any]]]]
 
-#: Results that may be asked for at once, and characters of a query: the least that all providers take.
+#: Results of one search, and characters of a query, at most: what all providers take.
 MOST_RESULTS, LONGEST_QUERY = 20, 400
 _NAMES = ", ".join(map(repr, PROVIDERS))
 
@@ -55,11 +55,11 @@ class WebSearch(Toolkit):
     Args:
         provider: "tavily", "brave", "exa", "serper", "searxng", or an async function of your own that takes a `Search`
             and gives `SearchResult`s (or dicts with `title`, `url`, `snippet`, `date`).
-        api_key: Its key (default: from the environment). Only with the name of a provider.
-        url: Base URL of its API, such as a gateway's or your own SearXNG's; that host may be a private one. Only with
-            the name of a provider. Where none is named, `TINYAGENT_SEARCH_URL` sets it, for the provider in
+        api_key: The provider's key (default: from the environment). Only with the name of a provider.
+        url: Base URL of the provider's API, such as a gateway's or your own SearXNG's; that host may be a private one.
+            Only with the name of a provider. Where none is named, `TINYAGENT_SEARCH_URL` sets it, for the provider in
             `TINYAGENT_SEARCH`, else for Tavily's API.
-        seconds: How long a search may take, without its wait for others (2 at once for each provider).
+        seconds: How many seconds a search may take, without its wait for others (2 at once for each provider).
         proxy: URL of a proxy to go through.
 
     Raises:

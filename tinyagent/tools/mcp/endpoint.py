@@ -1,4 +1,4 @@
-"""Where a server is and how it is reached: a command to start, or a URL."""
+"""Where an MCP server is and how it is reached: a command to start, or a URL."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from mcp.client._transport import ReadStream, TransportStreams
     from mcp.shared.message import SessionMessage
 
-#: Bytes of what a server wrote to standard error that are kept.
+#: Bytes that are kept of what a server wrote to standard error.
 LONGEST_TAIL = 1_200
-#: Seconds to wait for the rest of it when the server has ended.
+#: Seconds to wait for the rest of a server's standard error when the server has ended.
 LAST_WORDS = 0.5
-#: Characters of the body of an HTTP error that are kept.
+#: Characters that are kept of the body of an HTTP error.
 LONGEST_BODY = 500
-#: Bytes of the longest that is read.
+#: Bytes of the longest body of an HTTP error that is read.
 MOST_BODY = 1 << 16
-#: Seconds to wait for it.
+#: Seconds to wait for the body of an HTTP error.
 BODY_PATIENCE = 5.0
 
 
 @dataclass
 class Answer:
-    """The HTTP status of an answer that is an error, `None` otherwise, and what its body says."""
+    """An answer over HTTP: its status and what its body says if it is an error, else `None` and nothing."""
 
     status: int | None = None
     body: str = ""
@@ -50,7 +50,10 @@ _asked: ContextVar[Answer | None] = ContextVar("_asked", default=None)
 
 
 def asked() -> Answer:
-    """Return where the answer to the next requests of this task is noted; the SDK sends them in the task's context."""
+    """Return an `Answer` that notes how the next requests of this task are answered.
+
+    The SDK sends requests in the context of the task that makes them.
+    """
     answer = Answer()
     _asked.set(answer)
     return answer
@@ -70,13 +73,13 @@ class Watch:
         self._tail: deque[bytes] = deque()
 
     def wrote(self, data: bytes) -> None:
-        """It wrote to standard error."""
+        """Note what the server wrote to standard error."""
         self._tail.append(data)
         while len(self._tail) > 1 and sum(map(len, self._tail)) - len(self._tail[0]) >= LONGEST_TAIL:
             self._tail.popleft()
 
     async def answered(self, response: httpx2.Response) -> None:
-        """It answered a request over HTTP."""
+        """Note how the server answered a request over HTTP."""
         if response.request.method != "POST":
             return
         bad = response.status_code >= 400
@@ -86,7 +89,7 @@ class Watch:
 
     @property
     def details(self) -> str:
-        """Sentences for an error text, with a space before them."""
+        """What is known of the server, as sentences for an error text with a space before them."""
         text = b"".join(self._tail)[-LONGEST_TAIL:].decode(errors="replace").strip()
         return "".join(
             [
@@ -107,15 +110,15 @@ class Command:
 
     @property
     def name(self) -> str:
-        """What it is called where it has no other name."""
+        """The program's name, for a server that has no other name."""
         return PurePath(self.command[0]).name
 
     @asynccontextmanager
     async def connect(self, watch: Watch) -> AsyncIterator[TransportStreams]:
-        """Start it and talk to it; on leaving it has ended, with all its children.
+        """Start the server, and yield its streams; on leaving, it has ended, with all its children.
 
         Raises:
-            ConfigurationError: It cannot be started.
+            ConfigurationError: The command cannot be started.
         """
         from mcp.client.stdio import StdioServerParameters, stdio_client
 
@@ -125,7 +128,7 @@ class Command:
         server = StdioServerParameters(command=program, args=args, env=dict(self.env), cwd=cwd)
         async with AsyncExitStack() as stack:
             errors = await stack.enter_async_context(_standard_error(watch))
-            with errors:  # the server has its own copy
+            with errors:  # the server has its own copy of the file
                 try:
                     streams = await stack.enter_async_context(stdio_client(server, errors))
                 except OSError as error:
@@ -144,16 +147,16 @@ class Address:
 
     @property
     def name(self) -> str:
-        """What it is called where it has no other name."""
+        """The URL's host and port, for a server that has no other name."""
         return urlsplit(self.url).netloc.rpartition("@")[2]
 
     @asynccontextmanager
     async def connect(self, watch: Watch) -> AsyncIterator[TransportStreams]:
-        """Be ready to talk to it; nothing has been sent yet."""
+        """Yield the streams to the server, to which nothing has been sent yet."""
         import httpx2
         from mcp.client.streamable_http import streamable_http_client
 
-        # Calls have time-outs of their own, and what a server may want to say can take any time.
+        # Calls have time-outs of their own, and a server may say something after any time.
         timeout = httpx2.Timeout(30.0, read=None, pool=None)
         hooks = {"response": [watch.answered]}
         client = httpx2.AsyncClient(headers=dict(self.headers), timeout=timeout, event_hooks=hooks)
@@ -173,7 +176,7 @@ async def _said(response: httpx2.Response) -> str:
             await response.aread()
     try:
         body = response.text
-    except httpx2.StreamError:  # it did not come to an end
+    except httpx2.StreamError:  # the body did not come to an end
         return ""
     with suppress(ValueError, TypeError, LookupError, RecursionError):
         message = json.loads(body)["error"]["message"]
@@ -184,13 +187,13 @@ async def _said(response: httpx2.Response) -> str:
 
 @asynccontextmanager
 async def watched(endpoint: Command | Address, watch: Watch) -> AsyncIterator[TransportStreams]:
-    """The endpoint's streams; the watch is told of what they carry beside messages."""
+    """Yield the streams to an endpoint; the watch is told of what they carry beside messages."""
     async with endpoint.connect(watch) as (reading, writing):
         yield _Watched(reading, watch), writing
 
 
 class _Watched:
-    """The messages of a server, with a watch that sees them pass."""
+    """The stream of a server's messages, with a watch that sees them pass."""
 
     def __init__(self, stream: ReadStream[SessionMessage | Exception], watch: Watch) -> None:
         self._stream = stream
@@ -202,7 +205,7 @@ class _Watched:
         return getattr(self._stream, "last_context", None)
 
     async def receive(self) -> SessionMessage | Exception:
-        """The next message."""
+        """Return the next message."""
         return await self._stream.receive()
 
     async def aclose(self) -> None:
@@ -230,8 +233,8 @@ class _Watched:
 
 @asynccontextmanager
 async def _standard_error(watch: Watch) -> AsyncIterator[TextIO]:
-    """A file for a process to write its errors to; the watch hears them."""
-    if sys.platform == "win32":  # whose event loop cannot read pipes like this one
+    """Yield a file for a process to write its errors to; the watch hears them."""
+    if sys.platform == "win32":  # its event loop cannot read pipes like this one
         yield os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
         return
     reading, writing = os.pipe()
@@ -241,24 +244,24 @@ async def _standard_error(watch: Watch) -> AsyncIterator[TextIO]:
     )
     try:
         yield file
-        await asyncio.wait([heard.closed], timeout=LAST_WORDS)  # unless a child of it lives on
+        await asyncio.wait([heard.closed], timeout=LAST_WORDS)  # a child of the server may live on and keep it open
     finally:
         file.close()
         pipe.close()
 
 
 class _Errors(asyncio.Protocol):
-    """Passes on what comes through a pipe."""
+    """A protocol that passes on to a watch what comes through a pipe."""
 
     def __init__(self, watch: Watch) -> None:
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._watch = watch
 
     def data_received(self, data: bytes) -> None:
-        """More of it."""
+        """Pass on what came through the pipe."""
         self._watch.wrote(data)
 
     def connection_lost(self, _: Exception | None) -> None:
-        """There is no more."""
+        """Note that nothing more will come."""
         if not self.closed.done():
             self.closed.set_result(None)

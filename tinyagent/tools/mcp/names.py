@@ -1,4 +1,4 @@
-"""Names that providers accept and Python code can use, for the names of a server."""
+"""Names that providers accept and Python code can use, for the names of an MCP server."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _ODD = re.compile(r"[^A-Za-z0-9_]")
 
 
 def valid_names(names: Iterable[str], other: str) -> dict[str, str]:
-    """A name `[A-Za-z_][A-Za-z0-9_]{0,63}` that is no keyword for each of `names`, all different.
+    """Return a name `[A-Za-z_][A-Za-z0-9_]{0,63}` that is no keyword for each of `names`, all different.
 
     Names that are valid stay as they are; in others each odd character becomes `_`, and equal ones are numbered.
 
     Args:
         names: The names, in the order in which they are numbered.
-        other: What stands before a name that begins with a digit, or has no characters at all.
+        other: The word before a name that begins with a digit, and in place of one without letters and digits.
     """
     names = list(dict.fromkeys(names))
     made = {name: name for name in names if _valid(name, other) == name}

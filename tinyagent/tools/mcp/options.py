@@ -14,10 +14,10 @@ from tinyagent.tools.mcp.endpoint import Address, Command
 
 
 def require_sdk() -> None:
-    """Check that the extra is installed, without the second that importing it takes.
+    """Check that the extra `[mcp]` is installed, without the second that importing it takes.
 
     Raises:
-        MissingExtraError: It is not; the text says how to install it.
+        MissingExtraError: The extra is not installed; the text says how to install it.
     """
     if find_spec("mcp") is None or find_spec("mcp_types") is None:  # version 1 has no mcp_types
         raise MissingExtraError("MCPTools needs the MCP SDK, version 2. Run: pip install 'tinyagent[mcp]'")
@@ -31,10 +31,10 @@ def endpoint_of(
     url: str | None,
     headers: Mapping[str, str] | None,
 ) -> Command | Address:
-    """Where the server is.
+    """Return where the server is, from the options of `MCPTools`.
 
     Raises:
-        ConfigurationError: Both or neither of `command` and `url` are given, or something is not as it should be.
+        ConfigurationError: Both or neither of `command` and `url` are given, or an option is wrong.
     """
     if (command is None) == (url is None):
         which = "pass one of them, not both" if url is not None else "pass one, such as command='npx -y some-server'"
@@ -50,10 +50,10 @@ def endpoint_of(
 
 
 def names_of(option: str, names: Iterable[str]) -> frozenset[str]:
-    """The names of tools in an option.
+    """Return the names of tools in an option.
 
     Raises:
-        ConfigurationError: It is no list of names.
+        ConfigurationError: The option is no list of names.
     """
     if isinstance(names, str | Mapping) or not isinstance(names, Iterable):
         raise ConfigurationError(f"MCPTools({option}={names!r}): pass a list of the server's names of tools.")
@@ -61,10 +61,10 @@ def names_of(option: str, names: Iterable[str]) -> frozenset[str]:
 
 
 def seconds(option: str, value: float) -> float:
-    """A number of seconds.
+    """Return an option's number of seconds.
 
     Raises:
-        ConfigurationError: It is none.
+        ConfigurationError: The option is no number above 0.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
         raise ConfigurationError(f"MCPTools({option}={value!r}): pass seconds, above 0.")

@@ -1,4 +1,4 @@
-"""What a tool of a server gives: plain data or text where that is all, or several parts.
+"""The result of an MCP tool: plain data or text where that is all, or several parts.
 
 https://modelcontextprotocol.io/specification/2025-11-25/server/tools#tool-result
 """
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 class MCPToolError(RuntimeError):
-    """The server says that a call failed; the text is the server's."""
+    """An MCP server says that a call failed, or gives no result; the text is mostly the server's."""
 
 
 @dataclass(frozen=True, slots=True)
 class MCPMedia:
-    """An image, a sound or a file.
+    """An image, a sound or a file in the result of an MCP tool.
 
     Attributes:
-        mime_type: What it is, such as `image/png`.
-        data: Its bytes.
-        uri: Where the server has it from, for a file.
+        mime_type: The media type, such as `image/png`.
+        data: The bytes.
+        uri: The server's address of a file; `None` for an image or a sound.
     """
 
     mime_type: str
@@ -38,18 +38,18 @@ class MCPMedia:
     uri: str | None = None
 
     def for_model(self) -> str:
-        """The note that the model reads."""
+        """Return the note that the model reads in place of the bytes."""
         return note_for(self.mime_type, len(self.data), self.uri)
 
 
 @dataclass(frozen=True, slots=True)
 class MCPResult:
-    """A result that is more than text or data.
+    """The result of an MCP tool that is more than text or data.
 
     Attributes:
         parts: Text and media, in the server's order.
         structured: The data that the server gave beside them, where a note stands for the base64 of the media among
-            the parts; `None` without.
+            the parts; `None` if it gave none.
     """
 
     parts: tuple[str | MCPMedia, ...]
@@ -62,7 +62,7 @@ class MCPResult:
 
     @property
     def media(self) -> tuple[MCPMedia, ...]:
-        """The parts that are none."""
+        """The parts that are images, sounds or files."""
         return tuple(part for part in self.parts if isinstance(part, MCPMedia))
 
     def for_model(self) -> str:
@@ -72,7 +72,7 @@ class MCPResult:
 
 
 class MCPData(dict[str, Any]):
-    """Structured data beside which the server wrote a text of its own, for the model.
+    """Structured data beside which an MCP server wrote a text of its own, for the model.
 
     Attributes:
         parts: That text, in its parts.
@@ -94,7 +94,7 @@ class MCPData(dict[str, Any]):
 
 @dataclass(frozen=True, slots=True)
 class MCPProgress:
-    """How far a call is: the value of a `ToolProgress` event.
+    """How far the call of an MCP tool is: the value of a `ToolProgress` event.
 
     Attributes:
         progress: What is done, in the server's own measure; it only grows.
@@ -112,7 +112,7 @@ class MCPProgress:
 
 
 def value_of(result: CallToolResult, schema: Mapping[str, Any] | None) -> Any:
-    """Return what a result is for whoever called: data, text, or an `MCPResult` where there are media.
+    """Return what the caller of a tool gets of its result: data, text, or an `MCPResult` where there are media.
 
     Data with a text of its own is an `MCPData`, or an `MCPResult` where it is no object.
 
@@ -141,7 +141,7 @@ def value_of(result: CallToolResult, schema: Mapping[str, Any] | None) -> Any:
 
 
 def _notes(media: Iterable[MCPMedia]) -> dict[str, str]:
-    """The note for the base64 of each of the media."""
+    """Return the notes that stand for media, by the media's base64."""
     return {b64encode(one.data).decode(): one.for_model() for one in media if one.data}
 
 

@@ -1,4 +1,4 @@
-"""What a server says of a tool, as the signature that agents and models read."""
+"""What an MCP server says of a tool, as the signature that agents and models read."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _OPENING = ("$ref", "allOf", "anyOf", "oneOf", "patternProperties")
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """The arguments of a tool of a server.
+    """The arguments of an MCP tool.
 
     Attributes:
-        signature: What is checked, and what code agents read. Its `schema` says what the server's
+        signature: The parameters, as they are checked and as code agents read them. Its `schema` says what the server's
             does, with names of arguments that Python code cannot use replaced.
         names: The server's name of each argument whose name was replaced.
         not_null: Arguments that are left out where they are `None`: the server does not take a null for them.
@@ -35,7 +35,7 @@ class Arguments:
     not_null: frozenset[str]
 
     def for_server(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Checked values as the server expects them."""
+        """Return checked values as the server expects them."""
         return {
             self.names.get(name, name): value
             for name, value in values.items()
@@ -46,13 +46,13 @@ class Arguments:
 def arguments_of(
     tool: str, schema: Mapping[str, Any], description: str = "", returned: Mapping[str, Any] | None = None
 ) -> Arguments:
-    """The arguments that a schema describes.
+    """Return the arguments that a schema describes.
 
     Args:
-        tool: The tool's name, from which classes get theirs.
+        tool: The tool's name, after which the class of its result is named.
         schema: JSON Schema of the arguments: the `inputSchema` of the tool.
         description: What the tool does.
-        returned: JSON Schema of what it gives, where the server tells it: the `outputSchema`.
+        returned: JSON Schema of what the tool gives, where the server tells it: the `outputSchema`.
     """
     found = schema.get("properties")
     properties: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
@@ -83,9 +83,9 @@ def arguments_of(
 
 
 def unwrapped(schema: Mapping[str, Any]) -> Any:
-    """The schema of the value that a server wraps as `{"result": value}`; any other schema as it is.
+    """Return the schema of the value that a server wraps as `{"result": value}`; any other schema as it is.
 
-    Results must be objects up to revision 2025-11-25, so SDKs wrap what is none, and say so in different ways: the
+    Results must be objects up to revision 2025-11-25, so SDKs wrap other values, and say so in different ways: the
     Python SDK names the schema `{function}Output`, and FastMCP marks it `x-fastmcp-wrap-result`.
     """
     properties = schema.get("properties")
@@ -96,7 +96,7 @@ def unwrapped(schema: Mapping[str, Any]) -> Any:
 
 
 def _adapter(hint: Any) -> TypeAdapter[Any] | None:
-    """What checks a value; `None` where anything is accepted, or pydantic cannot make a check of the type."""
+    """Return the check of a type's values; `None` where anything is accepted, or pydantic cannot check the type."""
     from pydantic import ConfigDict, TypeAdapter
     from typing_extensions import is_typeddict
 
@@ -111,7 +111,7 @@ def _adapter(hint: Any) -> TypeAdapter[Any] | None:
 
 def _nullable(hint: Any) -> Any:
     takes_null = hint is Any or hint is None or not {None, type(None)}.isdisjoint(get_args(hint))
-    return hint if takes_null else Union[hint, None]  # noqa: UP007 - takes what | does not
+    return hint if takes_null else Union[hint, None]  # noqa: UP007 - Union takes what | does not
 
 
 def _open_ended(schema: Mapping[str, Any]) -> bool:
@@ -119,7 +119,7 @@ def _open_ended(schema: Mapping[str, Any]) -> bool:
 
 
 def _renamed(schema: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """The schema as every provider takes it, with the arguments' names replaced."""
+    """Return the schema as every provider takes it, with the arguments' names replaced."""
     with contextlib.suppress(Exception):  # a server may write what it likes
         schema = accepted(schema)
     renamed = {"type": "object", "properties": {}, **schema}

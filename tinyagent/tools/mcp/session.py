@@ -1,4 +1,4 @@
-"""A server from its start to its end."""
+"""One session with an MCP server, from its start to its end."""
 
 from __future__ import annotations
 
@@ -20,26 +20,27 @@ if TYPE_CHECKING:
     from mcp.shared.dispatcher import ProgressFnT
     from mcp_types import CallToolResult, Tool
 
-#: Pages of the list of tools; a server that has more never comes to an end.
+#: Pages of the list of tools that are read; a server that has more never comes to an end.
 MAX_PAGES = 1_000
 #: Seconds that a finished call waits for the list of tools that it has changed.
 LIST_PATIENCE = 5.0
-#: Seconds that a server has to show that it is still there, when a call ended in a way that makes one doubt it.
+#: Seconds that a server has to answer, after a call that ended as if the server were gone.
 PROBE_PATIENCE = 5.0
-#: The HTTP status that says nothing of a session. (A gateway may answer 502 for ever to one whose server is gone.)
+#: The HTTP status of an error that says nothing of the session. (A gateway may answer 502 for ever to a session whose
+#: server is gone.)
 TOO_MANY = 429
 #: Seconds between a subscription that broke off and the next.
 SUBSCRIBE_AGAIN = 1.0
-#: The same after many that broke off at once: each time it is doubled.
+#: Seconds of the longest wait between subscriptions: each attempt that fails doubles the wait.
 LONGEST_WAIT = 60.0
 
 
 class ServerGone(Exception):
-    """The server ended during a call.
+    """The MCP server ended during a call.
 
     Args:
         text: What happened.
-        refused: The call was not carried out: the server does not know the session that it came in.
+        refused: Whether the call was not carried out, since the server did not know its session.
     """
 
     def __init__(self, text: str, *, refused: bool = False) -> None:
@@ -48,21 +49,21 @@ class ServerGone(Exception):
 
 
 class Session:
-    """A server from its start to its end: `live` is all of it, the rest is for others meanwhile.
+    """A session with an MCP server: one task is in `live` from its start to its end, others use the rest meanwhile.
 
     Args:
         endpoint: Where the server is.
-        name: Its name in error texts.
-        start_timeout: Seconds that it may take from its start to the list of its tools, and for later lists.
-        listed: Told of its tools, at first and whenever they have changed.
+        name: The server's name in error texts.
+        start_timeout: Seconds that the server may take from its start to the list of its tools, and for later lists.
+        listed: Awaited with the server's tools, at first and whenever they have changed.
 
     Attributes:
-        settled: Set when it is connected, or has failed to be.
-        over: Set when it has ended.
-        left: The server knows nothing of it any more, but calls that it took before may still end.
-        since: The loop's time at which it was connected; `None` if it never was.
-        client: The SDK's client while it is connected.
-        error: Why it is not connected any more.
+        settled: Set when the session is connected, or has failed to be.
+        over: Set when the session has ended.
+        left: Whether the server knows nothing of the session any more; calls that it took before may still end.
+        since: The loop's time at which the session was connected; `None` if it never was.
+        client: The SDK's client while the session is connected.
+        error: Why the session is not connected any more.
     """
 
     def __init__(
@@ -87,16 +88,16 @@ class Session:
         self._changed = False
         self._calls = 0
         self._probing = asyncio.Lock()
-        self._news = asyncio.Event()  # it has ended, its tools have changed, or a call has ended
-        self._fresh = asyncio.Event()  # the list of its tools is the last it has told of
+        self._news = asyncio.Event()  # the session or a call has ended, or the tools have changed
+        self._fresh = asyncio.Event()  # the known list of tools is the server's latest
 
     @property
     def ending(self) -> bool:
-        """Whether the server has ended, and at most is being cleaned up after."""
+        """Whether the session has ended, or is ending, so that it takes no more calls."""
         return self._ended or self.over.is_set()
 
     async def live(self) -> None:
-        """Connect, and stay so until the server ends or this is cancelled."""
+        """Connect, and stay connected until the server ends or this task is cancelled."""
         try:
             await self._live()
             if not self.left:
@@ -107,17 +108,17 @@ class Session:
             self.close()
 
     def close(self) -> None:
-        """Let nobody wait for it any more."""
+        """Mark the session as over, so that nobody waits for it any more."""
         self.client = None
         for event in (self.settled, self.over, self._fresh):
             event.set()
 
     async def call(self, tool: str, arguments: dict[str, Any], progress: ProgressFnT) -> CallToolResult:
-        """Call a tool; the tools are listed anew before this returns where the call has changed them.
+        """Call a tool and return its result; tools that the call has changed are listed anew before.
 
         Raises:
-            ServerGone: The server ended meanwhile; `error` tells more.
-            MCPToolError: It refuses the call, or its answer is none.
+            ServerGone: The server ended meanwhile; the text tells more.
+            MCPToolError: The server refuses the call, or its answer is no result of a tool.
         """
         from mcp import MCPError
         from pydantic import ValidationError
@@ -141,7 +142,7 @@ class Session:
         return result
 
     async def _failure(self, client: Client, error: MCPError, answer: Answer) -> ServerGone | MCPToolError:
-        """What an error of a call means: over HTTP nothing says that a server has ended but the next request."""
+        """Return what an error of a call means; over HTTP only a further request shows that a server has ended."""
         from mcp_types import CONNECTION_CLOSED, INVALID_REQUEST
 
         if answer.status is not None or error.code in (CONNECTION_CLOSED, INVALID_REQUEST):
@@ -159,7 +160,7 @@ class Session:
         return MCPToolError(str(error))
 
     async def _probe(self, client: Client) -> None:
-        """Find out whether the server still knows this session, which ends if not."""
+        """Ask whether the server still knows this session, and end the session if not."""
         from mcp import MCPError
 
         answer = asked()
@@ -173,10 +174,10 @@ class Session:
                 self._end()
             elif answer.status != TOO_MANY:
                 self._leave("has lost this session.")
-        except ValueError:  # it is there, whatever it says
+        except ValueError:  # the server is there, whatever it says
             pass
 
-    # ---- in the task that lives it
+    # ---- in the task that is in `live`
 
     async def _live(self) -> None:
         from anyio import CancelScope, create_task_group, current_time
@@ -235,7 +236,7 @@ class Session:
             self._fresh.set()
 
     async def _subscribe(self, client: Client, *, task_status: TaskStatus[None]) -> None:
-        """Hear of changed tools; servers before revision 2026-07-28 tell of them unasked."""
+        """Subscribe to changes of the tools; servers before revision 2026-07-28 tell of them unasked."""
         from anyio import sleep
 
         subscribed, wait = False, SUBSCRIBE_AGAIN
@@ -243,13 +244,13 @@ class Session:
             try:
                 async with client.listen(tools_list_changed=True) as events:
                     if subscribed:
-                        self._change()  # there may have been one meanwhile
+                        self._change()  # the tools may have changed meanwhile
                     else:
                         task_status.started()
                     subscribed, wait = True, SUBSCRIBE_AGAIN
                     async for _ in events:
                         self._change()
-            except Exception:  # noqa: BLE001 - it broke off, or the server does not offer it after all
+            except Exception:  # noqa: BLE001 - it broke off, or the server offers none after all
                 if not subscribed:
                     break
             await sleep(wait)
@@ -268,7 +269,7 @@ class Session:
         self._news.set()
 
     def _leave(self, why: str) -> None:
-        """The server is there, or may be, but this session is of no more use."""
+        """End this session, which is of no more use, though the server may be there."""
         self.left = isinstance(self._endpoint, Address)  # a process must have ended before there is another
         self.error = self._lost(why)
         self._end()

@@ -33,7 +33,7 @@ class MCPTools(Toolkit):
     one connection. A server that is a command is started then, and has ended, with all its children, when it is
     closed, by force if it will not. A server that dies, is redeployed or has forgotten the session is started, or
     connected to, again by the next call, with growing pauses between attempts that fail; the call that was under way
-    fails, and the model is told. (One whose tool is read-only or idempotent, or that the server has refused together
+    fails, and the model is told. (A call whose tool is read-only or idempotent, or that the server has refused together
     with the session, is made again, once.)
 
     Names that Python code cannot use are replaced, in tools and their arguments: `get-user.v2` becomes
@@ -48,13 +48,13 @@ class MCPTools(Toolkit):
         command: How to start the server: a command line, quoted as in a shell (no shell is used); the program
             alone where there are `args`; or a list of the program and its arguments.
         args: More arguments.
-        env: Its environment variables, beside the few of this process that the SDK hands on (HOME, LOGNAME, PATH,
-            SHELL, TERM and USER, except on Windows): keys of yours are not among them.
-        cwd: Its directory; default: this process's.
+        env: The server's environment variables, beside the few of this process that the SDK hands on (HOME, LOGNAME,
+            PATH, SHELL, TERM and USER, except on Windows): keys of yours are not among them.
+        cwd: The server's working directory; default: this process's.
         url: Where a server is that speaks streamable HTTP.
         headers: What to send with each request, such as `{"Authorization": "Bearer ..."}`.
         include: The server's names of the tools to use; default: all.
-        exclude: Those not to use.
+        exclude: The server's names of the tools not to use.
         timeout: Seconds that a call may take; the server is told to stop then. `None`: any time.
         start_timeout: Seconds until the server has listed its tools.
         name: The server's name in error texts; default: the program's, or the URL's host.
@@ -64,7 +64,7 @@ class MCPTools(Toolkit):
             `include` names a tool that the server does not have.
         MissingExtraError: The SDK is not installed.
         TimeoutError: On entering: the server takes too long.
-        ConnectionError: On entering: it ends, cannot be reached or refuses.
+        ConnectionError: On entering: the server ends, cannot be reached or refuses.
 
     https://modelcontextprotocol.io/specification
     """
@@ -98,13 +98,13 @@ class MCPTools(Toolkit):
 
     async def open(self) -> None:
         """Connect to the server and list its tools."""
-        await _in_thread(_import_sdk)  # a second of work
+        await _in_thread(_import_sdk)  # importing takes a second
         connection = Connection(self._endpoint, self.name, self._start_timeout, self._list)
         await connection.open()
         self._connection = connection
 
     async def close(self) -> None:
-        """Disconnect; a server that was started has ended then."""
+        """Disconnect; a server that was started by its command has ended then."""
         connection, self._connection = self._connection, None
         try:
             if connection is not None:
@@ -114,7 +114,7 @@ class MCPTools(Toolkit):
 
     @property
     def tools(self) -> tuple[AnyTool, ...]:
-        """The server's tools while it is open; the same tuple until the server says that they have changed."""
+        """The server's tools while the toolkit is open; the same tuple until the server says that they have changed."""
         return self._tools
 
     def __repr__(self) -> str:
@@ -122,7 +122,11 @@ class MCPTools(Toolkit):
         return f"MCPTools({self.name}: {'not open' if self._connection is None else names})"
 
     async def _list(self, listed: list[mcp_types.Tool]) -> None:
-        """Take over the server's list of tools."""
+        """Take over the server's list of tools.
+
+        Raises:
+            ConfigurationError: At first, where `include` names a tool that the server does not have.
+        """
         known = {tool.name: tool for tool in listed if not _needs_task(tool)}
         missing = [name for name in self._include or () if name not in known]
         if missing and self._connection is None:
@@ -146,7 +150,7 @@ class MCPTools(Toolkit):
         return tuple(self._tool(tool, names[tool.name]) for tool in listed)
 
     def _tool(self, listed: mcp_types.Tool, name: str) -> AnyTool:
-        """One of the server's tools."""
+        """Return one of the server's tools as a `Tool`."""
         hints = listed.annotations
         read_only = bool(hints and hints.read_only_hint)
         repeatable = read_only or bool(hints and hints.idempotent_hint)
@@ -178,7 +182,7 @@ class MCPTools(Toolkit):
 
 
 def _needs_task(tool: mcp_types.Tool) -> bool:
-    """Whether a tool can only be called as a task, which is never done here."""
+    """Return whether a tool can only be called as an MCP task, which is not supported."""
     return tool.execution is not None and tool.execution.task_support == "required"
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NotRequired, Required, Union
 
-#: Nesting beyond which a value may be anything.
+#: Levels of nesting beyond which a value may be anything.
 DEEPEST = 8
 _PLAIN: Mapping[str, Any] = {
     "string": str,
@@ -33,7 +33,7 @@ class Types:
         self._referred: dict[str, Any] = {}
 
     def of(self, schema: Any, name: str, depth: int = 0) -> Any:
-        """The type of what `schema`, a part of the whole, describes; `name` is for classes made of it."""
+        """Return the type that `schema`, a part of the whole, describes; a class made of it is named after `name`."""
         if not isinstance(schema, Mapping) or depth > DEEPEST:
             return Any
         if isinstance(reference := schema.get("$ref"), str):
@@ -54,7 +54,7 @@ class Types:
         return _PLAIN.get(kind, Any) if isinstance(kind, str) else Any
 
     def _at(self, reference: str, depth: int) -> Any:
-        """The type of a part of the schema; `Any` within itself."""
+        """Return the type of the part that a reference names; `Any` where the part refers to itself."""
         if reference not in self._referred:
             self._referred[reference] = Any
             part, name = self._root, ""
@@ -81,7 +81,7 @@ class Types:
 @functools.lru_cache(maxsize=1024)  # so that code agents read of a class once, however many tools speak of it
 def _class(name: str, fields: tuple[tuple[str, Any], ...]) -> Any:
     from pydantic import ConfigDict
-    from typing_extensions import TypedDict  # before Python 3.12 pydantic refuses the other one
+    from typing_extensions import TypedDict  # before Python 3.12 pydantic refuses that of `typing`
 
     made: Any = TypedDict(name, dict(fields))  # type: ignore[misc]
     # What the schema does not list may be there all the same.
@@ -90,13 +90,13 @@ def _class(name: str, fields: tuple[tuple[str, Any], ...]) -> Any:
 
 
 def required_of(schema: Mapping[str, Any]) -> list[str]:
-    """The names of the properties that must be there."""
+    """Return the names of the properties that a schema requires."""
     required = schema.get("required")
     return [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
 
 
 def class_name(schema: Mapping[str, Any], name: str) -> str:
-    """What a class made of a schema is called, after its title, or else `name`: `MaxSize` for "max size"."""
+    """Return the name of a class made of a schema, after its title, or else `name`: `MaxSize` for "max size"."""
     title = schema.get("title")
     words = re.findall("[A-Za-z0-9]+", title if isinstance(title, str) else name)
     made = "".join(word[0].upper() + word[1:] for word in words)
@@ -104,7 +104,7 @@ def class_name(schema: Mapping[str, Any], name: str) -> str:
 
 
 def _alternatives(schema: Mapping[str, Any]) -> list[Any] | None:
-    """The schemas of which one must fit, where there are several, or one is wrapped in another."""
+    """Return the schemas of which one must fit, or the only one in an `allOf`; `None` for a schema without them."""
     for key in ("anyOf", "oneOf", "allOf"):
         parts = schema.get(key)
         if isinstance(parts, list) and parts and (key != "allOf" or len(parts) == 1):

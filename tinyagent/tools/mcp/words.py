@@ -10,9 +10,9 @@ from typing import Any
 
 from tinyagent.core.jsonable import to_text
 
-#: Characters of base64 that are no other text by chance.
+#: Characters of base64 from which on no other text is the same by chance.
 _SURE = 64
-#: The names in a media block, in none of which there is more than in its note.
+#: The keys of a media block, which together say no more than its note.
 _BLOCK = frozenset({"type", "mimeType", "uri", "data", "blob"})
 _BLOCKS = frozenset({"text", "image", "audio", "resource"})
 
@@ -38,7 +38,7 @@ def told(parts: Sequence[str], data: Any, notes: Mapping[str, str]) -> str:
 
 
 def note_for(mime_type: str, size: int, uri: str | None = None) -> str:
-    """Return what stands for an image, a sound or a file of `size` bytes."""
+    """Return the note that stands for an image, a sound or a file of `size` bytes."""
     return f"[{'' if uri is None else f'{uri}, '}{mime_type}, {size:,} bytes]"
 
 
@@ -57,7 +57,7 @@ def noted(value: Any, notes: Mapping[str, str]) -> Any:
 
 
 def _without_blocks(value: Any, notes: Mapping[str, str]) -> Any:
-    """The data with notes in place of the media blocks in them."""
+    """Return data with notes in place of the media blocks in them."""
     if isinstance(value, list):
         return [_without_blocks(item, notes) for item in value]
     if not isinstance(value, dict):
@@ -70,7 +70,7 @@ def _without_blocks(value: Any, notes: Mapping[str, str]) -> Any:
 
 
 def _block(value: Mapping[str, Any], notes: Mapping[str, str]) -> str | None:
-    """The note for a media block, or the contents of a file, within data; `None` for anything else."""
+    """Return the note for a media block, or the contents of a file, within data; `None` for anything else."""
     uri: str | None = None
     match value:
         case {"type": "image" | "audio", "mimeType": str(kind), "data": str(encoded)}:
@@ -88,19 +88,19 @@ def _block(value: Mapping[str, Any], notes: Mapping[str, str]) -> str | None:
 
 
 def _items(data: Any) -> list[Any]:
-    """What a list holds: servers make a block of each, also in lists within lists."""
+    """Return the items of a list, also of lists within it, since servers make a text block of each."""
     if not isinstance(data, list):
         return [data]
     return [item for part in data if part is not None for item in _items(part)]
 
 
 def _says(text: str, data: Any) -> bool:
-    """Whether the text is the data, or its JSON."""
+    """Return whether a text is the data, or their JSON."""
     return text == data or _read(text) == _form(data)
 
 
 def _repeats(data: Any, known: set[str]) -> bool:
-    """Whether all that is in the data is known."""
+    """Return whether all that is in the data is among the `known` JSON texts."""
     if _form(data) in known:
         return True
     if isinstance(data, dict):
@@ -113,7 +113,7 @@ def _form(value: Any) -> str:
 
 
 def _read(text: str) -> str:
-    """The form of what a text is the JSON of, or else of the text."""
+    """Return the JSON, as `_form` writes it, of the data in a JSON text, or else of the text itself."""
     try:
         return _form(json.loads(text))
     except (ValueError, RecursionError):

@@ -1,1 +1,1 @@
-"""Web services of others that tools call: where each is, its key, its answers, and what its failures mean."""
+"""Web services that tools call: where each one is, its key, its answers, and what its failures mean."""

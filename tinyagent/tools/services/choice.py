@@ -1,4 +1,4 @@
-"""Which search provider is asked: by arguments, or by the environment as it is at the time of the call."""
+"""The choice of the search provider: by arguments, or by the environment as it is at the time of the call."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tinyagent.tools.services.settings import check_base_url, check_key, hosts_o
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A provider that ships.
+    """A search provider that tinyagent can ask.
 
     Attributes:
-        name: What people call it.
+        name: The provider's name in texts.
         url: The base URL of its API; empty for one that its users run themselves.
-        search: How it is asked.
+        search: The function that asks it.
         variables: The environment variables of its key; of its URL, where its users run it themselves.
-        documents: Where its key, or its settings, are explained.
-        hints: See `Service`.
-        keyless: It works without a key.
+        documents: The URL at which its key, or its settings, are explained.
+        hints: By HTTP status: what to do about it, where it means something of its own here.
+        keyless: Whether it works without a key.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Known:
     keyless: bool = False
 
 
-#: By the names in `WebSearch(...)` and TINYAGENT_SEARCH, in the order in which their variables are looked for.
+#: The providers by their names in `WebSearch(...)` and TINYAGENT_SEARCH; their variables are looked for in this order.
 PROVIDERS: Mapping[str, Known] = {
     "tavily": Known(
         "Tavily", "https://api.tavily.com", tavily, ("TAVILY_API_KEY",), "https://app.tavily.com", keyless=True
@@ -64,10 +64,14 @@ PROVIDERS: Mapping[str, Known] = {
 
 
 def check_name(where: str, name: str) -> str:
-    """The name of a provider that ships.
+    """Return the name of a provider as it stands in `PROVIDERS`.
+
+    Args:
+        where: The option or variable that the error names.
+        name: The name as it was given.
 
     Raises:
-        ConfigurationError: There is none of that name; the text lists them.
+        ConfigurationError: There is no provider of that name; the text lists them.
     """
     known = name.strip().lower()
     if known not in PROVIDERS:
@@ -78,11 +82,11 @@ def check_name(where: str, name: str) -> str:
 def choose(
     name: str | None, *, key: str | None, url: str | None, seconds: float, proxy: str | None
 ) -> tuple[Known, Service]:
-    """The provider to ask, and how.
+    """Return the provider to ask, and the service by which it is asked.
 
     Raises:
         ConfigurationError: A variable of the environment is wrong.
-        ServiceKeyError: It needs a key, or a URL, that is not set.
+        ServiceKeyError: The provider needs a key, or a URL, that is not set.
     """
     if name is None:
         name, url = _by_environment()
@@ -116,7 +120,7 @@ def choose(
 
 
 def _by_environment() -> tuple[str, str | None]:
-    """The name of the provider, and the URL of its API if that is set too."""
+    """Return the name of the provider that the environment names, and the URL of its API if that is set too."""
     _, url = _first_set(("TINYAGENT_SEARCH_URL",))
     url = check_base_url("TINYAGENT_SEARCH_URL", url) if url else None
     if named := _first_set(("TINYAGENT_SEARCH",))[1]:
@@ -127,6 +131,6 @@ def _by_environment() -> tuple[str, str | None]:
 
 
 def _first_set(variables: Iterable[str]) -> tuple[str, str | None]:
-    """The first variable that is set, and its value; or the first of them, and `None`."""
+    """Return the first variable that is set, and its value; else the first of all variables, and `None`."""
     names = tuple(variables)
     return next(((name, value) for name in names if (value := os.environ.get(name, "").strip())), (names[0], None))

@@ -1,6 +1,6 @@
-"""What tools raise that call a web service: the model reads the text, which says what to do.
+"""The errors of tools that call a web service: the model reads the text, which says what to do.
 
-ServiceError                    it did not answer what was asked
+ServiceError                    the service did not answer what was asked
 ├── ServiceKeyError             its key is missing, or was rejected
 ├── ServiceLimitError           too many requests, or the plan is used up; `.retry_after`
 ├── ServiceUnavailableError     it cannot be reached, takes too long, or fails
@@ -26,11 +26,11 @@ class ServiceError(TinyAgentError):
 
 
 class ServiceKeyError(ServiceError):
-    """The key is missing, or was rejected; the text names the environment variable."""
+    """The service's key is missing, or was rejected; the text names the environment variable."""
 
 
 class ServiceLimitError(ServiceError):
-    """Too many requests, or the plan is used up.
+    """The service got too many requests, or the plan is used up.
 
     Args:
         message: What happened and what to do about it.
@@ -48,4 +48,4 @@ class ServiceUnavailableError(ServiceError):
 
 
 class ServiceAnswerError(ServiceError):
-    """The answer is empty, no JSON, or of another shape than documented."""
+    """The service's answer is empty, no JSON, or of another shape than documented."""

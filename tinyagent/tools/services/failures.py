@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from tinyagent.tools.http import Fetched
     from tinyagent.tools.services.service import Service
 
-#: Characters of what a service says that are told.
+#: Characters of what a service says that an error text repeats.
 EXCERPT = 300
-#: Bytes of a failure that are looked at.
+#: Bytes of a failure's body that are looked at.
 LOOKED_AT = 20_000
-#: 202 is a challenge meant for browsers, 402 an account without credit; 432 and 433 are Tavily's for the limits of a
-#: plan (https://docs.tavily.com/documentation/api-reference/endpoint/search).
+#: Statuses of too many requests and of a plan that is used up. 202 is a challenge meant for browsers, 402 an account
+#: without credit; 432 and 433 are Tavily's for the limits of a plan
+#: (https://docs.tavily.com/documentation/api-reference/endpoint/search).
 TOO_MANY, USED_UP = (202, 429), (402, 432, 433)
 #: Some services answer 400 or 422 to a bad key.
 _BAD_KEY = re.compile(
@@ -29,7 +30,7 @@ _BAD_KEY = re.compile(
 
 
 def failure(service: Service, fetched: Fetched) -> ServiceError:
-    """The error for an answer that is a failure."""
+    """Return the error for an answer that is a failure."""
     status, see = fetched.status, f"see {service.documents}."
     said = _said(service, fetched)
     answered = f"{service.name} answered {status}: {said}"
@@ -62,7 +63,7 @@ def _about_key(service: Service, see: str) -> str:
 
 
 def wait_asked(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, by `Retry-After`, or by Brave's headers, which have one number for each of its windows of time.
+    """Return the seconds to wait by `Retry-After`, or by Brave's headers, which have a number for each window of time.
 
     https://api-dashboard.search.brave.com/documentation/guides/rate-limiting
     """
@@ -77,7 +78,7 @@ def wait_asked(headers: Mapping[str, str]) -> float | None:
 
 
 def _wait_told(fetched: Fetched) -> float | None:
-    """Seconds to wait, by the body: `error.retry_after_seconds` (Tavily without a key), `retryAfter` (Jina)."""
+    """Return the seconds to wait by the body: `error.retry_after_seconds` (keyless Tavily), `retryAfter` (Jina)."""
     try:
         data = json.loads(fetched.content)
         told = data["retryAfter"] if "retryAfter" in data else data["error"]["retry_after_seconds"]
@@ -87,7 +88,7 @@ def _wait_told(fetched: Fetched) -> float | None:
 
 
 def _said(service: Service, fetched: Fetched) -> str:
-    """What it says about a failure, wherever it put that."""
+    """Return what a service says about a failure, wherever in the answer that stands."""
     words = message_in(fetched.content[:LOOKED_AT])
     if words is None:
         words = begin_of(fetched)
@@ -96,11 +97,11 @@ def _said(service: Service, fetched: Fetched) -> str:
 
 
 def begin_of(fetched: Fetched) -> str:
-    """How the body begins, on one line."""
+    """Return the beginning of an answer's body, on one line."""
     return " ".join(fetched.content[: 4 * EXCERPT].decode("utf-8", "replace").split())[:EXCERPT]
 
 
 def kind_of(fetched: Fetched) -> str:
-    """What the body is, in words."""
+    """Return in words what an answer's body is."""
     kind = fetched.content_type
     return {"text/html": "a page of HTML"}.get(kind, kind or "something")

@@ -13,7 +13,7 @@ from tinyagent.tools.services.service import Service
 
 #: How old a page may be.
 Recent: TypeAlias = Literal["day", "week", "month", "year"]
-#: In days.
+#: The days of each age in `Recent`.
 AGES: Mapping[str, int] = {"day": 1, "week": 7, "month": 31, "year": 365}
 #: Results of an answer that are looked at, whatever was asked for; SearXNG sends about 20.
 LOOKED_AT = 60
@@ -21,12 +21,12 @@ LOOKED_AT = 60
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is searched for.
+    """What a provider is asked for.
 
     Attributes:
         query: The words.
         max_results: How many results are wanted, 1 to 20.
-        recent: How old they may be; `None` is any age.
+        recent: How old the pages may be; `None` is any age.
     """
 
     query: str
@@ -35,7 +35,7 @@ class Search:
 
 
 async def tavily(service: Service, search: Search) -> list[SearchResult]:
-    """Tavily; without a key in its keyless mode.
+    """Search with Tavily, without a key in its keyless mode.
 
     https://docs.tavily.com/documentation/api-reference/endpoint/search, https://docs.tavily.com/documentation/keyless
     """
@@ -48,7 +48,7 @@ async def tavily(service: Service, search: Search) -> list[SearchResult]:
 
 
 async def brave(service: Service, search: Search) -> list[SearchResult]:
-    """Brave. An answer without `web` has found nothing.
+    """Search with Brave. An answer without `web` has found nothing.
 
     https://api-dashboard.search.brave.com/api-reference/web/search/get
     """
@@ -61,7 +61,7 @@ async def brave(service: Service, search: Search) -> list[SearchResult]:
 
 
 async def exa(service: Service, search: Search) -> list[SearchResult]:
-    """Exa; snippets are the highlights of a page.
+    """Search with Exa; snippets are the highlights of a page.
 
     https://exa.ai/docs/reference/search
     """
@@ -78,7 +78,7 @@ async def exa(service: Service, search: Search) -> list[SearchResult]:
 
 
 async def serper(service: Service, search: Search) -> list[SearchResult]:
-    """Serper, which asks Google. An answer without `organic` has found nothing.
+    """Search with Serper, which asks Google. An answer without `organic` has found nothing.
 
     https://serper.dev/playground
     """
@@ -91,9 +91,12 @@ async def serper(service: Service, search: Search) -> list[SearchResult]:
 
 
 async def searxng(service: Service, search: Search) -> list[SearchResult]:
-    """SearXNG, a server of one's own. It names engines that did not answer.
+    """Search with SearXNG, a server of one's own.
 
     https://docs.searxng.org/dev/search_api.html
+
+    Raises:
+        ServiceUnavailableError: Nothing was found, and some of its engines did not answer; the text names them.
     """
     params = {"q": search.query, "format": "json"}
     if search.recent:
@@ -115,7 +118,7 @@ def _key(service: Service, header: str) -> dict[str, str]:
 
 
 def _at(data: object, *path: str) -> Any:
-    """What is there in nested objects; `None` where one is missing."""
+    """Return the value at a path of names in nested objects; `None` where a name is missing."""
     for name in path:
         data = data.get(name) if isinstance(data, dict) else None
     return data
@@ -124,10 +127,10 @@ def _at(data: object, *path: str) -> Any:
 def _results(
     service: Service, found: object, *, title: str = "title", url: str = "url", snippet: str, date: str
 ) -> list[SearchResult]:
-    """The usable ones of a list of results.
+    """Return the usable results of a list.
 
     Raises:
-        ServiceAnswerError: It is no list, or none of its results has an address.
+        ServiceAnswerError: `found` is no list, or none of its results has an address.
     """
     if not isinstance(found, list):
         raise service.wrong_shape("has no list of results")

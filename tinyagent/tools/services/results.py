@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 #: Characters of a title, of a snippet and of a date that are kept.
 TITLE, SNIPPET, DATE = 200, 800, 40
-#: Longest URL that is kept.
+#: Characters of the longest URL that is kept.
 LONGEST_URL = 2_000
 #: Characters of a field that are looked at.
 _LOOKED_AT = 5_000
@@ -25,13 +25,13 @@ _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d(?=[T ]|$)")
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """One page that was found.
+    """One page that a search found.
 
     Attributes:
-        title: Its title; its URL when it has none.
-        url: Its address.
-        snippet: Some of its text, as the provider chose it; may be empty.
-        date: When it was published, as the provider tells it: `2026-11-20`, or words such as `2 days ago`.
+        title: The page's title; its URL when it has none.
+        url: The page's address.
+        snippet: Some of the page's text, as the provider chose it; may be empty.
+        date: When the page was published, as the provider tells it: `2026-11-20`, or words such as `2 days ago`.
     """
 
     title: str
@@ -42,11 +42,11 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class SearchResults:
-    """The pages that were found, best first; a sequence of `SearchResult`.
+    """The pages that a search found, best first; a sequence of `SearchResult`.
 
     Attributes:
         query: What was searched for.
-        provider: Who searched.
+        provider: The name of the provider that searched.
         results: The pages.
     """
 
@@ -70,7 +70,7 @@ class SearchResults:
         return self.results[index]
 
     def for_model(self) -> str:
-        """A numbered list in markdown: linked titles, each with its date and snippet."""
+        """Return a numbered list in markdown: linked titles, each with its date and snippet."""
         if not self.results:
             return f"{self.provider} found nothing for {self.query!r}. Try other words, or fewer."
         return "\n\n".join(_entry(number, result) for number, result in enumerate(self.results, 1))
@@ -85,7 +85,7 @@ def _entry(number: int, result: SearchResult) -> str:
 
 
 def make_result(title: object, url: object, snippet: object = "", date: object = None) -> SearchResult | None:
-    """A result from what a provider sends, whatever that may be; `None` without a web address."""
+    """Return a result from what a provider sends, whatever that may be; `None` without a web address."""
     address = _address(url)
     if address is None:
         return None
@@ -93,7 +93,7 @@ def make_result(title: object, url: object, snippet: object = "", date: object =
 
 
 def from_user(value: object) -> SearchResult | None:
-    """A result of a user's own provider: a `SearchResult`, or a mapping with its fields."""
+    """Return a user's own `SearchResult`, or mapping with its fields, as a clean result; `None` if it cannot be one."""
     if isinstance(value, SearchResult):
         return make_result(value.title, value.url, value.snippet, value.date)
     if isinstance(value, Mapping):
@@ -103,7 +103,7 @@ def from_user(value: object) -> SearchResult | None:
 
 
 def chosen(found: Iterable[SearchResult], longest: int) -> tuple[SearchResult, ...]:
-    """The first `longest` results, each address once."""
+    """Return the first `longest` results, each address once."""
     by_url: dict[str, SearchResult] = {}
     for result in found:
         by_url.setdefault(result.url.rstrip("/"), result)
@@ -123,7 +123,7 @@ def _address(url: object) -> str | None:
 
 
 def _clean(value: object, longest: int) -> str:
-    """Text on one line, without markup, cut after a word."""
+    """Return a value's text on one line, without markup, and cut after a word."""
     if value is None or isinstance(value, bool | dict | list):
         return ""
     marked = _BREAK.sub(" ", str(value)[:_LOOKED_AT])

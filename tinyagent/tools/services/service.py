@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 #: Requests to one service that are under way at once on an event loop; the others wait.
 AT_ONCE = 2
-#: A service that asks for a wait of up to this many seconds is asked once more; a longer one is reported.
+#: A service that asks for a wait of up to this many seconds is asked once more; a longer wait is reported.
 LONGEST_WAIT = 3.0
 #: Bytes of an answer that are read. Any JSON of that length is parsed in less than 0.2 s; the loop waits meanwhile.
 MAX_BYTES = 2_000_000
@@ -30,15 +30,15 @@ class Service:
     """One web service, as one call uses it.
 
     Attributes:
-        name: What people call it.
-        url: Its base URL.
-        documents: Where it is documented.
+        name: The service's name in texts.
+        url: The base URL of its API.
+        documents: The URL of its documentation.
         key: Its API key, if there is one.
         variable: The environment variable of its key; empty when it takes none.
         allow: The hosts that may be opened although they are not public: those its owner named.
         proxy: The URL of a proxy to go through.
-        seconds: How long a call may take, without its wait for a place.
-        hints: What to do about a status that means something of its own here.
+        seconds: How many seconds a call may take, without its wait for a place.
+        hints: By HTTP status: what to do about it, where it means something of its own here.
     """
 
     name: str
@@ -60,10 +60,10 @@ class Service:
         params: Mapping[str, str] | None = None,
         body: object = None,
     ) -> Any:
-        """The JSON data of its answer. A short wait that it asks for is taken, once.
+        """Ask the service, and return the JSON data of its answer. A short wait that it asks for is taken, once.
 
         Raises:
-            ServiceError: There is no answer, or it is a failure; the text says what to do.
+            ServiceError: There is no answer, or the answer is a failure; the text says what to do.
         """
         request = {
             "method": method,
@@ -111,11 +111,11 @@ class Service:
             raise self.wrong_shape(f"is {kind_of(fetched)}, not JSON; it begins: {begin!r}") from error
 
     def wrong_shape(self, problem: str) -> ServiceAnswerError:
-        """The error for data of another shape than documented."""
+        """Return the error for an answer of another shape than documented."""
         return ServiceAnswerError(
             f"The answer of {self.name} {problem}. Is {self.url} the URL of its API? See {self.documents}."
         )
 
     def without_key(self, text: str) -> str:
-        """The text of an error, which must not tell the key."""
+        """Return the text of an error with `***` in place of the key."""
         return text.replace(self.key, "***") if self.key else text

@@ -8,10 +8,10 @@ from tinyagent.core.errors import ConfigurationError
 
 
 def check_base_url(option: str, url: object) -> str:
-    """A service's URL as it was given, if it can be one.
+    """Return the base URL of a service, without the spaces around it.
 
     Raises:
-        ConfigurationError: It cannot; the text names the option.
+        ConfigurationError: `url` is no base URL; the text names the option.
     """
     text = url.strip() if isinstance(url, str) else ""
     try:
@@ -27,10 +27,10 @@ def check_base_url(option: str, url: object) -> str:
 
 
 def check_key(option: str, key: object) -> str:
-    """A key as it can be sent.
+    """Return a key, without the spaces around it.
 
     Raises:
-        ConfigurationError: It holds what no header can; the text does not show it.
+        ConfigurationError: The key cannot be sent in a header; the text does not show it.
     """
     text = key.strip() if isinstance(key, str) else ""
     if not text or not text.isascii() or not text.isprintable() or " " in text:
@@ -39,10 +39,10 @@ def check_key(option: str, key: object) -> str:
 
 
 def check_seconds(option: str, seconds: object) -> float:
-    """A time-out.
+    """Return a time-out in seconds.
 
     Raises:
-        ConfigurationError: It is no number above 0.
+        ConfigurationError: `seconds` is no number above 0.
     """
     if not (isinstance(seconds, int | float) and seconds > 0):
         raise ConfigurationError(f"{option}: {seconds!r} is no number of seconds above 0.")
@@ -50,7 +50,7 @@ def check_seconds(option: str, seconds: object) -> float:
 
 
 def hosts_of(url: str) -> tuple[str, ...]:
-    """What `allow=` takes to open a checked URL: its host at its port, and at that of https in case it redirects."""
+    """Return what `allow=` takes to open a checked URL: its host at its port, and at 443 in case it redirects."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host

@@ -1,4 +1,4 @@
-"""IP addresses: which are public."""
+"""IP addresses, and which of them are public."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _NOT_PUBLIC_6 = tuple(
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the public internet.
+    """Return whether an IP address belongs to the public internet.
 
     Loopback, private, link-local, shared (CGNAT), documentation, benchmark, multicast, reserved and unspecified
     addresses do not; nor do those of clouds' metadata services, nor IPv6 addresses that embed an IPv4 address
@@ -65,30 +65,30 @@ def is_public(address: str) -> bool:
         address: As text, e.g. "93.184.216.34", "2606:4700::1111", "fe80::1%eth0".
 
     Raises:
-        ValueError: It is no IP address.
+        ValueError: `address` is no IP address.
     """
     return address_is_public(parse_address(address))
 
 
 def address_is_public(address: Address) -> bool:
-    """The same of an address that `parse_address` has made."""
+    """Return whether the parsed IP address belongs to the public internet; see `is_public`."""
     if isinstance(address, ipaddress.IPv4Address):
         return not any(address in network for network in _NOT_PUBLIC_4)
     return address in _GLOBAL_UNICAST and not any(address in network for network in _NOT_PUBLIC_6)
 
 
 def parse_address(text: str) -> Address:
-    """The address without its zone; one that is mapped into IPv6 as the IPv4 address it stands for.
+    """Parse an IP address, without its zone; one that is mapped into IPv6 becomes the IPv4 address it stands for.
 
     Raises:
-        ValueError: It is no IP address.
+        ValueError: `text` is no IP address.
     """
     address = ipaddress.ip_address(text.partition("%")[0])
     return getattr(address, "ipv4_mapped", None) or address
 
 
 def literal_address(host: str) -> Address | None:
-    """The address that a URL's host spells, also in the old ways (`2130706433`, `0x7f.1`, `0177.0.0.1`); else None."""
+    """Return the IP address that a host spells, also in old ways (`2130706433`, `0x7f.1`, `0177.0.0.1`), or `None`."""
     try:
         return parse_address(host)
     except ValueError:

@@ -18,14 +18,14 @@ _EXAMPLES = "e.g. 'intranet.example', '*.example.com', '10.0.0.7', '10.0.0.0/8',
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One entry: a name or a network, at one port or at all."""
+    """One entry of an `allow=` list: a name or a network, at one port or at all."""
 
     name: str = ""
     network: Network | None = None
     port: int | None = None
 
     def fits_name(self, name: str, port: int) -> bool:
-        """Whether it opens the host of that name."""
+        """Return whether the entry opens the host of a name at a port."""
         if not self.name or self.port not in (None, port):
             return False
         if self.name.startswith("*."):
@@ -33,19 +33,19 @@ class Rule:
         return name == self.name
 
     def fits_address(self, address: Address, port: int) -> bool:
-        """Whether it opens that address."""
+        """Return whether the entry opens an address at a port."""
         return self.network is not None and self.port in (None, port) and address in self.network
 
 
 class Allowed:
-    """Parsed `allow=` lists.
+    """The hosts of an `allow=` list, parsed.
 
     Args:
         hosts: Names (`intranet.example`), all names below one (`*.example.com`), IP addresses and networks
             (`10.0.0.0/8`), each with a port if only that one is meant (`localhost:8000`, `[::1]:8000`).
 
     Raises:
-        ConfigurationError: One of them is none of these.
+        ConfigurationError: `hosts` is no list, or holds something else.
     """
 
     def __init__(self, hosts: Collection[str]) -> None:
@@ -54,19 +54,19 @@ class Allowed:
         self.rules = tuple(_parse(host) for host in hosts)
 
     def name(self, host: str, port: int) -> bool:
-        """Whether the host is opened by name, wherever its address may be."""
+        """Return whether a host is opened by its name, wherever its address may be."""
         if not self.rules:
             return False
         host = normal_name(host)
         return any(rule.fits_name(host, port) for rule in self.rules)
 
     def address(self, address: Address, port: int) -> bool:
-        """Whether the address itself is opened."""
+        """Return whether an address itself is opened."""
         return any(rule.fits_address(address, port) for rule in self.rules)
 
 
 def normal_name(host: str) -> str:
-    """In lower case, without the dot at the end, in ASCII: as two spellings of one name are compared."""
+    """Return a name in the form in which two spellings are compared: lower case, without the dot at the end."""
     return host.lower().rstrip(".")
 
 
@@ -87,7 +87,7 @@ def _parse(host: str) -> Rule:
 
 
 def _ascii(text: str) -> str:
-    """The name as httpx will look it up: Python's own codec follows an older standard, with other hosts for some."""
+    """Return a name as httpx looks it up, or "". Python's own codec follows an older standard, with other hosts."""
     import httpx
 
     star, name = ("*.", text[2:]) if text.startswith("*.") else ("", text)
@@ -111,5 +111,5 @@ def _network(text: str) -> Network | None:
 
 
 def _is_number(name: str) -> bool:
-    """Whether its last part is a number: then it is a misspelt address, and no name."""
+    """Return whether the last part of a name is a number: then it is a misspelt address, and no name."""
     return re.fullmatch(r"\d+|0x[0-9a-f]*", name.rpartition(".")[2]) is not None

@@ -16,20 +16,21 @@ from tinyagent.tools.web.turns import Turns, turns
 if TYPE_CHECKING:
     import httpx
 
-#: What is asked for, and all that is understood.
+#: The encodings that are asked for, and all that are understood.
 ACCEPT_ENCODING = "gzip, deflate"
-#: Bytes that may come without filling the limit: headers of compressed blocks that hold nothing.
+#: Bytes beyond the limit that may come compressed: headers of blocks that hold nothing.
 SLACK = 65_536
-#: Pieces of a body that may have less than `CRUMB` bytes on the average. Taking each apart costs some 30 microseconds.
+#: Pieces of a body that may have less than `CRUMB` bytes on the average. Each piece costs some 30 microseconds.
 CRUMBS = 10_000
 CRUMB = 32
 
 
 async def read_body(response: httpx.Response, max_bytes: int) -> tuple[bytes, bool]:
-    """The first `max_bytes` bytes of the decompressed body, and whether there is more, which is not read.
+    """Read the first `max_bytes` bytes of a decompressed body; return them, and whether there is more.
 
     Raises:
-        FetchError: It is compressed in another way than gzip or deflate, or not as its headers say, or ends early.
+        FetchError: The body is compressed in another way than gzip or deflate, or not as its headers say, ends early,
+            or comes in thousands of tiny pieces.
         httpx.HTTPError: The connection failed.
     """
     decoder = Decoder(response.headers.get("content-encoding", ""), host_of(response.url))
@@ -61,7 +62,7 @@ async def skip_body(response: httpx.Response) -> None:
 
 @asynccontextmanager
 async def _parts(response: httpx.Response) -> AsyncIterator[AsyncIterator[bytes]]:
-    """The parts of the body; who leaves before its end hangs up."""
+    """Yield the parts of a body; leaving before its end hangs up."""
     import httpx
 
     own = turns()
@@ -79,7 +80,7 @@ async def _parts(response: httpx.Response) -> AsyncIterator[AsyncIterator[bytes]
 
 
 async def _with_turns(parts: AsyncIterator[bytes], own: Turns) -> AsyncIterator[bytes]:
-    """The parts, giving the event loop its turn also when thousands of tiny ones arrived at once."""
+    """Yield the parts of a body, and let the event loop go on even when thousands of tiny ones arrived at once."""
     began = monotonic()
     async for part in parts:
         yield part
@@ -90,11 +91,11 @@ async def _with_turns(parts: AsyncIterator[bytes], own: Turns) -> AsyncIterator[
 
 
 class Decoder:
-    """Undoes `Content-Encoding`.
+    """A decoder that undoes the `Content-Encoding` of a body.
 
     Args:
         encoding: The header's value.
-        host: For texts of errors.
+        host: The host that error texts name.
 
     Raises:
         FetchError: The encoding is not understood.
@@ -113,17 +114,17 @@ class Decoder:
         self._begun = self._padding = False
 
     def decode(self, part: bytes, limit: int) -> bytes:
-        """What the part holds, at most `limit` bytes of it.
+        """Decompress the next part of the body, to at most `limit` bytes.
 
         Raises:
-            FetchError: It is not what it should be.
+            FetchError: The part is not compressed as the header says.
         """
         if not self._name:
             return part[:limit]
         found = bytearray()
         while part and len(found) < limit and not self._padding:
             if self._stream is None:
-                if self._begun and part[0] != 0x1F:  # no further member; gzip's own tools ignore it as well
+                if self._begun and part[0] != 0x1F:  # padding, which gzip's own tools ignore as well
                     self._padding = True
                     break
                 self._stream = zlib.decompressobj(self._format(part))
@@ -138,17 +139,17 @@ class Decoder:
         return bytes(found)
 
     def _format(self, part: bytes) -> int:
-        """What zlib calls `wbits`. Servers mean either of two formats by `deflate` (RFC 9110, 8.4.1.2)."""
+        """Return zlib's `wbits` for a body's beginning. Servers mean two formats by `deflate` (RFC 9110, 8.4.1.2)."""
         if self._name != "deflate":
             return zlib.MAX_WBITS | 16
         zlib_header = part[0] & 0x0F == 8 and (len(part) == 1 or (part[0] << 8 | part[1]) % 31 == 0)
         return zlib.MAX_WBITS if zlib_header else -zlib.MAX_WBITS
 
     def finish(self) -> None:
-        """Note the end of the body.
+        """Check that the body is complete, at its end.
 
         Raises:
-            FetchError: It came too early.
+            FetchError: The body ended too early.
         """
         if self._stream is not None:
             raise FetchError(f"{self._host} broke off its {self._name} answer before the end.")

@@ -1,4 +1,4 @@
-"""Which characters the bytes of a page are."""
+"""The charset of a page: which characters its bytes stand for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 PRESCAN = 4096
 #: Bytes decoded in one go, so that the interpreter is never held for long.
 PIECE = 262_144
-#: Bytes from which a page may have been cut.
+#: Bytes of the shortest page that may have been cut, where nobody says whether it was.
 LONG = 65_536
 
 #: Names of charsets by Python's codec, from the table of the Encoding Standard, https://encoding.spec.whatwg.org/#names-and-labels.
@@ -75,21 +75,21 @@ def load_codecs() -> None:
 
 
 def codec_of(label: str) -> str | None:
-    """Python's codec for a charset's name on the web, `None` for names that no browser reads."""
+    """Return Python's codec for a charset's name on the web; `None` for names that no browser reads."""
     return _CODECS.get(label.strip("\"' \t\r\n").lower())
 
 
 def decode(content: bytes, declared: str | None = None, *, truncated: bool | None = None) -> str:
-    """The text of a page.
+    """Decode the bytes of a page into its text.
 
-    Its charset is what the byte order mark says, else `declared`, else the page's own declaration in its first 4 kB,
+    The charset is what the byte order mark says, else `declared`, else the page's own declaration in its first 4 kB,
     else UTF-8 when it is that, else windows-1252. What cannot be read becomes U+FFFD; half a character at the end of a
     truncated page is dropped.
 
     Args:
         content: The bytes.
         declared: The `charset` of the `Content-Type` header.
-        truncated: The page goes on after these bytes; `None` if that is not known: then long ones may have been cut.
+        truncated: Whether the page goes on after these bytes; `None` if unknown: then a long page may have been cut.
     """
     whole = len(content) < LONG if truncated is None else not truncated
     for mark, marked in _MARKS:
@@ -106,7 +106,7 @@ def decode(content: bytes, declared: str | None = None, *, truncated: bool | Non
 
 
 def _declared_inside(beginning: bytes) -> str | None:
-    """What an XML declaration or a `<meta>` names. It was read as ASCII, so it cannot be UTF-16."""
+    """Return the codec that an XML declaration or a `<meta>` names; that was read as ASCII, so it cannot be UTF-16."""
     found = _XML.match(beginning) or _META.search(_COMMENT.sub(b"", beginning))
     codec = codec_of(found[1].decode("ascii", "replace")) if found else None
     return "utf-8" if codec in {"utf-16-le", "utf-16-be"} else codec

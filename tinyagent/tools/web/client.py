@@ -1,4 +1,4 @@
-"""The client: httpx's own, over guarded connections."""
+"""The guarded client: httpx's own, over guarded connections."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ READ_TIMEOUT = 20.0
 
 
 class NoCookies(CookieJar):
-    """Keeps no cookie that a server sets."""
+    """A cookie jar that keeps no cookie that a server sets."""
 
     def extract_cookies(self, *_: Any) -> None:
-        """Forget them."""
+        """Ignore the cookies of an answer."""
 
 
 def guarded_client(
@@ -42,7 +42,7 @@ def guarded_client(
     verify: ssl.SSLContext | None = None,
     resolve: Resolve = resolve_name,
 ) -> httpx.AsyncClient:
-    """An `httpx.AsyncClient` that opens connections to public addresses only. Close it, or use it with `async with`.
+    """Return an `httpx.AsyncClient` that connects to public addresses only. Close it, or use it with `async with`.
 
     Each URL, redirect and dialled address is checked. At most 5 redirects are followed, the environment's proxies
     and netrc are not used, no cookies are kept. Sizes and the total time are not limited: `fetch` does that.
@@ -50,13 +50,13 @@ def guarded_client(
     Args:
         allow: Hosts that are opened though they are not public: names (`intranet.example`, `*.example.com`), IP
             addresses and networks (`10.0.0.0/8`), each with a port if only that one is meant (`localhost:8000`).
-        proxy: URL of a proxy, e.g. "http://proxy.example:3128". It looks up the names itself, so what they stand for
-            is its business; addresses in URLs and names of the local network are still refused.
+        proxy: URL of a proxy, e.g. "http://proxy.example:3128". It looks up the names itself, so their addresses are
+            not checked; addresses in URLs and names of the local network are still refused.
         timeout: Seconds between two pieces of an answer; to connect, 10 at most.
-        headers: Sent with every request.
+        headers: Headers sent with every request.
         max_connections: Requests under way at once; the others wait, without a limit of time.
-        verify: Checks certificates (default: httpx's own, with the certificates of certifi).
-        resolve: Looks up names: `async (host, port) -> addresses`, which are texts, e.g. ["93.184.216.34"].
+        verify: The TLS context that checks certificates (default: httpx's own, with the certificates of certifi).
+        resolve: A function that looks up names: `async (host, port) -> addresses`, texts such as ["93.184.216.34"].
 
     Raises:
         ConfigurationError: An argument is wrong.
@@ -99,7 +99,7 @@ def _check_proxy(proxy: str) -> None:
 
 @functools.cache
 def certificates() -> ssl.SSLContext:
-    """The trusted certificates, read once for the process: it takes 20 ms."""
+    """Return the TLS context with the trusted certificates, which takes 20 ms and is made once for the process."""
     import httpx
 
     return httpx.create_ssl_context(trust_env=False)
@@ -107,7 +107,7 @@ def certificates() -> ssl.SSLContext:
 
 @functools.cache
 def user_agent() -> str:
-    """What tinyagent calls itself."""
+    """Return the `User-Agent` by which tinyagent calls itself."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:

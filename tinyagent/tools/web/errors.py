@@ -1,4 +1,4 @@
-"""What fetching raises."""
+"""The errors that fetching raises."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tinyagent.core.errors import TinyAgentError
 
 
 class FetchError(TinyAgentError):
-    """The page could not be fetched; the text says what happened with which host."""
+    """A URL could not be fetched; the text says what happened with which host."""
 
 
 class AddressRefusedError(FetchError):
@@ -18,4 +18,4 @@ class FetchTimeoutError(FetchError, TimeoutError):
 
 
 class TooManyRedirectsError(FetchError):
-    """The server redirected more often than is followed; the text names the last URL."""
+    """The server redirected more often than redirects are followed; the text names the last URL."""

@@ -24,8 +24,8 @@ class Exchange:
     """A request, and where it has led so far.
 
     Args:
-        client: Sends the requests.
-        request: The first of them.
+        client: The client that sends the requests.
+        request: The first request.
         max_bytes: Bytes of the answer's body that are read.
     """
 
@@ -37,14 +37,14 @@ class Exchange:
 
     @property
     def url(self) -> str:
-        """The last URL that was asked."""
+        """The URL of the last request."""
         return str(self._request.url)
 
     async def answer(self) -> tuple[httpx.Response, bytes, bool]:
-        """The answer, its body, and whether that was cut.
+        """Send the request, follow its redirects, and return the answer, its body, and whether the body was cut.
 
         Raises:
-            FetchError: There is none.
+            FetchError: There is no answer; the text says why.
         """
         import httpx
 
@@ -54,7 +54,7 @@ class Exchange:
             if self._request is self._first:
                 raise
             raise AddressRefusedError(f"{self._first.url} redirects to {self.url[:300]}: {error}") from error
-        except httpx.InvalidURL as error:  # of a redirect; the request's own URL has been read before
+        except httpx.InvalidURL as error:  # in a redirect; the request's own URL has been read before
             raise FetchError(f"{self.url[:300]} redirects to what is no URL: {error}") from error
         except (httpx.HTTPError, OSError, UnicodeError) as error:
             raise explained(error, host_of(self._request.url)) from error
@@ -62,7 +62,7 @@ class Exchange:
     async def _follow(self) -> tuple[httpx.Response, bytes, bool]:
         import httpx
 
-        cookies = httpx.Cookies()  # a site that sets one and redirects to itself would go on for ever without it
+        cookies = httpx.Cookies()  # a site that sets one may redirect until it gets the cookie back
         for _ in range(REDIRECTS + 1):
             response = await self._client.send(self._request, stream=True, follow_redirects=False)
             try:
@@ -86,7 +86,7 @@ class Exchange:
 
 
 def _same_server(before: httpx.URL, after: httpx.URL) -> bool:
-    """Whether both are of one origin, or the second is the first over TLS."""
+    """Return whether two URLs are of one origin, or the second is the first over TLS."""
     if before.raw_host != after.raw_host:
         return False
     ports = effective_port(before), effective_port(after)
@@ -96,7 +96,7 @@ def _same_server(before: httpx.URL, after: httpx.URL) -> bool:
 
 
 def explained(error: Exception, host: str) -> FetchError:
-    """What happened, in words that help."""
+    """Return the `FetchError` that says in helpful words what failed between here and a host."""
     import httpx
 
     if isinstance(error, httpx.ConnectTimeout):
@@ -118,7 +118,7 @@ def explained(error: Exception, host: str) -> FetchError:
 
 
 def _system_error(error: BaseException | None) -> str:
-    """What the operating system said, somewhere in the chain of causes."""
+    """Return what the operating system said, somewhere in the chain of an error's causes."""
     while error is not None:
         if isinstance(error, OSError) and error.errno and error.errno > 0:
             return os.strerror(error.errno)

@@ -1,9 +1,9 @@
 """The guard: no connection to an address that is neither public nor allowed.
 
-It stands where connections are opened, as httpcore's network backend
+The guard stands where connections are opened, as httpcore's network backend
 (https://www.encode.io/httpcore/network-backends/), and dials the very addresses it has looked at. So a name that
-changes its address between two look-ups gains nothing, and every redirect passes it; TLS, SNI, the Host header and
-pooling are not touched.
+changes its address between two look-ups gains nothing, and every redirect passes the guard; TLS, SNI, the Host header
+and pooling are not touched.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     import httpx
     from httpcore import AsyncNetworkBackend, AsyncNetworkStream
 
-#: Gives the IP addresses of a host's name.
+#: A function of a host's name and a port that gives the IP addresses of the host.
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Iterable[str]]]
 
 #: Addresses of one host that are dialled, one after the other.
 DIALLED = 4
-#: Bytes that are read at once: httpcore and h11 do not let go of the event loop before they have taken them apart.
+#: Bytes that are read at once: httpcore and h11 hold the event loop until they have taken them apart.
 PIECE = 16_384
-#: Bytes and lines that may come before the head of an answer is complete. h11 refuses one of more than 100 kB, but
+#: Bytes and lines that may come before the head of an answer is complete. h11 refuses a head of more than 100 kB, but
 #: takes any number of interim answers (1xx), and works 0.1 s on one head of 24,000 lines.
 BEFORE_ANSWER = 262_144
 LINES_BEFORE_ANSWER = 2000
@@ -61,10 +61,10 @@ class Sending:
     lines: int = 0
 
     def check(self) -> None:
-        """Refuse to read on, when so much came already.
+        """Refuse to read on when too much has come before the answer.
 
         Raises:
-            httpcore.RemoteProtocolError: Too much has come, and still no answer.
+            httpcore.RemoteProtocolError: More than `BEFORE_ANSWER` bytes or `LINES_BEFORE_ANSWER` lines have come.
         """
         import httpcore
 
@@ -73,14 +73,15 @@ class Sending:
             raise httpcore.RemoteProtocolError(text)
 
 
-#: The request that is being sent; none any more while the body of its answer is read.
+#: The request that is being sent; `None` again while the body of its answer is read.
 sending: ContextVar[Sending | None] = ContextVar("tinyagent_http_sending", default=None)
 
 
 async def resolve_name(host: str, port: int) -> list[str]:
-    """The addresses of a name, from the system's resolver, in its order.
+    """Return the addresses of a host's name, from the system's resolver and in its order.
 
-    In a thread of its own and not in asyncio's pool, which has few and keeps the program from ending while one waits.
+    The resolver runs in a thread of its own, not in asyncio's pool: that has few, and keeps the program from ending
+    while one waits.
     """
     found = await run_in_thread(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
     return [str(entry[4][0]) for entry in found]
@@ -90,7 +91,7 @@ def check_url(url: httpx.URL, allowed: Allowed) -> None:
     """Refuse a URL for what it says itself: its scheme, credentials, port, or an address that is not public.
 
     Raises:
-        AddressRefusedError: The text says what is wrong with it.
+        AddressRefusedError: The URL is refused; the text says what is wrong with it.
     """
     host = url.raw_host.decode("ascii", "replace")
     if url.scheme not in ("http", "https"):
@@ -109,10 +110,10 @@ def check_url(url: httpx.URL, allowed: Allowed) -> None:
 
 
 def check_name(url: httpx.URL, allowed: Allowed) -> None:
-    """Refuse the name of a local host, when its address will be looked up elsewhere: by a proxy.
+    """Refuse a URL with the name of a local host, for when its address is looked up elsewhere: by a proxy.
 
     Raises:
-        AddressRefusedError: It is one.
+        AddressRefusedError: The host is a local one.
     """
     host = normal_name(url.raw_host.decode("ascii", "replace"))
     if literal_address(host) or allowed.name(host, effective_port(url)):
@@ -122,12 +123,12 @@ def check_name(url: httpx.URL, allowed: Allowed) -> None:
 
 
 def effective_port(url: httpx.URL) -> int:
-    """The port that is meant."""
+    """Return the port of the URL, or its scheme's default."""
     return url.port or (443 if url.scheme == "https" else 80)
 
 
 def host_of(url: httpx.URL) -> str:
-    """The host, for texts of errors: in ASCII, as some names are none in Unicode."""
+    """Return the host of a URL for error texts: in ASCII, as some names are none in Unicode."""
     return url.raw_host.decode("ascii", "replace") or str(url)[:100]
 
 
@@ -135,7 +136,7 @@ def _refusal(host: str, address: str) -> AddressRefusedError:
     where = f"{host!r} stands for {address}, which" if host != address else f"The address {address}"
     entry = address if literal_address(host) else host
     error = AddressRefusedError(f"{where} is not of the public internet, so it is not opened.")
-    error.add_note(f"Your program can open it: allow=[{entry!r}].")  # which is no business of a model
+    error.add_note(f"Your program can open it: allow=[{entry!r}].")  # in a note, which models do not read
     return error
 
 
@@ -143,8 +144,8 @@ class Guard:
     """A network backend that looks at each address before dialling it; has httpcore's AsyncNetworkBackend interface.
 
     Args:
-        allowed: What is opened although it is not public; None for all, as when it is a proxy that is dialled.
-        resolve: Looks up names.
+        allowed: The hosts that are opened although they are not public; `None` opens all, as for dialling a proxy.
+        resolve: A function that looks up names.
     """
 
     def __init__(self, allowed: Allowed | None, resolve: Resolve = resolve_name) -> None:
@@ -167,7 +168,7 @@ class Guard:
         Raises:
             AddressRefusedError: One of the addresses is neither public nor allowed; none was dialled.
             httpcore.ConnectError: There is no such host, or it does not answer.
-            httpcore.ConnectTimeout: That took longer than `timeout` seconds.
+            httpcore.ConnectTimeout: Looking up or dialling took longer than `timeout` seconds.
             ConfigurationError: `resolve` gave something else than IP addresses.
         """
         import httpcore
@@ -202,7 +203,12 @@ class Guard:
             raise httpcore.ConnectError(f"{host!r} cannot be looked up: {error}") from error
 
     def _checked(self, host: str, port: int, addresses: Iterable[str]) -> list[str]:
-        """All of the addresses, each once, if none of them is refused."""
+        """Return all addresses of a host, each once, if none of them is refused.
+
+        Raises:
+            AddressRefusedError: One of the addresses is neither public nor allowed.
+            ConfigurationError: `resolve` gave something else than IP addresses.
+        """
         found = list(dict.fromkeys(addresses))
         known = [(text, _resolved(host, text)) for text in found]
         if self._allowed is None or self._allowed.name(host, port):
@@ -213,11 +219,11 @@ class Guard:
         return found
 
     async def connect_unix_socket(self, path: str, *_: Any, **__: Any) -> GuardedStream:
-        """Refused: a Unix socket leads to this machine."""
+        """Refuse a Unix socket, which leads to this machine."""
         raise AddressRefusedError(f"The Unix socket {path!r} is on this machine, so it is not opened.")
 
     async def sleep(self, seconds: float) -> None:
-        """Wait; httpcore does so between retries."""
+        """Wait some seconds, as httpcore does between retries."""
         await asyncio.sleep(seconds)
 
 
@@ -241,10 +247,10 @@ class GuardedStream:
             self._sending.opened.append(self)
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Some bytes, none at the end.
+        """Read some bytes, at most `max_bytes`; none at the end.
 
         Raises:
-            httpcore.RemoteProtocolError: Too many have come, and still no answer.
+            httpcore.RemoteProtocolError: Too many have come before the answer.
         """
         request = self._sending if self._sending is sending.get() else None
         if request is not None:
@@ -253,7 +259,7 @@ class GuardedStream:
         if request is not None:
             request.received += len(data)
             request.lines += data.count(b"\n")
-        await turns().wait()  # with all of it the callers do much before they let go of the loop again
+        await turns().wait()  # callers work for long on these bytes before they let go of the loop
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -262,25 +268,25 @@ class GuardedStream:
         await self._stream.write(buffer, timeout)
 
     async def aclose(self) -> None:
-        """Close the connection, also when this is cancelled."""
+        """Close the connection, also when the caller is cancelled."""
         await self._stream.aclose()
 
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> GuardedStream:
-        """The connection, encrypted from now on."""
+        """Encrypt the connection from now on, and return it."""
         self._stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
         return self
 
     def get_extra_info(self, info: str) -> Any:
-        """What httpcore asks for: `ssl_object`, `is_readable`, `socket`, `server_addr` ..."""
-        if info == "is_readable":  # of each idle connection for each request, and dear when anyio is asked
+        """Return what httpcore asks for: `ssl_object`, `is_readable`, `socket`, `server_addr` ..."""
+        if info == "is_readable":  # asked of each idle connection at each request, and slow in anyio
             return _is_readable(self._socket)
         return self._stream.get_extra_info(info)
 
 
 def _is_readable(connection: socket.socket) -> bool:
-    """Whether there is something to read, if only the end."""
+    """Return whether a socket has something to read, if only the end."""
     if (descriptor := connection.fileno()) < 0:
         return True
     if not hasattr(select, "poll"):  # Windows

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urljoin, urlsplit
 
-#: Longest URL that is kept.
+#: Characters of the longest URL that is kept.
 LONGEST = 4_096
 _DROPPED = re.compile(r"(?:javascript|data|vbscript|blob|about|filesystem):", re.IGNORECASE)
 _UNSEEN = dict.fromkeys((*range(0x21), 0x7F)) | {0x20: "%20"}
@@ -13,7 +13,7 @@ _ANGLES = str.maketrans({"<": "%3C", ">": "%3E"})
 
 
 class Links:
-    """Resolves the links of one page.
+    """The links of one page, which it makes absolute.
 
     Args:
         url: The page's address.
@@ -25,7 +25,7 @@ class Links:
         self._known: dict[str, str] = {}
 
     def set_base(self, href: str) -> None:
-        """Take notice of `<base href>`; the first counts."""
+        """Resolve links against a `<base href>` from now on; only the first one of a page counts."""
         if self._has_base or not href.strip():
             return
         base = self._join(href.strip())
@@ -33,7 +33,7 @@ class Links:
             self._url, self._has_base = base, True
 
     def absolute(self, href: str) -> str:
-        """The URL that a link leads to; empty for one that leads nowhere else (`#part`, `javascript:`, `data:`)."""
+        """Return the URL that a link leads to; empty if it leads nowhere else (`#part`, `javascript:`, `data:`)."""
         found = self._known.get(href)
         if found is None:
             found = self._known[href] = self._resolve(href)

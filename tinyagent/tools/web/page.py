@@ -1,4 +1,4 @@
-"""A window on the text of a page, and what is raised where there is none."""
+"""A window on the text of a page, and the error of a page without text."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from tinyagent.core.errors import TinyAgentError
 
-#: The most characters of one window.
+#: Characters of one window at most.
 LONGEST_WINDOW = 100_000
 
 
 class PageError(TinyAgentError):
-    """A page was reached, but there is no text to be had from it; the text says why.
+    """A page was reached, but gives no text; the error's text says why.
 
     Args:
         message: What happened and what to do about it.
@@ -31,13 +31,13 @@ class Page:
 
     Attributes:
         url: Where the page is, after redirects.
-        title: Its title; may be empty.
+        title: The page's title; may be empty.
         text: The text in the window; that of an HTML page is markdown.
         start: The character of the whole text with which the window begins, from 0.
-        end: The character before which it ends.
+        end: The character before which the window ends.
         total: The characters of the whole text.
         content_type: What the page is, e.g. "text/html".
-        truncated: The page was longer than what was read of it; `total` counts what was read.
+        truncated: Whether the page was longer than what was read of it; `total` counts what was read.
     """
 
     url: str
@@ -50,7 +50,7 @@ class Page:
     truncated: bool = False
 
     def for_model(self) -> str:
-        """Title, URL, how to read on, and the text. What is said of it comes first: agents cut what is too long."""
+        """Return title, URL, how to read on, and the text, which comes last since agents cut what is too long."""
         title = [f"# {self.title}"] if self.title else []
         head = "\n".join([*title, self.url, *(f"[{notice}]" for notice in self._notices())])
         return f"{head}\n\n{self.text}" if self.text else head
@@ -70,10 +70,10 @@ class Page:
 
 
 def check_window(start: int, max_chars: int) -> None:
-    """Refuse a window that cannot be.
+    """Refuse a window that no text can have.
 
     Raises:
-        ValueError: The text says what to pass.
+        ValueError: `start` or `max_chars` is wrong; the text says what to pass.
     """
     if not isinstance(start, int) or isinstance(start, bool) or start < 0:
         raise ValueError(f"start={start!r}: pass a whole number from 0.")
@@ -84,10 +84,10 @@ def check_window(start: int, max_chars: int) -> None:
 def window(
     url: str, title: str, text: str, start: int, max_chars: int, *, content_type: str = "", truncated: bool = False
 ) -> Page:
-    """The window on a page's text that begins at `start`.
+    """Return the window on a page's text that begins at `start`.
 
     Raises:
-        ValueError: The text ends before.
+        ValueError: The page's text ends before `start`.
     """
     if start and start >= len(text):
         raise ValueError(f"start={start} is beyond the end: the page has {len(text):,} characters.")

@@ -16,7 +16,7 @@ from tinyagent.tools.web.page import PageError
 if TYPE_CHECKING:
     from pypdf import PdfReader
 
-#: Pages that are read.
+#: Pages of a PDF that are read at most.
 PAGES = 200
 
 
@@ -25,10 +25,10 @@ class _OutOfTimeError(Exception):
 
 
 def check_installed() -> None:
-    """Refuse to read a PDF without what reads it.
+    """Check that pypdf, which reads PDFs, is installed.
 
     Raises:
-        MissingExtraError: The text holds the line to install it.
+        MissingExtraError: It is not installed; the text holds the line to install it.
     """
     if find_spec("pypdf") is None:
         raise MissingExtraError("To read a PDF: pip install 'tinyagent[pdf]'")
@@ -56,16 +56,16 @@ def answer(request: dict[str, Any], content: bytes) -> tuple[dict[str, Any], byt
 
 
 def read_pdf(content: bytes, seconds: float) -> tuple[str, str, bool]:
-    """The title and the text of a PDF, page by page, and whether pages were left out.
+    """Return the title and the text of a PDF, page by page, and whether pages were left out.
 
     It takes some 20 ms a page. Reads `PAGES` pages at most, and as many as the time allows.
 
     Args:
-        content: The file.
-        seconds: How long it may take.
+        content: The bytes of the file.
+        seconds: How many seconds reading may take.
 
     Raises:
-        PageError: It is encrypted or broken, or not one page could be read in time.
+        PageError: The PDF is encrypted or broken, or not one page could be read in time.
     """
     until = time.monotonic() + seconds
     try:
@@ -98,7 +98,7 @@ def _open(content: bytes) -> PdfReader:
 
 
 def _pages(reader: PdfReader, until: float) -> tuple[list[str], bool]:
-    """The text of each page, and whether some were left out."""
+    """Return the text of each page, and whether some were left out."""
 
     def check_time(*_: Any) -> None:
         if time.monotonic() > until:

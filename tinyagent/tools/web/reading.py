@@ -27,9 +27,9 @@ _TEXT = re.compile(
     r"|graphql|(?:x-)?(?:java|ecma|type)script|x-(?:sh|shellscript|csh|perl|python|ruby|php|httpd-php|tex|latex|subrip))"
     r"|image/svg\+xml|message/(?:rfc822|http)"
 )
-#: Types that say nothing: the content tells.
+#: Content types that say nothing: the content itself tells.
 _UNTOLD = frozenset({"", "application/octet-stream", "binary/octet-stream", "application/unknown", "unknown/unknown"})
-#: Bytes at the beginning that are looked at.
+#: Bytes at the beginning of a body that are looked at.
 _LOOKED_AT = 1024
 _LOOKS_LIKE_HTML = re.compile(
     rb"(?:\s|<!--.*?-->)*+<(?:!doctype\s+html|html|head|body|title|script|style|h1|div|table|p|a|b|br|font)[\s>]",
@@ -58,14 +58,14 @@ def _forget_recent() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a server has sent.
+    """The body of an answer, and what the server says of it.
 
     Attributes:
-        url: Where it came from.
+        url: Where the body came from.
         content: The bytes.
         content_type: What the server calls it, e.g. "text/html"; may be empty.
         charset: The charset that the server names.
-        truncated: This is only its beginning.
+        truncated: Whether this is only the beginning of the body.
     """
 
     url: str
@@ -76,10 +76,10 @@ class Body:
 
 
 def kind_of(body: Body) -> tuple[Kind, str]:
-    """What a body is, and its type as it is told or as its content shows.
+    """Return what a body is, and its content type as the server tells it or the content shows it.
 
     Raises:
-        PageError: It is nothing that can be read as text.
+        PageError: The body is nothing that can be read as text.
     """
     told = body.content_type
     if told in _UNTOLD:
@@ -96,7 +96,7 @@ def kind_of(body: Body) -> tuple[Kind, str]:
 
 
 def _sniffed(body: Body) -> tuple[Kind, str]:
-    """As browsers do it: https://mimesniff.spec.whatwg.org/."""
+    """Return what the content of a body shows it to be, as browsers see it: https://mimesniff.spec.whatwg.org/."""
     beginning = body.content[:_LOOKED_AT]
     if beginning.lstrip().startswith(b"%PDF-"):
         return "pdf", "application/pdf"
@@ -130,12 +130,12 @@ async def read(body: Body, kind: Kind, seconds: float) -> Text:
     """Return the title and the text of a body, and whether some of it was left out.
 
     Args:
-        body: What was sent.
-        kind: What it is.
-        seconds: How long that may take.
+        body: The body of an answer.
+        kind: What it is; see `kind_of`.
+        seconds: How many seconds reading may take.
 
     Raises:
-        PageError: It cannot be read, or not in time.
+        PageError: The body cannot be read, or not in time.
     """
     if kind == "text":
         return "", await decoded(body), False
@@ -143,7 +143,7 @@ async def read(body: Body, kind: Kind, seconds: float) -> Text:
     found = _recent.get(key)
     if found is None:
         found = await _asked(body, kind, seconds)
-        if kind == "html" or not found[2]:  # more of a PDF may be read in another time
+        if kind == "html" or not found[2]:  # another reading may get further in a PDF
             _recent.put(key, found)
     return found
 

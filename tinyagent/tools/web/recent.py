@@ -1,4 +1,4 @@
-"""What was read last, so that reading on does not convert a page again."""
+"""The texts that were read last, so that reading on does not convert a page again."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Recent:
         self._lock = threading.Lock()
 
     def get(self, key: bytes) -> Text | None:
-        """The text that was remembered."""
+        """Return the text that was remembered under a key, or `None`."""
         with self._lock:
             if key in self._texts:
                 self._texts.move_to_end(key)
             return self._texts.get(key)
 
     def put(self, key: bytes, text: Text) -> None:
-        """Remember a text, and forget those that were not asked for the longest."""
+        """Remember a text under a key, and forget those that were not asked for the longest."""
         size = _size(text)
         if size > self._most_characters:
             return
@@ -56,7 +56,7 @@ def _size(text: Text) -> int:
 
 
 def key_of(content: bytes, *about: object) -> bytes:
-    """A name for these bytes and what is known of them."""
+    """Return the key of the text of some bytes, and of what is known about them."""
     digest = blake2b(content, digest_size=16)
     digest.update(repr(about).encode(errors="surrogatepass"))
     return digest.digest()

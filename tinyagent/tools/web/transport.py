@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     import httpx
 
-#: Requests that one client has under way; the others wait. They do so before httpx's pool, which looks at all of its
-#: requests for each that comes or goes: 500 at once cost it 33 s of CPU.
+#: Requests that one client has under way; the others wait. They do so before httpx's pool, which goes through all of
+#: its requests for each that comes or goes: 500 at once cost it 33 s of CPU.
 PLACES = 32
-#: Connections of one pool before another is opened beside it. It compares each idle one with all, too.
+#: Connections of one pool before another pool is opened. A pool compares each idle connection with all of them, too.
 POOL_SIZE = 8
 #: Seconds that an idle connection is kept.
 KEEP_ALIVE = 30.0
@@ -48,11 +48,11 @@ class GuardedTransport:
     """httpx's transport over guarded connections; has the interface of httpx's AsyncBaseTransport.
 
     Args:
-        allowed: What is opened although it is not public.
-        proxy: A proxy that opens all connections; it looks up the names, so addresses of names cannot be checked.
-        places: Requests under way at once.
-        verify: Checks certificates.
-        resolve: Looks up names.
+        allowed: The hosts that are opened although they are not public.
+        proxy: URL of a proxy that opens all connections; it looks up the names, so their addresses cannot be checked.
+        places: How many requests are under way at once.
+        verify: The TLS context that checks certificates.
+        resolve: A function that looks up names.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class GuardedTransport:
             httpx.AsyncHTTPTransport, verify=verify, trust_env=False, limits=limits, proxy=proxy
         )
         self._guard = Guard(None if self._proxied else allowed, resolve)
-        self._pool()  # a httpx that the guard does not fit is noticed at once
+        self._pool()  # an httpx that the guard does not fit is noticed at once
 
     async def __aenter__(self) -> GuardedTransport:
         return self
@@ -78,7 +78,12 @@ class GuardedTransport:
         await self.aclose()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request once its URL is checked and there is a place for it."""
+        """Send the request once its URL is checked and there is a place for it.
+
+        Raises:
+            AddressRefusedError: The URL, or what it redirects to, is refused.
+            httpx.HTTPError: There is no answer.
+        """
         check_url(request.url, self._allowed)
         if self._proxied:
             check_name(request.url, self._allowed)
@@ -92,7 +97,7 @@ class GuardedTransport:
             raise
 
     async def _send(self, request: httpx.Request, pool: Pool, placed: bool) -> httpx.Response:
-        """Through that pool. The place is freed with the answer's end, unless it was taken by `place`."""
+        """Send a request through a pool. Its place is freed at the answer's end, unless `place` has taken it."""
         pool.busy += 1
         token = sending.set(this := Sending())
         try:
@@ -119,7 +124,7 @@ class GuardedTransport:
         return response
 
     def _pool(self) -> Pool:
-        """The first with room; so few requests always find the connections of those before them."""
+        """Return the first pool with room; so few requests always find the connections of those before them."""
         for pool in self._pools:
             if pool.busy < POOL_SIZE:
                 return pool
@@ -136,10 +141,10 @@ class GuardedTransport:
 
 
 def _check_redirect(response: httpx.Response, url: httpx.URL) -> None:
-    """Refuse a redirect to what is no http or https URL; httpx would say something that helps nobody.
+    """Refuse a redirect to what is no http or https URL, of which httpx's own error helps nobody.
 
     Raises:
-        AddressRefusedError: It is one.
+        AddressRefusedError: The answer is such a redirect.
     """
     if not response.has_redirect_location:
         return
@@ -154,23 +159,23 @@ def _put_under(transport: httpx.AsyncHTTPTransport, guard: Guard) -> None:
     """Let the transport's pool open its connections through the guard.
 
     Raises:
-        RuntimeError: This httpx has its pool elsewhere. Better no client than one without a guard.
+        RuntimeError: This httpx keeps its pool elsewhere. Better no client than one without a guard.
     """
     import httpcore
 
     pool = getattr(transport, "_pool", None)
     if not (isinstance(pool, httpcore.AsyncConnectionPool) and hasattr(pool, "_network_backend")):
         raise RuntimeError("The guard does not fit this version of httpx. Install one from 0.27 to 0.28.")
-    pool._network_backend = cast("Any", guard)  # noqa: SLF001 - httpx hands nothing on to its pool
+    pool._network_backend = cast("Any", guard)  # noqa: SLF001 - httpx lets nobody set it
 
 
 @functools.cache
 def _body_class() -> Any:
-    """The class of a guarded answer's body; made here, as httpx insists on a class of its own."""
+    """Return the class of a guarded answer's body; made here, as httpx insists on a subclass of its own class."""
     import httpx
 
     class Body(httpx.AsyncByteStream):
-        """Closes the connection unless all was read, and frees the place, however it ends."""
+        """A body that closes its connection unless all was read, and frees its place, however it ends."""
 
         def __init__(self, response: httpx.Response, ended: Callable[[], None]) -> None:
             self._parts = cast("httpx.AsyncByteStream", response.stream)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from time import monotonic
 from weakref import WeakKeyDictionary
 
-#: Seconds for which all fetches together hold the event loop before it goes on, though more of answers is there.
+#: Seconds for which all fetches together may hold the event loop before its other tasks go on.
 TURN = 0.02
 
 
@@ -24,7 +24,7 @@ class Turns:
 
     @contextmanager
     def reader(self) -> Iterator[None]:
-        """Be one of those that share the time, in this block."""
+        """Count as one of the readers that share the time, in this block."""
         self._readers += 1
         try:
             yield
@@ -45,7 +45,7 @@ class Turns:
         now = monotonic()
         if self._began is None:
             self._began = now
-            asyncio.get_running_loop().call_soon(self._end)  # which the loop does in its next cycle
+            asyncio.get_running_loop().call_soon(self._end)  # the loop calls it in its next cycle
         return now - self._began > TURN
 
     def _end(self) -> None:
@@ -56,7 +56,7 @@ _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, Turns] = WeakKeyDictionary(
 
 
 def turns() -> Turns:
-    """Those of the running loop."""
+    """Return the `Turns` of the running event loop."""
     loop = asyncio.get_running_loop()
     found = _turns.get(loop)
     if found is None:

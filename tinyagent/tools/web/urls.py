@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-#: What stands around a URL in text.
+#: The signs that stand around a URL in text, each with the sign that closes it.
 _AROUND = {"<": ">", '"': '"', "'": "'", "`": "`", "(": ")", "[": "]", "“": "”", "‘": "’", "«": "»", "*": "*"}
-#: How often one is wrapped.
+#: How many layers of signs around a URL are taken off at most.
 _LAYERS = 6
 
 
@@ -20,7 +20,7 @@ def unwrapped(url: str) -> str:
 
 
 def _target(text: str) -> str:
-    """Where a link of markdown leads, without its title."""
+    """Return where a link of markdown leads, without its title."""
     if text.startswith("<") and ">" in text:
         return text[1 : text.index(">")]
     return text.split(maxsplit=1)[0] if text else ""

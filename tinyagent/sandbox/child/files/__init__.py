@@ -10,8 +10,8 @@ such calls; what they do to the tree, and the errors they raise, are those of CP
     listing      os.listdir, os.scandir
     descriptors  os.read, os.close, ..., and fcntl
     objects      open, io.FileIO
-    packages     numpy
-    install      puts them where the originals were
+    packages     what numpy needs beside
+    install      puts all these where the originals were
 """
 
 from tinyagent.sandbox.child.files.install import install

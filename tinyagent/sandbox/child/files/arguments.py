@@ -14,7 +14,7 @@ from tinyagent.sandbox.child.files.tree import Place, is_ours, tree
 
 #: What replaces the functions of `os`, by name.
 CALLS: dict[str, Callable[..., Any]] = {}
-#: What may be given for a path, as errors say it.
+#: What may be given for a path, in the words of error messages.
 PATH = "string, bytes or os.PathLike"
 PATH_OR_DESCRIPTOR = "string, bytes, os.PathLike or integer"
 PATH_OR_NOTHING = "string, bytes, os.PathLike, integer or None"
@@ -23,7 +23,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def replaces(function: _Function) -> _Function:
-    """Have the function `_name` replace `os.name`, on systems that have that."""
+    """Have the function `_name` replace `os.name`, on systems that have such a function."""
     return _published(function, function)
 
 
@@ -38,7 +38,7 @@ def _published(call: Callable[..., Any], function: _Function) -> _Function:
 
 
 def takes_descriptors(function: _Function) -> _Function:
-    """As `replaces`, for functions that also take descriptors: those that are not ours go to the original."""
+    """Have a function replace that of `os`, which also takes descriptors: those of the kernel go to the original."""
     original: Any = getattr(posix, function.__name__.lstrip("_"), None)
 
     @functools.wraps(function)
@@ -51,7 +51,7 @@ def takes_descriptors(function: _Function) -> _Function:
 
 
 def on_descriptor(function: _Function) -> _Function:
-    """As `replaces`, for functions whose first argument is a descriptor: they get what it has open."""
+    """Have a function of an open file replace that of `os` for descriptors in memory; others go to the original."""
     original: Any = getattr(posix, function.__name__.lstrip("_"), None)
 
     @functools.wraps(function)
@@ -62,7 +62,7 @@ def on_descriptor(function: _Function) -> _Function:
 
 
 class about:  # noqa: N801 - reads as a statement
-    """Errors raised inside are about these paths."""
+    """A context in which an `OSError` that names no path gets these paths."""
 
     __slots__ = ("_paths",)
 
@@ -80,7 +80,7 @@ class about:  # noqa: N801 - reads as a statement
 
 
 def path_text(path: Any, call: str, *, name: str = "path", kinds: str = PATH) -> str:
-    """An argument of the function `call` that must be a path, as text."""
+    """Return an argument of the function `call`, which must be a path, as text."""
     if not isinstance(path, str | bytes) and not hasattr(path, "__fspath__"):
         raise TypeError(f"{call}: {name} should be {kinds}, not {type(path).__name__}")
     text = os.fsdecode(path)
@@ -91,7 +91,7 @@ def path_text(path: Any, call: str, *, name: str = "path", kinds: str = PATH) ->
 
 
 def place_at(call: str, path: Any, dir_fd: Any = None, *, name: str = "path", kinds: str = PATH) -> Place:
-    """Where a path leads: from the directory that `dir_fd` has open, or else from the working directory."""
+    """Return where a path leads, from the directory that `dir_fd` has open or else from the working directory."""
     text = path_text(path, call, name=name, kinds=kinds)
     if dir_fd is None:
         return tree.place(text)
@@ -101,7 +101,7 @@ def place_at(call: str, path: Any, dir_fd: Any = None, *, name: str = "path", ki
 
 
 def node_at(call: str, path: Any, dir_fd: Any = None, *, kinds: str = PATH_OR_DESCRIPTOR) -> Node:
-    """What a path leads to, or what a descriptor has open."""
+    """Return the node that a path leads to, or that a descriptor has open."""
     if not isinstance(path, int) or kinds is PATH:
         return place_at(call, path, dir_fd, kinds=kinds).found()
     if dir_fd is not None:

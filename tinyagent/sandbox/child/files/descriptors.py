@@ -113,7 +113,7 @@ def _posix_fallocate(opened: OpenFile, offset: int, length: int) -> None:
 
 def _does_nothing(name: str) -> None:
     def accept(opened: OpenFile, *_: Any) -> None:
-        """Nothing is written later, shared or owned by another."""
+        """Do nothing: nothing is written later, shared or owned by another."""
 
     accept.__name__ = name
     on_descriptor(accept)
@@ -157,12 +157,12 @@ def _controls(function: Callable[..., Any]) -> None:
 
 @_controls
 def _flock(opened: OpenFile, operation: int) -> None:
-    """Nobody else has the file."""
+    """Do nothing: nobody else has the file."""
 
 
 @_controls
 def _lockf(opened: OpenFile, *_: int) -> None:
-    """Nobody else has the file."""
+    """Do nothing: nobody else has the file."""
 
 
 @_controls
@@ -172,5 +172,5 @@ def _fcntl(opened: OpenFile, command: int, argument: Any = 0) -> Any:
 
 @_controls
 def _ioctl(opened: OpenFile, request: int, *_: Any) -> Any:
-    # that copies are not shared is what pathlib expects to hear, and then copies by itself
+    # pathlib copies by itself when it hears that copies cannot be shared
     raise failure(errno.EOPNOTSUPP if isinstance(opened.node, File) else errno.ENOTTY)

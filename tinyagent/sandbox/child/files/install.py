@@ -19,9 +19,9 @@ from tinyagent.sandbox.child.files.objects import FileIO, open_code, open_file
 from tinyagent.sandbox.child.files.packages import install_in_numpy
 from tinyagent.sandbox.child.files.tree import WORK
 
-#: What the rest is built on, and keeps the originals.
+#: Modules that everything is built on; they keep the originals.
 _FOUNDATIONS = (posix, _io)
-#: Modules that import others.
+#: Modules that import the modules of the code.
 _IMPORTERS = ("_frozen_importlib_external", "zipimport")
 _IO: dict[str, Callable[..., Any]] = {"open": open_file, "open_code": open_code, "FileIO": FileIO}
 #: Replacements by the identity of what they replace.
@@ -85,7 +85,7 @@ def _replace_in_defaults(function: Any, replacements: _Replacements) -> None:
 
 
 def _install_imports() -> None:
-    """Modules of the code itself can be imported from the working directory, as those beside a script."""
+    """Have modules that the code has written imported from the working directory, like those beside a script."""
     for name, module, calls in (("_os", posix, CALLS), ("_io", _io, _IO)):
         double = ModuleType(module.__name__)
         vars(double).update(vars(module) | calls)
@@ -101,5 +101,5 @@ def _install_defaults() -> None:
     loaded: dict[str, Any] = sys.modules
     if "tempfile" in loaded:
         loaded["tempfile"].tempdir = None
-    if "dbm" in loaded and "dbm.dumb" in loaded:  # the only one that is Python, and so comes through here
+    if "dbm" in loaded and "dbm.dumb" in loaded:  # the only one written in Python, so with files in memory
         vars(loaded["dbm"]).update(_names=["dbm.dumb"], _modules={}, _defaultmod=None)

@@ -16,7 +16,7 @@ from tinyagent.sandbox.child.files.tree import tree
 
 
 class DirEntry:
-    """As `os.DirEntry`."""
+    """An entry of a directory in memory, like `os.DirEntry`."""
 
     __module__ = "posix"
     __slots__ = ("_node", "name", "path")
@@ -27,29 +27,29 @@ class DirEntry:
         self._node = node
 
     def is_dir(self, *, follow_symlinks: bool = True) -> bool:
-        """Whether it is a directory."""
+        """Return whether the entry is a directory."""
         return isinstance(self._node, Directory)
 
     def is_file(self, *, follow_symlinks: bool = True) -> bool:
-        """Whether it is a file."""
+        """Return whether the entry is a file."""
         return stat.S_ISREG(self._node.mode)
 
     def is_symlink(self) -> bool:
-        """There are none."""
+        """Return false: there are no symbolic links in memory."""
         return False
 
     def is_junction(self) -> bool:
-        """There are none."""
+        """Return false: there are no junctions in memory."""
         return False
 
     def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
-        """As `os.stat` says."""
+        """Return what `os.stat` gives for the entry."""
         if not self._node.links:
             raise failure(errno.ENOENT, self.path)
         return self._node.status()
 
     def inode(self) -> int:
-        """The number of the file."""
+        """Return the inode number of the entry."""
         return self._node.inode
 
     def __fspath__(self) -> Any:
@@ -80,7 +80,7 @@ class ScandirIterator:
         self.close()
 
     def close(self) -> None:
-        """Give no more."""
+        """End the iteration."""
         self._entries = iter(())
 
 
@@ -104,7 +104,7 @@ def _scandir(path: Any = None) -> ScandirIterator:
 
 def _entries(call: str, path: Any) -> list[tuple[Any, Node]]:
     if isinstance(path, int):
-        tree.opened(path)  # the error for what is not open does not name it
+        tree.opened(path)  # a closed descriptor fails here, where no error names it
     with about(path):
         node = node_at(call, path, kinds=PATH_OR_NOTHING)
         if not isinstance(node, Directory):

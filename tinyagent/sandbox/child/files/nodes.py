@@ -10,7 +10,7 @@ import stat
 import time
 from typing import Any
 
-#: The unit of sizes on a disk.
+#: Bytes of a block, as a disk would have them.
 BLOCK = 4096
 _DEVICE = 1
 _NAME_MAX = 255
@@ -19,7 +19,7 @@ _inodes = itertools.count(2)
 
 
 def failure(code: int, *paths: Any) -> OSError:
-    """The error that CPython raises for an error number, about one path or two."""
+    """Return the error that CPython raises for an error number, about one path or two, if any."""
     text = os.strerror(code)
     return OSError(code, text, paths[0], None, *paths[1:]) if paths else OSError(code, text)
 
@@ -37,20 +37,20 @@ class Node:
 
     @property
     def size(self) -> int:
-        """As `st_size` says."""
+        """Bytes, as `os.stat_result.st_size` tells them."""
         return BLOCK
 
     def touch(self) -> None:
-        """Its content has changed."""
+        """Note that the content has changed now."""
         self.modified = self.changed = time.time_ns()
 
     def set_mode(self, mode: int) -> None:
-        """Set its rights, which forbid nothing."""
+        """Set the permissions, which forbid nothing here."""
         self.mode = stat.S_IFMT(self.mode) | mode & 0o7777
         self.changed = time.time_ns()
 
     def status(self) -> os.stat_result:
-        """What `os.stat` gives."""
+        """Return what `os.stat` gives for this node."""
         links = self.links + isinstance(self, Directory)
         fields = [self.mode, self.inode, _DEVICE, links, os.getuid(), os.getgid(), self.size]
         more: dict[str, Any] = {"st_blksize": BLOCK, "st_blocks": math.ceil(self.size / 512), "st_rdev": 0}
@@ -72,11 +72,11 @@ class File(Node):
 
     @property
     def size(self) -> int:
-        """As `st_size` says."""
+        """Bytes, as `os.stat_result.st_size` tells them."""
         return len(self.content)
 
     def write(self, data: memoryview, position: int | None) -> int:
-        """Write over what is there, or at the end if no position is given; say where it ends.
+        """Write over the content at a position, or, without one, behind its end; return where the written data ends.
 
         A position beyond the end is reached with zeros.
         """
@@ -94,7 +94,7 @@ class File(Node):
         return position + len(data)
 
     def resize(self, size: int) -> None:
-        """Cut it, or add zeros."""
+        """Cut the content to a size in bytes, or add zeros up to it."""
         try:
             if size > len(self.content):
                 self.content.extend(bytes(size - len(self.content)))
@@ -106,7 +106,7 @@ class File(Node):
 
 
 class NullDevice(File):
-    """`/dev/null`."""
+    """The file `/dev/null`, which is always empty."""
 
     __slots__ = ()
 
@@ -115,7 +115,7 @@ class NullDevice(File):
         self.mode = stat.S_IFCHR | 0o666
 
     def write(self, data: memoryview, position: int | None) -> int:  # noqa: ARG002
-        """Forget it."""
+        """Forget the data."""
         return 0
 
     def resize(self, size: int) -> None:
@@ -134,7 +134,11 @@ class Directory(Node):
         self.name = ""
 
     def path(self) -> str:
-        """From the root; raises `FileNotFoundError` once it was removed."""
+        """Return the path of the directory from the root.
+
+        Raises:
+            FileNotFoundError: The directory was removed.
+        """
         names: list[str] = []
         directory = self
         while directory.parent is not directory:
@@ -145,13 +149,13 @@ class Directory(Node):
         return "/" + "/".join(reversed(names))
 
     def get(self, name: str) -> Node | None:
-        """What is there under a name."""
+        """Return the node that has a name in the directory, or `None`."""
         if len(os.fsencode(name)) > _NAME_MAX:
             raise failure(errno.ENAMETOOLONG)
         return self.entries.get(name)
 
     def enter(self, name: str) -> Directory:
-        """The directory to which one part of a path leads."""
+        """Return the directory to which one part of a path leads from here."""
         if name in ("", "."):
             return self
         if name == "..":
@@ -162,7 +166,7 @@ class Directory(Node):
         raise failure(errno.ENOENT if node is None else errno.ENOTDIR)
 
     def put(self, name: str, node: Node) -> Node:
-        """Enter a node under a name that is free, and return what has the name now: two threads may both try."""
+        """Enter a node under a free name, and return the node that has it now: another thread may have been first."""
         if not self.links:
             raise failure(errno.ENOENT)
         kept = self.entries.setdefault(name, node)
@@ -174,7 +178,7 @@ class Directory(Node):
         return kept
 
     def replace(self, name: str, node: Node) -> None:
-        """Enter a node under a name, and let go of what has it."""
+        """Enter a node under a name, and let go of the node that has the name."""
         former = self.entries.get(name)
         self.entries[name] = node
         node.links += 1
@@ -185,7 +189,7 @@ class Directory(Node):
         self.touch()
 
     def drop(self, name: str) -> None:
-        """Take a name away; an open file goes on without it."""
+        """Take a name out of the directory; a file that is open goes on without it."""
         node = self.entries.pop(name)
         node.links -= 1
         node.changed = time.time_ns()

@@ -1,4 +1,4 @@
-"""`open` and `io.FileIO`. Buffers and text are those of `io`, on top of a raw file of our own."""
+"""`open` and `io.FileIO` for files in memory: buffers and text are those of `io`, on top of a raw file of our own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _Opener: TypeAlias = Callable[[Any, int], int]
 
 
 class FileIO(io.RawIOBase):
-    """As `io.FileIO`; what comes of a descriptor that is not ours is one of `io`."""
+    """A raw file in memory, like `io.FileIO`; for a descriptor of the kernel, an `io.FileIO` is made instead."""
 
     __module__ = "_io"
     name: Any
@@ -35,7 +35,7 @@ class FileIO(io.RawIOBase):
     _created = False
 
     def __new__(cls, file: Any, mode: str = "r", closefd: bool = True, opener: _Opener | None = None) -> Any:
-        """A raw file of ours, or for another's descriptor of `io`."""
+        """Return a raw file in memory, or an `io.FileIO` for a descriptor of the kernel."""
         return _io.FileIO(file, mode, closefd, opener) if _is_foreign(file) else super().__new__(cls)
 
     def __init__(self, file: Any, mode: str = "r", closefd: bool = True, opener: _Opener | None = None) -> None:
@@ -74,39 +74,39 @@ class FileIO(io.RawIOBase):
         return self._opened
 
     def readable(self) -> bool:
-        """Whether it was opened for reading."""
+        """Return whether the file was opened for reading."""
         return self._opened is not None and not self._flags & os.O_WRONLY
 
     def writable(self) -> bool:
-        """Whether it was opened for writing."""
+        """Return whether the file was opened for writing."""
         return self._opened is not None and bool(self._flags & (os.O_WRONLY | os.O_RDWR))
 
     def seekable(self) -> bool:
-        """Every file is."""
+        """Return true: every file in memory is seekable."""
         return self._opened is not None
 
     def isatty(self) -> bool:
-        """None is."""
+        """Return false: no file in memory is a terminal."""
         return self._opened is None
 
     def fileno(self) -> int:
-        """Its descriptor."""
+        """Return the descriptor of the file."""
         if self.closed:
             raise ValueError("I/O operation on closed file")
         return self._fd
 
     def read(self, size: int | None = -1) -> bytes:
-        """At most `size` bytes, or all that follow."""
+        """Return at most `size` bytes, or all that follow."""
         opened = self._reading()
         return self.readall() if size is None or size < 0 else opened.read(size)
 
     def readall(self) -> bytes:
-        """All that follows."""
+        """Return all bytes that follow."""
         opened = self._opened
         return opened.read(max(0, opened.node.size - opened.position))
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the buffer, and say how far."""
+        """Fill a buffer as far as the file goes, and return the number of bytes."""
         opened = self._reading()
         with memoryview(buffer).cast("B") as view:
             data = opened.read(len(view))
@@ -114,26 +114,26 @@ class FileIO(io.RawIOBase):
         return len(data)
 
     def write(self, data: Any) -> int:
-        """Write it all, and say how much that was."""
+        """Write all the data, and return the number of bytes."""
         return self._writing().write(data)
 
     def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
-        """Move to a position, and say it."""
+        """Move to a position, and return it."""
         return self._opened.seek(position, whence)
 
     def tell(self) -> int:
-        """Where it stands."""
+        """Return the position at which the file stands."""
         return self._opened.position
 
     def truncate(self, size: int | None = None) -> int:
-        """Cut the file here, or where `size` says."""
+        """Cut the file at its position, or at `size` bytes, and return the new size."""
         opened = self._writing()
         size = opened.position if size is None else operator.index(size)
         opened.truncate(size)
         return size
 
     def close(self) -> None:
-        """Close its descriptor, unless that belongs to another."""
+        """Close the file, and its descriptor unless that belongs to another."""
         if self.closed:
             return
         super().close()
@@ -147,7 +147,7 @@ class FileIO(io.RawIOBase):
 
     @property
     def mode(self) -> str:
-        """As `io.FileIO.mode`, which says less than was asked for."""
+        """The mode, as `io.FileIO.mode` tells it: less than was asked for."""
         kind = "x" if self._created else "a" if self._flags & os.O_APPEND else "w" if self._flags & os.O_WRONLY else "r"
         return kind + "b" + "+" * bool(self._flags & os.O_RDWR)
 
@@ -160,7 +160,7 @@ class FileIO(io.RawIOBase):
         raise TypeError("cannot pickle '_io.FileIO' object")
 
     def _dealloc_warn(self, source: Any) -> None:
-        """What buffers call when they were not closed."""
+        """Warn that the file was not closed; buffers of `io` call this."""
         if self._closefd and not self.closed:
             warnings.warn(f"unclosed file {source!r}", ResourceWarning, stacklevel=2, source=self)
 
@@ -182,7 +182,7 @@ def open_file(
     closefd: bool = True,
     opener: _Opener | None = None,
 ) -> Any:
-    """As `open`."""
+    """Open a file of the in-memory file system, like the built-in `open`."""
     if not isinstance(file, int):
         file = os.fspath(file) if hasattr(file, "__fspath__") else file
     elif _is_foreign(file):
@@ -199,7 +199,7 @@ def open_file(
 
 
 def open_code(path: str) -> Any:
-    """As `io.open_code`."""
+    """Open a file of code in the in-memory file system, like `io.open_code`."""
     return open_file(path, "rb")
 
 
@@ -261,7 +261,7 @@ def _check_binary(buffering: int, encoding: object, errors: object, newline: obj
 
 
 def _wrapped(raw: FileIO, mode: str, buffering: int, text: tuple[str | None, str | None, str | None]) -> Any:
-    """The raw file in the buffer and the text layer that the mode asks for."""
+    """Return a raw file inside the buffer and the text layer that the mode asks for."""
     binary = "b" in mode
     if buffering == 0:
         if binary:

@@ -1,4 +1,4 @@
-"""Loaded packages that go around `open`: by C, or with functions they keep where no module has them."""
+"""Loaded packages that go around `open`: in C, or with functions that they keep where no module has them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tinyagent.sandbox.child.files.tree import is_ours
 
 
 def install_in_numpy(replacements: dict[int, Any]) -> None:
-    """Have numpy read and write through the file, not through C, and open ours. Adds what it is to have instead."""
+    """Have numpy open files in memory, and read and write them by their methods, not in C; add the replacements."""
     numpy: Any = sys.modules.get("numpy")
     if numpy is None:
         return
@@ -25,7 +25,7 @@ def install_in_numpy(replacements: dict[int, Any]) -> None:
 
 
 def _is_for_c(file: object) -> bool:
-    """As numpy's own `isfileobj`: whether C could read and write the file's descriptor."""
+    """Return false, for numpy's `isfileobj`: C cannot read or write the descriptor of a file in memory."""
     del file
     return False
 

@@ -79,7 +79,7 @@ def _utime(
         raise TypeError("utime: 'times' must be either a tuple of two ints or None")
     if ns is not _NOT_GIVEN and not _is_pair(ns):
         raise TypeError("utime: 'ns' must be a tuple of two ints")
-    with about(*[path] * (sys.version_info >= (3, 13))):  # before, the error did not name it
+    with about(*[path] * (sys.version_info >= (3, 13))):  # before 3.13, the error named no path
         node = node_at("utime", path, dir_fd)
     node.touch()
     if ns is not _NOT_GIVEN:
@@ -228,7 +228,7 @@ def _symlink(src: Any, dst: Any, target_is_directory: bool = False, *, dir_fd: A
     with about(src, dst):
         path_text(src, "symlink", name="src")
         place = place_at("symlink", dst, dir_fd, name="dst")
-        raise failure(errno.EPERM if place.node is None else errno.EEXIST)  # as file systems without them say
+        raise failure(errno.EPERM if place.node is None else errno.EEXIST)  # as on a file system without links
 
 
 @replaces

@@ -1,6 +1,6 @@
 """A small file system in memory: where paths lead, what is open, and the directories it begins with.
 
-Errors are those of Linux for the same mistake; whoever knows the path adds it.
+Errors are those of Linux for the same mistake; the function that was given the path adds it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from tinyagent.sandbox.child.files.nodes import Directory, File, Node, NullDevice, failure
 
-#: Where the code finds itself, and its home.
+#: The working directory of the code, which is also its home.
 WORK = "/work"
 _FIRST_DESCRIPTOR = 1000
 _PATH_MAX = 4096
@@ -22,7 +22,11 @@ _ACCESS = os.O_RDONLY | os.O_WRONLY | os.O_RDWR
 
 
 def as_offset(value: Any) -> int:
-    """A position or a size, as far as C can count."""
+    """Return a position or a size as a whole number.
+
+    Raises:
+        OverflowError: The number is larger than C can count.
+    """
     offset = operator.index(value)
     if abs(offset) > sys.maxsize:
         raise OverflowError("Python int too large to convert to C long")
@@ -30,7 +34,7 @@ def as_offset(value: Any) -> int:
 
 
 def is_ours(descriptor: Any) -> bool:
-    """Whether it is a descriptor of a file in memory: those of pipes and sockets are few, and far below."""
+    """Return whether a descriptor is that of a file in memory: those of pipes and sockets are few, and far below."""
     return isinstance(descriptor, int) and descriptor >= _FIRST_DESCRIPTOR
 
 
@@ -38,11 +42,11 @@ class Place:
     """Where a path leads: a name in a directory, with a node under it or without.
 
     Attributes:
-        directory: That has the name.
+        directory: The directory that has the name.
         name: The last part of the path; empty for the root.
-        node: What is there, if anything is.
-        special: The path ends in `.`, `..` or is the root, and this is what it ends in.
-        slash: The path ends in a slash, so it can only mean a directory.
+        node: The node that has the name, if any has.
+        special: `.`, `..` or `/` where the path ends in that or is the root, else `None`.
+        slash: Whether the path ends in a slash, so that it can only mean a directory.
     """
 
     __slots__ = ("directory", "name", "node", "slash", "special")
@@ -61,7 +65,11 @@ class Place:
         self.node: Node | None = start.get(last) if self.special is None else start.enter(last)
 
     def found(self) -> Node:
-        """The node that must be there."""
+        """Return the node, which must be there.
+
+        Raises:
+            OSError: There is no node, or no directory before a slash.
+        """
         if self.node is None:
             raise failure(errno.ENOENT)
         if self.slash and not isinstance(self.node, Directory):
@@ -70,7 +78,7 @@ class Place:
 
 
 class OpenFile:
-    """A file that is open, as several descriptors may share it: how it was opened, and how far it was read."""
+    """An open file, which several descriptors may share: how it was opened, and the position it stands at."""
 
     __slots__ = ("flags", "node", "position")
 
@@ -80,7 +88,7 @@ class OpenFile:
         self.position = 0
 
     def file(self, *, writing: bool) -> File:
-        """Its file, if it was opened for that."""
+        """Return the file, if it was opened for reading, or with `writing` for writing; raise `OSError` otherwise."""
         if self.flags & _ACCESS == (os.O_RDONLY if writing else os.O_WRONLY):
             raise failure(errno.EBADF)
         if not isinstance(self.node, File):
@@ -88,13 +96,13 @@ class OpenFile:
         return self.node
 
     def directory(self) -> Directory:
-        """Its directory, if it is one."""
+        """Return the directory that is open; raise `NotADirectoryError` for a file."""
         if isinstance(self.node, Directory):
             return self.node
         raise failure(errno.ENOTDIR)
 
     def read(self, size: int, position: int | None = None) -> bytes:
-        """Read from a position, or from where it stands and move on."""
+        """Read up to `size` bytes from a position; without one, from where the file stands, and move on."""
         start = self.position if position is None else position
         content = self.file(writing=False).content
         if size < 0 or start < 0:
@@ -105,7 +113,7 @@ class OpenFile:
         return data
 
     def write(self, data: Any, position: int | None = None) -> int:
-        """Write at a position, or where it stands and move on."""
+        """Write at a position; without one, where the file stands, and move on. Return the number of bytes."""
         try:
             view = memoryview(data)
         except TypeError:
@@ -122,7 +130,7 @@ class OpenFile:
         return size
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to a position, and say it."""
+        """Move to a position, and return it."""
         starts = {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: self.node.size}
         position = starts.get(operator.index(whence), -1) + as_offset(offset)
         if whence not in starts or position < 0:
@@ -131,7 +139,7 @@ class OpenFile:
         return position
 
     def truncate(self, size: int) -> None:
-        """Cut the file, or add zeros."""
+        """Cut the file to a size in bytes, or add zeros up to it."""
         if as_offset(size) < 0 or self.flags & _ACCESS == os.O_RDONLY:
             raise failure(errno.EINVAL)
         self.file(writing=True).resize(size)
@@ -153,7 +161,7 @@ class Tree:
         self._numbers = itertools.count(_FIRST_DESCRIPTOR)
 
     def place(self, path: str, start: Directory | None = None) -> Place:
-        """Where a path leads, from `start` or else from the working directory."""
+        """Return where a path leads, from `start` or else from the working directory."""
         return Place(path, self.root if path.startswith("/") else start or self.cwd)
 
     def open(self, place: Place, flags: int, mode: int) -> int:
@@ -179,14 +187,14 @@ class Tree:
         return self.assign(OpenFile(node, flags))
 
     def opened(self, descriptor: int) -> OpenFile:
-        """What a descriptor has open."""
+        """Return what a descriptor has open; raise `OSError` for one that is closed."""
         try:
             return self.descriptors[descriptor]
         except KeyError:
             raise failure(errno.EBADF) from None
 
     def assign(self, opened: OpenFile) -> int:
-        """A new descriptor."""
+        """Return a new descriptor for an open file."""
         number = next(self._numbers)
         self.descriptors[number] = opened
         return number
