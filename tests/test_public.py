@@ -235,6 +235,7 @@ def test_import_loads_nothing_heavy(program):
         ("from tinyagent import RunResult, TextDelta", {"openai", "httpx", "httpx2", "pydantic", "anyio"}),
         ("from tinyagent import run_sync", {"openai", "httpx", "httpx2", "pydantic", "anyio"}),
         ("from tinyagent import ReactAgent", {"openai", "httpx", "httpx2", "pydantic"}),
+        ("from tinyagent import ReactAgent", {"tinyagent.agents.journal", "tinyagent.core.codec", "tinyagent.sandbox"}),
         ("from tinyagent import web_browse", {"openai", "httpx", "httpx2", "turbohtml", "pypdf"}),
         (
             """

@@ -18,7 +18,6 @@ from weakref import WeakKeyDictionary
 
 from tinyagent.agents.handoff import with_handoffs
 from tinyagent.agents.inner import agent_tool
-from tinyagent.agents.journal import Journal
 from tinyagent.agents.loop import ANSWER_OR_CALL, LAST_WORD, Ending, is_text, loop
 from tinyagent.agents.middleware import chain_of, checked_middleware, tools_of
 from tinyagent.agents.options import AgentOptions, AgentSignature, as_model, check_deps, check_options
@@ -268,6 +267,8 @@ class Agent(ABC, Generic[Deps, Output]):
         try:
             async with asyncio.timeout(run.limits.seconds) as time_limit, holding():
                 if run.store is not None:
+                    from tinyagent.agents.journal import Journal
+
                     run.journal = await Journal.open(run.store, run.run_id)
                     await run.journal.start(run.task)
                 # an inner run also ends with the time of the run around it

@@ -6,9 +6,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypedDict
+from typing import TYPE_CHECKING, Any, Generic, TypedDict
 
-from tinyagent.agents.journal import Journal, checked_store
 from tinyagent.agents.middleware import Middleware, checked_middleware
 from tinyagent.agents.toolbox import Toolbox
 from tinyagent.core.context import Context
@@ -23,6 +22,9 @@ from tinyagent.core.messages import NOT_ANSWERED, Assistant, Conversation, Reply
 from tinyagent.core.result import Execution, Observation, RunInfo, RunResult, State, Step
 from tinyagent.core.store import Store
 from tinyagent.models.chat import MessageLike, as_messages
+
+if TYPE_CHECKING:
+    from tinyagent.agents.journal import Journal
 
 _EMPTY = Toolbox({})
 
@@ -165,6 +167,8 @@ class RunState:
         if (middleware := options.get("middleware", ())) != ():
             run.middleware = checked_middleware(middleware)
         if (store := options.get("store")) is not None:
+            from tinyagent.agents.journal import checked_store  # which a run without a store does not load
+
             run.store = checked_store(store)
         return run
 
