@@ -15,7 +15,7 @@ from tinyagent.agents.journal import Journal
 from tinyagent.core import waiting
 from tinyagent.errors import FatalToolError, ScriptError, StoreError, TokenLimitReached
 from tinyagent.sandbox import Opaque
-from tinyagent.testing import ScriptedModel, call
+from tinyagent.testing import RawStream, ScriptedModel, ScriptedServer, call
 
 
 async def add(a: int, b: int) -> int:
@@ -485,3 +485,21 @@ async def test_a_call_that_a_middleware_has_changed_is_the_same_again():
     again = await ReactAgent([add], model=ScriptedModel([]), middleware=[Twice()]).run("go", run_id="r", store=store)
     assert again.steps[0].observations == first.steps[0].observations
     assert again.messages == first.messages
+
+
+async def test_calls_that_had_begun_go_back_with_what_only_their_server_knows():
+    """The process dies when its call has ended, and before the reply is recorded."""
+    signature = {"google": {"thought_signature": "c2ln"}}
+    function = {"name": "add", "arguments": '{"a": 2, "b": 3}'}
+    sent = {"index": 0, "id": "c1", "type": "function", "function": function, "extra_content": signature}
+    parts = [{"choices": [{"index": 0, "delta": {"tool_calls": [sent]}, "finish_reason": "tool_calls"}]}]
+    store = MemoryStore()
+    async with ScriptedServer([RawStream(parts), "5", "5"]) as server:
+        for _ in range(2):
+            async with ReactAgent([add], model=server.model()).stream("go", run_id="r", store=store) as run:
+                assert (await run.drain()).output == "5"
+            store._runs["r"] = {key: text for key, text in store._runs["r"].items() if not key.endswith("/model")}
+        assert len(server.requests) == 3
+        bodies = [request.body["messages"] for request in server.requests[1:]]
+    assert bodies[1] == bodies[0]
+    assert bodies[1][1]["tool_calls"][0]["extra_content"] == signature

@@ -88,9 +88,10 @@ class Journal(Middleware):
         if request.key in self:
             return self._read(request.key, _to_reply)
         tools = request.key.removesuffix("model") + "tool/"
-        begun = [self._read(key, _call_of) for key in self.keys(tools) if key.endswith(BEGUN)]
+        begun = [self._read(key, _to_reply) for key in self.keys(tools) if key.endswith(BEGUN)]
         if begun:
-            reply = Reply(calls=tuple(begun), finish_reason="interrupted")
+            calls = tuple(call for each in begun for call in each.calls)
+            reply = replace(begun[0], calls=calls, finish_reason="interrupted")
         else:
             reply = await call_next(request, sink)
         mine = await self.record(request.key, _reply_text(reply))
@@ -122,9 +123,9 @@ class Journal(Middleware):
                 "same task to go on with it, or another run_id= for another run."
             )
 
-    async def begin(self, key: str, call: Call) -> None:
-        """Record a call that starts while the model still writes."""
-        await self.record(key + BEGUN, _call_text(call))
+    async def begin(self, key: str, call: Call, origin: str) -> None:
+        """Record a call that starts while the model still writes, and which server wrote it."""
+        await self.record(key + BEGUN, _reply_text(Reply(calls=(call,), origin=origin)))
 
     async def record(self, key: str, text: str) -> bool:
         """Record a text under a key; return `False` where another process was first, whose text then stands.
@@ -211,14 +212,6 @@ def _to_call(data: dict[str, Any]) -> Call:
     if "arguments" not in data and data["raw"]:
         data["arguments"] = json.loads(data["raw"])
     return Call(**data)
-
-
-def _call_of(text: str) -> Call:
-    return _to_call(json.loads(text))
-
-
-def _call_text(call: Call) -> str:
-    return json.dumps(_call_data(call), default=to_data)
 
 
 def _reply_text(reply: Reply) -> str:

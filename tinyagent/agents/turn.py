@@ -64,6 +64,7 @@ class Turn:
         self._eager = eager
         self._longest = longest
         self._tasks: dict[str, asyncio.Task[None]] = {}  # by the id of the call, as are the observations
+        self._origin = ""
         self._shown_text: list[str] = []  # the text of this turn, as the reader has it
         self._started: list[Call] = []
         self._early: set[str] = set()  # the ids of calls that started before the reply was whole
@@ -97,6 +98,10 @@ class Turn:
         """Hear more text, for the reader of the run."""
         self._shown_text.append(delta)
         self._run.emit(TextDelta(delta))
+
+    def served_by(self, origin: str) -> None:
+        """Note which server writes the reply."""
+        self._origin = origin
 
     def reasoning(self, delta: str) -> None:
         """Hear more reasoning, for the reader of the run."""
@@ -233,7 +238,7 @@ class Turn:
         if journal and key in journal:
             run.count(journal.spent(f"{run.run_id}/{self._step}/{call.id}/"))  # by the runs inside the call
         elif journal and call.id in self._early:  # a resume must know of it without the reply
-            await journal.begin(key, call)
+            await journal.begin(key, call, self._origin)
         progress = _Progress(run, call, self._loop)
         context = run.context(call_id=call.id, tool=call.name, step=self._step, key=key, _progress=progress)
 

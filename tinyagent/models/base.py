@@ -24,7 +24,8 @@ class Sink(Protocol):
     """A listener to one reply while it arrives. A model that cannot stream never calls it.
 
     A sink that acts on text may also have a method `doubt()`. It is called where the text that follows may turn out to
-    be thoughts, because too little is known of the model yet to tell (see `tinyagent.models.said.Habit`).
+    be thoughts, because too little is known of the model yet to tell (see `tinyagent.models.said.Habit`). One that
+    records what it hears may have a method `served_by(origin)`, which is told which server writes the reply.
     """
 
     def text(self, delta: str) -> None:

@@ -50,6 +50,8 @@ class ReplyAssembler:
     ) -> None:
         self._sink = sink
         self._origin = origin
+        if (note := getattr(sink, "served_by", None)) is not None:
+            note(origin)
         self._said = Said(sink, tools, habit)
         self._extra: dict[str, Any] = {}  # keys of the message that only the server knows
         self._unread: str | None = None  # the words of a server that could not read the model's call
