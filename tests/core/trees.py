@@ -84,7 +84,7 @@ class LoudText(str):
 
     __slots__ = ()
     __str__ = __repr__ = __format__ = __len__ = __iter__ = __eq__ = encode = _fail
-    __hash__ = str.__hash__
+    __hash__ = object.__hash__  # as keys of one dict two of them are never compared
 
 
 class GivesLoudText:
