@@ -363,6 +363,7 @@ def errors_of_all_kinds():
         FileNotFoundError(2, "no", "f"),
     )
     yield from (SyntaxError("bad", ("f", 1, 2, "x")), KeyError("x" * 2_000_000))
+    yield ValueError(b"x" * 2_000_000)
 
 
 @pytest.mark.parametrize("error", [*errors_of_all_kinds()], ids=lambda error: type(error).__name__)

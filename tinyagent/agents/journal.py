@@ -12,7 +12,7 @@ from dataclasses import MISSING, fields, replace
 from typing import Any, TypeVar
 
 from tinyagent.agents.middleware import Middleware, ModelCall, ToolCall
-from tinyagent.core.codec import Opaque, TooLargeError, dumps, loads
+from tinyagent.core.codec import dumps, loads
 from tinyagent.core.context import Context
 from tinyagent.core.errors import ConfigurationError, StoreError
 from tinyagent.core.jsonable import brief, error_text, to_data, words
@@ -27,8 +27,6 @@ T = TypeVar("T")
 
 #: The end of the key under which a call is recorded that starts before its reply is whole.
 BEGUN = "/begun"
-#: Characters that are kept of a value that is too large to be recorded whole.
-_LONGEST = 10_000
 
 
 def checked_store(store: object) -> Store | None:
@@ -238,11 +236,7 @@ def _observation_text(seen: Observation, call: Call) -> str:
         rest["arguments"] = seen.call.arguments
     if not rest:
         return said
-    try:
-        packed = dumps(rest, records=True, limited=False)
-    except TooLargeError:  # bytes
-        packed = dumps(rest | {"value": Opaque(seen.text[:_LONGEST], type(seen.value).__name__)}, records=True)
-    return f"{said}\n{packed}"
+    return f"{said}\n{dumps(rest, records=True, limited=False)}"
 
 
 def _to_observation(text: str, call: Call) -> Observation:

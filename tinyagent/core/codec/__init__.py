@@ -54,7 +54,7 @@ def dumps(value: object, *, records: bool = False, limited: bool = True) -> str:
         limited: Refuse what `loads` would: it takes more than `MAX_BYTES`, or has too many parts.
 
     Raises:
-        TooLargeError: The value is refused; bytes never take more than `MAX_BYTES`.
+        TooLargeError: The value is refused.
     """
     data = pack(value, records=records, limited=limited)
     text = to_json(data).decode("utf-8", "surrogatepass") if limited else _encode(data)

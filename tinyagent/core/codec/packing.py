@@ -126,10 +126,10 @@ class _Packer:
             if self.in_ranges + length(value) > LONGEST_RANGE:
                 return self._text(value)
             self.in_ranges += length(value)
+        elif self.limited and type(value) in (bytes, bytearray):
+            _check_size(len(value))  # before they are written
         try:
             written: Any = _WRITERS[type(value)](value)
-        except TooLargeError:
-            raise
         except Exception:  # noqa: BLE001 - a time in a zone that fails to tell its offset
             written = None
         return self._text(value) if written is None else self._counted(written)
@@ -262,7 +262,6 @@ def _write_decimal(value: Decimal) -> Any:
 
 
 def _write_bytes(value: bytes | bytearray) -> Any:
-    _check_size(len(value))
     return {TAG: type(value).__name__, "v": b64encode(value).decode()}
 
 
