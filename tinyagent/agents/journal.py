@@ -29,14 +29,13 @@ T = TypeVar("T")
 BEGUN = "/begun"
 
 
-def checked_store(store: object) -> Store | None:
+def checked_store(store: object) -> Store:
     """Return what was passed as `store=`, checked.
 
     Raises:
         ConfigurationError: The object is no store.
     """
-    has = not isinstance(store, type) and all(callable(getattr(store, name, None)) for name in ("load", "put"))
-    if store is not None and not has:
+    if isinstance(store, type) or not all(callable(getattr(store, name, None)) for name in ("load", "put")):
         raise ConfigurationError(
             f"store={brief(store)}: pass a store, such as MemoryStore(): an object with "
             "'async def load(self, run)' and 'async def put(self, run, key, text)' (see tinyagent.stores.Store)."

@@ -81,15 +81,15 @@ class Middleware:
         return await call_next(call, context)
 
 
-def checked_middleware(given: object, kind: str = "middleware") -> tuple[Middleware, ...]:
-    """Return what was passed as the option `kind`, checked, as a tuple.
+def checked_middleware(given: object) -> tuple[Middleware, ...]:
+    """Return what was passed as `middleware=`, checked, as a tuple.
 
     Raises:
         ConfigurationError: `given` is no list of `Middleware` objects.
     """
     items: list[Any] = list(given) if isinstance(given, Iterable) else []
     if not isinstance(given, Iterable) or not all(isinstance(item, Middleware) for item in items):
-        raise ConfigurationError(f"{kind}={brief(given)}: pass a list of Middleware objects, such as [Timed()].")
+        raise ConfigurationError(f"middleware={brief(given)}: pass a list of Middleware objects, such as [Timed()].")
     return tuple(items)
 
 
