@@ -6,6 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
+#: How a text begins of which `redact=` has taken something out: it is shown, and never replayed.
+REDACTED = "[redacted] "
+
 
 class Store(Protocol):
     """A place that keeps the records of runs, each text under a key. Any object with these five methods is a store."""
@@ -43,10 +46,14 @@ class Store(Protocol):
 
 
 class MemoryStore:
-    """A store that lasts as long as the object: for tests, and for runs that are taken up again in the same process."""
+    """A store that lasts as long as the object: for tests, and for runs that are taken up again in the same process.
 
-    def __init__(self) -> None:
-        self._runs: dict[str, dict[str, str]] = {}
+    Args:
+        runs: Records to begin with, by key, for each run.
+    """
+
+    def __init__(self, runs: Mapping[str, Mapping[str, str]] = {}) -> None:
+        self._runs = {run: dict(records) for run, records in runs.items()}
         self._claimed: set[str] = set()
 
     async def load(self, run: str) -> Mapping[str, str]:
