@@ -29,7 +29,7 @@ async def test_runs_are_apart_and_what_is_loaded_is_a_copy():
 @pytest.mark.parametrize("store", [object(), 7, "runs.db", MemoryStore, {"load": 1}, False, [MemoryStore()]])
 async def test_what_is_no_store_is_refused_with_what_to_pass(store):
     agent = ReactAgent(model=ScriptedModel([]))
-    with pytest.raises(ConfigurationError, match=r"^store=.*: pass a store, such as MemoryStore\(\)"):
+    with pytest.raises(ConfigurationError, match=r"^store=.*: pass a store, such as SQLiteStore\('agents.db'\)"):
         await agent.run("go", store=store)
 
 

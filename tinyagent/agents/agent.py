@@ -249,7 +249,7 @@ class Agent(ABC, Generic[Deps, Output]):
             raise ConfigurationError(f"limits={brief(limits)}: pass Limits(steps=..., tokens=..., seconds=...).")
         options: RunOptions[Any] = {"run_id": run_id, "deps": deps, "store": store}
         about = {"resumed": True, "decisions": decisions, "private": private}
-        return self._new_run(None, self._converse, options, streamed=streamed, limits=limits, **about)
+        return self._new_run("", self._converse, options, streamed=streamed, limits=limits, **about)
 
     async def execute_tool(self, name: str, /, **arguments: Any) -> Any:
         """Call a tool as a model would, but without a model: validated, with the tool's retries, time-out and toolkit.
@@ -338,7 +338,7 @@ class Agent(ABC, Generic[Deps, Output]):
 
     def _new_run(
         self,
-        task: str | None,
+        task: str,
         work: Callable[[RunState], Awaitable[Ending]],
         options: RunOptions,
         *,
@@ -349,7 +349,7 @@ class Agent(ABC, Generic[Deps, Output]):
         """Return a run that has not started.
 
         Args:
-            task: What to do, in words; `None` where the store says it.
+            task: What to do, in words; empty where the store says it.
             work: What the run does between its beginning and its end: `_converse`, or one tool call.
             options: What the caller passed for this run.
             streamed: Whether somebody hears the replies while they are written.
@@ -366,7 +366,7 @@ class Agent(ABC, Generic[Deps, Output]):
             state.store, state.private = MemoryStore(), True
         if self.deps_type is not None and (work == self._converse or "deps" in options):
             check_deps(state.deps, self.deps_type, self.name)
-        if work == self._converse and task is not None:
+        if work == self._converse and not state.resumed:
             state.conversation.instruct(self._written, self.name)
         return Run(state, partial(self._drive, state, work))
 

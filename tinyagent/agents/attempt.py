@@ -60,7 +60,7 @@ async def attempt(agent: Agent[Any, Any], run: RunState, work: Callable[[RunStat
         _check(agent, run, journal)
         if before is None:
             await _begin(agent, run, journal, work)
-        elif before.state != "unfinished":
+        elif before.state in ("failed", "paused"):
             await journal.record(f"{run.run_id}/resumed/{before.left}", "{}", of_run=True)
         run.begin()
         return await _followed(run, journal, work)

@@ -146,7 +146,9 @@ def revived(tool: Tool[..., Any] | None, value: Any, *, strict: bool = False) ->
     if kind is None:
         return value
     try:
-        return adapter(kind).validate_python(_bare(value))
+        bare = _bare(value)
+        made = adapter(kind).validate_python(bare)
+        return value if type(made) is type(bare) and made == bare else made
     except Exception as error:
         if strict and isinstance(error, ValueError):
             raise

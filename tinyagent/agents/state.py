@@ -182,11 +182,11 @@ class RunState:
     _seconds: float | None = None
 
     @classmethod
-    def of(cls, task: str | None, info: RunInfo, limits: Limits, options: RunOptions[Any], **about: Any) -> RunState:
+    def of(cls, task: str, info: RunInfo, limits: Limits, options: RunOptions[Any], **about: Any) -> RunState:
         """Return the data of a run that has not begun.
 
         Args:
-            task: What to do, in words; `None` where the store says it.
+            task: What to do, in words; empty where the store says it.
             info: The run's ids, names and start.
             limits: What the run may use.
             options: What was passed for this run.
@@ -202,8 +202,9 @@ class RunState:
         run_id: object = options.get("run_id")
         if not isinstance(run_id, str | None) or run_id == "":
             raise ConfigurationError(f"run_id={brief(run_id)}: pass text that names the run, such as 'order-17'.")
-        said, mended = (Conversation(), "") if task is None else _opening(task, options.get("messages", ()))
-        run = cls(task or "", info, said, limits, mended, deps=options.get("deps"), **about)
+        resumed = about.get("resumed", False)
+        said, mended = (Conversation(), "") if resumed else _opening(task, options.get("messages", ()))
+        run = cls(task, info, said, limits, mended, deps=options.get("deps"), **about)
         if (metadata := options.get("metadata")) is not None:
             run.metadata = _checked_metadata(metadata)
         if (middleware := options.get("middleware", ())) != ():
