@@ -16,8 +16,8 @@ NAMES = {
         "MalformedReplyError MiddlewareError MissingCredentialsError MissingExtraError ModelConnectionError ModelError "
         "ModelNotFoundError ModelTimeoutError NoChoicesError ProtocolError RateLimitError RefusalError "
         "ReplayError RunError RunLimitError SandboxError SandboxUnavailableError ScriptError ServerError "
-        "StepLimitReached StoreError StreamError StreamInterruptedError TimeLimitReached TinyAgentError "
-        "TokenLimitReached ToolArgumentsError ToolDefinitionError ToolkitError TruncatedReplyError "
+        "StepLimitReached StoreError StoreFormatError StreamError StreamInterruptedError TimeLimitReached "
+        "TinyAgentError TokenLimitReached ToolArgumentsError ToolDefinitionError ToolkitError TruncatedReplyError "
         "UnknownOptionError UnknownToolError"
     ),
     "events": (
@@ -35,7 +35,7 @@ NAMES = {
         "CodeError Execution MontySandbox Opaque ProcessSandbox PythonExecutor Sandbox SandboxCapabilities "
         "SandboxLimits SandboxSession"
     ),
-    "stores": "MemoryStore Store",
+    "stores": "MemoryStore SQLiteStore Store",
     "tools": (
         "MCPMedia MCPProgress MCPResult MCPToolError Page Plan PlanStep SearchResult SearchResults "
         "ToolLike ToolRegistry"

@@ -44,6 +44,7 @@ NAMES = [
     "RunError",
     "RunOptions",
     "RunResult",
+    "SQLiteStore",
     "SandboxLimits",
     "Sink",
     "StepFinished",

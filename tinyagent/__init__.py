@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tinyagent.core.text import printable
     from tinyagent.core.registry import freeze_registry, get_registry, tool
     from tinyagent.core.result import Observation, RunResult
+    from tinyagent.core.sqlite import SQLiteStore
     from tinyagent.core.store import MemoryStore
     from tinyagent.core.threads import set_thread_limit
     from tinyagent.core.tool import Tool
@@ -67,6 +68,7 @@ _NAMES = {
     "core.text": "printable",
     "core.registry": "freeze_registry get_registry tool",
     "core.result": "Observation RunResult",
+    "core.sqlite": "SQLiteStore",
     "core.store": "MemoryStore",
     "core.threads": "set_thread_limit",
     "core.tool": "Tool",
@@ -90,8 +92,8 @@ __all__ = [
     "AgentOptions", "Call", "ConfigurationError", "Context", "FatalToolError", "InnerEvent", "JinaReader", "Limits",
     "MCPTools", "MemoryStore", "Middleware", "Model", "ModelError", "ModelRequest", "ModelSettings",
     "MontySandbox", "Notice", "Observation", "OpenAIModel", "Planning", "ProcessSandbox", "PythonExecutor",
-    "ReactAgent", "Reply", "Retry", "Run", "RunError", "RunOptions", "RunResult", "SandboxLimits", "Sink",
-    "StepFinished", "TextDelta", "TextVoided", "TinyAgentError", "TinyCodeAgent", "Tool", "ToolFinished",
+    "ReactAgent", "Reply", "Retry", "Run", "RunError", "RunOptions", "RunResult", "SQLiteStore", "SandboxLimits",
+    "Sink", "StepFinished", "TextDelta", "TextVoided", "TinyAgentError", "TinyCodeAgent", "Tool", "ToolFinished",
     "ToolStarted", "Toolkit", "Usage", "User", "WebBrowser", "WebSearch", "freeze_registry", "get_registry",
     "jina_reader", "messages_from_json", "messages_to_json", "printable", "run_sync", "set_thread_limit", "tool",
     "web_browse", "web_search",

@@ -8,8 +8,8 @@ from tinyagent.core.errors import (
     MissingCredentialsError, MissingExtraError, ModelConnectionError, ModelError, ModelNotFoundError,
     ModelTimeoutError, NoChoicesError, ProtocolError, RateLimitError, RefusalError, ReplayError, RunError,
     RunLimitError, SandboxError, SandboxUnavailableError, ScriptError, ServerError, StepLimitReached, StoreError,
-    StreamError, StreamInterruptedError, TimeLimitReached, TinyAgentError, TokenLimitReached, ToolArgumentsError,
-    ToolDefinitionError, ToolkitError, TruncatedReplyError, UnknownOptionError, UnknownToolError,
+    StoreFormatError, StreamError, StreamInterruptedError, TimeLimitReached, TinyAgentError, TokenLimitReached,
+    ToolArgumentsError, ToolDefinitionError, ToolkitError, TruncatedReplyError, UnknownOptionError, UnknownToolError,
 )
 
 __all__ = [
@@ -18,7 +18,7 @@ __all__ = [
     "MiddlewareError", "MissingCredentialsError", "MissingExtraError", "ModelConnectionError", "ModelError",
     "ModelNotFoundError", "ModelTimeoutError", "NoChoicesError", "ProtocolError", "RateLimitError", "RefusalError",
     "ReplayError", "RunError", "RunLimitError", "SandboxError", "SandboxUnavailableError", "ScriptError",
-    "ServerError", "StepLimitReached", "StoreError", "StreamError", "StreamInterruptedError", "TimeLimitReached",
-    "TinyAgentError", "TokenLimitReached", "ToolArgumentsError", "ToolDefinitionError", "ToolkitError",
-    "TruncatedReplyError", "UnknownOptionError", "UnknownToolError",
+    "ServerError", "StepLimitReached", "StoreError", "StoreFormatError", "StreamError", "StreamInterruptedError",
+    "TimeLimitReached", "TinyAgentError", "TokenLimitReached", "ToolArgumentsError", "ToolDefinitionError",
+    "ToolkitError", "TruncatedReplyError", "UnknownOptionError", "UnknownToolError",
 ]

@@ -1,5 +1,6 @@
 """Stores, which keep the records of runs."""
 
+from tinyagent.core.sqlite import SQLiteStore
 from tinyagent.core.store import MemoryStore, Store
 
-__all__ = ["MemoryStore", "Store"]
+__all__ = ["MemoryStore", "SQLiteStore", "Store"]

@@ -17,6 +17,7 @@ TinyAgentError
     ├── FatalToolError            raised by a tool to end the run
     ├── ToolkitError              a toolkit could not be opened or closed
     ├── StoreError                the store of the run's records failed
+    │   └── StoreFormatError      the store's file has a format that this version does not know
     ├── MiddlewareError           a middleware failed, or returned something else than it should
     ├── SandboxError              the sandbox that runs the model's code failed
     │   ├── SandboxUnavailableError  the sandbox cannot run on this machine (also a ConfigurationError)
@@ -160,6 +161,10 @@ class ToolkitError(RunError):
 
 class StoreError(RunError):
     """The store of a run's records (`store=`) failed; the exception that it raised is the `__cause__`."""
+
+
+class StoreFormatError(StoreError):
+    """The file of a store has a format that this version of tinyagent does not know; a newer version wrote it."""
 
 
 class MiddlewareError(RunError):
