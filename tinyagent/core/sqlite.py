@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import queue
 import sqlite3
@@ -28,9 +29,12 @@ _Work: TypeAlias = tuple[asyncio.Future[Any], Callable[..., Any], tuple[_Cell | 
 
 #: Seconds to wait for another process that keeps the file locked.
 PATIENCE = 10.0
+#: What tells the file from those of other programs: "tiny".
+_OWNER = 0x74696E79
 #: The statements that make a file of each format out of one of the format before, the first out of an empty file.
 _STEPS = [
     [
+        f"PRAGMA application_id={_OWNER}",
         "CREATE TABLE runs(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
         (
             "CREATE TABLE records(id INTEGER PRIMARY KEY, run INTEGER NOT NULL, key TEXT NOT NULL, text TEXT NOT NULL, "
@@ -249,17 +253,16 @@ def _opened(path: str, *, safe: bool) -> sqlite3.Connection:
 
 
 def _migrate(file: sqlite3.Connection, path: str) -> None:
-    version = file.execute("PRAGMA user_version").fetchone()[0]
+    version, owner = (file.execute(f"PRAGMA {name}").fetchone()[0] for name in ("user_version", "application_id"))
+    if owner != _OWNER and file.execute("SELECT 1 FROM sqlite_master").fetchone():
+        raise StoreError(f"The file {path!r} is the database of another program: pass another path.")
     if not 0 <= version <= len(_STEPS):
         raise StoreFormatError(
             f"The store {path!r} has the format {version}, and this version of tinyagent knows those up to "
             f"{len(_STEPS)}: update tinyagent, or pass another path."
         )
-    if not version and file.execute("SELECT 1 FROM sqlite_master").fetchone():
-        raise StoreError(f"The file {path!r} is the database of another program: pass another path.")
-    for step in _STEPS[version:]:
-        for statement in step:
-            file.execute(statement)
+    for statement in itertools.chain(*_STEPS[version:]):
+        file.execute(statement)
     if version < len(_STEPS):
         file.execute(f"PRAGMA user_version={len(_STEPS)}")
 
