@@ -11,13 +11,14 @@ import tinyagent
 
 NAMES = {
     "errors": (
+        "ApprovalError RunBusyError SessionBusyError UnknownRunError "
         "AuthenticationError BadRequestError ConfigurationError ContentFilterError ContextLengthError "
         "DuplicateToolError EmptyReplyError FatalToolError FrozenRegistryError "
         "MalformedReplyError MiddlewareError MissingCredentialsError MissingExtraError ModelConnectionError ModelError "
         "ModelNotFoundError ModelTimeoutError NoChoicesError ProtocolError RateLimitError RefusalError "
         "ReplayError RunError RunLimitError SandboxError SandboxUnavailableError ScriptError ServerError "
-        "StepLimitReached StoreError StreamError StreamInterruptedError TimeLimitReached TinyAgentError "
-        "TokenLimitReached ToolArgumentsError ToolDefinitionError ToolkitError TruncatedReplyError "
+        "StepLimitReached StoreError StoreFormatError StreamError StreamInterruptedError TimeLimitReached "
+        "TinyAgentError TokenLimitReached ToolArgumentsError ToolDefinitionError ToolkitError TruncatedReplyError "
         "UnknownOptionError UnknownToolError"
     ),
     "events": (
@@ -30,12 +31,15 @@ NAMES = {
         "messages_to_json"
     ),
     "middleware": "Middleware ModelCall ToolCall",
-    "results": "Observation RunInfo RunResult State Step Usage",
+    "policies": (
+        "Allow Ask Decision Deny Pending Policy Return Verdict allow_only ask_before ask_on_terminal first_of read_only"
+    ),
+    "results": "MapItem Observation RunInfo RunResult State Step Usage",
     "sandbox": (
         "CodeError Execution MontySandbox Opaque ProcessSandbox PythonExecutor Sandbox SandboxCapabilities "
         "SandboxLimits SandboxSession"
     ),
-    "stores": "MemoryStore Store",
+    "stores": "Conversations MemoryStore RunRecord SQLiteStore Store recorded_runs resume_all",
     "tools": (
         "MCPMedia MCPProgress MCPResult MCPToolError Page Plan PlanStep SearchResult SearchResults "
         "ToolLike ToolRegistry"

@@ -8,6 +8,7 @@ import gc
 import itertools
 import os
 import random
+import threading
 import weakref
 
 import pytest
@@ -655,6 +656,35 @@ def test_no_event_loop_is_kept_that_was_closed_without_leaving():
     asyncio.run(enter())
     gc.collect()
     assert first() is None
+
+
+def test_event_loops_may_come_in_other_threads_meanwhile():
+    @contextlib.asynccontextmanager
+    async def resource():
+        yield
+
+    each = PerLoop(resource)
+    others = []
+
+    async def use():
+        async with each.here():
+            pass
+
+    class Loop(asyncio.SelectorEventLoop):
+        def is_closed(self):
+            if not others:  # asked by the second loop, which looks for those that have closed
+                others.append(threading.Thread(target=asyncio.run, args=(use(),)))
+                others[0].start()
+                others[0].join()
+            return super().is_closed()
+
+    first = Loop()
+    others.append(None)
+    first.run_until_complete(use())
+    others.clear()
+    asyncio.run(use())
+    assert others
+    first.close()
 
 
 def test_without_an_event_loop_there_is_none():

@@ -240,7 +240,7 @@ async def loaded(store: Store, run: str) -> Mapping[str, str]:
     return records
 
 
-async def told(store: Store, method: str, *args: str) -> object:
+async def told(store: Store, method: str, *args: str | None) -> object:
     """Call a method of a store; turn whatever it raises into a `StoreError`."""
     try:
         return await getattr(store, method)(*args)

@@ -17,6 +17,7 @@ TinyAgentError
     ├── FatalToolError            raised by a tool to end the run
     ├── ToolkitError              a toolkit could not be opened or closed
     ├── StoreError                the store of the run's records failed
+    │   ├── StoreFormatError      the store's file has a format that this version does not know
     │   └── UnknownRunError       the store has no such run (also a LookupError)
     ├── RunBusyError              someone else is at work on the run
     │   └── SessionBusyError      someone else is at work in the session, or a run of it waits for a decision
@@ -196,6 +197,10 @@ class SessionBusyError(RunBusyError):
 
 class ApprovalError(RunError):
     """A tool that was called with `execute_tool` waits for a decision: `agent.resume(error.result, {...})`."""
+
+
+class StoreFormatError(StoreError):
+    """The file of a store has a format that this version of tinyagent does not know; a newer version wrote it."""
 
 
 class MiddlewareError(RunError):

@@ -235,3 +235,20 @@ class RunResult(Generic[Output]):
             ValueError: The text is none that `to_json` writes.
         """
         return cls.from_dict(json.loads(text))
+
+
+@dataclass(frozen=True, slots=True)
+class MapItem(Generic[Output]):
+    """How one of several runs ended.
+
+    Attributes:
+        index: The place of its task among the tasks, from 0.
+        task: What it was to do.
+        result: Its result; `None` where it failed.
+        error: What it failed with; `None` where it did not.
+    """
+
+    index: int
+    task: str
+    result: RunResult[Output] | None = None
+    error: Exception | None = None

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
-#: How a text begins of which `redact=` has taken something out: it is shown, and never replayed.
-REDACTED = "[redacted] "
+#: How a text begins that a store's `redact=` has changed. No JSON text does; a run is never answered from it.
+REDACTED = "\x00redacted\x00"
 
 
 class Store(Protocol):
@@ -70,7 +70,7 @@ class MemoryStore:
 
     async def runs(self, without: str | None = None) -> Sequence[str]:
         """Return the names of all runs; `without` leaves out those with a record under `<run>/<without>`."""
-        return [run for run, records in self._runs.items() if f"{run}/{without}" not in records]
+        return [run for run, records in self._runs.items() if without is None or f"{run}/{without}" not in records]
 
     async def delete(self, run: str) -> None:
         """Delete every record of a run."""
