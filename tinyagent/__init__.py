@@ -2,7 +2,7 @@
 
 What most programs need is imported from here; everything else that is public from `tinyagent.errors`, `.events`,
 `.messages`, `.middleware`, `.policies`, `.results`, `.sandbox`, `.stores`, `.tools` and `.testing`. Names load when
-they are first used, so that `import tinyagent` costs a few milliseconds and imports neither openai nor httpx nor pydantic.
+they are first used: `import tinyagent` costs a few milliseconds and imports neither openai nor httpx nor pydantic.
 """
 
 from __future__ import annotations
@@ -106,6 +106,8 @@ __all__ = [
 
 #: The documented modules of the public names that `tinyagent` itself does not offer.
 _ROOMS = ("errors", "events", "messages", "middleware", "policies", "results", "sandbox", "stores", "tools")
+#: The public names there that are functions.
+_FUNCTIONS = ("allow_only", "ask_on_terminal", "event_from_dict", "first_of", "read_only", "recorded_runs")
 #: For names of tinyagent 1.x and of other packages: what to write instead.
 _ELSEWHERE = {
     "Agent": "Write ReactAgent(tools=[...], model=...), or TinyCodeAgent(...).",
@@ -138,7 +140,7 @@ def _unknown(name: str) -> Exception:
     In `from tinyagent import name` a hint needs an ImportError: Python replaces the text of an AttributeError there.
     """
     cure = next((cure for names, cure in _ELSEWHERE.items() if name in names.split()), "")
-    if not cure and name[:1].isalpha():
+    if not cure and (name[:1].isupper() or name in _FUNCTIONS):
         rooms = (importlib.import_module(f"tinyagent.{room}") for room in _ROOMS)
         cure = next((f"Write from {room.__name__} import {name}." for room in rooms if name in room.__all__), "")
     if not cure and name[:1].isalpha():
