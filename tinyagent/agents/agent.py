@@ -362,8 +362,6 @@ class Agent(ABC, Generic[Deps, Output]):
         state = RunState.of(task, info, limits or self.limits, options, streamed=streamed, **about)
         if self.policy is not None and self.policy not in state.policies:
             state.policies = (*state.policies, self.policy)
-        if state.store is None and state.parent is None and any(each.may_ask for each in self._team()):
-            state.store, state.private = MemoryStore(), True
         if self.deps_type is not None and (work == self._converse or "deps" in options):
             check_deps(state.deps, self.deps_type, self.name)
         if work == self._converse and not state.resumed:
@@ -382,6 +380,8 @@ class Agent(ABC, Generic[Deps, Output]):
             async with asyncio.timeout(run.limits.seconds) as time_limit, holding():
                 # an inner run also ends with the time of the run around it
                 run.deadline = min(filter(None, (run.deadline, time_limit.when())), default=None)
+                if run.store is None and run.parent is None and any(each.may_ask for each in self._team()):
+                    run.store, run.private = MemoryStore(), True
                 if run.store is None:
                     ending = await work(run)
                 else:

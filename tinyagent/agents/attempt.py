@@ -54,7 +54,7 @@ async def attempt(agent: Agent[Any, Any], run: RunState, work: Callable[[RunStat
         if before is not None:
             work = _as_recorded(agent, run, before, work)
         if run.session is not None:
-            run.log = await SessionLog.join(held, store, run, None if before is None else before.place)
+            run.log = await SessionLog.join(held, store, run, before)
             records = {**run.log.records, **records}
         journal = run.journal = Journal(store, run.run_id, records, None if run.log is None else run.log.space)
         _check(agent, run, journal)
@@ -62,6 +62,7 @@ async def attempt(agent: Agent[Any, Any], run: RunState, work: Callable[[RunStat
             await _begin(agent, run, journal, work)
         elif before.state in ("failed", "paused"):
             await journal.record(f"{run.run_id}/resumed/{before.left}", "{}", of_run=True)
+        run.replaying = before is not None
         run.begin()
         return await _followed(run, journal, work)
 
@@ -79,7 +80,9 @@ def _as_recorded(
             f"The run {run.run_id!r} was begun by the agent {before.agent!r}, and cannot go on with {agent.name!r}."
         )
     if before.state == "dropped":
-        raise ConfigurationError(f"The run {run.run_id!r} was dropped, and cannot go on.")
+        raise ConfigurationError(
+            f"The run {run.run_id!r} cannot go on: it was dropped, or its session has gone on without it."
+        )
     run.info = replace(run.info, started=before.started)
     run.session = before.session
     if not run.resumed:
@@ -144,13 +147,13 @@ async def _followed(run: RunState, journal: Journal, work: Callable[[RunState], 
     if ending.error is not None:
         await _leave(run, journal, {"state": "failed", "error": error_text(ending.error)})
     else:
+        if run.log is not None and ending.state != "paused":
+            await run.log.keep(run)
         await _leave(run, journal, {"state": ending.state})
     return ending
 
 
 async def _leave(run: RunState, journal: Journal, how: Mapping[str, Any]) -> None:
-    if run.log is not None:
-        await run.log.keep(run)
     key = f"{run.run_id}/end"
     if how["state"] in ("failed", "paused"):
         key = f"{run.run_id}/left/{1 + sum(each.startswith(f'{run.run_id}/left/') for each in journal.records)}"
@@ -164,26 +167,26 @@ async def instructions_of(agent: Agent[Any, Any], run: RunState, journal: Journa
     Where the agent has changed since, its tools or its instructions, a `Notice` says so.
     """
     key = f"{run.run_id}/{len(run.steps) + 1}/agent"
-    now = {"agent": agent.name, "tools": {name: _digest(tool.definition) for name, tool in run.toolbox.tools.items()}}
-    if key in journal:
-        then = journal.recorded(key)
-        text: str = agent.prompt.fixed if agent.prompt.fixed is not None else then["text"]
-        _compare(run, then, {**now, "text": _kept(agent, text)})
-        return text
-    text = await agent.prompt.text(run.context())
-    await journal.record(key, json.dumps({**now, "text": _kept(agent, text)}))
+    now: dict[str, Any] = {
+        "agent": agent.name,
+        "tools": {name: _digest(tool.definition) for name, tool in run.toolbox.tools.items()},
+    }
+    then: Mapping[str, Any] = journal.recorded(key) if key in journal else {}
+    text = agent.prompt.fixed
+    if text is None:
+        text = then["text"] if "text" in then else await agent.prompt.text(run.context())
+    now["text" if agent.prompt.fixed is None else "digest"] = text if agent.prompt.fixed is None else _digest(text)
+    if then:
+        _compare(run, then, now)
+    else:
+        await journal.record(key, json.dumps(now))
     return text
-
-
-def _kept(agent: Agent[Any, Any], text: str) -> str:
-    """Return what is recorded of the instructions: a digest of text that the agent has anyway."""
-    return _digest(text) if agent.prompt.fixed is not None else text
 
 
 def _compare(run: RunState, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     old, new = then["tools"], now["tools"]
     changes = [
-        *(["its instructions"] if then["text"] != now["text"] else []),
+        *(["its instructions"] if any(then.get(name) != now.get(name) for name in ("text", "digest")) else []),
         *(f"{name} is new" for name in new if name not in old),
         *(f"{name} is gone" for name in old if name not in new),
         *(f"{name} is another" for name in new if name in old and new[name] != old[name]),

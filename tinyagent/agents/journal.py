@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -130,12 +130,6 @@ class Journal(Middleware):
     def asked(self, key: str) -> Pending:
         """Return the call that was recorded as waiting under this id."""
         return self.read(key + ASKED, to_pending)
-
-    async def step(self, key: str, work: Callable[[], Awaitable[Any]]) -> Any:
-        """Return the JSON data that is recorded under a key; where there is none, record what the work gives."""
-        if key not in self:
-            await self.record(key, json.dumps(await work()))
-        return self.recorded(key)
 
     async def begin(self, key: str, call: Call, origin: str) -> None:
         """Record a call that starts while the model still writes, and which server wrote it."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tinyagent.agents.journal import Journal, checked_store, hold, loaded, told
 from tinyagent.agents.records import to_reply
 from tinyagent.agents.runrecord import RunRecord
-from tinyagent.core.errors import ConfigurationError, SessionBusyError, StoreError, UnknownRunError
+from tinyagent.core.errors import ConfigurationError, RunBusyError, SessionBusyError, StoreError, UnknownRunError
 from tinyagent.core.jsonable import error_text, to_data
 from tinyagent.core.messages import Conversation, Message, System, ToolReply, User
 from tinyagent.core.store import REDACTED, Store
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 #: How the names begin under which a store keeps sessions.
 SPACE = "session/"
+_DROPPED = json.dumps({"state": "dropped"})
 
 
 class SessionLog:
@@ -48,18 +49,19 @@ class SessionLog:
         self._prefix = f"{self.space}/"
         self._places = sorted(key for key in records if key.startswith(self._prefix))
         self.place = len(self._places)
+        self._over = False  # the run has ended before: what it says now is not kept
         self._seen = 0  # steps of the run whose messages are kept
         self.messages: tuple[Message, ...] = ()
 
     @classmethod
-    async def join(cls, held: AsyncExitStack, store: Store, run: RunState, place: int | None) -> SessionLog:
+    async def join(cls, held: AsyncExitStack, store: Store, run: RunState, before: RunRecord | None) -> SessionLog:
         """Hold the session of a run, and begin the run's conversation with it.
 
         Args:
             held: Holds the session until the run is left.
             store: Where the session is.
             run: The run.
-            place: How many messages were there before the run, where it has begun already.
+            before: What is recorded of the run, where it has begun already.
 
         Raises:
             SessionBusyError: Someone else is at work in the session, or a run of it waits for a decision.
@@ -70,26 +72,25 @@ class SessionLog:
         if not await hold(held, store, SPACE + session, wait=run.when_busy == "wait"):
             raise SessionBusyError(f"Another run is at work in the session {session!r}.", session)
         log = cls(store, session, await loaded(store, SPACE + session))
-        last = log._run_at(-1)
-        if place is None:
-            if last is not None:
-                await log._after(last, run)
+        if before is None:
+            await log._follow(run)
         else:
-            if any(log._run_at(each) != run.run_id for each in range(place, log.place)):
+            if any(log._run_at(place) != run.run_id for place in range(before.place, log.place)):
                 raise ConfigurationError(f"The session {session!r} has gone on without the run {run.run_id!r}.")
-            log.place = place
+            log.place, log._over = before.place, before.state not in ("unfinished", "failed", "paused")
         log.messages = tuple(log.all()[: log.place])
         system = [each for each in run.conversation if isinstance(each, System)]
         run.conversation = Conversation([*system, *log.messages, User(run.task)])
         return log
 
-    async def _after(self, last: str, run: RunState) -> None:
+    async def _follow(self, run: RunState) -> None:
         """Let a run follow the session's last one, and the agent go on that has answered last.
 
         Raises:
             SessionBusyError: The last run waits for a decision.
         """
-        before = RunRecord.of(last, await loaded(self._store, last))
+        last = self._run_at(-1) if self._places else ""
+        before = RunRecord.of(last, await loaded(self._store, last)) if last else None
         if before is None:
             return
         if before.state == "paused":
@@ -101,6 +102,8 @@ class SessionLog:
                 last,
                 pending,
             )
+        if before.state in ("unfinished", "failed"):
+            await told(self._store, "put", last, f"{last}/end", _DROPPED)
         run.speaker = before.speaker
 
     def _data(self, key: str) -> dict[str, Any]:
@@ -111,8 +114,12 @@ class SessionLog:
             raise StoreError(f"The store is damaged: {key!r} cannot be read: {error_text(error)}") from error
         return data
 
-    def _run_at(self, place: int) -> str | None:
-        return self._data(self._places[place])["run"] if self._places else None
+    def _run_at(self, place: int) -> str:
+        return str(self._data(self._places[place]).get("run", ""))
+
+    def runs(self) -> set[str]:
+        """Return the ids of the runs that have added messages."""
+        return {self._run_at(place) for place in range(len(self._places))} - {""}
 
     def all(self) -> list[Message]:
         """Return every message that is kept."""
@@ -133,6 +140,8 @@ class SessionLog:
 
     async def keep(self, run: RunState) -> None:
         """Keep the messages that have come since the last time."""
+        if self._over:
+            return
         messages = [each for each in run.conversation.messages if not isinstance(each, System)]
         new = messages[self.place :]
         known = _known(run, self._seen, new)
@@ -198,18 +207,31 @@ class Conversations:
         await self.load([json.dumps({"session": new, **to_data(each)}) for each in (await self.messages(session))[:at]])
 
     async def clear(self, session: str) -> None:
-        """Delete a session, and the steps of its runs."""
-        await told(self._store, "delete", SPACE + session)
+        """Delete a session, with its runs.
+
+        Raises:
+            SessionBusyError: A run is at work in the session.
+        """
+        async with AsyncExitStack() as held:
+            if not await hold(held, self._store, SPACE + session):
+                raise SessionBusyError(f"A run is at work in the session {session!r}.", session)
+            log = SessionLog(self._store, session, await loaded(self._store, SPACE + session))
+            for name in {*log.runs(), SPACE + session}:
+                await told(self._store, "delete", name)
 
     async def drop(self, run_id: str) -> None:
         """Give up a run that is paused or unfinished, so that its session can go on.
 
         Raises:
             UnknownRunError: There is no such run.
+            RunBusyError: Someone is at work on the run.
         """
-        if RunRecord.of(run_id, await loaded(self._store, run_id)) is None:
-            raise UnknownRunError(f"The store {type(self._store).__name__} has no run {run_id!r}.")
-        await told(self._store, "put", run_id, f"{run_id}/end", json.dumps({"state": "dropped"}))
+        async with AsyncExitStack() as held:
+            if not await hold(held, self._store, run_id):
+                raise RunBusyError(f"The run {run_id!r} is at work.")
+            if RunRecord.of(run_id, await loaded(self._store, run_id)) is None:
+                raise UnknownRunError(f"The store {type(self._store).__name__} has no run {run_id!r}.")
+            await told(self._store, "put", run_id, f"{run_id}/end", _DROPPED)
 
     async def export(self, session: str) -> AsyncIterator[str]:
         """Yield the messages of a session as lines of JSON, which `load` reads."""

@@ -200,8 +200,12 @@ class RunState:
 
             raise UnknownOptionError(no_option("run", unknown, RunOptions.__annotations__))
         run_id: object = options.get("run_id")
-        if not isinstance(run_id, str | None) or run_id == "":
-            raise ConfigurationError(f"run_id={brief(run_id)}: pass text that names the run, such as 'order-17'.")
+        if run_id is not None and (
+            not isinstance(run_id, str) or not run_id or ("/" in run_id and "parent" not in about)
+        ):
+            raise ConfigurationError(
+                f"run_id={brief(run_id)}: pass text that names the run, without a '/', such as 'order-17'."
+            )
         resumed = about.get("resumed", False)
         said, mended = (Conversation(), "") if resumed else _opening(task, options.get("messages", ()))
         run = cls(task, info, said, limits, mended, deps=options.get("deps"), **about)
