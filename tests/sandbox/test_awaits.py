@@ -8,7 +8,7 @@ import pytest
 
 from tinyagent.sandbox.awaits.definitions import Definitions
 from tinyagent.sandbox.awaits.facts import Facts
-from tinyagent.sandbox.awaits.flow import calls_of
+from tinyagent.sandbox.awaits.flow import flow_of
 from tinyagent.sandbox.awaits.reader import facts_of
 
 TOOLS = {"search": True}
