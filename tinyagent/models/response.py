@@ -99,15 +99,17 @@ async def read_response(response: Any, assembler: ReplyAssembler) -> Reply:
         ModelError: The reply is none; `ReplyAssembler` says when.
     """
     try:
-        content_type = response.headers.get("content-type", "").lower()
-        if response.is_stream_consumed or "json" in content_type:
-            body = await response.aread()
-            if not _is_events(content_type, body):
-                return assembler.whole(body, response.status_code)
-            return await _read_events(_once(body), assembler)
-        if "event-stream" in content_type:
-            return await _read_events(response.aiter_bytes(), assembler)
-        return await _read_unlabelled(response, assembler)
+        chunks = response.aiter_bytes()
+        if "event-stream" in response.headers.get("content-type", "").lower():
+            return await _read_events(chunks, assembler)
+        first = b""
+        async for chunk in chunks:
+            first += chunk
+            if len(first.strip()) >= LONGEST_START:
+                break
+        if first.lstrip().startswith(STARTS):
+            return await _read_events(_following(first, chunks), assembler)
+        return assembler.whole(first + b"".join([chunk async for chunk in chunks]), response.status_code)
     except transport_errors() as error:
         if assembler.finished:  # nothing is missing but the end of the stream
             return assembler.end(done=True)
@@ -119,19 +121,6 @@ async def read_response(response: Any, assembler: ReplyAssembler) -> Reply:
         raise assembler.interrupted(reason_of(error)) from error
     finally:
         await response.aclose()
-
-
-async def _read_unlabelled(response: Any, assembler: ReplyAssembler) -> Reply:
-    """Read a body whose content type does not tell what it is: its first bytes do."""
-    chunks = response.aiter_bytes()
-    first = b""
-    async for chunk in chunks:
-        first += chunk
-        if len(first.strip()) >= LONGEST_START:
-            break
-    if _is_events("", first):
-        return await _read_events(_once(first, chunks), assembler)
-    return assembler.whole(first + b"".join([chunk async for chunk in chunks]), response.status_code)
 
 
 async def _read_events(chunks: AsyncIterator[bytes], assembler: ReplyAssembler) -> Reply:
@@ -181,12 +170,7 @@ def _read_last_event(parser: EventParser, assembler: ReplyAssembler) -> bool:
     return False
 
 
-async def _once(first: bytes, rest: AsyncIterator[bytes] | None = None) -> AsyncIterator[bytes]:
+async def _following(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     yield first
-    if rest is not None:
-        async for chunk in rest:
-            yield chunk
-
-
-def _is_events(content_type: str, body: bytes) -> bool:
-    return "event-stream" in content_type or body.lstrip().startswith(STARTS)
+    async for chunk in rest:
+        yield chunk
