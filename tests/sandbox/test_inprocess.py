@@ -1030,10 +1030,10 @@ async def test_one_block_at_a_time(session, signals):
 
 @pytest.fixture
 def one_thread():
-    before = threads._threads
+    before = threads._slots.number
     threads.set_thread_limit(1)
     yield
-    threads._threads = before
+    threads._slots.number = before
 
 
 async def test_waiting_for_a_tool_takes_no_thread(one_thread):

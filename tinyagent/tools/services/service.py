@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tinyagent.tools.places import Places
+from tinyagent.core.waiting import Places
 from tinyagent.tools.services.errors import ServiceAnswerError, ServiceUnavailableError
 from tinyagent.tools.services.failures import TOO_MANY, begin_of, failure, kind_of, wait_asked
 
