@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from copy import copy
 from typing import NamedTuple
 
 _TOKENS = re.compile(r"'''|\"\"\"|['\"#\\\[\](){}\n]")
@@ -62,7 +63,7 @@ class StatementSplitter:
 
     def after(self, code: str) -> Lexer:
         """Return the lexer as it would be after `code`, the beginning of the next line."""
-        lexer = self._lexer.copy()
+        lexer = copy(self._lexer)
         lexer.scan(code)
         return lexer
 
@@ -129,12 +130,6 @@ class Lexer:
     def between_statements(self) -> bool:
         """Whether a statement may begin here: no bracket and no string is open, and no line is continued."""
         return not (self._depth or self._quote or self._continued)
-
-    def copy(self) -> Lexer:
-        """Return a lexer that goes on from here by itself."""
-        other = Lexer()
-        other._depth, other._quote = self._depth, self._quote
-        return other
 
     def scan(self, line: str) -> None:
         """Go through a line, or the beginning of one."""

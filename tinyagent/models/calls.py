@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from tinyagent.core.errors import ProtocolError
@@ -35,6 +36,7 @@ def own_name(name: str) -> str:
     return _BEHIND_NAME.sub("", name).strip() or name
 
 
+@dataclass(slots=True, eq=False)
 class OpenCall:
     """A call that is still being written.
 
@@ -47,31 +49,17 @@ class OpenCall:
         surplus: The text that has followed that object.
     """
 
-    __slots__ = (
-        "_again",
-        "_depth",
-        "_escaped",
-        "_in_string",
-        "_parts",
-        "extra",
-        "id",
-        "name",
-        "sealed",
-        "surplus",
-        "value",
-    )
-
-    def __init__(self, call_id: str, name: str = "", sealed: Call | None = None) -> None:
-        self.id = call_id
-        self.name = name
-        self.sealed = sealed
-        self.extra: dict[str, Any] = {}
-        self.value: dict[str, Any] = {}
-        self.surplus = ""
-        self._parts: list[str] = []
-        self._again = ""
-        self._depth = 0
-        self._in_string = self._escaped = False
+    id: str
+    name: str = ""
+    sealed: Call | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+    value: dict[str, Any] = field(default_factory=dict)
+    surplus: str = ""
+    _parts: list[str] = field(default_factory=list)
+    _again: str = ""
+    _depth: int = 0
+    _in_string: bool = False
+    _escaped: bool = False
 
     @property
     def arguments(self) -> str:
