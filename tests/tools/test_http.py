@@ -752,9 +752,9 @@ async def test_no_spelling_of_this_machine_is_dialled(url):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"max_bytes": -1}, "max_bytes=-1: pass a number of bytes"),
+        ({"max_bytes": -1}, "max_bytes=-1: pass a whole number, 0 or more"),
         ({"max_bytes": 1.5}, "max_bytes=1.5"),
-        ({"seconds": 0}, "seconds=0: pass a number above 0"),
+        ({"seconds": 0}, "seconds=0: pass a number of seconds above 0"),
         ({"seconds": "1"}, "seconds='1'"),
         ({"allow": "localhost"}, "pass a list of hosts"),
         ({"allow": ["*"]}, "allow='\\*'"),

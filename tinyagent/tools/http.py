@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.shared import Shared, held
 from tinyagent.core.threads import run_in_thread, thread_slot
+from tinyagent.tools.settings import check_count, check_seconds
 from tinyagent.tools.web import guard
 from tinyagent.tools.web.addresses import is_public
 from tinyagent.tools.web.allowed import Allowed
@@ -152,10 +153,8 @@ async def fetch(
     """
     if client is not None and (allow or proxy):
         raise ConfigurationError("fetch(client=...): allow= and proxy= are settings of the client; pass them to it.")
-    if not (isinstance(max_bytes, int) and max_bytes >= 0):
-        raise ConfigurationError(f"max_bytes={max_bytes!r}: pass a number of bytes.")
-    if not (isinstance(seconds, int | float) and seconds > 0):
-        raise ConfigurationError(f"seconds={seconds!r}: pass a number above 0.")
+    check_count("max_bytes", max_bytes, 0)
+    check_seconds("seconds", seconds)
     await _load()
     options: dict[str, Any] = {"headers": headers, "json": json}
     if client is not None:

@@ -612,8 +612,8 @@ async def test_a_proxy_is_asked_for_local_hosts_that_are_allowed():
         ({"proxy": 3128}, "pass its URL"),
         ({"timeout": 0}, "number of seconds above 0"),
         ({"timeout": "5"}, "number of seconds above 0"),
-        ({"max_connections": 0}, "whole number above 0"),
-        ({"max_connections": 1.5}, "whole number above 0"),
+        ({"max_connections": 0}, "whole number, 1 or more"),
+        ({"max_connections": 1.5}, "whole number, 1 or more"),
     ],
 )
 def test_wrong_settings(options, text):

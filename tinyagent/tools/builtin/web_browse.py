@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from http import HTTPStatus
@@ -15,12 +14,13 @@ from tinyagent.core.registry import tool
 from tinyagent.core.text import excerpt
 from tinyagent.core.threads import run_in_thread, thread_slot
 from tinyagent.core.tool import is_async
+from tinyagent.tools.settings import check_count, check_seconds
 from tinyagent.tools.toolkit import Toolkit
 from tinyagent.tools.web import pdf
 from tinyagent.tools.web.allowed import Allowed
 from tinyagent.tools.web.page import Page, PageError, check_window, window
 from tinyagent.tools.web.reading import Body, Kind, decoded, kind_of, read, start_ahead
-from tinyagent.tools.web.urls import unwrapped
+from tinyagent.tools.web.urls import with_scheme
 
 if TYPE_CHECKING:
     from tinyagent.tools.http import Fetched
@@ -39,8 +39,6 @@ HEADERS = {"Accept": "text/markdown, text/html;q=0.9, */*;q=0.8"}
 _LOOKED_AT, _EXCERPT = 16_384, 300
 #: Seconds that reading those words may take.
 _PATIENCE = 5.0
-
-_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:(?!\d)")
 
 
 class WebBrowser(Toolkit):
@@ -75,16 +73,12 @@ class WebBrowser(Toolkit):
         Allowed(allow)  # what is wrong with `allow` is told now
         if convert is not None and not callable(convert):
             raise ConfigurationError(f"WebBrowser(convert={convert!r}): pass a function of the HTML and the URL.")
-        for option, value in (("max_bytes", max_bytes), ("max_pdf_bytes", max_pdf_bytes)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ConfigurationError(f"WebBrowser({option}={value!r}): pass a number of bytes above 0.")
-        if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not seconds > 0:
-            raise ConfigurationError(f"WebBrowser(seconds={seconds!r}): pass a number above 0.")
         self._allow = tuple(allow)
         self._proxy = proxy
         self._convert = convert
-        self._max_bytes, self._max_pdf_bytes = max_bytes, max_pdf_bytes
-        self._seconds = seconds
+        self._max_bytes = check_count("max_bytes", max_bytes)
+        self._max_pdf_bytes = check_count("max_pdf_bytes", max_pdf_bytes)
+        self._seconds = check_seconds("seconds", seconds)
         self._headers = {**HEADERS, **(headers or {})}
 
     @tool(
@@ -126,9 +120,10 @@ class WebBrowser(Toolkit):
             ValueError: An argument is wrong, or the text ends before `start`.
         """
         check_window(start, max_chars)
-        address = _address(url)
+        if not (url and url.strip()):
+            raise ValueError(f"url={url!r}: pass the address of a page, such as 'https://example.org/'.")
         await start_ahead()
-        fetched = await self._fetch(address, self._max_bytes)
+        fetched = await self._fetch(with_scheme(url), self._max_bytes)
         if not fetched.ok:
             raise await _failure(fetched)
         kind, content_type = kind_of(_body(fetched))
@@ -201,16 +196,6 @@ class WebBrowser(Toolkit):
 
 def _body(fetched: Fetched) -> Body:
     return Body(fetched.url, fetched.content, fetched.content_type, fetched.charset, fetched.truncated)
-
-
-def _address(url: str) -> str:
-    """Return the full URL of an address as people write it, which may lack the scheme."""
-    text = unwrapped(url) if isinstance(url, str) else ""
-    if not text:
-        raise ValueError(f"url={url!r}: pass the address of a page, such as 'https://example.org/'.")
-    if text.startswith("//"):
-        return f"https:{text}"
-    return text if _SCHEME.match(text) else f"https://{text}"
 
 
 async def _failure(fetched: Fetched) -> PageError:

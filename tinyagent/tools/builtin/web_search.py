@@ -18,7 +18,7 @@ from tinyagent.tools.services.errors import (
 )
 from tinyagent.tools.services.providers import AGES, Recent, Search
 from tinyagent.tools.services.results import SearchResult, SearchResults, chosen, from_user
-from tinyagent.tools.services.settings import check_base_url, check_key, check_seconds
+from tinyagent.tools.settings import check_base_url, check_key, check_seconds
 from tinyagent.tools.toolkit import Toolkit
 
 __all__ = [
@@ -118,9 +118,8 @@ class WebSearch(Toolkit):
         search = Search(_checked_query(query), _checked_count(max_results), _checked_age(recent))
         if callable(self._provider):
             return await self._ask_own(self._provider, search)
-        known, service = choose(self._provider, key=self._key, url=self._url, seconds=self._seconds, proxy=self._proxy)
-        found = await known.search(service, search)
-        return SearchResults(search.query, known.name, chosen(found, search.max_results))
+        asked = choose(self._provider, key=self._key, url=self._url, seconds=self._seconds, proxy=self._proxy)
+        return SearchResults(search.query, asked.name, chosen(await asked.search(asked, search), search.max_results))
 
     async def _ask_own(self, provider: Provider, search: Search) -> SearchResults:
         name = getattr(provider, "__name__", type(provider).__name__)
