@@ -12,18 +12,17 @@ each redirect as for the first URL. `allow=` opens chosen hosts.
 
 from __future__ import annotations
 
-import asyncio
+import functools
 import importlib
 import json as jsons
 import sys
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from tinyagent.core.errors import ConfigurationError
-from tinyagent.core.shared import Shared, held
+from tinyagent.core.shared import PerLoop, held
 from tinyagent.core.threads import run_in_thread, thread_slot
 from tinyagent.tools.settings import check_count, check_seconds
 from tinyagent.tools.web import guard
@@ -51,13 +50,6 @@ __all__ = [
     "is_public",
     "shared_client",
 ]
-
-#: What a shared client is kept under: its event loop, its allowed hosts, its proxy.
-_Key: TypeAlias = "tuple[asyncio.AbstractEventLoop, tuple[str, ...], str | None]"
-
-#: The shared clients of all threads' loops. Any thread may change them, so change one entry at a time, and loop over
-#: a copy.
-_clients: dict[_Key, Shared[httpx.AsyncClient]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,35 +221,13 @@ async def shared_client(*, allow: Collection[str] = (), proxy: str | None = None
     """
     await _load()
     Allowed(allow)  # what is wrong with `allow` is told before anything is opened
-    key = (asyncio.get_running_loop(), tuple(sorted(set(allow))), proxy)
-    shared = _clients.get(key)
-    if shared is None:
-        for other in list(_clients):
-            if other[0].is_closed():
-                _clients.pop(other, None)
-        shared = _clients[key] = Shared(partial(_open_client, key))
-    try:
-        async with held(shared) as client:
-            yield client
-    finally:
-        _forget(key)  # this user may be cancelled before the client is opened
+    async with held(_shared(tuple(sorted(set(allow))), proxy).here()) as client:
+        yield client
 
 
-@asynccontextmanager
-async def _open_client(key: _Key) -> AsyncIterator[httpx.AsyncClient]:
-    _, allow, proxy = key
-    try:
-        async with guarded_client(allow=allow, proxy=proxy) as client:
-            yield client
-    finally:
-        _forget(key)
-
-
-def _forget(key: _Key) -> None:
-    """Forget a client that nobody uses, which would keep its event loop in memory."""
-    shared = _clients.get(key)
-    if shared is not None and not shared.is_open:
-        _clients.pop(key, None)
+@functools.lru_cache(maxsize=256)  # beyond so many different settings some clients are not shared
+def _shared(allow: tuple[str, ...], proxy: str | None) -> PerLoop[httpx.AsyncClient]:
+    return PerLoop(lambda: guarded_client(allow=allow, proxy=proxy))
 
 
 def check_url(url: str, *, allow: Collection[str] = ()) -> None:

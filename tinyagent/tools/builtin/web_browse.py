@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -19,7 +20,7 @@ from tinyagent.tools.toolkit import Toolkit
 from tinyagent.tools.web import pdf
 from tinyagent.tools.web.allowed import Allowed
 from tinyagent.tools.web.page import Page, PageError, check_window, window
-from tinyagent.tools.web.reading import Body, Kind, decoded, kind_of, read, start_ahead
+from tinyagent.tools.web.reading import Kind, decoded, kind_of, read, start_ahead
 from tinyagent.tools.web.urls import with_scheme
 
 if TYPE_CHECKING:
@@ -126,12 +127,12 @@ class WebBrowser(Toolkit):
         fetched = await self._fetch(with_scheme(url), self._max_bytes)
         if not fetched.ok:
             raise await _failure(fetched)
-        kind, content_type = kind_of(_body(fetched))
+        kind, content_type = kind_of(fetched)
         if kind == "pdf":
             pdf.check_installed()
             if fetched.truncated:
                 fetched = await self._whole_pdf(fetched)
-        title, text, cut = await self._read(_body(fetched), kind)
+        title, text, cut = await self._read(fetched, kind)
         truncated = fetched.truncated or cut
         return window(fetched.url, title, text, start, max_chars, content_type=content_type, truncated=truncated)
 
@@ -160,23 +161,23 @@ class WebBrowser(Toolkit):
             )
         return whole
 
-    async def _read(self, body: Body, kind: Kind) -> tuple[str, str, bool]:
-        """Return the title and the text of a body, and whether some of it was left out."""
+    async def _read(self, fetched: Fetched, kind: Kind) -> tuple[str, str, bool]:
+        """Return the title and the text of an answer, and whether some of it was left out."""
         if kind == "html" and self._convert is not None:
-            return *await self._convert_own_way(self._convert, body), False
-        return await read(body, kind, self._seconds)
+            return *await self._convert_own_way(self._convert, fetched), False
+        return await read(fetched, kind, self._seconds)
 
-    async def _convert_own_way(self, convert: Converter, body: Body) -> tuple[str, str]:
+    async def _convert_own_way(self, convert: Converter, fetched: Fetched) -> tuple[str, str]:
         """Return the title and the text that a converter of the user's own makes of a page."""
-        page, title = await decoded(body), ""
+        page, title = await decoded(fetched), ""
         with suppress(PageError):  # it may read what ours cannot
-            title, _, _ = await read(body, "html", self._seconds)
+            title, _, _ = await read(fetched, "html", self._seconds)
         own: Callable[[str, str], Any] = convert
         if is_async(own):
-            found = await self._in_time(own(page, body.url), body.url)
+            found = await self._in_time(own(page, fetched.url), fetched.url)
         else:
             async with thread_slot():
-                found = await self._in_time(run_in_thread(own, page, body.url), body.url)
+                found = await self._in_time(run_in_thread(own, page, fetched.url), fetched.url)
         match found:
             case str():
                 return title, found
@@ -192,10 +193,6 @@ class WebBrowser(Toolkit):
             if limit.expired():
                 raise PageError(f"{url[:300]} could not be read within {self._seconds:g} seconds.") from None
             raise
-
-
-def _body(fetched: Fetched) -> Body:
-    return Body(fetched.url, fetched.content, fetched.content_type, fetched.charset, fetched.truncated)
 
 
 async def _failure(fetched: Fetched) -> PageError:
@@ -227,10 +224,10 @@ def _hint(status: int, wait: float | None) -> str:
 
 async def _excerpt(fetched: Fetched) -> str:
     """Return some of the words in the body of a failure; empty if it is no text."""
-    body = Body(fetched.url, fetched.content[:_LOOKED_AT], fetched.content_type, fetched.charset, truncated=True)
+    beginning = replace(fetched, content=fetched.content[:_LOOKED_AT], truncated=True)
     try:
-        kind, _ = kind_of(body)
-        title, text, _ = ("", "", False) if kind == "pdf" else await read(body, kind, _PATIENCE)
+        kind, _ = kind_of(beginning)
+        title, text, _ = ("", "", False) if kind == "pdf" else await read(beginning, kind, _PATIENCE)
     except PageError:
         return ""
     return excerpt(" ".join((text or title).split()), _EXCERPT, " …")
