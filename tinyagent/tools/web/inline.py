@@ -7,12 +7,10 @@ it has crashed, and writes HTML where marks would touch.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby, islice
 
 from turbohtml import Element, Text
-
-from tinyagent.tools.web.links import Links
 
 #: Elements that begin a line of their own.
 BLOCK = (
@@ -83,8 +81,13 @@ def _in_one_line(before: Text, raised: Element, text: Text) -> bool:
     return same_link and before.parent.closest(BLOCK) == raised.closest(BLOCK)
 
 
-def write_lines(part: Element, links: Links) -> None:
-    """Write code, emphasis and links as markdown; code first, since nothing within it is marked."""
+def write_lines(part: Element, absolute: Callable[[str], str]) -> None:
+    """Write code, emphasis and links as markdown; code first, since nothing within it is marked.
+
+    Args:
+        part: The part of the page.
+        absolute: Gives the URL that a link leads to; empty where the link is to be dropped.
+    """
     _write_code(part)
     for selector, mark in _STYLES.items():
         for element in part.select(selector):
@@ -95,7 +98,7 @@ def write_lines(part: Element, links: Links) -> None:
         if href.lstrip().startswith("#"):
             if link.text.strip() in _PERMALINKS:
                 link.decompose()
-        elif (url := links.absolute(href)) and not _within(link, "a[href],pre"):
+        elif (url := absolute(href)) and not _within(link, "a[href],pre"):
             _enclose(link, "[", f"]({url})")
 
 
