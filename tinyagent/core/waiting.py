@@ -1,11 +1,12 @@
-"""The event loop of asyncio, which the package needs, and waiting on it: for tasks to end, or before a retry."""
+"""The event loop of asyncio, which the package needs, and waiting on it: so long, for tasks to end, before a retry."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import sys
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from typing import Any
 
 from tinyagent.core.errors import ConfigurationError
@@ -50,6 +51,23 @@ def is_cancelled() -> bool:
     """Return whether the running task is being cancelled, and not only something that it waited for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+@asynccontextmanager
+async def within(seconds: float | None, late: Exception) -> AsyncIterator[None]:
+    """Break off the block after some seconds, and raise `late` then; a `TimeoutError` of the block's own passes.
+
+    Args:
+        seconds: How long the block may take; `None`: any time.
+        late: What is raised when it took longer.
+    """
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            yield
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise late from error
 
 
 async def wait_to_the_end(tasks: Collection[asyncio.Task[Any]], grace: float | None = None) -> None:

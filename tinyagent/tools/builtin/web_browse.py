@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.http import retry_after
@@ -15,6 +14,7 @@ from tinyagent.core.registry import tool
 from tinyagent.core.text import excerpt
 from tinyagent.core.threads import run_in_thread, thread_slot
 from tinyagent.core.tool import is_async
+from tinyagent.core.waiting import within
 from tinyagent.tools.settings import check_count, check_seconds
 from tinyagent.tools.toolkit import Toolkit
 from tinyagent.tools.web import pdf
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from tinyagent.tools.http import Fetched
 
 __all__ = ["Converter", "Page", "PageError", "WebBrowser", "web_browse"]
-
-T = TypeVar("T")
 
 #: A converter of your own: gets a page's HTML and its URL, gives its text, or its title and its text.
 Converter: TypeAlias = Callable[[str, str], "Conversion | Awaitable[Conversion]"]
@@ -173,26 +171,19 @@ class WebBrowser(Toolkit):
         with suppress(PageError):  # it may read what ours cannot
             title, _, _ = await read(fetched, "html", self._seconds)
         own: Callable[[str, str], Any] = convert
+        late = PageError(f"{fetched.url[:300]} could not be read within {self._seconds:g} seconds.")
         if is_async(own):
-            found = await self._in_time(own(page, fetched.url), fetched.url)
+            async with within(self._seconds, late):
+                found = await own(page, fetched.url)
         else:
-            async with thread_slot():
-                found = await self._in_time(run_in_thread(own, page, fetched.url), fetched.url)
+            async with thread_slot(), within(self._seconds, late):
+                found = await run_in_thread(own, page, fetched.url)
         match found:
             case str():
                 return title, found
             case (str() as own_title, str() as text):
                 return own_title or title, text
         raise TypeError(f"convert= gave {type(found).__name__}; it is to give text, or a tuple of title and text.")
-
-    async def _in_time(self, work: Awaitable[T], url: str) -> T:
-        try:
-            async with asyncio.timeout(self._seconds) as limit:
-                return await work
-        except TimeoutError:
-            if limit.expired():
-                raise PageError(f"{url[:300]} could not be read within {self._seconds:g} seconds.") from None
-            raise
 
 
 async def _failure(fetched: Fetched) -> PageError:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.registry import tool
+from tinyagent.core.waiting import within
 from tinyagent.tools.services.choice import PROVIDERS, check_name, choose
 from tinyagent.tools.services.errors import (
     ServiceAnswerError,
@@ -123,13 +123,8 @@ class WebSearch(Toolkit):
 
     async def _ask_own(self, provider: Provider, search: Search) -> SearchResults:
         name = getattr(provider, "__name__", type(provider).__name__)
-        try:
-            async with asyncio.timeout(self._seconds) as limit:
-                found = await provider(search)
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            raise ServiceUnavailableError(f"{name} did not answer within {self._seconds:g} s.") from error
+        async with within(self._seconds, ServiceUnavailableError(f"{name} did not answer within {self._seconds:g} s.")):
+            found = await provider(search)
         if isinstance(found, str | bytes | Mapping) or not isinstance(found, Iterable):
             raise ServiceAnswerError(f"{name} gave {type(found).__name__}; it is to give a list of SearchResults.")
         results = [result for result in map(from_user, found) if result is not None]
