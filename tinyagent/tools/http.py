@@ -17,7 +17,7 @@ import importlib
 import json as jsons
 import sys
 from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -148,11 +148,15 @@ async def fetch(
     check_count("max_bytes", max_bytes, 0)
     check_seconds("seconds", seconds)
     await _load()
-    options: dict[str, Any] = {"headers": headers, "json": json}
-    if client is not None:
-        return await _fetch(client, method, url, params, options, max_bytes, seconds)
-    async with shared_client(allow=allow, proxy=proxy) as shared:
-        return await _fetch(shared, method, url, params, options, max_bytes, seconds)
+    import anyio
+
+    shared = shared_client(allow=allow, proxy=proxy) if client is None else nullcontext(client)
+    async with shared as used, place(used):  # before all work: preparing 500 at once would hold the event loop
+        exchange = Exchange(used, _request(used, method, url, params, headers, json), max_bytes)
+        with anyio.move_on_after(seconds):
+            response, body, truncated = await exchange.answer()
+            return Fetched(exchange.url, response.status_code, response.headers, body, truncated)
+    raise FetchTimeoutError(f"{exchange.url[:300]} was not there after {seconds:g} seconds.")
 
 
 async def _load() -> None:
@@ -162,31 +166,17 @@ async def _load() -> None:
             await run_in_thread(importlib.import_module, "httpx")
 
 
-async def _fetch(
+def _request(
     client: httpx.AsyncClient,
     method: str,
     url: str,
     params: Mapping[str, Any] | None,
-    options: dict[str, Any],
-    max_bytes: int,
-    seconds: float,
-) -> Fetched:
-    import anyio
-
-    async with place(client):  # before all work: preparing 500 at once would hold the event loop
-        exchange = Exchange(client, _request(client, method, url, params, options), max_bytes)
-        with anyio.move_on_after(seconds):
-            response, body, truncated = await exchange.answer()
-            return Fetched(exchange.url, response.status_code, response.headers, body, truncated)
-    raise FetchTimeoutError(f"{exchange.url[:300]} was not there after {seconds:g} seconds.")
-
-
-def _request(
-    client: httpx.AsyncClient, method: str, url: str, params: Mapping[str, Any] | None, options: dict[str, Any]
+    headers: Mapping[str, str] | None,
+    json: Any,
 ) -> httpx.Request:
     import httpx
 
-    for name, value in (options["headers"] or {}).items():
+    for name, value in (headers or {}).items():
         try:
             httpx.Headers([(name, value)])
         except (UnicodeError, TypeError, AttributeError):
@@ -199,7 +189,7 @@ def _request(
     except (httpx.InvalidURL, UnicodeError) as error:
         raise _invalid(url, error) from None
     try:
-        return client.build_request(method, target, **options)
+        return client.build_request(method, target, headers=headers, json=json)
     except UnicodeEncodeError as error:
         raise ConfigurationError(f"json= holds text that cannot be sent: {error}") from None
     except (httpx.InvalidURL, UnicodeError) as error:

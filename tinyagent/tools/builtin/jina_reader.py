@@ -20,7 +20,7 @@ READER = Service(
     "https://r.jina.ai",
     "https://jina.ai/reader",
     ("JINA_API_KEY",),
-    ("JINA_READER_URL",),
+    url_variables=("JINA_READER_URL",),
     hints={
         409: "The page is longer than the token budget of the key allows. Read another, or raise the budget.",
         422: "It could not open the page: check that its URL is right, or read it with another tool.",
@@ -94,11 +94,10 @@ class JinaReader(Toolkit):
         page = with_scheme(url)
         check_url(page, allow=self._allow)
         service = READER.configured(key=self._key, url=self._url, seconds=self._seconds, proxy=self._proxy)
-        headers = {"Authorization": f"Bearer {service.key}"} if service.key else None
         if "#" in page:  # a path cannot hold a fragment
-            data = await service.ask("POST", "/", headers=headers, body={"url": page})
+            data = await service.ask("POST", "/", json={"url": page})
         else:
-            data = await service.ask("GET", f"/{page}", headers=headers)
+            data = await service.ask("GET", f"/{page}")
         return _page(service, page, data, start, max_chars)
 
 

@@ -123,8 +123,6 @@ class WebBrowser(Toolkit):
             raise ValueError(f"url={url!r}: pass the address of a page, such as 'https://example.org/'.")
         await start_ahead()
         fetched = await self._fetch(with_scheme(url), self._max_bytes)
-        if not fetched.ok:
-            raise await _failure(fetched)
         kind, content_type = kind_of(fetched)
         if kind == "pdf":
             pdf.check_installed()
@@ -137,7 +135,7 @@ class WebBrowser(Toolkit):
     async def _fetch(self, url: str, max_bytes: int) -> Fetched:
         from tinyagent.tools.http import fetch
 
-        return await fetch(
+        fetched = await fetch(
             url,
             headers=self._headers,
             allow=self._allow,
@@ -145,14 +143,15 @@ class WebBrowser(Toolkit):
             max_bytes=max_bytes,
             seconds=self._seconds,
         )
+        if not fetched.ok:
+            raise await _failure(fetched)
+        return fetched
 
     async def _whole_pdf(self, beginning: Fetched) -> Fetched:
         """Return all of a PDF that is longer than a page may be, of which the beginning was fetched."""
         whole = beginning
         if self._max_pdf_bytes > self._max_bytes:
             whole = await self._fetch(beginning.url, self._max_pdf_bytes)
-        if not whole.ok:
-            raise await _failure(whole)
         if whole.truncated:
             raise PageError(
                 f"{whole.url[:300]} is a PDF of more than {self._max_pdf_bytes:,} bytes, which is too long."

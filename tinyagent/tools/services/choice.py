@@ -14,7 +14,7 @@ from tinyagent.tools.settings import check_base_url
 
 
 @dataclass(frozen=True, slots=True)
-class Provider(Service):
+class Known(Service):
     """A search provider that tinyagent can ask.
 
     Attributes:
@@ -25,20 +25,23 @@ class Provider(Service):
 
 
 #: The providers by their names in `WebSearch(...)` and TINYAGENT_SEARCH; their variables are looked for in this order.
-PROVIDERS: Mapping[str, Provider] = {
-    "tavily": Provider(
+PROVIDERS: Mapping[str, Known] = {
+    "tavily": Known(
         "Tavily", "https://api.tavily.com", "https://app.tavily.com", ("TAVILY_API_KEY",), keyless=True, search=tavily
     ),
-    "brave": Provider(
+    "brave": Known(
         "Brave",
         "https://api.search.brave.com",
         "https://api-dashboard.search.brave.com",
         ("BRAVE_API_KEY", "BRAVE_SEARCH_API_KEY"),
+        "X-Subscription-Token",
         search=brave,
     ),
-    "exa": Provider("Exa", "https://api.exa.ai", "https://dashboard.exa.ai", ("EXA_API_KEY",), search=exa),
-    "serper": Provider("Serper", "https://google.serper.dev", "https://serper.dev", ("SERPER_API_KEY",), search=serper),
-    "searxng": Provider(
+    "exa": Known("Exa", "https://api.exa.ai", "https://dashboard.exa.ai", ("EXA_API_KEY",), "X-API-Key", search=exa),
+    "serper": Known(
+        "Serper", "https://google.serper.dev", "https://serper.dev", ("SERPER_API_KEY",), "X-API-Key", search=serper
+    ),
+    "searxng": Known(
         "SearXNG",
         "",
         "https://docs.searxng.org/admin/settings/settings_search.html",
@@ -66,7 +69,7 @@ def check_name(where: str, name: str) -> str:
     return known
 
 
-def choose(name: str | None, *, key: str | None, url: str | None, seconds: float, proxy: str | None) -> Provider:
+def choose(name: str | None, *, key: str | None, url: str | None, seconds: float, proxy: str | None) -> Known:
     """Return the provider to ask, with its settings.
 
     Raises:

@@ -39,6 +39,7 @@ class Service:
         url: The base URL of its API; empty for one that its users run themselves.
         documents: The URL at which its key, or its settings, are explained.
         key_variables: The environment variables of its key; empty when it takes none from there.
+        key_header: The header in which its key goes.
         url_variables: The environment variables of its URL.
         hints: By HTTP status: what to do about it, where it means something of its own here.
         keyless: Whether it works without a key.
@@ -52,6 +53,7 @@ class Service:
     url: str
     documents: str
     key_variables: tuple[str, ...] = ()
+    key_header: str = "Authorization"
     url_variables: tuple[str, ...] = ()
     hints: Mapping[int, str] = field(default_factory=dict)
     keyless: bool = False
@@ -78,28 +80,24 @@ class Service:
         hosts = hosts_of(url) if url else ()
         return replace(self, key=key, url=url or self.url, allow=hosts, seconds=seconds, proxy=proxy)
 
-    async def ask(
-        self,
-        method: str,
-        path: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        params: Mapping[str, str] | None = None,
-        body: object = None,
-    ) -> Any:
+    async def ask(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **sent: Any) -> Any:
         """Ask the service, and return the JSON data of its answer. A short wait that it asks for is taken, once.
+
+        Args:
+            method: The HTTP method.
+            path: What follows the base URL.
+            headers: Headers beside the one with the key.
+            **sent: `params` or `json`, as in `tinyagent.tools.http.fetch`.
 
         Raises:
             ServiceError: There is no answer, or the answer is a failure; the text says what to do.
         """
         from anyio import CapacityLimiter
 
-        request = {
-            "method": method,
-            "headers": {"Accept": "application/json", **(headers or {})},
-            "params": params,
-            "json": body,
-        }
+        access = {}
+        if self.key:
+            access[self.key_header] = f"Bearer {self.key}" if self.key_header == "Authorization" else self.key
+        request = {"method": method, "headers": {"Accept": "application/json", **access, **(headers or {})}, **sent}
         loop = asyncio.get_running_loop()
         limiters = _limiters.setdefault(loop, {})
         async with limiters.setdefault(self.url, CapacityLimiter(AT_ONCE)):
