@@ -77,18 +77,17 @@ class GuardedTransport:
         check_url(request.url, self._allowed)
         if self._proxied:
             check_name(request.url, self._allowed)
-        if placed := _placed.get():
-            return await self._send(request, self._pool(), placed)
-        await self.places.acquire()
-        try:
-            return await self._send(request, self._pool(), placed)
-        except BaseException:
-            self.places.release()
-            raise
-
-    async def _send(self, request: httpx.Request, pool: httpx.AsyncHTTPTransport, placed: bool) -> httpx.Response:
-        """Send a request through a pool. Its place is freed at the answer's end, unless `place` has taken it."""
+        placed = _placed.get()  # then `place` frees the place
+        if not placed:
+            await self.places.acquire()
+        pool = self._pool()
         self._pools[pool] += 1
+
+        def ended() -> None:
+            self._pools[pool] -= 1
+            if not placed:
+                self.places.release()
+
         token = sending.set(this := Sending())
         try:
             response = await pool.handle_async_request(request)
@@ -98,18 +97,12 @@ class GuardedTransport:
                 await response.aclose()
                 raise
         except BaseException:
-            self._pools[pool] -= 1
+            ended()
             for stream in this.opened:  # cancelled in the TLS handshake, httpcore 1.0 leaves them open
                 await stream.aclose()
             raise
         finally:
             sending.reset(token)
-
-        def ended() -> None:
-            self._pools[pool] -= 1
-            if not placed:
-                self.places.release()
-
         response.stream = _body_class()(response, ended)
         return response
 
