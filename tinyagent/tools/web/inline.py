@@ -25,7 +25,8 @@ WRITTEN = frozenset(",".join(("a", CODE, *_STYLES)).split(","))
 _PERMALINKS = frozenset({"", "¶", "#", "§", "🔗", "\uf0c1"})
 LONGEST_ALTERNATIVE = 1_000
 _BACKTICKS = re.compile(r"`+")
-_SIGNS = frozenset("+-\N{MINUS SIGN}\N{EN DASH}")
+#: How a superscript that is an exponent begins: a letter or a digit with or without a sign, or it is a sign alone.
+_EXPONENT = re.compile(r"[+\-\N{MINUS SIGN}\N{EN DASH}]?[^\W_]|[+\-\N{MINUS SIGN}\N{EN DASH}]\Z")
 #: Scripts that put no space between words: CJK punctuation, kana, Han, full width forms.
 _SPACELESS = "[\u2e80-\u312f\u31f0-\u9fff\uf900-\ufaff\uff01-\uff9f\U00020000-\U0003ffff]"
 _LINE_END = re.compile(rf"(?<={_SPACELESS})[ \t]*[\r\n]\s*+(?={_SPACELESS})")
@@ -52,13 +53,10 @@ def write_exponents(body: Element) -> None:
     """Write superscripts: `10^6`; but the number of a note or the text of a link stays as it is."""
     for raised in body.select("sup"):
         text = next(texts_of(raised), None)
-        if text is not None and _is_exponent(text.data) and not _within(raised, "sup,pre") and _is_glued(raised, text):
+        if text is None or not _EXPONENT.match(text.data) or _within(raised, "sup,pre"):
+            continue
+        if _is_glued(raised, text):
             text.data = "^" + text.data
-
-
-def _is_exponent(data: str) -> bool:
-    """Return whether a superscript is letters and digits with or without a sign, or a sign alone."""
-    return data[:1].isalnum() or (data[:1] in _SIGNS and (len(data) == 1 or data[1].isalnum()))
 
 
 def _is_glued(raised: Element, text: Text) -> bool:
