@@ -39,7 +39,7 @@ _ENVIRONMENT = {"PYTHONHASHSEED": "0"} | {
 _START = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
     "from tinyagent.sandbox.child.zygote import main; "
-    "del sys.path[0]; main(int(sys.argv[2]))"
+    "del sys.path[0]; main()"
 )
 _ROOT = str(Path(__file__).resolve().parents[2])
 
@@ -164,13 +164,11 @@ class Zygote:
             self._control = ours
             config = json.dumps({"path": [path for path in sys.path if path], "preload": self.preload})
             ours.send(config.encode())
-            arguments = [_ROOT, str(theirs.fileno())]
             self._process = _started(
-                [sys.executable, "-P", "-s", "-S", "-B", "-X", "utf8", "-c", _START, *arguments],
-                pass_fds=(theirs.fileno(),),
+                [sys.executable, "-P", "-s", "-S", "-B", "-X", "utf8", "-c", _START, _ROOT],
                 env=_ENVIRONMENT,
                 cwd="/",
-                stdin=subprocess.DEVNULL,
+                stdin=theirs,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
