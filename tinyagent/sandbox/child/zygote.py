@@ -1,9 +1,9 @@
 """The zygote: a clean Python with everything imported, which forks a locked child for each session.
 
-It hears its host on a SEQPACKET socket: `{"id", "memory", "cpu_seconds", "threads"}` with the session's socket, by
-SCM_RIGHTS. It answers `{"t": "forked", "id", "pid"}` with a pidfd of the child, and `{"t": "exit", "pid", "status"}`
-when the child ends. No code, no tool and no secret goes through the zygote. When its host ends, the zygote ends, and
-its children with it.
+Its standard input is a SEQPACKET socket to its host, which asks for a child by `{"id", "memory", "cpu_seconds",
+"threads"}` with the session's socket, by SCM_RIGHTS. The zygote answers `{"t": "forked", "id", "pid"}` with a pidfd of
+the child, or `{"t": "failed", "id", "error"}`, and `{"t": "exit", "id", "status"}` when the child ends. No code, no
+tool and no secret goes through the zygote. When its host ends, the zygote ends, and its children with it.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _tell(control: socket.socket, message: dict[str, Any], fds: tuple[int, ...] 
 def _forked(control: socket.socket) -> tuple[int, dict[str, Any]]:
     """Fork children until the host ends; in each child, return its socket and how it is locked."""
     host, own = os.pidfd_open(os.getppid()), os.getpid()
-    children: dict[int, int] = {}  # their ids, by descriptors that can be read when they end
+    children: dict[int, tuple[int, int]] = {}  # requests and process ids, by descriptors that can be read at the end
     watched = select.epoll()
     watched.register(host, select.EPOLLIN)
     watched.register(control, select.EPOLLIN)
@@ -98,8 +98,9 @@ def _forked(control: socket.socket) -> tuple[int, dict[str, Any]]:
             elif ready in children:
                 watched.unregister(ready)  # closing is not enough while a child that was just forked has it, too
                 os.close(ready)
-                pid, status = os.waitpid(children.pop(ready), 0)
-                _tell(control, {"t": "exit", "pid": pid, "status": os.waitstatus_to_exitcode(status)})
+                request, pid = children.pop(ready)
+                status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                _tell(control, {"t": "exit", "id": request, "status": status})
                 continue
             data, fds, _, _ = socket.recv_fds(control, _CONTROL, 1)
             if not data:
@@ -114,7 +115,7 @@ def _forked(control: socket.socket) -> tuple[int, dict[str, Any]]:
                 if not pid:
                     return fds[0], {**limits, "parent": own}
                 pidfd = os.pidfd_open(pid)
-                children[pidfd] = pid
+                children[pidfd] = request, pid
                 watched.register(pidfd, select.EPOLLIN)
                 _tell(control, {"t": "forked", "id": request, "pid": pid}, (pidfd,))
             os.close(fds[0])
