@@ -19,7 +19,6 @@ import operator
 import os
 import random
 import re
-import signal
 import socket
 import sys
 import threading
@@ -57,7 +56,6 @@ class Session:
         self._channel = Channel(sock)
         self._output = Output(self._channel)
         self._tools = Tools(self._channel, self._output)
-        self._loop = asyncio.new_event_loop()
         self._namespace = _new_main()
         self._given = set(self._namespace)
         self._kept: dict[str, str] = {}  # by tool: the name of a value that was put under the tool's name
@@ -65,6 +63,23 @@ class Session:
         self._futures = 0
         self._value: Any = None  # the value of the piece before
         self._context = contextvars.copy_context()  # what code sets in it stays, as names do
+        self._give_loop()
+
+    @functools.cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.new_event_loop()
+
+    def _give_loop(self) -> None:
+        """Have the main thread's event loop made when it is first asked for, which most blocks never do."""
+        policy: Any = getattr(asyncio.events, "_get_event_loop_policy", asyncio.get_event_loop_policy)()
+        known = policy.get_event_loop
+
+        def get_event_loop() -> Any:
+            if policy._local._loop is None and threading.current_thread() is threading.main_thread():  # noqa: SLF001
+                policy.set_event_loop(self._loop)
+            return known()
+
+        policy.get_event_loop = get_event_loop
 
     def serve(self, about: Mapping[str, Any]) -> None:
         """Carry out what the host commands, until the host goes.
@@ -72,8 +87,6 @@ class Session:
         Args:
             about: How the process is locked; told to the host.
         """
-        asyncio.set_event_loop(self._loop)
-        self._own_streams()
         interrupts.install()
         self._channel.send({"t": "ready", **about})
         self.rehearse()
@@ -96,10 +109,6 @@ class Session:
         self._execute({"t": "exec", "id": 0, "code": "1", "file": _REHEARSAL, "line": 1, "last": True})
         self._channel.muted = False
         linecache.cache.pop(_REHEARSAL, None)
-
-    def close(self) -> None:
-        """Close the event loop of the session."""
-        self._loop.close()
 
     def _add_tools(self, command: dict[str, Any]) -> None:
         if (seed := command.get("seed")) is not None:
@@ -266,21 +275,6 @@ def prepare() -> None:
     threads_only: Any = multiprocessing.context.BaseContext
     threads_only.Lock = lambda _: threading.Lock()  # for ThreadPool: there are no other processes
     threads_only.RLock = lambda _: threading.RLock()
-
-
-def rehearse() -> None:
-    """Run throwaway sessions, once, before any is forked: all will share the caches and specialised code they fill."""
-    streams = sys.stdin, sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__
-    main, handler = sys.modules["__main__"], signal.getsignal(signal.SIGINT)
-    for _ in range(10):
-        one, other = socket.socketpair()
-        with one, other:
-            session = Session(one)
-            session.rehearse()
-            session.close()
-    sys.stdin, sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__ = streams  # type: ignore[misc]
-    sys.modules["__main__"] = main
-    signal.signal(signal.SIGINT, handler)
 
 
 def _new_main() -> dict[str, Any]:
