@@ -1,13 +1,14 @@
-"""One block of code while it runs in another process: its output, its tool calls, its clock."""
+"""One block of code while it runs, wherever that is: its output, its tool calls, its clock."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from contextvars import copy_context
+from dataclasses import replace
 from typing import Any
 
 from tinyagent.core.jsonable import words
@@ -30,13 +31,16 @@ _OURS = ((WITHDRAWN,), (ENDED,))
 
 
 class Block:
-    """A block of code that runs in another process: what has come of it so far.
+    """A block of code that runs elsewhere, seen from the event loop: what has come of it so far.
 
     Args:
         number: The number of the block in its session, from 1.
         limits: What the block may use.
         on_output: Called with the output as it comes.
         call: Answers the block's tool calls.
+
+    Attributes:
+        soon: Has output handed on in the event loop; `call_soon_threadsafe` where `hear` is called in other threads.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class Block:
     ) -> None:
         self.number = number
         self.clock = Stopwatch(limits.seconds)
+        self.clock.expired = self._expired
         self.code: list[str] = []
         self.stopped: str | None = None  # why the block has been stopped from outside
         self.stop_kind = "KeyboardInterrupt"
@@ -51,13 +56,16 @@ class Block:
         self.refused = 0
         self.fatal: BaseException | None = None  # raised by a tool to end the run
         self.on_fatal: Callable[[], None] = lambda: None
+        self.on_stop: Callable[[], None] = lambda: None
+        self.soon: Callable[[Callable[[], None]], object] = asyncio.get_running_loop().call_soon
         self._limits = limits
         self._on_output = on_output
         self._call = call
         self._context = copy_context()
         self._began = time.perf_counter()
         self._output: list[str] = []
-        self._fresh: list[str] = []
+        self._fresh: deque[str] = deque()
+        self._telling = False
         self._kept = 0
         self._lost_output = 0
         self._observations: list[Observation] = []
@@ -76,16 +84,16 @@ class Block:
         self._lost_output += len(text) - len(kept)
         if kept:
             self._kept += len(kept)
-            if not self._fresh:
-                asyncio.get_running_loop().call_soon(self.tell_output)
             self._fresh.append(kept)
+            if not self._telling:
+                self._telling = True
+                self.soon(self.tell_output)
         return self._lost_output
 
     def tell_output(self) -> None:
         """Hand on the output that has come since the last time."""
-        if self._fresh:
-            text = "".join(self._fresh)
-            self._fresh.clear()
+        self._telling = False
+        if text := "".join(self._fresh.popleft() for _ in range(len(self._fresh))):  # more may come meanwhile
             self._output.append(text)
             if self._on_output is not None:
                 self._on_output(text)
@@ -129,7 +137,7 @@ class Block:
         tool: Tool[..., Any],
         args: list[Any],
         kwargs: dict[str, Any],
-        written: bytes,
+        written: bytes | None,
         answer: Callable[[Answer], Awaitable[None] | None],
     ) -> None:
         """Start a tool call.
@@ -139,12 +147,15 @@ class Block:
             tool: The tool that is called.
             args: Positional arguments.
             kwargs: Keyword arguments.
-            written: Tool and arguments as bytes, the same for the same call.
+            written: Tool and arguments as the sandbox process has sent them, the same for the same call; `None` where
+                they are objects of this process.
             answer: Called with what the tool gave, unless the call is withdrawn. Then the call is over.
         """
         self.tell_output()
-        self._argument_bytes += len(written)
-        call = bind(tool, args, kwargs, self._call_id(tool.name, written), size=len(written))
+        size = len(written or b"")
+        self._argument_bytes += size
+        call = bind(tool, args, kwargs, "", size=size)
+        call = replace(call, id=self._call_id(tool.name, written or call.raw.encode(errors="replace")))
         place = self._places[number] = len(self._observations)
         self._observations.append(Observation(call, NOT_ANSWERED, error=NOT_ANSWERED))
         self.clock.pause()
@@ -222,9 +233,13 @@ class Block:
         )
 
     def stop(self, reason: str, kind: str = "KeyboardInterrupt") -> None:
-        """Remember why the block is stopped from outside, and the class of error that the code is told to have had."""
+        """Stop the block from outside, unless that has been done, for a reason and with a class of error to tell."""
         if self.stopped is None:
             self.stopped, self.stop_kind = reason, kind
+            self.on_stop()
+
+    def _expired(self) -> None:
+        self.stop(f"the block ran longer than {self._limits.seconds:g} s", "TimeoutError")
 
     def broken_off(self, names: tuple[str, ...] = ()) -> Execution:
         """Return what the block gave until its caller was cancelled, or a tool ended the run."""
