@@ -34,6 +34,7 @@ __all__ = [
     "bind",
     "caller_of",
     "check_not_waited_for",
+    "check_tools",
     "checked_limits",
     "context_of_calls",
     "is_name",
@@ -346,3 +347,19 @@ def tools_by_name(tools: Tools) -> dict[str, Tool[..., Any]]:
                 "Rename it with @tool(name='...')."
             )
     return found
+
+
+def check_tools(sandbox: Sandbox, tools: Iterable[Tool[..., Any]]) -> None:
+    """Refuse tools that the sandbox cannot call.
+
+    Raises:
+        ConfigurationError: A tool is async, the sandbox synchronous; the text names both, and what to use instead.
+    """
+    if sandbox.capabilities.async_tools:
+        return
+    for tool in tools:
+        if tool.is_async:
+            raise ConfigurationError(
+                f"Tool {tool.name!r} is async, and {type(sandbox).__name__} is synchronous: it cannot call it. Use "
+                "ProcessSandbox or MontySandbox, or make the tool a plain function."
+            )

@@ -26,10 +26,10 @@ from tinyagent.sandbox.base import (
     Tools,
     caller_of,
     check_not_waited_for,
+    check_tools,
     context_of_calls,
     tools_by_name,
 )
-from tinyagent.sandbox.choice import check_tools
 from tinyagent.sandbox.inprocess.namespace import REMOVED, Namespace
 from tinyagent.sandbox.inprocess.session import ThreadSession
 
