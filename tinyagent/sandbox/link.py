@@ -9,7 +9,6 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeAlias
 
-from tinyagent.core.codec import TooLargeError
 from tinyagent.core.errors import SandboxError, SandboxUnavailableError
 from tinyagent.locked.lock import reason_against
 from tinyagent.sandbox.base import SandboxLimits
@@ -24,7 +23,7 @@ PATIENCE = 20.0
 _LONGEST_WORD = 1_000
 
 _reason_against = cache(reason_against)  # the kernel is asked once
-#: The frame that answers a command, or why it will not come.
+#: The frame that says a command is done, or why it will not come.
 Reply: TypeAlias = dict[str, Any] | str
 
 
@@ -51,110 +50,130 @@ class Link:
         self.loss: str | None = None
         self._hear = hear
         self._limits = limits
-        self._reply: asyncio.Future[Reply] | None = None
-        self._expected = ""
         self._asked = 0
+        self._due = ""  # the kind of frame that the process has to send
+        self._reply: Reply | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     async def open(self) -> Reply:
         """Connect to the process; return the frame that says it is locked, or why it will not come."""
         sock = socket.socket(fileno=self.child.fd)
         self.child.fd = -1
-        reply = self._expect("ready")
+        self._expect("ready")
         try:
             sock.setblocking(False)
             await asyncio.get_running_loop().create_unix_connection(lambda: self.connection, sock=sock)
         except BaseException:
             sock.close()
             raise
-        return await self._answer(reply, PATIENCE)
+        return await self._prompt_reply(PATIENCE)
 
-    def command(self, kind: str, **fields: Any) -> asyncio.Future[Reply]:
-        """Send a command, and return the future of the frame that says it is done.
+    async def ask(self, kind: str, **fields: Any) -> Reply:
+        """Send a command that takes the process next to no time, and return the reply.
+
+        Raises:
+            TooLargeError: The command is longer than a frame may be.
+        """
+        self.command(kind, **fields)
+        return await self._prompt_reply(min(PATIENCE, (self._limits.seconds or PATIENCE) + self._limits.grace))
+
+    def command(self, kind: str, **fields: Any) -> None:
+        """Send a command.
 
         Raises:
             TooLargeError: The command is longer than a frame may be.
         """
         self._asked += 1
-        reply = self._expect("done")
-        try:
-            self.connection.send({"t": kind, "id": self._asked, **fields})
-        except TooLargeError:
-            reply.cancel()
-            raise
-        return reply
+        self.connection.send({"t": kind, "id": self._asked, **fields})
+        self._expect("done")
 
-    async def ask(self, kind: str, **fields: Any) -> Reply:
-        """Send a command that takes the process next to no time, and return the frame that says it is done.
+    async def reply(self, on_cancel: Callable[[], None] = lambda: None) -> Reply:
+        """Return the reply to the last command.
 
-        Raises:
-            TooLargeError: The command is longer than a frame may be.
+        A cancellation calls `on_cancel`, and is raised when the reply has come: one that nobody expects any more would
+        end the process.
         """
-        limits = self._limits
-        reply = self.command(kind, **fields)
-        return await self._answer(reply, min(PATIENCE, (limits.seconds or PATIENCE) + limits.grace))
-
-    def _expect(self, kind: str) -> asyncio.Future[Reply]:
-        self._expected = kind
-        reply = self._reply = asyncio.get_running_loop().create_future()
-        if self.loss is not None:  # the process has ended between two blocks
-            reply.set_result(self.loss)
-        return reply
-
-    async def _answer(self, reply: asyncio.Future[Reply], patience: float) -> Reply:
-        """Wait `patience` seconds for a reply."""
         cancelled = None
-        has = Patience(self.child.pid, patience, self.held)
-        while not reply.done():
-            try:  # a cancellation waits: an answer that comes unexpected ends the process
-                done, _ = await asyncio.wait([reply], timeout=patience / LOOKS)
+        while self._reply is None:
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
             except asyncio.CancelledError as error:
                 cancelled = error
-            else:
-                if not done and has.is_over():
-                    self.connection.fail(f"it did not answer within {patience:g} s")
+                on_cancel()
         if cancelled is not None:
             raise cancelled
-        return reply.result()
+        return self._reply
 
-    def _take(self, frame: dict[str, Any], body: bytes) -> None:
-        kind = frame["t"]
-        is_due = self._reply is not None and not self._reply.done() and kind in (self._expected, "fatal")
-        if kind == "fatal":  # before "ready" it is said by the runtime, later perhaps by the code
-            said = frame["e"][:_LONGEST_WORD]
-            self.connection.fail(said if is_due and self._expected == "ready" else f"its last word was {said[:200]!r}")
-        elif kind not in ("ready", "done"):
-            self._hear(self, frame, body)
-        elif self._reply is None or not is_due or (kind == "done" and frame["id"] != self._asked):
-            self.connection.fail(f"it sent a {kind} frame that nobody expects")
-        else:
-            self._reply.set_result(frame)
+    async def _prompt_reply(self, seconds: float) -> Reply:
+        self._give(seconds, f"it did not answer within {seconds:g} s")
+        return await self.reply()
 
     def interrupt(self, reason: str) -> None:
         """Stop what the process was told last, as Ctrl-C would; end the process if it does not stop in the grace."""
-        reply = self._reply
-        has = Patience(self.child.pid, self._limits.grace, self.held)
         self.turn.hurry()
+        self._give(  # repeated: a signal just before a system call goes unseen
+            self._limits.grace,
+            f"{reason}, and did not stop when it was interrupted",
+            lambda: self.child.signal(signal.SIGINT),
+        )
 
-        def interrupt() -> None:
-            if reply is None or reply.done():
-                return
+    def _give(self, seconds: float, reason: str, act: Callable[[], None] = lambda: None) -> None:
+        """End the process for a reason unless the reply comes in these seconds; meanwhile act, several times."""
+        has = Patience(self.child.pid, seconds, self.held)
+
+        def look() -> None:
             if has.is_over():
-                self.connection.fail(f"{reason}, and did not stop when it was interrupted")
-            else:  # repeated: a signal just before a system call goes unseen
-                self.child.signal(signal.SIGINT)
-                asyncio.get_running_loop().call_later(self._limits.grace / LOOKS, interrupt)
+                self.connection.fail(reason)
+            else:
+                go_on()
 
-        interrupt()
+        def go_on() -> None:
+            act()
+            self._timer = asyncio.get_running_loop().call_later(seconds / LOOKS, look)
+
+        if self._due:
+            go_on()
+
+    # ---- what the process says
+
+    def _take(self, frame: dict[str, Any], body: bytes) -> None:
+        kind = frame["t"]
+        if kind == "fatal":  # before "ready" it is said by the runtime, later perhaps by the code
+            said = frame["e"][:_LONGEST_WORD]
+            self.connection.fail(said if self._due == "ready" else f"its last word was {said[:200]!r}")
+        elif kind not in ("ready", "done"):
+            self._hear(self, frame, body)
+        elif kind != self._due or (kind == "done" and frame["id"] != self._asked):
+            self.connection.fail(f"it sent a {kind} frame that nobody expects")
+        else:
+            self._settle(frame)
+
+    def _expect(self, kind: str) -> None:
+        self._due, self._reply = kind, None
+        if self.loss is not None:  # the process has ended between two blocks
+            self._settle(self.loss)
+
+    def _settle(self, reply: Reply) -> None:
+        self._due, self._reply = "", reply
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _lose(self, reason: str) -> None:
+        self.loss = reason
+        if self._due:
+            self._settle(reason)
+        self.child.signal(signal.SIGKILL)
 
     def held(self) -> float:
         """Return the seconds for which the process has waited for its turns since it was last let run."""
         return self.turn.held
 
-    def _lose(self, reason: str) -> None:
-        self.loss = reason
-        if self._reply is not None and not self._reply.done():
-            self._reply.set_result(reason)
-        self.child.signal(signal.SIGKILL)
+    # ---- its end
 
     async def end(self) -> str:
         """End the process, and return how it ended."""

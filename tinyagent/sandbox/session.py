@@ -243,26 +243,18 @@ class ProcessSession(SandboxSession):
 
         A cancellation of the caller stops the block, and is raised when the piece has ended.
         """
-        cancelled = None
         block.clock.resume()
         try:
-            reply = link.command("exec", code=code, line=line, last=last, file=f"<block {block.number}>")
-            while not reply.done():
-                try:
-                    await asyncio.wait([reply])
-                except asyncio.CancelledError as error:
-                    cancelled = error
-                    block.stop("the block was cancelled")
+            link.command("exec", code=code, line=line, last=last, file=f"<block {block.number}>")
+            return await link.reply(lambda: block.stop("the block was cancelled"))
         except TooLargeError as error:
             return {"e": {"type": "ValueError", "message": str(error)}}
+        except asyncio.CancelledError:
+            if link.loss is not None:
+                await self._drop()
+            raise
         finally:
             block.clock.pause()
-        done = reply.result()
-        if cancelled is not None:
-            if isinstance(done, str):
-                await self._drop()
-            raise cancelled
-        return done
 
     async def _lost(self, block: Block) -> Execution:
         """Return what a block gave whose process is gone, with everything the code had."""
