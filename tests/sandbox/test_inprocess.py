@@ -581,7 +581,7 @@ async def test_objects_pass_as_they_are(session):
 
 @pytest.mark.parametrize("name", ["a b", "", "class", "1a", 3])
 async def test_set_refuses_what_is_no_name(session, name):
-    with pytest.raises(ConfigurationError, match="identifier"):
+    with pytest.raises(ConfigurationError, match="a name in Python"):
         await session.set({"fine": 1, name: 1})
     assert await session.get("fine") == {}
 

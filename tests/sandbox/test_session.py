@@ -1314,7 +1314,7 @@ async def test_values_are_set_one_by_one_and_fetched():
         ]
 
 
-@pytest.mark.parametrize("name", ["a b", "", "1a", 3, None, "a.b"])
+@pytest.mark.parametrize("name", ["a b", "", "1a", 3, None, "a.b", "class"])
 async def test_what_is_no_name_is_refused_before_anything_is_set(name):
     async with scripted() as session:
         with pytest.raises(ConfigurationError, match="a name in Python"):

@@ -279,68 +279,57 @@ class Stopwatch:
     def __init__(self, seconds: float | None) -> None:
         self._left = seconds
         self._pauses = 1  # paused until it is started
-        self._since = 0.0  # when it was started, or paused
-        self._had: float | None = None  # seconds computed when it was paused
+        self._marks: tuple[float, float, float | None] = (
+            0.0,
+            0.0,
+            None,
+        )  # time, `held` and `computed` when last counted
         self._timer: asyncio.TimerHandle | None = None
         self.expired: Callable[[], None] = lambda: None
         self.computed: Callable[[], float | None] = lambda: None
         self.held: Callable[[], float] = lambda: 0.0
-        self._held_before = 0.0  # seconds held when it was started
 
     def pause(self) -> None:
         """Pause the time, until `resume` has been called as often."""
+        if self._pauses == 0:
+            self._count()
         self._pauses += 1
-        if self._pauses == 1 and self._timer is not None and self._left is not None:
-            self._left -= self._ran()
-            self._since = asyncio.get_running_loop().time()
-            self._had = self.computed()
-            self._ring_after(self._left if self._had is not None else None, self._look)
+        self._ring()
 
     def resume(self) -> None:
         """Start the time, unless it has been paused more often than resumed."""
+        if self._pauses == 1:
+            self._count()
         self._pauses -= 1
-        if self._pauses == 0 and self._left is not None:
-            self._left -= self._computed_in_pause()
-            self._had = None
-            self._start(self._left)
+        self._ring()
 
-    def _computed_in_pause(self) -> float:
-        """Return the seconds computed in a pause; with several threads, no more than the seconds that went by."""
-        if self._had is None or (now := self.computed()) is None:
-            return 0.0
-        return min(now - self._had, asyncio.get_running_loop().time() - self._since)
+    def _count(self) -> None:
+        """Count the time since the last counting; in a pause, what was computed of it."""
+        if self._left is None:
+            return
+        (since, held, computed), now = self._marks, asyncio.get_running_loop().time()
+        self._marks = now, self.held(), self.computed()
+        if self._pauses == 0:
+            self._left -= now - since - (self._marks[1] - held)
+        elif computed is not None and self._marks[2] is not None:  # several threads compute no more than time goes by
+            self._left -= min(self._marks[2] - computed, now - since)
 
-    def _look(self) -> None:
-        """End the time if too much was computed in a pause; else look again when that is possible at the earliest."""
-        left = (self._left or 0.0) - self._computed_in_pause()
-        if left <= 0:
-            self.expired()
-        else:
-            self._ring_after(max(left, _SHORTEST_LOOK), self._look)
-
-    def _ring_after(self, seconds: float | None, bell: Callable[[], None]) -> None:
+    def _ring(self, soonest: float = 0.0) -> None:
+        """Look again when the time may be over, in these seconds at the soonest."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if seconds is not None:
-            self._timer = asyncio.get_running_loop().call_later(max(0.0, seconds), bell)
+        if self._left is not None and (self._pauses == 0 or self._marks[2] is not None):
+            self._timer = asyncio.get_running_loop().call_later(max(self._left, soonest), self._look)
 
-    def _start(self, left: float) -> None:
-        self._since, self._held_before = asyncio.get_running_loop().time(), self.held()
-        self._ring_after(left, self._over)
-
-    def _ran(self) -> float:
-        """Return the seconds since the start in which the code could run."""
-        return asyncio.get_running_loop().time() - self._since - (self.held() - self._held_before)
-
-    def _over(self) -> None:
-        self._left = (self._left or 0.0) - self._ran()
-        if self._left < _TOLERANCE:
+    def _look(self) -> None:
+        self._count()
+        if self._left is not None and self._left <= (0.0 if self._pauses else _TOLERANCE):
             self.expired()
-        else:  # the code was kept from running meanwhile
-            self._start(max(self._left, _SHORTEST_LOOK))
+        else:  # the code was kept from running meanwhile, or has computed little
+            self._ring(_SHORTEST_LOOK)
 
     def stop(self) -> None:
         """Stop the time for good."""
         self._left = None
-        self._ring_after(None, self._over)
+        self._ring()

@@ -14,11 +14,15 @@ import signal
 import threading
 import time
 from collections.abc import Iterable
-from typing import Protocol
+from operator import attrgetter
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from tinyagent.core.threads import in_forked_copy
-from tinyagent.sandbox.cpu import cores, running_threads, seconds_used, state_of
+from tinyagent.sandbox.cpu import cores, has_one_thread, running_threads, seconds_used, state_of
+
+if TYPE_CHECKING:
+    from tinyagent.sandbox.zygote import Child
 
 #: Seconds for which a block computes before one that waits does; also the seconds between two looks.
 SLICE = 0.025
@@ -38,28 +42,15 @@ _SWAPS = 16
 _SEARCH = 0.005
 
 
-class Stoppable(Protocol):
-    """A process that can be stopped and continued."""
-
-    @property
-    def pid(self) -> int | None:
-        """The process id; `None` where it is not known."""
-        ...
-
-    def signal(self, number: int) -> None:
-        """Send the process a signal; do nothing when it has ended."""
-        ...
-
-
 class Turn:
-    """A process that takes turns: between `begin` and `end` it computes when its turn comes, otherwise it is stopped.
+    """A process that takes turns: between `begin` and `end` it computes when its turn comes, then it is stopped.
 
     Args:
         process: The process, which is running.
         among: The processes with which it takes turns; default: all sandboxes of this host process.
     """
 
-    def __init__(self, process: Stoppable, among: Computing | None = None) -> None:
+    def __init__(self, process: Child, among: Computing | None = None) -> None:
         self.process = process
         self.loop: asyncio.AbstractEventLoop | None = None
         self.since = 0.0  # when it was last given a place or lost it
@@ -69,24 +60,40 @@ class Turn:
         self.waits = self.rests = self.has_lied = False
         self._held = 0.0
         self._stopped = False
+        self._bell: asyncio.TimerHandle | None = None
         self._among = among or computing
 
     def begin(self) -> None:
         """Let the process compute, now or when its turn comes."""
+        self._silence()
         self._among.enter(self)
 
     def end(self) -> None:
-        """Stop the process until the next `begin`."""
+        """Stop the process until the next `begin`.
+
+        It is stopped at once where other threads live in it, or processes wait for a place; else a little later, since
+        stopping and continuing it would be a tenth of a tiny block that follows.
+        """
         self._among.leave(self)
-        self.stop()
+        if self._among.is_crowded or not has_one_thread(self.process.pid):
+            self.stop()
+        else:
+            self._bell = asyncio.get_running_loop().call_later(SLICE, self.stop)
 
     def leave(self) -> None:
         """Forget the process before it is closed, so that nobody signals it any more."""
+        self._silence()
         self._among.leave(self)
 
+    def _silence(self) -> None:
+        if self._bell is not None:
+            self._bell.cancel()
+            self._bell = None
+
     def hurry(self) -> None:
-        """Have the next turn come soon, since the process has a signal to handle."""
-        self._among.hurry(self)
+        """Have the next turn come soon, as if the process had computed little, since it has a signal to handle."""
+        with self._among.lock:
+            self.computed = min(self.computed, LITTLE)
 
     def rest(self) -> None:
         """Give up the place, if others wait for it, while the process is believed to wait for a tool it has called."""
@@ -194,11 +201,6 @@ class Computing:
                 self._stopping[turn] = None
                 self._fill(time.monotonic())
 
-    def hurry(self, turn: Turn) -> None:
-        """Treat a process as one that has computed next to nothing."""
-        with self.lock:
-            turn.computed = min(turn.computed, LITTLE)
-
     @property
     def is_crowded(self) -> bool:
         """Whether any process has to wait for a place."""
@@ -247,12 +249,12 @@ class Computing:
 
     @property
     def _free(self) -> int:
-        return (self.limit or 1) - sum(map(_weight, self._placed))
+        return (self.limit or 1) - sum(turn.weight for turn in self._placed)
 
     def _fill(self, now: float) -> None:
         """Give free places to processes that wait."""
         while self._waiting and (free := self._free) > 0:
-            turn = next(iter(self._waiting)) if self._turns % 2 else min(self._waiting, key=_computed)
+            turn = next(iter(self._waiting)) if self._turns % 2 else min(self._waiting, key=attrgetter("computed"))
             if turn.weight > free and self._placed:  # a heavy process waits until there are places enough
                 return
             self._turns += 1
@@ -323,8 +325,8 @@ class Computing:
     def _rotate(self, now: float) -> None:
         """Stop processes that have had their slice, as many as others need places; and those beyond the limit."""
         free, most = self._free, min(_SWAPS, (self.limit or 1) - self._late)
-        wanted = min(self.limit or 1, sum(map(_weight, self._waiting)))
-        for turn in sorted(self._placed, key=_weight, reverse=True):
+        wanted = min(self.limit or 1, sum(turn.weight for turn in self._waiting))
+        for turn in sorted(self._placed, key=attrgetter("weight"), reverse=True):
             if free >= 0 and (free >= wanted or most <= 0):
                 break
             if free < 0 < len(self._placed) - 1 or now - turn.since >= 0.9 * SLICE:
@@ -332,14 +334,6 @@ class Computing:
                 self._hold(turn, now)
                 free += turn.weight
                 most -= 1
-
-
-def _weight(turn: Turn) -> int:
-    return turn.weight
-
-
-def _computed(turn: Turn) -> float:
-    return turn.computed
 
 
 def _is_left(turn: Turn) -> bool:

@@ -12,7 +12,7 @@ from tinyagent.core.codec import TooLargeError
 from tinyagent.core.errors import ConfigurationError, SandboxError, ToolArgumentsError
 from tinyagent.core.result import CodeError, Execution
 from tinyagent.core.tool import Tool
-from tinyagent.sandbox.base import Answer, Caller, SandboxLimits, SandboxSession, check_not_waited_for, refuse_tools
+from tinyagent.sandbox.base import Answer, Caller, SandboxLimits, SandboxSession, check_names, check_not_waited_for
 from tinyagent.sandbox.block import Block, pieces_of
 from tinyagent.sandbox.cpu import seconds_used
 from tinyagent.sandbox.link import Link, Reply, locked_child, refused
@@ -295,9 +295,7 @@ class ProcessSession(SandboxSession):
 
     async def set(self, values: Mapping[str, Any]) -> None:
         """Set names in the namespace, also of a process that replaces this one; see `SandboxSession.set`."""
-        if wrong := [name for name in values if not (isinstance(name, str) and name.isidentifier())]:
-            raise ConfigurationError(f"set({wrong[0]!r}): a name in Python is letters, digits and '_'.")
-        refuse_tools(values, self._tools)
+        check_names(values, self._tools)
         async with self._running() as link:
             for name, value in values.items():
                 try:

@@ -27,7 +27,7 @@ from tinyagent.sandbox.taken import given_back, hint_of_shadowed, name_for_value
 
 #: Builtins that the code does not have: files, code in strings, the terminal.
 REMOVED = frozenset(
-    {
+    [
         "breakpoint",
         "compile",
         "copyright",
@@ -40,7 +40,7 @@ REMOVED = frozenset(
         "license",
         "open",
         "quit",
-    }
+    ]
 )
 NO_AWAIT = (
     "this sandbox is synchronous, so 'await' cannot stand at the top level: its tools are plain functions that are "

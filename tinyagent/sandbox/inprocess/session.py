@@ -12,7 +12,7 @@ from itertools import count
 from queue import SimpleQueue
 from typing import Any
 
-from tinyagent.core.errors import ConfigurationError, SandboxError
+from tinyagent.core.errors import SandboxError
 from tinyagent.core.messages import Call
 from tinyagent.core.result import Execution
 from tinyagent.core.threads import run_in_thread, thread_slot
@@ -22,9 +22,8 @@ from tinyagent.sandbox.base import (
     Caller,
     SandboxLimits,
     SandboxSession,
+    check_names,
     check_not_waited_for,
-    is_name,
-    refuse_tools,
 )
 from tinyagent.sandbox.block import Block, pieces_of
 from tinyagent.sandbox.inprocess.namespace import Namespace, Outcome, stopped
@@ -261,10 +260,7 @@ class ThreadSession(SandboxSession):
         Raises:
             ConfigurationError: A name is no identifier, or that of a tool.
         """
-        for name in values:
-            if not is_name(name):
-                raise ConfigurationError(f"set({{{name!r}: ...}}): code could not use that name; pass an identifier.")
-        refuse_tools(values, self.namespace.tools)
+        check_names(values, self.namespace.tools)
         await self.start()
         self.namespace.names.update(values)
 
