@@ -293,7 +293,7 @@ async def test_what_a_closed_loop_has_left_takes_no_place(quick):
 
 
 @pytest.fixture
-def occupied(monkeypatch):
+async def occupied(monkeypatch):
     """The only place is taken, until this is ended."""
     monkeypatch.setattr(module.computing, "limit", 1)
     monkeypatch.setattr(module, "SLICE", 3600)

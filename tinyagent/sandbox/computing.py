@@ -13,7 +13,6 @@ import asyncio
 import signal
 import threading
 import time
-from collections.abc import Iterable
 from operator import attrgetter
 from typing import TYPE_CHECKING
 from weakref import WeakSet
@@ -52,7 +51,7 @@ class Turn:
 
     def __init__(self, process: Child, among: Computing | None = None) -> None:
         self.process = process
-        self.loop: asyncio.AbstractEventLoop | None = None
+        self.loop = asyncio.get_running_loop()
         self.since = 0.0  # when it was last given a place or lost it
         self.used: float | None = None  # its processor time at the last look
         self.computed = 0.0  # its processor time since `begin`, up to the last look
@@ -66,6 +65,7 @@ class Turn:
     def begin(self) -> None:
         """Let the process compute, now or when its turn comes."""
         self._silence()
+        self.used, self.computed, self._held, self.has_lied = None, 0.0, 0.0, False
         self._among.enter(self)
 
     def end(self) -> None:
@@ -115,11 +115,6 @@ class Turn:
 
     # ---- called by `Computing`
 
-    def reset(self) -> None:
-        """Belong to the running event loop, with all figures at zero."""
-        self.loop = asyncio.get_running_loop()
-        self.used, self.computed, self._held, self.has_lied = None, 0.0, 0.0, False
-
     def wait(self, now: float) -> None:
         """Stop the process: its turn is over, or has not come."""
         self.waits, self.since = True, now
@@ -163,11 +158,11 @@ class Computing:
     """The processes that take turns; they may belong to several event loops, each in a thread of its own.
 
     Attributes:
-        limit: How many places there are to compute in; default: four for each processor.
+        limit: How many places there are to compute in; 0 until the first process enters: four for each processor.
         lock: Held by whoever looks at the processes or moves them.
     """
 
-    def __init__(self, limit: int | None = None) -> None:
+    def __init__(self, limit: int = 0) -> None:
         self.limit = limit
         self.forget()
 
@@ -185,7 +180,6 @@ class Computing:
 
     def enter(self, turn: Turn) -> None:
         """Let a process compute, at once or in turn."""
-        turn.reset()
         with self.lock:
             self.limit = self.limit or PER_CORE * cores()
             self._begin(turn, time.monotonic())
@@ -224,7 +218,7 @@ class Computing:
     # ---- with the lock held
 
     def _begin(self, turn: Turn, now: float) -> None:
-        if not self._waiting and len(self._placed) < (self.limit or 1):
+        if not self._waiting and len(self._placed) < self.limit:
             self._place(turn, now)
         else:
             self._hold(turn, now)
@@ -249,7 +243,7 @@ class Computing:
 
     @property
     def _free(self) -> int:
-        return (self.limit or 1) - sum(turn.weight for turn in self._placed)
+        return self.limit - sum(turn.weight for turn in self._placed)
 
     def _fill(self, now: float) -> None:
         """Give free places to processes that wait."""
@@ -266,7 +260,7 @@ class Computing:
         if now - self._searched < _SEARCH:
             return
         for turn in list(self._placed):
-            if _is_left(turn):
+            if turn.loop.is_closed():
                 self._remove(turn)
                 return
             if turn.is_asleep and (turn.used is None or turn.look() < _IDLE):
@@ -297,13 +291,13 @@ class Computing:
             if (self._waiting or self._resting) and any(turn.loop is loop for turn in self._all()):
                 self._watch(loop)
 
-    def _all(self) -> Iterable[Turn]:
+    def _all(self) -> list[Turn]:
         return [*self._placed, *self._resting, *self._waiting]
 
     def _sort(self, now: float) -> None:
         """Tell the processes that compute from those that do not."""
         for turn in self._all():
-            if _is_left(turn):
+            if turn.loop.is_closed():  # while the process computed
                 self._remove(turn)
         late = {turn: places for turn in self._stopping if (places := turn.weigh())}
         self._stopping, self._late = dict.fromkeys(late), sum(late.values())
@@ -318,14 +312,14 @@ class Computing:
                 turn.since = now
                 self._remove(turn)
                 self._placed[turn] = None
-        if not self._waiting and len(self._placed) + len(self._resting) <= (self.limit or 1):
+        if not self._waiting and len(self._placed) + len(self._resting) <= self.limit:
             self._placed |= self._resting  # there is room: no need to look
             self._resting.clear()
 
     def _rotate(self, now: float) -> None:
         """Stop processes that have had their slice, as many as others need places; and those beyond the limit."""
-        free, most = self._free, min(_SWAPS, (self.limit or 1) - self._late)
-        wanted = min(self.limit or 1, sum(turn.weight for turn in self._waiting))
+        free, most = self._free, min(_SWAPS, self.limit - self._late)
+        wanted = min(self.limit, sum(turn.weight for turn in self._waiting))
         for turn in sorted(self._placed, key=attrgetter("weight"), reverse=True):
             if free >= 0 and (free >= wanted or most <= 0):
                 break
@@ -334,11 +328,6 @@ class Computing:
                 self._hold(turn, now)
                 free += turn.weight
                 most -= 1
-
-
-def _is_left(turn: Turn) -> bool:
-    """Return whether the event loop of a process was closed while the process computed."""
-    return turn.loop is not None and turn.loop.is_closed()
 
 
 #: All sandbox processes of this host process.

@@ -151,31 +151,25 @@ class ProcessSession(SandboxSession):
                     self._block.withdraw(frame["id"])
 
     def _hear_call(self, link: Link, frame: dict[str, Any], body: bytes) -> None:
-        number, block = frame["id"], self._block
-        tool = self._tools.get(frame["n"])
-        problem = self._problem_of(frame, len(body), link.connection.spent)
-        if block is not None and block.is_open(number):
+        number, block, tool = frame["id"], self._block, self._tools.get(frame["n"])
+        problem: Exception | None = None
+        if block is None:
+            problem = RuntimeError("tools can be called only while a block runs")
+        elif block.is_open(number):
             link.connection.fail("it used the number of a call twice")
-        elif block is not None and block.refused > _FLOOD * self._limits.calls:
-            link.connection.fail("it called tools without end")
-        elif problem is not None or block is None or tool is None:
-            link.connection.send(_failed_call(number, problem))
+        elif refusal := block.refusal(len(body), link.connection.spent):
+            problem = RuntimeError(refusal)
+        elif tool is None:
+            block.refused += 1
+            problem = NameError(f"there is no tool named {frame['n'][:80]!r}")
         else:
             written = body[: body.rfind(b',"id":')]  # without the id, which the child writes last
             block.start(number, tool, frame["a"], frame["k"], written, partial(self._answer_call, block, link, number))
             link.turn.rest()
-
-    def _problem_of(self, frame: dict[str, Any], size: int, spent: float) -> Exception | None:
-        """Return why a call is not made, or `None` when it is."""
-        block, name = self._block, frame["n"]
-        if block is None:
-            return RuntimeError("tools can be called only while a block runs")
-        if refusal := block.refusal(size, spent):
-            return RuntimeError(refusal)
-        if name in self._tools:
-            return None
-        block.refused += 1
-        return NameError(f"there is no tool named {name[:80]!r}")
+        if problem is not None:
+            link.connection.send(_failed_call(number, problem))
+        if block is not None and block.refused > _FLOOD * self._limits.calls:
+            link.connection.fail("it called tools without end")
 
     async def _answer_call(self, block: Block, link: Link, number: int, given: Answer) -> None:
         if self._block is not block:  # nobody waits for the answer once the block is over
@@ -323,9 +317,9 @@ class ProcessSession(SandboxSession):
             await self._drop()
 
 
-def _failed_call(number: int, exception: Exception | None) -> dict[str, Any]:
+def _failed_call(number: int, exception: Exception) -> dict[str, Any]:
     """Return the frame that answers a call with an exception."""
-    data = exception_data(exception or RuntimeError("there is no answer"))
+    data = exception_data(exception)
     if isinstance(exception, ToolArgumentsError):  # as Python itself says of wrong arguments
         data["bases"].insert(0, "TypeError")
     return {"t": "ret", "id": number, "e": data}

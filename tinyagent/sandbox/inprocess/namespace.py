@@ -23,7 +23,7 @@ from tinyagent.core.result import CodeError
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import Answer
 from tinyagent.sandbox.inprocess.stopper import Interrupted, Stopper
-from tinyagent.sandbox.taken import given_back, hint_of_shadowed, name_for_value
+from tinyagent.sandbox.taken import give_names_back, hint_of_shadowed
 
 #: Builtins that the code does not have: files, code in strings, the terminal.
 REMOVED = frozenset(
@@ -131,21 +131,9 @@ class Namespace:
 
         Every tool has its own name again; a value that the code had put there stays, under another name.
         """
-        self._give_names_back()
+        if (note := give_names_back(self.names, self._functions, self._kept)) and self._write is not None:
+            self._write(note)
         self._write = self._ask = None
-
-    def _give_names_back(self) -> None:
-        moved: dict[str, str | None] = {}
-        for name, function in self._functions.items():
-            if self.names.get(name) is function:
-                continue
-            moved[name] = None
-            if name in self.names:
-                moved[name] = self._kept[name] = self._kept.get(name) or name_for_value(name, self.names)
-                self.names[self._kept[name]] = self.names[name]
-            self.names[name] = function
-        if moved and self._write is not None:
-            self._write(given_back(moved))
 
     def report(self, error: BaseException) -> CodeError:
         """Return an error as the code's author should see it; `stopped` adds the last line of an interruption."""
