@@ -48,7 +48,7 @@ async def test_sessions_of_one_loop_share_a_zygote():
     sandboxes = [ProcessSandbox(), ProcessSandbox()]
     sessions = [sandbox.open() for sandbox in sandboxes for _ in range(3)]
     await asyncio.gather(*(session.start() for session in sessions))
-    pids = {session._child.pid for session in sessions}
+    pids = {session._link.child.pid for session in sessions}
     assert len(pids) == 6
     assert pids <= children_of(zygote_pid(await this_zygote()))
     await asyncio.gather(*(session.close() for session in sessions))
@@ -124,7 +124,7 @@ async def test_a_session_is_forked_ahead_for_the_next():
         await until(lambda: len(spares) == 2 and all(spare.pid for spare in spares), "two spares")
         waiting = {child.pid for child in spares}
         async with ProcessSandbox(limits=limits).open() as session:
-            assert session._child.pid in waiting
+            assert session._link.child.pid in waiting
             assert (await session.execute("1 + 1")).value == 2
 
 
@@ -144,7 +144,7 @@ async def test_a_spare_that_has_died_is_not_used():
 async def test_a_killed_child_is_told_and_replaced():
     async with ProcessSandbox().open() as session:
         await session.execute("x = 1")
-        pid = session._child.pid
+        pid = session._link.child.pid
         os.kill(pid, signal.SIGKILL)
         await until(lambda: not alive(pid), "its end")
         execution = await session.execute("x")
@@ -240,7 +240,7 @@ async def test_nothing_is_left_when_the_host_ends_with_open_sessions():
         async def main():
             session = ProcessSandbox().open()
             await session.execute("import threading, time; threading.Thread(target=time.sleep, args=(100,)).start()")
-            print(session._child.pid, flush=True)
+            print(session._link.child.pid, flush=True)
 
         asyncio.run(main())
     """)

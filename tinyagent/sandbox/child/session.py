@@ -37,7 +37,7 @@ from tinyagent.sandbox.child.pending import all_plain, teach_asyncio
 from tinyagent.sandbox.child.remote import BlockEnded, Tools, helpers, run_nested
 from tinyagent.sandbox.child.report import report
 from tinyagent.sandbox.child.rewrite import needs_loop, reading_of, rewritten
-from tinyagent.sandbox.taken import given_back, hint_of_shadowed, name_for_value
+from tinyagent.sandbox.taken import give_names_back, hint_of_shadowed
 
 #: What the host is told at most: characters of a value's `repr`, names, and characters of a name.
 _LONGEST_REPR = 200_000
@@ -155,26 +155,13 @@ class Session:
             with contextlib.suppress(Exception):
                 getattr(sys, name).flush()
         if command["last"] or error is not None or self._tools.ended:
-            self._give_names_back()
+            if note := give_names_back(self._namespace, self._tools.by_name, self._kept):
+                self._output.add(note)
             self._tools.end_calls(self._namespace)
         self._output.flush()
         done["ended"] = self._tools.ended
         done["names"] = self._names()
         self._reply(done, value)
-
-    def _give_names_back(self) -> None:
-        """Give every tool its own name again after a block; a value that was put there stays, under another name."""
-        moved: dict[str, str | None] = {}
-        for name, tool in self._tools.by_name.items():
-            if self._namespace.get(name) is tool:
-                continue
-            moved[name] = None
-            if name in self._namespace:
-                moved[name] = self._kept[name] = self._kept.get(name) or name_for_value(name, self._namespace)
-                self._namespace[self._kept[name]] = self._namespace[name]
-            self._namespace[name] = tool
-        if moved:
-            self._output.add(given_back(moved))
 
     def _own_streams(self) -> None:
         """Give a block standard streams that work, whatever the code has made of those it had."""
