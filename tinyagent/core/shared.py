@@ -117,8 +117,9 @@ class PerLoop(Generic[T]):
         loop = asyncio_loop()
         shared = self._shared.get(loop)
         if shared is None:
-            for other in [other for other in self._shared if other.is_closed()]:  # whose users never left
-                del self._shared[other]
+            for other in [reference() for reference in self._shared.keyrefs()]:  # other threads may add theirs
+                if other is not None and other.is_closed():  # whose users never left
+                    self._shared.pop(other, None)
             shared = self._shared[loop] = Shared(self._open)
         return shared
 

@@ -1,4 +1,4 @@
-"""The event loop of asyncio, which the package needs, and waiting on it: for tasks to end, a place, or a retry."""
+"""The event loop of asyncio, which the package needs, and waiting on it: so long, for tasks, a place, or a retry."""
 
 from __future__ import annotations
 
@@ -55,6 +55,23 @@ def is_cancelled() -> bool:
     """Return whether the running task is being cancelled, and not only something that it waited for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+@asynccontextmanager
+async def within(seconds: float | None, late: Exception) -> AsyncIterator[None]:
+    """Break off the block after some seconds, and raise `late` then; a `TimeoutError` of the block's own passes.
+
+    Args:
+        seconds: How long the block may take; `None`: any time.
+        late: What is raised when it took longer.
+    """
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            yield
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise late from error
 
 
 async def wait_to_the_end(tasks: Collection[asyncio.Task[Any]], grace: float | None = None) -> None:
