@@ -41,6 +41,8 @@ afresh:
 demo: $(STAMP) ## run the demo
 	@$(BIN)/tinyagent demo $(ARGS)
 
+# Tests start hundreds of Pythons: what is compiled is kept, even where the environment says otherwise.
+test: export PYTHONDONTWRITEBYTECODE :=
 .PHONY: test
 test: $(STAMP) ## run the tests; under 95 % branch coverage they fail
 	@COVERAGE_FILE=$(VENV)/.coverage $(BIN)/python -m pytest --no-header -n $(WORKERS) --dist worksteal \

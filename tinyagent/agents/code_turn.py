@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from tinyagent.agents.code_prompt import quoted, report
-from tinyagent.agents.fenced import Piece
 from tinyagent.agents.fences import FenceReader
 from tinyagent.agents.state import Outcome, RunState
+from tinyagent.agents.statements import Piece
 from tinyagent.agents.turn import Turn
 from tinyagent.agents.workspace import UNREAD, Workspace
 from tinyagent.core.events import CallSealed, CodeFinished, CodeOutput, CodeStarted, ToolFinished

@@ -8,15 +8,13 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
-from weakref import WeakKeyDictionary
 
+from tinyagent.core.waiting import Places
 from tinyagent.tools.services.errors import ServiceAnswerError, ServiceUnavailableError
 from tinyagent.tools.services.failures import TOO_MANY, begin_of, failure, kind_of, wait_asked
 from tinyagent.tools.settings import check_base_url, check_key, hosts_of
 
 if TYPE_CHECKING:
-    from anyio import CapacityLimiter
-
     from tinyagent.tools.http import Fetched
 
 #: Requests to one service that are under way at once on an event loop; the others wait.
@@ -26,8 +24,8 @@ LONGEST_WAIT = 3.0
 #: Bytes of an answer that are read. Any JSON of that length is parsed in less than 0.2 s; the loop waits meanwhile.
 MAX_BYTES = 2_000_000
 
-#: The requests to each URL that are under way, by event loop.
-_limiters: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, CapacityLimiter]] = WeakKeyDictionary()
+#: The requests to each URL that are under way.
+_places = Places(AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +90,12 @@ class Service:
         Raises:
             ServiceError: There is no answer, or the answer is a failure; the text says what to do.
         """
-        from anyio import CapacityLimiter
-
         access = {}
         if self.key:
             access[self.key_header] = f"Bearer {self.key}" if self.key_header == "Authorization" else self.key
         request = {"method": method, "headers": {"Accept": "application/json", **access, **(headers or {})}, **sent}
-        loop = asyncio.get_running_loop()
-        limiters = _limiters.setdefault(loop, {})
-        async with limiters.setdefault(self.url, CapacityLimiter(AT_ONCE)):
-            clock = loop.time
+        async with _places.place(self.url):
+            clock = asyncio.get_running_loop().time
             end = clock() + self.seconds
             fetched = await self._fetch(path, self.seconds, request)
             wait = wait_asked(fetched.headers) if fetched.status == 429 else None
