@@ -30,7 +30,7 @@ LAST_TURNS = 50
 
 
 def pytest_addoption(parser):
-    parser.addoption("--slow", action="store_true", help="run the long tests, those marked `slow`, instead of the others")
+    parser.addoption("--slow", action="store_true", help="run the long tests, marked `slow`, not the others")
     parser.addoption("--loop", choices=("asyncio", "uvloop"), default="asyncio", help="the event loop of all tests")
 
 
