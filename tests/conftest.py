@@ -1,12 +1,14 @@
 """For every test: no key from the environment, the global registry as it was, and no task left behind.
 
 Tests run on asyncio's event loop, those marked `each_loop` on uvloop's too, and all of them there with `--loop uvloop`.
+There are many thousand, most of a few milliseconds: what is done for each is done in as little as it takes.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
+import gc
+import os
 import signal
 import sys
 import warnings
@@ -28,10 +30,12 @@ LAST_TURNS = 50
 
 
 def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="run the long tests, marked `slow`, not the others")
     parser.addoption("--loop", choices=("asyncio", "uvloop"), default="asyncio", help="the event loop of all tests")
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes long, and a short form of it runs always; see `make slow`")
     config.addinivalue_line("markers", "each_loop: runs on asyncio's event loop and on uvloop's")
     if config.getoption("--loop") == "uvloop":
         import uvloop
@@ -60,19 +64,74 @@ def _ctrl_c_works():
     signal.signal(signal.SIGINT, before)
 
 
+def pytest_collection_modifyitems(config, items):
+    slow = config.getoption("--slow")
+    left_out = [item for item in items if ("slow" in item.keywords) != slow]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if ("slow" in item.keywords) == slow]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_finish():
+    """Some hundred thousand objects stay from here on: a test that collects garbage need not look through them."""
+    yield
+    gc.collect()
+    gc.freeze()
+
+
+_tracer = None
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol():
+    """Measure coverage in fixtures and tests alone: to follow what pytest does in between takes longer than most."""
+    global _tracer
+    tracer = sys.gettrace()
+    if type(tracer).__module__ != "coverage":  # nothing is measured, or by other means
+        return (yield)
+    _tracer = tracer
+    sys.settrace(None)
+    try:
+        return (yield)
+    finally:
+        _tracer = None
+        sys.settrace(tracer)
+
+
+def _traced():
+    before = sys.gettrace()
+    sys.settrace(_tracer)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(before)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_fixture_setup():
+    return (yield) if _tracer is None else (yield from _traced())
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_pyfunc_call(pyfuncitem):
+    return (yield) if _tracer is None or "untraced" in pyfuncitem.fixturenames else (yield from _traced())
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_teardown():
+    return (yield) if _tracer is None else (yield from _traced())
+
+
 @pytest.fixture
 def untraced():
     """For tests of how long something takes: measuring coverage takes several times as long as what it measures."""
-    trace = sys.gettrace()
-    sys.settrace(None)
-    yield
-    sys.settrace(trace)
 
 
-@pytest.fixture(autouse=True)
-def _no_key(monkeypatch):
+@pytest.fixture(scope="session", autouse=True)
+def _no_key():
     for name in KEYS:
-        monkeypatch.delenv(name, raising=False)
+        os.environ.pop(name, None)
 
 
 @pytest.fixture
@@ -84,30 +143,24 @@ def own_home(monkeypatch, tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def _same_registry():
-    """What a test adds to the global registry, or its freezing, ends with the test."""
+def _same_afterwards(request):
+    """Whatever a test adds to the global registry ends with it, and no task is left behind.
+
+    It is set up before the test's other fixtures, so that it looks after they have cleaned up.
+    """
     registry = get_registry()
     tools, frozen = dict(registry._tools), registry.frozen
+    runner = request.getfixturevalue("_function_scoped_runner") if "asyncio" in request.node.keywords else None
     yield
     registry._tools, registry._frozen = tools, frozen
+    if runner and asyncio.all_tasks(runner.get_loop()):
+        runner.run(_last_turns())
 
 
-@pytest.fixture
-async def _no_task_left():
-    before = asyncio.all_tasks()
-    yield
+async def _last_turns():
     for _ in range(LAST_TURNS):
-        left = asyncio.all_tasks() - before - {asyncio.current_task()}
+        left = asyncio.all_tasks() - {asyncio.current_task()}
         if not left:
             return
         await asyncio.sleep(0)
     pytest.fail(f"{len(left)} tasks were left behind: {sorted(map(repr, left))}")
-
-
-@pytest.fixture(autouse=True)
-def _check_tasks(request):
-    """Set up before the test's other fixtures, so that it looks after they have cleaned up."""
-    test = getattr(request, "function", None)
-    test = getattr(getattr(test, "hypothesis", None), "inner_test", test)
-    if inspect.iscoroutinefunction(test):
-        request.getfixturevalue("_no_task_left")

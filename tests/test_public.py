@@ -271,5 +271,4 @@ def test_name_loads_only_its_module():
         "tinyagent.core.door",
         "tinyagent.core.errors",
         "tinyagent.core.limits",
-        "tinyagent.core.traces",
     }

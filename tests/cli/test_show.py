@@ -38,7 +38,7 @@ from tinyagent.core.events import (
 )
 from tinyagent.core.result import CodeError, Execution, Observation, RunInfo, RunResult
 from tinyagent.events import LimitHit
-from tinyagent.sandbox.choice import default_sandbox
+from tinyagent.sandbox.process import default_sandbox
 from tinyagent.testing import call
 from tinyagent.testing.scripted import ScriptedModel
 

@@ -28,7 +28,7 @@ from tinyagent.agents.state import Outcome, RunOptions, RunState
 from tinyagent.agents.toolbox import Toolbox
 from tinyagent.agents.turn import Turn, direct_call
 from tinyagent.core.context import Context
-from tinyagent.core.door import door
+from tinyagent.core.door import door, shorten
 from tinyagent.core.errors import (
     ApprovalError,
     ConfigurationError,
@@ -47,7 +47,6 @@ from tinyagent.core.result import RunInfo, RunResult
 from tinyagent.core.shared import PerLoop, holding, keep_open
 from tinyagent.core.store import MemoryStore, Store
 from tinyagent.core.tool import ToolOptions
-from tinyagent.core.traces import shorten
 from tinyagent.core.waiting import asyncio_loop, is_cancelled
 from tinyagent.models.base import Connected, Model, ToolChoice, model_name
 from tinyagent.tools.toolkit import AnyTool, ToolLike

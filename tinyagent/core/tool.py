@@ -22,7 +22,7 @@ from tinyagent.core.errors import (
     ToolArgumentsError,
     ToolDefinitionError,
 )
-from tinyagent.core.introspection import innermost, without_partials
+from tinyagent.core.introspection import innermost, layers, without_partials
 from tinyagent.core.jsonable import error_text, words
 from tinyagent.core.text import excerpt
 from tinyagent.core.waiting import backoff, is_cancelled
@@ -285,17 +285,7 @@ def is_async(function: Callable[..., Any]) -> bool:
     True for coroutine functions, partials and methods of them, objects whose `__call__` is one, and functions
     that say through `functools.wraps` that they wrap one.
     """
-    while True:
-        if inspect.iscoroutinefunction(function):
-            return True
-        if isinstance(function, functools.partial):
-            function = function.func
-        elif hasattr(function, "__wrapped__"):
-            function = function.__wrapped__
-        elif inspect.isroutine(function) or isinstance(function, type):
-            return False
-        else:
-            return is_async(type(function).__call__)
+    return any(map(inspect.iscoroutinefunction, layers(function)))
 
 
 def _name_of(function: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tinyagent.core.errors import (
@@ -117,13 +117,14 @@ def hung_up(error: BaseException) -> bool:
 
 def _status_error(error: Any, model: str, base_url: str, through: str) -> ModelError:
     status: int = error.status_code
+    wanted: type[ModelError]
     said = sentence(message_in(error.response.text) or error.response.text)
-    wanted: Callable[..., ModelError] = BadRequestError
-    remedy = ""
+    retryable = _should_retry(error.response.headers)
+    wanted, remedy = BadRequestError, ""
     if status == 429:
         wanted, remedy = RateLimitError, "Send fewer requests at once, or raise the account's limit."
         if "insufficient_quota" in said or error.code == "insufficient_quota":
-            wanted, remedy = _out_of_quota, "The account has no credit left."
+            retryable, remedy = False, "The account has no credit left."
     elif status in (408, 409) or status >= 500:
         wanted, remedy = ServerError, "The server failed; try again later."
     elif status in (401, 403):
@@ -143,14 +144,10 @@ def _status_error(error: Any, model: str, base_url: str, through: str) -> ModelE
     return wanted(
         f"The server answered {status}: {said[:EXCERPT]} {remedy}".strip(),
         status=status,
-        retryable=_should_retry(error.response.headers),
+        retryable=retryable,
         retry_after=retry_after(error.response.headers),
         body=error.response.text[:EXCERPT],
     )
-
-
-def _out_of_quota(message: str, **details: Any) -> RateLimitError:
-    return RateLimitError(message, **{**details, "retryable": False})
 
 
 def _should_retry(headers: Mapping[str, str]) -> bool | None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from tinyagent.core.errors import ConfigurationError, SandboxError
 from tinyagent.core.result import CodeError, Execution
 from tinyagent.core.tool import Tool
-from tinyagent.sandbox.base import Caller, SandboxLimits, SandboxSession, check_not_waited_for, is_name, refuse_tools
+from tinyagent.sandbox.base import Caller, SandboxLimits, SandboxSession, check_names, check_not_waited_for
 from tinyagent.sandbox.block import Block
 from tinyagent.sandbox.monty.driver import Driver, Lost
 from tinyagent.sandbox.monty.namespace import Namespace
@@ -200,9 +200,7 @@ class MontySession(SandboxSession):
 
     async def set(self, values: Mapping[str, Any]) -> None:
         """Set names in the namespace, also of a worker that replaces this one; see `SandboxSession.set`."""
-        if wrong := [name for name in values if not is_name(name)]:
-            raise ConfigurationError(f"set({wrong[0]!r}): a name in Python is letters, digits and '_', and no keyword.")
-        refuse_tools(values, self._tools)
+        check_names(values, self._tools)
         check_not_waited_for(self._block)
         async with self._lock:
             space = await self._ready()
