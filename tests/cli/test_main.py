@@ -21,7 +21,8 @@ import pytest
 import tinyagent
 from tests.agents.kinds import needs_sandbox
 from tests.tools.mcp.support import over_http
-from tinyagent.cli.main import DEFAULT_MODEL, load_tools, main
+from tinyagent.cli.loading import load_tools
+from tinyagent.cli.main import DEFAULT_MODEL, main
 from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.tool import Tool
 from tinyagent.testing import RawReply, Reply, call
