@@ -249,7 +249,7 @@ async def test_a_wrong_mcp_server_says_what_to_pass(spec, status, said, here, ru
 
 
 async def test_mcp_without_its_extra_says_what_to_install(here, run_main, monkeypatch):
-    monkeypatch.setattr("tinyagent.tools.mcp.options.find_spec", lambda _: None)
+    monkeypatch.setattr("tinyagent.tools.mcp.tools.find_spec", lambda _: None)
     status, _, err = await run_main("run", "Go.", "--mcp", "npx some-server")
     assert status == 2
     assert "pip install 'tinyagent[mcp]'" in err
