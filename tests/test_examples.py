@@ -82,7 +82,7 @@ EXPECTED = {
     ],
     "approval_demo.py": [
         "paused: 2 calls wait. \n  customer: Ms Okafor\nOffline: ",  # another process
-        "  May refund be called? refund({'order': 17, 'euros': 20})\n  yes\n  May refund be called? refund({'order': 23, ",
+        "  May refund be called? refund({'order': 17, 'euros': 20})\n  yes\n  May refund be called? ",
         "  no\n  (paying 20 euros)\nFor",
         "For Ms Okafor, order 17: 20 euros are on their way. The other one was not paid: too much for one day.\n",
     ],
