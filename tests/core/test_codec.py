@@ -49,17 +49,8 @@ from tinyagent.core.codec import (
     reading,
     to_json,
 )
-from tinyagent.core.codec.kinds import (
-    DEEPEST,
-    LONGEST_BOUND,
-    LONGEST_DECIMAL,
-    LONGEST_FRACTION,
-    LONGEST_INT,
-    LONGEST_RANGE,
-    LONGEST_TEXT,
-    MAX_HALVES,
-    MAX_TAGGED,
-)
+from tinyagent.core.codec.exact import LONGEST_BOUND, LONGEST_DECIMAL, LONGEST_FRACTION, LONGEST_INT, LONGEST_RANGE
+from tinyagent.core.codec.kinds import DEEPEST, LONGEST_TEXT, MAX_HALVES, MAX_TAGGED
 from tinyagent.core.jsonable import to_data, to_text
 
 #: Multiples of it are distinct whole numbers of one hash.
