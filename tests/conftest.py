@@ -30,10 +30,12 @@ LAST_TURNS = 50
 
 
 def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="run the long tests, marked `slow`, not the others")
     parser.addoption("--loop", choices=("asyncio", "uvloop"), default="asyncio", help="the event loop of all tests")
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes long, and a short form of it runs always; see `make slow`")
     config.addinivalue_line("markers", "each_loop: runs on asyncio's event loop and on uvloop's")
     if config.getoption("--loop") == "uvloop":
         import uvloop
@@ -60,6 +62,14 @@ def _ctrl_c_works():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+def pytest_collection_modifyitems(config, items):
+    slow = config.getoption("--slow")
+    left_out = [item for item in items if ("slow" in item.keywords) != slow]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if ("slow" in item.keywords) == slow]
 
 
 @pytest.hookimpl(wrapper=True)

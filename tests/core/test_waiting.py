@@ -9,8 +9,27 @@ import pytest
 import sniffio
 
 from tinyagent import ConfigurationError, OpenAIModel, ReactAgent, run_sync
-from tinyagent.core.waiting import asyncio_loop, wait_to_the_end
+from tinyagent.core.waiting import asyncio_loop, wait_to_the_end, within
 from tinyagent.testing import ScriptedModel
+
+
+async def test_what_takes_too_long_is_broken_off():
+    late, ended = LookupError("too long"), []
+    with pytest.raises(LookupError) as caught:
+        async with within(0.01, late):
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append(True)
+    assert (caught.value, ended) == (late, [True])
+    async with within(None, late):
+        await asyncio.sleep(0)
+
+
+async def test_a_time_out_of_the_blocks_own_passes():
+    with pytest.raises(TimeoutError, match="its own"):
+        async with within(30, LookupError("too long")):
+            raise TimeoutError("its own")
 
 
 async def test_a_cancellation_waits_until_every_task_has_ended():

@@ -85,7 +85,7 @@ def test_a_session_that_a_loop_has_left_ends_when_the_next_takes_over():
     async def leave():
         session = ProcessSandbox().open()
         await session.start()
-        return session._child.pid
+        return session._link.child.pid
 
     async def go_on(left):
         assert alive(left)

@@ -1,8 +1,5 @@
 """Which calls of tools a block of code awaits: read from its source, before it runs, for every sandbox.
 
-scopes       where a name belongs
-facts        what a block does with names, functions and calls
-reader       reads a block and notes these facts
-flow         which calls are awaited, and what else may call a tool
+flow         where tools and the values of their calls come to, and which of these are awaited
 definitions  what earlier blocks have defined
 """

@@ -144,7 +144,7 @@ class Namespace:
             tools = self._tools.keys() - self._names.keys()
             source = read(code, tools, self._definitions)
             self.driver.await_calls(source.awaited_calls, self._definitions)
-            self._definitions.learn(source.tree, tools, self.driver.next_feed, source.calls)
+            self._definitions.learn(source.tree, source.names, tools, self.driver.next_feed, source.calls)
             first = 1 + sum(part.count("\n") for part in block.code)
             self._fed[self.driver.next_feed] = Fed(f"<block {block.number}>", first, source)
             self._names.update(dict.fromkeys(source.names))
