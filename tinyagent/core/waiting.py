@@ -40,7 +40,7 @@ def asyncio_loop() -> asyncio.AbstractEventLoop:
 
 
 def once_per_loop(make: Callable[[], T]) -> Callable[[], T]:
-    """Return a function that gives the running event loop its own object, which `make` makes at its first call there."""
+    """Return a function that returns the running event loop's own object; `make` makes it when it is first asked for."""
     made: WeakKeyDictionary[asyncio.AbstractEventLoop, T] = WeakKeyDictionary()
 
     def here() -> T:
