@@ -40,7 +40,7 @@ def asyncio_loop() -> asyncio.AbstractEventLoop:
 
 
 def once_per_loop(make: Callable[[], T]) -> Callable[[], T]:
-    """Return a function that returns the running event loop's own object; `make` makes it when it is first asked for."""
+    """Return a function that returns the running event loop's own object, which `make` makes when it is first asked."""
     made: WeakKeyDictionary[asyncio.AbstractEventLoop, T] = WeakKeyDictionary()
 
     def here() -> T:
