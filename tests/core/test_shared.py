@@ -657,6 +657,30 @@ def test_no_event_loop_is_kept_that_was_closed_without_leaving():
     assert first() is None
 
 
+def test_another_thread_adds_its_loop_meanwhile():
+    @contextlib.asynccontextmanager
+    async def resource():
+        yield
+
+    each, loops = PerLoop(resource), []
+
+    class Loop:
+        """One whose thread goes on while this one asks it."""
+
+        def is_closed(self):
+            loops.append(Loop())
+            each._shared[loops[-1]] = Shared(resource)
+            return False
+
+    async def use():
+        async with each.here():
+            return len(each._shared)
+
+    loops.append(Loop())
+    each._shared[loops[0]] = Shared(resource)
+    assert asyncio.run(use()) == 3
+
+
 def test_without_an_event_loop_there_is_none():
     with pytest.raises(ConfigurationError, match="no event loop is running here"):
         PerLoop(lambda: None).here()

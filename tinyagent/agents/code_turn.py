@@ -19,6 +19,7 @@ from tinyagent.core.messages import Call, Reply
 from tinyagent.core.result import Execution, Observation
 from tinyagent.core.text import ends
 from tinyagent.core.tool import Tool
+from tinyagent.sandbox.awaits.names import names_bound
 from tinyagent.sandbox.base import Answer
 from tinyagent.sandbox.block import ENDED, WITHDRAWN
 from tinyagent.sandbox.child.rewrite import depends_on_later
@@ -232,9 +233,9 @@ class CodeTurn(Turn):
 
     def _depends_on_later(self, statement: ast.stmt) -> bool:
         """Return whether what follows may settle what the statement means; keep what the statement defines."""
-        known = self._workspace.definitions
-        depends = depends_on_later(statement, self._async_tools, [definition.statement for definition in known])
-        known.learn(ast.Module([statement], []), self._async_tools)
+        known, block = self._workspace.definitions, ast.Module([statement], [])
+        depends = depends_on_later(block, self._async_tools, known)
+        known.learn(block, names_bound(block), self._async_tools)
         return depends
 
     def _put(self, piece: Piece) -> None:

@@ -33,10 +33,10 @@ from tinyagent.sandbox.awaits.definitions import Definitions, is_worth_keeping
 from tinyagent.sandbox.child.channel import Channel
 from tinyagent.sandbox.child.interrupts import BLOCK, interrupts
 from tinyagent.sandbox.child.output import Output
-from tinyagent.sandbox.child.pending import all_plain, teach_asyncio
+from tinyagent.sandbox.child.pending import teach_asyncio
 from tinyagent.sandbox.child.remote import BlockEnded, Tools, helpers, run_nested
 from tinyagent.sandbox.child.report import report
-from tinyagent.sandbox.child.rewrite import needs_loop, reading_of, rewritten
+from tinyagent.sandbox.child.rewrite import needs_loop, rewritten, started_in
 from tinyagent.sandbox.taken import give_names_back, hint_of_shadowed
 
 #: What the host is told at most: characters of a value's `repr`, names, and characters of a name.
@@ -157,7 +157,7 @@ class Session:
         if command["last"] or error is not None or self._tools.ended:
             if note := give_names_back(self._namespace, self._tools.by_name, self._kept):
                 self._output.add(note)
-            self._tools.end_calls(self._namespace)
+            self._tools.end_calls()
         self._output.flush()
         done["ended"] = self._tools.ended
         done["names"] = self._names()
@@ -173,7 +173,7 @@ class Session:
 
     def _reply(self, done: dict[str, Any], value: Any) -> None:
         try:
-            self._channel.send({**done, "v": pack(all_plain(value), text=done.get("repr"))})
+            self._channel.send({**done, "v": pack(value, text=done.get("repr"))})
         except TooLargeError as error:
             done.pop("repr", None)
             self._channel.send({**done, "e": done.get("e") or report(error)})
@@ -181,17 +181,12 @@ class Session:
     def _run(self, code: str, file: str, line: int) -> Any:
         """Run a piece of code, and return the value of the expression at its end."""
         _remember_source(code, file, line)
-        tree = ast.parse("\n" * (line - 1) + code, file)
+        code = "\n" * (line - 1) + code
+        tree = ast.parse(code, file)
         in_loop = needs_loop(tree)
         kinds = {name: tool.is_async for name, tool in self._tools.by_name.items()}
-        reading = reading_of(tree, kinds, file, self._definitions)
         if kinds:
-            self._tools.awaited_at = reading.awaited_at
-            if is_worth_keeping(tree, kinds):  # parsed anew, since `rewritten` changes the tree
-                self._definitions.learn(ast.parse("\n" * (line - 1) + code, file), kinds, file, names=reading.names)
-            else:
-                self._definitions.forget(reading.names)
-        tree = rewritten(tree, kinds, in_loop=in_loop, reading=reading)
+            tree = self._with_tools(tree, kinds, code, file)
         trailing = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
         parts = [self._compiled(tree, file, "exec")]
         if isinstance(trailing, ast.Expr):
@@ -202,6 +197,17 @@ class Session:
         for part in parts:
             value = self._context.run(eval, part, self._namespace)
         return value
+
+    def _with_tools(self, tree: ast.Module, tools: Mapping[str, bool], code: str, file: str) -> ast.Module:
+        """Return a piece of code with its calls of tools made explicit, and keep what it defines."""
+        try:
+            flow = self._definitions.flow(tree, tools)
+        except RecursionError:  # nobody awaits in code that deep
+            return tree
+        self._tools.started = started_in(flow, file, self._definitions)
+        known = ast.parse(code, file) if is_worth_keeping(tree, tools) else tree  # anew, since `tree` is changed
+        self._definitions.learn(known, flow.names, tools, file)
+        return rewritten(tree, tools, flow, file)
 
     def _compiled(self, tree: ast.Module | ast.Expression, file: str, mode: str) -> CodeType:
         """Return compiled code; its `from __future__` imports hold for what follows, too, as in a notebook."""
@@ -216,7 +222,6 @@ class Session:
             value = eval(part, self._namespace)
             if _is_coroutine(part):
                 value = await value
-        self._tools.settle()
         return value
 
     def run_until_done(self, coroutine: Coroutine[Any, Any, Any]) -> Any:

@@ -206,7 +206,8 @@ def _endpoint(
         for option, value in (("args", args), ("env", env), ("cwd", cwd)):
             if value:
                 raise ConfigurationError(f"MCPTools({option}=...) is for a server with a command; this one has a url.")
-        if not url.startswith(("http://", "https://")) or not urlsplit(url).hostname:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigurationError(
                 f"MCPTools(url={url!r}): pass an http or https URL, such as 'http://localhost:8000/mcp'."
             )
