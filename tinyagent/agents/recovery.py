@@ -10,7 +10,7 @@ from tinyagent.agents.agent import Agent
 from tinyagent.agents.journal import checked_store, loaded, told
 from tinyagent.agents.runrecord import RunRecord
 from tinyagent.agents.sessions import SPACE
-from tinyagent.core.errors import ConfigurationError, RunBusyError
+from tinyagent.core.errors import ConfigurationError, RunBusyError, StoreError
 from tinyagent.core.jsonable import brief
 from tinyagent.core.result import MapItem
 from tinyagent.core.store import Store
@@ -18,6 +18,8 @@ from tinyagent.core.store import Store
 
 async def recorded_runs(store: Store, *, unfinished: bool = False) -> list[RunRecord]:
     """Return what a store says of its runs, in the order in which they began.
+
+    Of a run whose record cannot be read the state is `damaged`.
 
     Args:
         store: The store.
@@ -28,7 +30,13 @@ async def recorded_runs(store: Store, *, unfinished: bool = False) -> list[RunRe
     """
     names: Any = await told(store, "runs", "end" if unfinished else None)
     names = [name for name in names if not name.startswith(SPACE)]
-    found = [RunRecord.of(name, await loaded(store, name)) for name in names]
+    found = []
+    for name in names:
+        records = await loaded(store, name)
+        try:
+            found.append(RunRecord.of(name, records))
+        except StoreError as error:  # which hides none of the others
+            found.append(RunRecord(name, "", "", state="damaged", error=str(error)))
     return [each for each in found if each is not None]
 
 
