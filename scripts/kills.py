@@ -3,10 +3,10 @@
     python scripts/kills.py [--kills 200] [--seed 1]
 
 Twenty agents work at once on one SQLite file, in one process, then in four: streamed eager ReactAgents, some with two
-agents of their own, TinyCodeAgents that gather, sessions that go on from run to run, and sessions that are left alone
-after a kill. `kill -9` ends a process at a random moment; the next takes up what nobody works on, until all is done, and
-the next round begins. The table counts what must never be: answered calls that were made again, wrong outputs, and
-histories that no server would take. The exit status is 1 where there is any.
+agents of their own, TinyCodeAgents that gather, sessions that go on from run to run, and sessions whose next run comes
+although the last was killed. `kill -9` ends a process at a random moment; the next takes up what nobody works on, until
+all is done, and the next round begins. The table counts what must never be: answered calls that were made again, wrong
+outputs, and histories that no server would take. The exit status is 1 where there is any.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ from tinyagent import (
 )
 from tinyagent.agents.agent import Agent
 from tinyagent.agents.recovery import recorded_runs
-from tinyagent.errors import RunBusyError, SessionBusyError
+from tinyagent.errors import ConfigurationError, RunBusyError, SessionBusyError
 from tinyagent.messages import Assistant, Message, ToolReply
 from tinyagent.models.base import ModelRequest, Sink
 from tinyagent.stores import Conversations
@@ -49,8 +49,8 @@ from tinyagent.stores import Conversations
 #: Runs of each kind, 20 agents at once; runs of each session, one after another.
 PLAIN, TEAMS, CODERS, SESSIONS, LEFT = 6, 4, 4, 4, 2
 TURNS = 3
-#: When a process is killed: after so many bytes of what models and tools were asked, which does not depend on how busy the
-#: machine is; or, this share of them, after so many seconds, so that some die while they take up what is left.
+#: When a process is killed: after so many bytes of what models and tools were asked, however busy the machine is; or,
+#: this share of them, after so many seconds, so that some die while they take up what is left.
 BYTES, TIMED, SECONDS = (1, 4_000), 0.2, (0.3, 3.0)
 #: Seconds in which a round must be done, however often it is killed.
 PATIENCE = 300
@@ -181,59 +181,64 @@ def said(turn: int) -> str:
 # ---- one process
 
 
-async def work(folder: Path, life: str) -> None:
-    """Take up what nobody works on, and begin what has not begun, until all is done."""
-    store, witness = SQLiteStore(folder / "store.db"), Witness(folder)
-    agents = made(witness)
+JOBS = [
+    (kind, f"{kind}{number}")
+    for kind, many in (("plain", PLAIN), ("team", TEAMS), ("coder", CODERS))
+    for number in range(many)
+]
 
-    async def one(agent: str, run_id: str, task: str = "Go.", **options: Any) -> None:
+
+class Worker:
+    """Takes up what nobody works on, and begins what has not begun, until all is done."""
+
+    def __init__(self, folder: Path, life: str) -> None:
+        self._life = life
+        self._store, self._witness = SQLiteStore(folder / "store.db"), Witness(folder)
+        self._agents = made(self._witness)
+
+    async def work(self) -> None:
+        """Work until all is done; half of the processes take up each run by its name, the others whatever there is."""
+        last = [name for _, name in JOBS] + [f"s{number}-{TURNS - 1}" for number in range(SESSIONS)]
+        by_name = random.random() < 0.5
+        while True:
+            known = {run.run_id for run in await recorded_runs(self._store)}
+            work = [self._run(kind, name) for kind, name in JOBS if by_name or name not in known]
+            work += [self._session(number) for number in range(SESSIONS)]
+            for number in range(LEFT):
+                work.append(self._run("chat", f"l{number}-{self._life}", f"life{self._life}", session=f"l{number}"))
+            await asyncio.gather(*work, *([] if by_name else [self._take_up()]))
+            if all([await self._ended(name) for name in last]):
+                return
+            by_name = not by_name
+
+    async def _run(self, agent: str, run_id: str, task: str = "Go.", **options: Any) -> None:
         try:
-            async with agents[agent].stream(task, run_id=run_id, store=store, **options) as run:
+            async with self._agents[agent].stream(task, run_id=run_id, store=self._store, **options) as run:
                 await run.drain()
         except (RunBusyError, SessionBusyError):
             await asyncio.sleep(0.05)
-        except RunError as error:
-            tell(witness, error)
+        except (RunError, ConfigurationError) as error:
+            self._tell(error)
 
-    async def conversation(number: int) -> None:
+    async def _session(self, number: int) -> None:
         for turn in range(TURNS):
-            await one("chat", f"s{number}-{turn}", f"turn{turn}", session=f"s{number}")
-            if not await ended(store, f"s{number}-{turn}"):
+            name = f"s{number}-{turn}"
+            await self._run("chat", name, f"turn{turn}", session=f"s{number}")
+            if not await self._ended(name):
                 return  # another process is at work on it
 
-    async def taken_up() -> None:
-        for item in await resume_all(store, agents):
+    async def _take_up(self) -> None:
+        for item in await resume_all(self._store, self._agents):
             if item.error is not None:
-                tell(witness, item.error)
+                self._tell(item.error)
 
-    # half of the processes take up each run by its name, the others whatever there is
-    by_name = random.random() < 0.5
-    while True:
-        begun = {run.run_id for run in await recorded_runs(store)}
-        jobs = [
-            (kind, f"{kind}{number}")
-            for kind, many in (("plain", PLAIN), ("team", TEAMS), ("coder", CODERS))
-            for number in range(many)
-        ]
-        todo: list[Awaitable[None]] = [one(kind, name) for kind, name in jobs if by_name or name not in begun]
-        todo += [conversation(number) for number in range(SESSIONS)]
-        todo += [one("chat", f"l{number}-{life}", f"life{life}", session=f"l{number}") for number in range(LEFT)]
-        await asyncio.gather(*todo, *([] if by_name else [taken_up()]))
-        names = [name for _, name in jobs] + [f"s{number}-{TURNS - 1}" for number in range(SESSIONS)]
-        if all([await ended(store, name) for name in names]):
-            return
-        by_name = not by_name
+    async def _ended(self, name: str) -> bool:
+        return f"{name}/end" in await self._store.load(name)
 
-
-def tell(witness: Witness, error: Exception) -> None:
-    """Write down an error that ended a run, but for that of a run whose session has gone on."""
-    if "gone on without" not in str(error) and not isinstance(error, SessionBusyError):
-        witness.say("error", f"{type(error).__name__}: {error}")
-
-
-async def ended(store: SQLiteStore, name: str) -> bool:
-    """Return whether a run has its answer."""
-    return f"{name}/end" in await store.load(name)
+    def _tell(self, error: Exception) -> None:
+        """Write down an error, but for that of a run whose session has gone on meanwhile."""
+        if not isinstance(error, SessionBusyError) and "has gone on without" not in str(error):
+            self._witness.say("error", f"{type(error).__name__}: {error}")
 
 
 async def check(folder: Path) -> None:
@@ -255,10 +260,8 @@ async def check(folder: Path) -> None:
         if session[0] == "s":
             answers = [each.text for each in messages if isinstance(each, Assistant) and not each.calls]
             texts = [each.text for each in messages if isinstance(each, ToolReply)]
-            if (
-                answers != [said(turn) for turn in range(TURNS)]
-                or texts != ["paid 1", "paid 2", "paid 3", "paid 4"] * TURNS
-            ):
+            paid = ["paid 1", "paid 2", "paid 3", "paid 4"] * TURNS
+            if answers != [said(turn) for turn in range(TURNS)] or texts != paid:
                 wrong = wrong or f"it says {messages}"
         if wrong:
             witness.say("invalid", f"session {session}: {wrong}")
@@ -348,7 +351,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.folder:
-        asyncio.run(check(Path(args.folder)) if args.check else work(Path(args.folder), args.life))
+        asyncio.run(check(Path(args.folder)) if args.check else Worker(Path(args.folder), args.life).work())
         return 0
     random.seed(args.seed)
     faults = 0
