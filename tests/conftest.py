@@ -146,8 +146,8 @@ def pytest_pyfunc_call(pyfuncitem):
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
-def pytest_runtest_teardown():
-    with _traced():
+def pytest_runtest_teardown(item):
+    with contextlib.nullcontext() if "untraced" in item.fixturenames else _traced():
         return (yield)
 
 
