@@ -12,6 +12,7 @@ import gc
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections import Counter
 
@@ -84,7 +85,7 @@ def pytest_collection_modifyitems(config, items):
             slow = not (slow or getattr(item.function, "is_hypothesis_test", False))
         (left_out if slow else chosen).append(item)
     config.hook.pytest_deselected(items=left_out)
-    items[:] = chosen
+    items[:] = sorted(chosen, key=lambda item: item.get_closest_marker("timeout") is None)  # the longest first
 
 
 @pytest.hookimpl(wrapper=True)
@@ -152,7 +153,11 @@ def pytest_runtest_teardown(item):
 
 @pytest.fixture
 def untraced():
-    """For tests of how long something takes: measuring coverage takes several times as long as what it measures."""
+    """For long tests and those of time: measuring coverage takes several times as long as what it measures."""
+    in_threads = threading.gettrace()
+    threading.settrace(None)
+    yield
+    threading.settrace(in_threads)
 
 
 @pytest.fixture(scope="session", autouse=True)
