@@ -69,15 +69,16 @@ class SessionLog:
         """
         session = run.session
         assert session is not None  # noqa: S101 - so it is called
-        if not await hold(held, store, SPACE + session, wait=run.when_busy == "wait"):
+        over = before is not None and before.state not in ("unfinished", "failed", "paused")  # it says nothing new
+        if not over and not await hold(held, store, SPACE + session, wait=run.when_busy == "wait"):
             raise SessionBusyError(f"Another run is at work in the session {session!r}.", session)
         log = cls(store, session, await loaded(store, SPACE + session))
         if before is None:
             await log._follow(run)
         else:
-            if any(log._run_at(place) != run.run_id for place in range(before.place, log.place)):
+            if not over and any(log._run_at(place) != run.run_id for place in range(before.place, log.place)):
                 raise ConfigurationError(f"The session {session!r} has gone on without the run {run.run_id!r}.")
-            log.place, log._over = before.place, before.state not in ("unfinished", "failed", "paused")
+            log.place, log._over = before.place, over
         log.messages = tuple(log.all()[: log.place])
         system = [each for each in run.conversation if isinstance(each, System)]
         run.conversation = Conversation([*system, *log.messages, User(run.task)])

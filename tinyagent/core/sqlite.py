@@ -242,7 +242,7 @@ def _opened(path: str, *, safe: bool) -> sqlite3.Connection:
             file.execute("BEGIN IMMEDIATE")
             _migrate(file, path)
             file.execute("COMMIT")
-            file.execute("PRAGMA journal_mode=WAL")  # which does not wait for others by itself
+            file.execute("PRAGMA journal_mode=WAL")  # which does not wait for writers by itself
             file.execute(f"PRAGMA synchronous={'FULL' if safe else 'NORMAL'}")
             return file
         except BaseException as error:
