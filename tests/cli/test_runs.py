@@ -39,6 +39,7 @@ async def pay(amount: int) -> str:
 @tool
 async def wait() -> str:
     "Wait for good."
+    print("waiting", flush=True)
     await asyncio.Event().wait()
 
 boss = ReactAgent([pay], model=ScriptedModel(["It is paid, boss."]), name="boss")
@@ -505,9 +506,9 @@ async def test_ctrl_c_stops_what_goes_on_and_keeps_the_chat(here):
         screen.process.send_signal(signal.SIGINT)  # at the prompt
         await screen.until("\nStopped. Ctrl-D ends the chat.\n> ")
         screen.type("Wait.\n")
-        await screen.until("Allow it? [y/N, or why not] ")
+        await screen.until("→ wait()\nagent wants to call wait({})\nAllow it? [y/N, or why not] ")
         screen.type("y\n")
-        await screen.until("→ wait()")
+        await screen.until("waiting\n")
         screen.process.send_signal(signal.SIGINT)  # in a call
         await screen.until("\nStopped. Ctrl-D ends the chat.\n> ")
         screen.type("Pay.\n")

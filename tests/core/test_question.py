@@ -6,6 +6,7 @@ import asyncio
 import io
 import os
 import sys
+import time
 
 import pytest
 
@@ -77,6 +78,37 @@ async def test_a_line_that_came_when_nobody_had_asked_answers_nothing(keyboard, 
 async def test_the_end_of_the_input_is_no_line(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
     assert (await ask("1"), await ask("2"), await ask("3")) == ("", None, None)
+
+
+@pytest.mark.parametrize("stream", ["stdin", "stderr"])
+async def test_without_a_terminal_there_is_no_line(stream, monkeypatch):
+    closed = io.StringIO("y\n")
+    closed.close()
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    for missing in (None, closed):
+        monkeypatch.setattr(sys, stream, missing)
+        assert await ask("Who? ") is None
+
+
+async def test_a_line_that_is_typed_as_soon_as_the_question_is_seen_is_its_answer(keyboard, monkeypatch):
+    """Also where the question has the line of one that was left."""
+
+    class Screen(io.StringIO):
+        def write(self, text):
+            keyboard.write("y\n" if "paid" in text else "")
+            if text == "And that? ":
+                keyboard.write("n\n")
+                while not question._line.done():
+                    time.sleep(0.001)
+            return len(text)
+
+    monkeypatch.setattr(sys, "stderr", Screen())
+    assert await ask("May it be paid? ") == "y"
+    left = asyncio.create_task(ask("And this? "))
+    await asyncio.sleep(0.01)
+    left.cancel()
+    await asyncio.wait([left])
+    assert await asyncio.wait_for(ask("And that? "), 5) == "n"
 
 
 def pay(amount: int) -> str:

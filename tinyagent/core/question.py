@@ -6,6 +6,7 @@ import asyncio
 import sys
 import threading
 from concurrent.futures import Future
+from contextlib import suppress
 
 #: Seconds between two looks whether another question has been answered.
 _PAUSE = 0.05
@@ -22,15 +23,16 @@ async def ask(question: str) -> str | None:
         question: What to ask, without anything that a terminal would obey (see `tinyagent.printable`).
     """
     global _line  # noqa: PLW0603 - one standard input for the process
+    await asyncio.sleep(0)  # whoever shows the run says first what has happened
     while not _turn.acquire(blocking=False):  # noqa: ASYNC110 - it may be of another event loop
         await asyncio.sleep(_PAUSE)
     try:
-        sys.stderr.write(question)
-        sys.stderr.flush()
         if _line is None or _line.done():  # what came when nobody had asked answers nothing
             _line = Future()
             _line.set_running_or_notify_cancel()  # so that no question that is left takes it along
             threading.Thread(target=_read, args=[_line], name="tinyagent question", daemon=True).start()
+        with suppress(OSError, ValueError):  # there is no terminal, or it has gone
+            print(question, end="", file=sys.stderr, flush=True)  # noqa: T201
         said = await asyncio.wrap_future(_line)
     finally:
         _turn.release()
@@ -38,7 +40,7 @@ async def ask(question: str) -> str | None:
 
 
 def _read(line: Future[str]) -> None:
-    try:
-        line.set_result(sys.stdin.readline())
-    except Exception as error:  # noqa: BLE001 - raised where it is awaited
-        line.set_exception(error)
+    said = ""
+    with suppress(AttributeError, OSError, ValueError):  # there is no standard input, or it has gone
+        said = sys.stdin.readline()
+    line.set_result(said)
