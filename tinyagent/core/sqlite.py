@@ -17,7 +17,7 @@ from typing import Any, TypeAlias, TypeVar
 from tinyagent.core.claims import Claims
 from tinyagent.core.errors import ConfigurationError, StoreError, StoreFormatError
 from tinyagent.core.jsonable import brief, error_text
-from tinyagent.core.shared import PerLoop, held
+from tinyagent.core.shared import PerLoop, keep_open
 from tinyagent.core.store import REDACTED
 
 T = TypeVar("T")
@@ -116,7 +116,9 @@ class SQLiteStore:
 
     async def _do(self, function: Callable[..., T], *args: _Cell | None) -> T:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        async with held(self._open.here()) as connection:
+        opened = self._open.here()
+        await keep_open(opened)
+        async with opened as connection:
             connection.waiting.put((future, function, args))
             return await future
 
@@ -273,9 +275,11 @@ def _load(file: sqlite3.Connection, run: _Cell) -> dict[str, str]:
 
 
 def _put(file: sqlite3.Connection, run: _Cell, key: _Cell, text: _Cell) -> bool:
-    file.execute("INSERT OR IGNORE INTO runs(name) VALUES (?)", (run,))
     insert = "INSERT OR IGNORE INTO records(run, key, text) SELECT id, ?, ? FROM runs WHERE name = ?"
-    return file.execute(insert, (key, text, run)).rowcount == 1
+    done = file.execute(insert, (key, text, run)).rowcount
+    if not done and file.execute("INSERT OR IGNORE INTO runs(name) VALUES (?)", (run,)).rowcount:  # its first record
+        done = file.execute(insert, (key, text, run)).rowcount
+    return done == 1
 
 
 def _runs(file: sqlite3.Connection, without: _Cell | None) -> list[str]:
