@@ -62,8 +62,8 @@ class SQLiteStore:
 
     What `put` has answered is there however the process ends. The file must be on a disk of this machine. It is opened
     when a run first needs it, and closed when the run ends. One object serves any number of runs, event loops and
-    threads. Every method may raise a `StoreError`, which names the file and says what to do; the object works again once
-    that is done.
+    threads. Every method may raise a `StoreError`, which names the file and says what to do; once that is done, the
+    object works again.
 
     Args:
         path: The file; it is made where there is none, its folder is not. `<path>-wal` and `<path>-shm` belong to it
