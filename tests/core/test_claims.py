@@ -117,8 +117,8 @@ def test_giving_one_back_keeps_the_others(make):
 
 def test_many_runs_do_not_get_in_each_others_way(make):
     one, two = make(), make()
-    assert all([(one, two)[number % 2].take(f"run {number}") for number in range(500)])
-    assert not any([(two, one)[number % 2].take(f"run {number}") for number in range(500)])
+    assert all((one, two)[number % 2].take(f"run {number}") for number in range(500))
+    assert not any((two, one)[number % 2].take(f"run {number}") for number in range(500))
 
 
 def test_another_process_is_excluded_and_its_claims_are_free_when_it_is_killed(make, path, one_file):
