@@ -209,7 +209,7 @@ async def hold(held: AsyncExitStack, store: Store, name: str, *, wait: bool = Fa
         return await _taken(held, store, name)
     line = _lines().setdefault((id(store), name), asyncio.Lock())
     async with line:
-        while not await _taken(held, store, name):
+        while not await _taken(held, store, name):  # noqa: ASYNC110 - another process may hold it
             await asyncio.sleep(PAUSE)
     return True
 
