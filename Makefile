@@ -41,10 +41,17 @@ afresh:
 demo: $(STAMP) ## run the demo
 	@$(BIN)/tinyagent demo $(ARGS)
 
+# Tests start hundreds of Pythons: what is compiled is kept, even where the environment says otherwise.
+test slow: export PYTHONDONTWRITEBYTECODE :=
 .PHONY: test
 test: $(STAMP) ## run the tests; under 95 % branch coverage they fail
 	@COVERAGE_FILE=$(VENV)/.coverage $(BIN)/python -m pytest --no-header -n $(WORKERS) --dist worksteal \
 	    --cov --cov-report=term $(ARGS)
+
+# Not part of `make test`, which runs a short form of each.
+.PHONY: slow
+slow: $(STAMP) ## run the long tests: every hostile attempt, every variant, many generated cases
+	@$(BIN)/python -m pytest --no-header -n $(WORKERS) --dist worksteal --timeout 600 --slow $(ARGS)
 
 # Not part of `make test`: a server and a model of other projects. Their environment sees the packages of ours too.
 REAL := .venvs/real

@@ -101,13 +101,14 @@ def count(text):
 
 async def measure_kept(rounds, files):
     """Time, and what is kept, of each everyday page."""
+    from tinyagent.tools.http import Fetched
     from tinyagent.tools.web.markdown import to_markdown
-    from tinyagent.tools.web.reading import Body, read
+    from tinyagent.tools.web.reading import read
 
     pages = {name: make() for name, make in PAGES.items()}
     pages |= {Path(file).name: (Path(file).read_text(errors="replace"), None) for file in files}
     begun = time.perf_counter()
-    await read(Body(URL, b"<p>first"), "html", 30)
+    await read(Fetched(URL, 200, {}, b"<p>first"), "html", 30)
     print(f"first page, with the start of the process: {(time.perf_counter() - begun) * 1000:.0f} ms")
     print("\n| page | MB | ms | ms/MB | ms, worker |", " | ".join(KINDS), "| seen though left out |")
     print("|---" * (6 + len(KINDS)) + "|")
@@ -117,7 +118,7 @@ async def measure_kept(rounds, files):
             begun = time.perf_counter()
             _, text = to_markdown(page, URL)
             times.append(time.perf_counter() - begun)
-            body = Body(f"{URL}?{number}", page.encode(), charset="utf-8")
+            body = Fetched(f"{URL}?{number}", 200, {"content-type": "text/html; charset=utf-8"}, page.encode())
             begun = time.perf_counter()
             await read(body, "html", 30)
             asked.append(time.perf_counter() - begun)

@@ -288,8 +288,8 @@ class Tinyagent(Executor):
     async def settle(self) -> None:
         """Until every process that is being prepared has said that it is locked."""
         while True:
-            fds = [child.fd for spares in self._zygote._spares.values() for child in spares]
-            if fds and not self._zygote._coming and len(select.select(fds, [], [], 0)[0]) == len(fds):
+            fds = [child.fd for child in self._zygote._all_spares()]
+            if fds and len(select.select(fds, [], [], 0)[0]) == len(fds):
                 return
             await asyncio.sleep(0.001)
 

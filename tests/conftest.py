@@ -1,17 +1,23 @@
 """For every test: no key from the environment, the global registry as it was, and no task left behind.
 
 Tests run on asyncio's event loop, those marked `each_loop` on uvloop's too, and all of them there with `--loop uvloop`.
+There are many thousand, most of a few milliseconds: what is done for each is done in as little as it takes.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
+import contextlib
+import gc
+import os
 import signal
 import sys
+import threading
 import warnings
+from collections import Counter
 
 import pytest
+from hypothesis import settings
 
 from tinyagent.core.registry import get_registry
 
@@ -28,10 +34,16 @@ LAST_TURNS = 50
 
 
 def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="run the long tests alone: `slow` and generated ones")
     parser.addoption("--loop", choices=("asyncio", "uvloop"), default="asyncio", help="the event loop of all tests")
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes long, and a short form of it runs always; see `make slow`")
+    config.addinivalue_line("markers", "one_in(n): of the test's cases all but one in n are slow")
+    examples = 500 if config.getoption("--slow") else 50
+    settings.register_profile("tests", max_examples=examples, deadline=None, database=None)
+    settings.load_profile("tests")
     config.addinivalue_line("markers", "each_loop: runs on asyncio's event loop and on uvloop's")
     if config.getoption("--loop") == "uvloop":
         import uvloop
@@ -60,19 +72,98 @@ def _ctrl_c_works():
     signal.signal(signal.SIGINT, before)
 
 
+def pytest_collection_modifyitems(config, items):
+    """Leave out the long tests, or, with `--slow`, all others."""
+    cases = Counter()
+    chosen, left_out = [], []
+    for item in items:
+        slow = "slow" in item.keywords
+        if marker := item.get_closest_marker("one_in"):
+            slow = cases[item.function] % marker.args[0] != 0
+            cases[item.function] += 1
+        if config.getoption("--slow"):
+            slow = not (slow or getattr(item.function, "is_hypothesis_test", False))
+        (left_out if slow else chosen).append(item)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = sorted(chosen, key=lambda item: item.get_closest_marker("timeout") is None)  # the longest first
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_finish():
+    """Some hundred thousand objects stay from here on: a test that collects garbage need not look through them."""
+    yield
+    gc.collect()
+    gc.freeze()
+
+
+_tracer = None
+
+
+def _in_between(*_, **__):
+    """Measure coverage in modules, fixtures and tests alone: to follow what pytest does in between takes longer."""
+    global _tracer
+    before = _tracer, sys.gettrace()
+    if type(before[1]).__module__ == "coverage":  # else nothing is measured, or by other means
+        _tracer = before[1]
+        sys.settrace(None)
+    try:
+        return (yield)
+    finally:
+        _tracer = before[0]
+        sys.settrace(before[1])
+
+
+pytest_collection = pytest.hookimpl(wrapper=True, tryfirst=True)(_in_between)
+pytest_runtest_protocol = pytest.hookimpl(wrapper=True, tryfirst=True)(_in_between)
+
+
+@contextlib.contextmanager
+def _traced():
+    before = sys.gettrace()
+    sys.settrace(_tracer or before)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+def pytest_collectstart(collector):
+    if isinstance(collector, pytest.Module):
+        with _traced(), contextlib.suppress(Exception, pytest.skip.Exception):  # which come again when it is collected
+            collector.obj
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_fixture_setup():
+    with _traced():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_pyfunc_call(pyfuncitem):
+    with contextlib.nullcontext() if "untraced" in pyfuncitem.fixturenames else _traced():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_teardown(item):
+    with contextlib.nullcontext() if "untraced" in item.fixturenames else _traced():
+        return (yield)
+
+
 @pytest.fixture
 def untraced():
-    """For tests of how long something takes: measuring coverage takes several times as long as what it measures."""
-    trace = sys.gettrace()
-    sys.settrace(None)
+    """For long tests and those of time: measuring coverage takes several times as long as what it measures."""
+    in_threads = threading.gettrace()
+    threading.settrace(None)
     yield
-    sys.settrace(trace)
+    threading.settrace(in_threads)
 
 
-@pytest.fixture(autouse=True)
-def _no_key(monkeypatch):
+@pytest.fixture(scope="session", autouse=True)
+def _no_key():
     for name in KEYS:
-        monkeypatch.delenv(name, raising=False)
+        os.environ.pop(name, None)
 
 
 @pytest.fixture
@@ -84,30 +175,24 @@ def own_home(monkeypatch, tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def _same_registry():
-    """What a test adds to the global registry, or its freezing, ends with the test."""
+def _same_afterwards(request):
+    """Whatever a test adds to the global registry ends with it, and no task is left behind.
+
+    It is set up before the test's other fixtures, so that it looks after they have cleaned up.
+    """
     registry = get_registry()
     tools, frozen = dict(registry._tools), registry.frozen
+    runner = request.getfixturevalue("_function_scoped_runner") if "asyncio" in request.node.keywords else None
     yield
     registry._tools, registry._frozen = tools, frozen
+    if runner and asyncio.all_tasks(runner.get_loop()):
+        runner.run(_last_turns())
 
 
-@pytest.fixture
-async def _no_task_left():
-    before = asyncio.all_tasks()
-    yield
+async def _last_turns():
     for _ in range(LAST_TURNS):
-        left = asyncio.all_tasks() - before - {asyncio.current_task()}
+        left = asyncio.all_tasks() - {asyncio.current_task()}
         if not left:
             return
         await asyncio.sleep(0)
     pytest.fail(f"{len(left)} tasks were left behind: {sorted(map(repr, left))}")
-
-
-@pytest.fixture(autouse=True)
-def _check_tasks(request):
-    """Set up before the test's other fixtures, so that it looks after they have cleaned up."""
-    test = getattr(request, "function", None)
-    test = getattr(getattr(test, "hypothesis", None), "inner_test", test)
-    if inspect.iscoroutinefunction(test):
-        request.getfixturevalue("_no_task_left")

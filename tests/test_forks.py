@@ -22,7 +22,6 @@ from tinyagent.errors import SandboxUnavailableError
 from tinyagent.sandbox import zygote
 from tinyagent.testing import ScriptedModel, call
 from tinyagent.tools.mcp import MCPTools
-from tinyagent.tools.web import reading
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here"),
@@ -91,7 +90,7 @@ def test_what_another_thread_holds_just_then_is_free_in_the_copy():
     held, let_go = threading.Event(), threading.Event()
 
     def hold():
-        with threads._lock, shared._lock, zygote._lock, reading._recent._lock, executor._lock:
+        with threads._lock, shared._lock, zygote._lock, executor._lock:
             held.set()
             let_go.wait(100)
 

@@ -11,6 +11,7 @@ import tinyagent
 
 NAMES = {
     "errors": (
+        "ApprovalError RunBusyError SessionBusyError UnknownRunError "
         "AuthenticationError BadRequestError ConfigurationError ContentFilterError ContextLengthError "
         "DuplicateToolError EmptyReplyError FatalToolError FrozenRegistryError "
         "MalformedReplyError MiddlewareError MissingCredentialsError MissingExtraError ModelConnectionError ModelError "
@@ -30,12 +31,15 @@ NAMES = {
         "messages_to_json"
     ),
     "middleware": "Middleware ModelCall ToolCall",
-    "results": "Observation RunInfo RunResult State Step Usage",
+    "policies": (
+        "Allow Ask Decision Deny Pending Policy Return Verdict allow_only ask_before ask_on_terminal first_of read_only"
+    ),
+    "results": "MapItem Observation RunInfo RunResult State Step Usage",
     "sandbox": (
         "CodeError Execution MontySandbox Opaque ProcessSandbox PythonExecutor Sandbox SandboxCapabilities "
         "SandboxLimits SandboxSession"
     ),
-    "stores": "MemoryStore SQLiteStore Store",
+    "stores": "Conversations MemoryStore RunRecord SQLiteStore Store recorded_runs resume_all",
     "tools": (
         "MCPMedia MCPProgress MCPResult MCPToolError Page Plan PlanStep SearchResult SearchResults "
         "ToolLike ToolRegistry"

@@ -1,8 +1,8 @@
 """tinyagent: a small, fast, async agent package.
 
 What most programs need is imported from here; everything else that is public from `tinyagent.errors`, `.events`,
-`.messages`, `.middleware`, `.results`, `.sandbox`, `.stores`, `.tools` and `.testing`. Names load when they are first
-used, so that `import tinyagent` costs a few milliseconds and imports neither openai nor httpx nor pydantic.
+`.messages`, `.middleware`, `.policies`, `.results`, `.sandbox`, `.stores`, `.tools` and `.testing`. Names load when
+they are first used: `import tinyagent` costs a few milliseconds and imports neither openai nor httpx nor pydantic.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from tinyagent.core.messages import Call, Reply, User
     from tinyagent.agents.middleware import Middleware
     from tinyagent.core.text import printable
+    from tinyagent.core.policy import Allow, Ask, Deny, Return, ask_before
+    from tinyagent.agents.recovery import resume_all
     from tinyagent.core.registry import freeze_registry, get_registry, tool
     from tinyagent.core.result import Observation, RunResult
     from tinyagent.core.sqlite import SQLiteStore
@@ -66,6 +68,8 @@ _NAMES = {
     "core.messages": "Call Reply User",
     "agents.middleware": "Middleware",
     "core.text": "printable",
+    "core.policy": "Allow Ask Deny Return ask_before",
+    "agents.recovery": "resume_all",
     "core.registry": "freeze_registry get_registry tool",
     "core.result": "Observation RunResult",
     "core.sqlite": "SQLiteStore",
@@ -89,19 +93,21 @@ _NAMES = {
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
-    "AgentOptions", "Call", "ConfigurationError", "Context", "FatalToolError", "InnerEvent", "JinaReader", "Limits",
-    "MCPTools", "MemoryStore", "Middleware", "Model", "ModelError", "ModelRequest", "ModelSettings",
-    "MontySandbox", "Notice", "Observation", "OpenAIModel", "Planning", "ProcessSandbox", "PythonExecutor",
-    "ReactAgent", "Reply", "Retry", "Run", "RunError", "RunOptions", "RunResult", "SQLiteStore", "SandboxLimits",
-    "Sink", "StepFinished", "TextDelta", "TextVoided", "TinyAgentError", "TinyCodeAgent", "Tool", "ToolFinished",
-    "ToolStarted", "Toolkit", "Usage", "User", "WebBrowser", "WebSearch", "freeze_registry", "get_registry",
-    "jina_reader", "messages_from_json", "messages_to_json", "printable", "run_sync", "set_thread_limit", "tool",
-    "web_browse", "web_search",
+    "AgentOptions", "Allow", "Ask", "Call", "ConfigurationError", "Context", "Deny", "FatalToolError", "InnerEvent",
+    "JinaReader", "Limits", "MCPTools", "MemoryStore", "Middleware", "Model", "ModelError", "ModelRequest",
+    "ModelSettings", "MontySandbox", "Notice", "Observation", "OpenAIModel", "Planning", "ProcessSandbox",
+    "PythonExecutor", "ReactAgent", "Reply", "Retry", "Return", "Run", "RunError", "RunOptions", "RunResult",
+    "SQLiteStore", "SandboxLimits", "Sink", "StepFinished", "TextDelta", "TextVoided", "TinyAgentError",
+    "TinyCodeAgent", "Tool", "ToolFinished", "ToolStarted", "Toolkit", "Usage", "User", "WebBrowser", "WebSearch",
+    "ask_before", "freeze_registry", "get_registry", "jina_reader", "messages_from_json", "messages_to_json",
+    "printable", "resume_all", "run_sync", "set_thread_limit", "tool", "web_browse", "web_search",
 ]
 # fmt: on
 
 #: The documented modules of the public names that `tinyagent` itself does not offer.
-_ROOMS = ("errors", "events", "messages", "middleware", "results", "sandbox", "stores", "tools")
+_ROOMS = ("errors", "events", "messages", "middleware", "policies", "results", "sandbox", "stores", "tools")
+#: The public names there that are functions.
+_FUNCTIONS = ("allow_only", "ask_on_terminal", "event_from_dict", "first_of", "read_only", "recorded_runs")
 #: For names of tinyagent 1.x and of other packages: what to write instead.
 _ELSEWHERE = {
     "Agent": "Write ReactAgent(tools=[...], model=...), or TinyCodeAgent(...).",
@@ -111,7 +117,7 @@ _ELSEWHERE = {
     "BaseTool FunctionTool StructuredTool function_tool": "Write @tool above a function, or Tool(function).",
     "RunContext RunContextWrapper ToolContext": "Write Context: a tool's parameter so annotated is filled.",
     "Runner": "Write await agent.run(...), or run_sync(agent.run(...)).",
-    "Memory ConversationMemory": "Write agent.run(..., messages=result.messages).",
+    "Memory ConversationMemory": "Write agent.run(..., session='user-7'), with a store; or messages=result.messages.",
     "UsageLimits": "Write Limits(steps=10, tokens=50_000, seconds=60).",
     "handoff Handoff": "Write ReactAgent(..., handoffs=[agent]).",
     "MaxStepsError StepLimitError": "Write StepLimitReached.",
@@ -134,7 +140,7 @@ def _unknown(name: str) -> Exception:
     In `from tinyagent import name` a hint needs an ImportError: Python replaces the text of an AttributeError there.
     """
     cure = next((cure for names, cure in _ELSEWHERE.items() if name in names.split()), "")
-    if not cure and (name[:1].isupper() or name == "event_from_dict"):
+    if not cure and (name[:1].isupper() or name in _FUNCTIONS):
         rooms = (importlib.import_module(f"tinyagent.{room}") for room in _ROOMS)
         cure = next((f"Write from {room.__name__} import {name}." for room in rooms if name in room.__all__), "")
     if not cure and name[:1].isalpha():

@@ -10,8 +10,8 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextvars import copy_context
 from typing import Any, TypeVar
 
+from tinyagent.core.door import shorten
 from tinyagent.core.errors import ConfigurationError
-from tinyagent.core.traces import shorten
 
 T = TypeVar("T")
 

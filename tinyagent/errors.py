@@ -3,22 +3,24 @@
 # ruff: noqa: I001
 # fmt: off
 from tinyagent.core.errors import (
-    AuthenticationError, BadRequestError, ConfigurationError, ContentFilterError, ContextLengthError,
+    ApprovalError, AuthenticationError, BadRequestError, ConfigurationError, ContentFilterError, ContextLengthError,
     DuplicateToolError, EmptyReplyError, FatalToolError, FrozenRegistryError, MalformedReplyError, MiddlewareError,
     MissingCredentialsError, MissingExtraError, ModelConnectionError, ModelError, ModelNotFoundError,
-    ModelTimeoutError, NoChoicesError, ProtocolError, RateLimitError, RefusalError, ReplayError, RunError,
-    RunLimitError, SandboxError, SandboxUnavailableError, ScriptError, ServerError, StepLimitReached, StoreError,
-    StoreFormatError, StreamError, StreamInterruptedError, TimeLimitReached, TinyAgentError, TokenLimitReached,
-    ToolArgumentsError, ToolDefinitionError, ToolkitError, TruncatedReplyError, UnknownOptionError, UnknownToolError,
+    ModelTimeoutError, NoChoicesError, ProtocolError, RateLimitError, RefusalError, ReplayError, RunBusyError,
+    RunError, RunLimitError, SandboxError, SandboxUnavailableError, ScriptError, ServerError, SessionBusyError,
+    StepLimitReached, StoreError, StoreFormatError, StreamError, StreamInterruptedError, TimeLimitReached,
+    TinyAgentError, TokenLimitReached, ToolArgumentsError, ToolDefinitionError, ToolkitError, TruncatedReplyError,
+    UnknownOptionError, UnknownRunError, UnknownToolError,
 )
 
 __all__ = [
-    "AuthenticationError", "BadRequestError", "ConfigurationError", "ContentFilterError", "ContextLengthError",
-    "DuplicateToolError", "EmptyReplyError", "FatalToolError", "FrozenRegistryError", "MalformedReplyError",
-    "MiddlewareError", "MissingCredentialsError", "MissingExtraError", "ModelConnectionError", "ModelError",
-    "ModelNotFoundError", "ModelTimeoutError", "NoChoicesError", "ProtocolError", "RateLimitError", "RefusalError",
-    "ReplayError", "RunError", "RunLimitError", "SandboxError", "SandboxUnavailableError", "ScriptError",
-    "ServerError", "StepLimitReached", "StoreError", "StoreFormatError", "StreamError", "StreamInterruptedError",
-    "TimeLimitReached", "TinyAgentError", "TokenLimitReached", "ToolArgumentsError", "ToolDefinitionError",
-    "ToolkitError", "TruncatedReplyError", "UnknownOptionError", "UnknownToolError",
+    "ApprovalError", "AuthenticationError", "BadRequestError", "ConfigurationError", "ContentFilterError",
+    "ContextLengthError", "DuplicateToolError", "EmptyReplyError", "FatalToolError", "FrozenRegistryError",
+    "MalformedReplyError", "MiddlewareError", "MissingCredentialsError", "MissingExtraError",
+    "ModelConnectionError", "ModelError", "ModelNotFoundError", "ModelTimeoutError", "NoChoicesError",
+    "ProtocolError", "RateLimitError", "RefusalError", "ReplayError", "RunBusyError", "RunError", "RunLimitError",
+    "SandboxError", "SandboxUnavailableError", "ScriptError", "ServerError", "SessionBusyError", "StepLimitReached",
+    "StoreError", "StoreFormatError", "StreamError", "StreamInterruptedError", "TimeLimitReached", "TinyAgentError",
+    "TokenLimitReached", "ToolArgumentsError", "ToolDefinitionError", "ToolkitError", "TruncatedReplyError",
+    "UnknownOptionError", "UnknownRunError", "UnknownToolError",
 ]

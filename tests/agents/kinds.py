@@ -225,7 +225,7 @@ needs_sandbox = pytest.mark.skipif(WITHOUT is not None, reason=f"no ProcessSandb
 
 def children():
     """The processes that the zygotes of this process have forked, spares included."""
-    parents = {each._process.pid for each in zygote._zygotes if each.usable and each._process is not None}
+    parents = {each._process.pid for each in zygote._zygotes if each.failure is None and each._process is not None}
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -247,9 +247,10 @@ def spares():
 async def no_session_left():
     """Wait until no process is left but the spares; at most ten seconds."""
     here = [each for each in zygote._zygotes if each.loop is asyncio.get_running_loop()]
-    elsewhere = sum(len(each._coming) for each in zygote._zygotes if each not in here)  # heard when a loop takes over
     async with asyncio.timeout(10):
-        while any(each._coming for each in here) or len(children()) > spares() + elsewhere:
+        while any(not child.begun.is_set() for each in here for child in each._all_spares()) or (
+            len(children()) > spares()
+        ):
             await asyncio.sleep(0.001)
 
 

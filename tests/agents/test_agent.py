@@ -828,9 +828,9 @@ async def test_each_model_and_tool_call_is_recorded_under_its_name(kind, scripte
         for what in ["model", *(f"tool/{seen.call.id}" for seen in step.observations)]
     ]
     records = await store.load("r1")
-    assert sorted(key for key in records if not key.endswith(("/begun", "/start")) and "/code/" not in key) == sorted(
-        made
-    )
+    assert sorted(
+        key for key in records if not key.endswith(("/begun", "/start", "/agent", "/end")) and "/code/" not in key
+    ) == sorted(made)
     assert len(set(made)) == len(made)
     assert [seen.call.name for seen in result.steps[0].observations] == ["add", "note"]
     assert json.loads(records[made[2]].splitlines()[0])["text"] == "noted x"
@@ -841,7 +841,7 @@ async def test_the_last_request_at_the_step_limit_is_recorded(kind, scripted_mod
     store = MemoryStore()
     agent = kind.agent([add], model=scripted_model(kind.script([call("add", a=1, b=1), "2"])), limits=Limits(steps=1))
     await agent.run("Go.", run_id="r1", store=store)
-    assert [key for key in await store.load("r1") if key.endswith("/model")] == ["r1/1/model", "r1/2/model"]
+    assert [key for key in await store.load("r1") if key.endswith("/model")] == ["r1/1/model", "r1/2/last/model"]
 
 
 # for code see test_workspace.py

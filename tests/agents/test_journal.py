@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from dataclasses import dataclass, replace
 from datetime import date
@@ -23,6 +24,18 @@ async def add(a: int, b: int) -> int:
     return a + b
 
 
+#: What is recorded of every run besides its calls: what it is to do, its agent, how it ended.
+OF_RUN = ("r/start", "r/1/agent", "r/end")
+
+
+class Unclaimed(MemoryStore):
+    """A store that lets two processes work on one run, as one whose claims were lost would."""
+
+    @contextlib.asynccontextmanager
+    async def claim(self, run):
+        yield True
+
+
 async def test_every_call_of_a_run_is_recorded_under_its_name():
     calls = call("add", a=1, b=2), call("add", a=3, b=4), call("add", a="x", b=1)
     model = ScriptedModel([list(calls), call("unknown"), "done"])
@@ -31,7 +44,7 @@ async def test_every_call_of_a_run_is_recorded_under_its_name():
     assert result.output == "done"
     records = await store.load("r")
     assert sorted(key for key in records if not key.endswith("/begun")) == sorted(
-        ["r/start", "r/1/model", *(f"r/1/tool/{each.id}" for each in calls), "r/2/model", "r/3/model"]
+        [*OF_RUN, "r/1/model", *(f"r/1/tool/{each.id}" for each in calls), "r/2/model", "r/3/model"]
     )
     assert json.loads(records[f"r/1/tool/{calls[0].id}"].splitlines()[1]) == {"value": 3}
 
@@ -201,7 +214,7 @@ async def test_a_tool_with_its_retries_is_recorded_once(monkeypatch):
     store = MemoryStore()
     model = ScriptedModel([once, "done"])
     await ReactAgent([Tool(flaky, retries=1)], model=model).run("go", run_id="r", store=store)
-    keys = {"r/start", "r/1/model", f"r/1/tool/{once.id}", "r/2/model"}
+    keys = {*OF_RUN, "r/1/model", f"r/1/tool/{once.id}", "r/2/model"}
     assert set(await store.load("r")) - {f"r/1/tool/{once.id}/begun"} == keys
     assert len(attempts) == 2
 
@@ -235,7 +248,7 @@ async def test_what_ends_the_run_is_no_answer_of_a_tool():
 )
 async def test_a_reply_comes_back_as_it_was(reply):
     store = MemoryStore()
-    journal = await Journal.open(store, "r")
+    journal = Journal(store, "r", {})
 
     async def model(request, sink):
         return reply
@@ -244,13 +257,13 @@ async def test_a_reply_comes_back_as_it_was(reply):
         key = "r/1/model"
 
     assert await journal.wrap_model_call(Request, None, model) is reply
-    again = await Journal.open(store, "r")
+    again = Journal(store, "r", await store.load("r"))
     assert await again.wrap_model_call(Request, None, None) == reply
 
 
 async def test_who_comes_second_takes_the_reply_and_the_values_of_the_first():
     """Two processes work on one run: what was written first stands for both."""
-    store = MemoryStore()
+    store = Unclaimed()
     both = asyncio.Barrier(2)
 
     def agent(name):

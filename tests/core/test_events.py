@@ -184,7 +184,7 @@ def test_wrong_fields(data):
 def test_reading_leaves_the_data_alone():
     data = TextDelta("a").to_dict()
     event_from_dict(data)
-    assert data == {"type": "text_delta", "run_id": "", "time": 0.0, "text": "a"}
+    assert data == {"type": "text_delta", "run_id": "", "time": 0.0, "replayed": False, "text": "a"}
     inner = InnerEvent(("ask:A",), TextDelta("a")).to_dict()
     event_from_dict(inner)
     assert inner == InnerEvent(("ask:A",), TextDelta("a")).to_dict()

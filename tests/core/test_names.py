@@ -65,7 +65,7 @@ def test_every_cure_is_a_sentence_that_names_its_option(kind):
     for cure, text in names._CURES[kind].items():
         for name in text.split():
             said = names.refused(kind, [name], REAL[kind])
-            assert said.startswith(f"{names._WHAT[kind]} {name!r}: ")
+            assert said.startswith(f"{names._SAID[kind][0]} {name!r}: ")
             assert said.endswith(f"{cure.format(name=name)}.")
 
 

@@ -8,7 +8,6 @@ import gc
 import itertools
 import os
 import random
-import threading
 import weakref
 
 import pytest
@@ -658,33 +657,28 @@ def test_no_event_loop_is_kept_that_was_closed_without_leaving():
     assert first() is None
 
 
-def test_event_loops_may_come_in_other_threads_meanwhile():
+def test_another_thread_adds_its_loop_meanwhile():
     @contextlib.asynccontextmanager
     async def resource():
         yield
 
-    each = PerLoop(resource)
-    others = []
+    each, loops = PerLoop(resource), []
+
+    class Loop:
+        """One whose thread goes on while this one asks it."""
+
+        def is_closed(self):
+            loops.append(Loop())
+            each._shared[loops[-1]] = Shared(resource)
+            return False
 
     async def use():
         async with each.here():
-            pass
+            return len(each._shared)
 
-    class Loop(asyncio.SelectorEventLoop):
-        def is_closed(self):
-            if not others:  # asked by the second loop, which looks for those that have closed
-                others.append(threading.Thread(target=asyncio.run, args=(use(),)))
-                others[0].start()
-                others[0].join()
-            return super().is_closed()
-
-    first = Loop()
-    others.append(None)
-    first.run_until_complete(use())
-    others.clear()
-    asyncio.run(use())
-    assert others
-    first.close()
+    loops.append(Loop())
+    each._shared[loops[0]] = Shared(resource)
+    assert asyncio.run(use()) == 3
 
 
 def test_without_an_event_loop_there_is_none():

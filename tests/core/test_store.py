@@ -122,7 +122,7 @@ async def test_of_many_that_write_one_key_one_is_first(store):
 @pytest.mark.parametrize("store", [object(), 7, "runs.db", MemoryStore, {"load": 1}, False, [MemoryStore()]])
 async def test_what_is_no_store_is_refused_with_what_to_pass(store):
     agent = ReactAgent(model=ScriptedModel([]))
-    with pytest.raises(ConfigurationError, match=r"^store=.*: pass a store, such as MemoryStore\(\)"):
+    with pytest.raises(ConfigurationError, match=r"^store=.*: pass a store, such as SQLiteStore\('agents.db'\)"):
         await agent.run("go", store=store)
 
 

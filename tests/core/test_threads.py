@@ -21,14 +21,14 @@ variable = contextvars.ContextVar("variable", default="unset")
 
 @pytest.fixture(autouse=True)
 def _same_limit():
-    before = threads._threads
+    before = threads._slots.number
     yield
-    threads._threads = before
+    threads._slots.number = before
 
 
 def limiter():
     """That of the running loop, which has one once it has run a tool."""
-    return threads._limiters[asyncio.get_running_loop()]
+    return threads._slots.limiter()
 
 
 class Crowd:
@@ -72,7 +72,7 @@ async def test_limit(limit, calls):
 
 
 def test_default_limit():
-    assert DEFAULT_THREADS == threads._threads == 64
+    assert DEFAULT_THREADS == threads._slots.number == 64
 
 
 async def test_limiter_is_our_own():
@@ -119,7 +119,7 @@ def test_each_loop_has_its_limiter():
 def test_wrong_limit(wrong):
     with pytest.raises(ConfigurationError, match=r"set_thread_limit\(.*\): pass a whole number above 0"):
         set_thread_limit(wrong)
-    assert threads._threads == 64
+    assert threads._slots.number == 64
 
 
 async def test_runs_in_another_thread():

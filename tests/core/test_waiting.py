@@ -9,8 +9,27 @@ import pytest
 import sniffio
 
 from tinyagent import ConfigurationError, OpenAIModel, ReactAgent, run_sync
-from tinyagent.core.waiting import asyncio_loop, wait_to_the_end
+from tinyagent.core.waiting import Places, asyncio_loop, once_per_loop, wait_to_the_end, within
 from tinyagent.testing import ScriptedModel
+
+
+async def test_what_takes_too_long_is_broken_off():
+    late, ended = LookupError("too long"), []
+    with pytest.raises(LookupError) as caught:
+        async with within(0.01, late):
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append(True)
+    assert (caught.value, ended) == (late, [True])
+    async with within(None, late):
+        await asyncio.sleep(0)
+
+
+async def test_a_time_out_of_the_blocks_own_passes():
+    with pytest.raises(TimeoutError, match="its own"):
+        async with within(30, LookupError("too long")):
+            raise TimeoutError("its own")
 
 
 async def test_a_cancellation_waits_until_every_task_has_ended():
@@ -90,3 +109,33 @@ async def test_the_running_loop_is_returned():
 
 def test_without_a_loop_run_sync_works():
     assert run_sync(ReactAgent(model=ScriptedModel(["hello"])).run("Hi")).output == "hello"
+
+
+def test_each_event_loop_has_its_own_and_keeps_it():
+    own = once_per_loop(object)
+
+    async def twice():
+        return own(), own()
+
+    (first, again), (other, _) = asyncio.run(twice()), asyncio.run(twice())
+    assert first is again is not other
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        own()
+
+
+async def test_each_key_has_so_many_places_of_its_own():
+    places, at_once = Places(2), []
+
+    async def take(key):
+        async with places.place(key):
+            at_once.append(key)
+            most = at_once.count(key)
+            await asyncio.sleep(0)
+            at_once.remove(key)
+            return most
+
+    assert max(await asyncio.gather(*(take("a") for _ in range(9)))) == 2
+    async with places.place("a"), places.place("a"):
+        assert await take("b") == 1
+        places.number = 3  # takes effect for the next who asks
+        assert await take("a") == 1

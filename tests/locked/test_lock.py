@@ -442,9 +442,15 @@ def seen_from_outside():
     return found | {"extra": [extra, high], "kept": kept}
 
 
+def seen_where_ranges_of_descriptors_cannot_be_closed():
+    fail_calls({locking.CLOSE_RANGE: errno.ENOSYS})
+    return seen_from_outside()
+
+
 @each_user
-def test_what_is_left_of_the_process(user):
-    found = run_as(user, seen_from_outside)
+@pytest.mark.parametrize("kernel", [seen_from_outside, seen_where_ranges_of_descriptors_cannot_be_closed])
+def test_what_is_left_of_the_process(user, kernel):
+    found = run_as(user, kernel, seen_from_outside)
     seen, status = found["looked"], found["looked"]["status"]
     capabilities = {name: value for name, value in status.items() if name in ("CapInh", "CapPrm", "CapEff", "CapAmb")}
     assert capabilities == dict.fromkeys(("CapInh", "CapPrm", "CapEff", "CapAmb"), "0" * 16)

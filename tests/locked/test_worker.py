@@ -133,7 +133,7 @@ async def test_a_module_that_is_not_there_is_an_error_of_the_request():
 
 async def test_an_interpreter_that_cannot_be_started_is_named(workers, monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    with pytest.raises(WorkerError, match=r"cannot start this interpreter, '.*python' \(No such file"):
+    with pytest.raises(WorkerError, match=r"cannot start this process's interpreter, '.*python' \(No such file"):
         await do(workers, "echo")
 
 

@@ -174,6 +174,8 @@ def player(monkeypatch):
         monkeypatch.setattr(sys, name, getattr(sys, name))
     monkeypatch.setattr(sys, "argv", list(sys.argv))
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+    policy = asyncio.get_event_loop_policy()
+    monkeypatch.setattr(policy, "get_event_loop", policy.get_event_loop)
     keep_as_it_is(monkeypatch)
     for name in (*session.helpers(), "exit", "quit", "help"):
         monkeypatch.setattr(builtins, name, getattr(builtins, name, None), raising=False)
@@ -214,7 +216,7 @@ def player(monkeypatch):
             thread.join()
             theirs.close()
             interrupts.running = False
-            runtime.close()
+            runtime._loop.close()
             asyncio.set_event_loop(None)
             for stream in (runtime._output.stdout, runtime._output.stderr):
                 with contextlib.suppress(ValueError, ConnectionError):

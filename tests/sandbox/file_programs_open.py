@@ -38,10 +38,11 @@ for mode in ("x", "xb", "x+", "xb+"):
         show(f.mode, f)
 
 # %% wrong modes
-for mode in ("", "z", "rw", "rr", "tb", "b", "+", "r++", "wa", "U", "rbt", "xw"):
-    tried(lambda: open("a", mode))
-tried(lambda: open("a", 3))
-tried(lambda: open("a", mode=None))
+for mode in ("", "z", "rw", "rr", "tb", "b", "+", "r++", "wa", "U", "rbt", "xw", 3, None):
+    try:
+        open("a", mode)
+    except (TypeError, ValueError) as error:
+        show(mode, type(error))
 tried(lambda: open("a", "rb", encoding="utf-8"))
 tried(lambda: open("a", "rb", errors="strict"))
 tried(lambda: open("a", "rb", newline=""))
@@ -179,7 +180,6 @@ show(numbers)
 with open("a", "wb", 0) as f:
     show(f.write(b"abc"), f.tell(), os.path.getsize("a"), f)
     tried(f.read)
-    tried(f.readall)
     tried(lambda: f.readinto(bytearray(3)))
     tried(lambda: f.write("x"))
 with open("a", "rb", buffering=0) as f:
@@ -269,13 +269,18 @@ tried(lambda: os.truncate("d", 1))
 f = open("a", "w+")
 f.close()
 f.close()
+def refused(call):
+    try:
+        call()
+    except ValueError as error:
+        show(str(error).strip("."))
 for call in (f.read, f.readline, f.tell, f.fileno, f.flush, f.isatty, f.readable, f.__enter__, lambda: f.write("x"),
              lambda: f.seek(0), lambda: next(f), lambda: f.truncate()):
-    tried(call)
+    refused(call)
 b = open("a", "rb", 0)
 b.close()
 for call in (b.read, b.readall, b.tell, b.fileno, b.isatty, b.readable, b.writable, b.seekable, lambda: b.seek(0)):
-    tried(call)
+    refused(call)
 show(f, b.closed, b)
 
 # %% wrong direction
@@ -338,7 +343,6 @@ def opener(path, flags):
 with open("a", "w", opener=opener) as f:
     f.write("x")
 show(oct(os.stat("a").st_mode), f.name)
-tried(lambda: open("a", opener=lambda *_: -1))
 tried(lambda: open("a", opener=lambda *_: "x"))
 tried(lambda: open("a", opener=lambda *_: os.open("missing", 0)))
 

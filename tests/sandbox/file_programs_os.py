@@ -269,12 +269,6 @@ os.mkdir("d")
 os.chmod("d", 0o700)
 show(oct(os.stat("d").st_mode))
 
-# %% umask
-before = os.umask(0o077)
-open("f", "w").close()
-os.mkdir("d")
-show(oct(before), oct(os.umask(before)), oct(os.stat("f").st_mode), oct(os.stat("d").st_mode))
-
 # %% utime
 open("f", "w").close()
 os.utime("f", (1000, 2000.5))
@@ -286,47 +280,19 @@ os.utime("f", (-1.5, -2))
 show(os.stat("f").st_atime, os.stat("f").st_mtime_ns, os.stat("f")[7])
 os.utime("f")
 show(abs(os.path.getmtime("f") - time.time()) < 60)
-tried(lambda: os.utime("missing"))
-tried(lambda: os.utime("f", 3))
-tried(lambda: os.utime("f", (1,)))
-tried(lambda: os.utime("f", (1, 2), ns=(1, 2)))
-tried(lambda: os.utime("f", ns=(1,)))
-tried(lambda: os.utime("f", (1, "x")))
-
-# %% hard links
-open("a", "w").write("x")
-os.link("a", "b")
-open("b", "a").write("y")
-show(open("a").read(), os.stat("a").st_nlink, os.path.samefile("a", "b"))
-os.remove("a")
-show(open("b").read(), os.stat("b").st_nlink)
-os.mkdir("d")
-for source, target in (("b", "d"), ("d", "e"), ("missing", "e"), ("b", "missing/e"), ("b", "b"), ("b", "")):
-    tried(lambda: os.link(source, target))
-tried(lambda: os.link("b", "new/"))
-os.link("b", "c")
-os.rename("b", "c")
-show(os.stat("c").st_nlink)
-open("z", "w").close()
-os.replace("z", "c")
-show(os.stat("b").st_nlink)
-tree()
-
-# %% links that are none
-open("a", "w").close()
-tried(lambda: os.readlink("a"))
-tried(lambda: os.readlink("missing"))
-tried(lambda: os.symlink("a", "a"))
-tried(lambda: os.symlink("a", "missing/x"))
-show(os.path.islink("a"), pathlib.Path("a").is_symlink())
+for wrong in (lambda: os.utime("missing"), lambda: os.utime("f", 3), lambda: os.utime("f", (1, "x"))):
+    try:
+        wrong()
+    except (OSError, TypeError) as error:
+        show(type(error))
 
 # %% descriptors
 fd = os.open("a", os.O_RDWR | os.O_CREAT, 0o600)
 show(os.write(fd, b"hello"), os.lseek(fd, 1, os.SEEK_SET), os.read(fd, 2), os.read(fd, 99), os.read(fd, 1))
 show(oct(os.fstat(fd).st_mode))
-show(os.pwrite(fd, b"J", 0), os.pread(fd, 3, 0), os.lseek(fd, 0, os.SEEK_CUR), os.isatty(fd), os.get_inheritable(fd))
+show(os.pwrite(fd, b"J", 0), os.pread(fd, 3, 0), os.lseek(fd, 0, os.SEEK_CUR), os.isatty(fd))
 os.ftruncate(fd, 2)
-show(os.lseek(fd, 0, os.SEEK_END), os.fsync(fd), os.fdatasync(fd), os.get_blocking(fd))
+show(os.lseek(fd, 0, os.SEEK_END), os.fsync(fd), os.fdatasync(fd))
 tried(lambda: os.lseek(fd, -1, 0))
 tried(lambda: os.lseek(fd, 0, 9))
 tried(lambda: os.lseek(fd, 5, 9))
@@ -412,25 +378,6 @@ tried(lambda: os.lseek(r, 0, 0))
 for fd in (r, w, other):
     os.close(fd)
 
-# %% sendfile and copy_file_range
-open("a", "wb").write(b"0123456789")
-with open("a", "rb") as source, open("b", "wb") as target:
-    show(os.sendfile(target.fileno(), source.fileno(), 2, 5), source.tell())
-    show(os.sendfile(target.fileno(), source.fileno(), 10, 5))
-show(open("b").read())
-with open("a", "rb") as source, open("c", "wb") as target:
-    show(os.copy_file_range(source.fileno(), target.fileno(), 4))
-    show(os.copy_file_range(source.fileno(), target.fileno(), 99))
-    show(os.copy_file_range(source.fileno(), target.fileno(), 99))
-show(open("c").read())
-
-# %% attributes and owners
-open("a", "w").close()
-show(os.chown("a", -1, -1), os.lchown("a", -1, -1), os.posix_fallocate(os.open("a", os.O_RDWR), 0, 10))
-show(os.stat("a").st_size)
-tried(lambda: os.listxattr("missing"))
-tried(lambda: os.chown("missing", -1, -1))
-
 # %% what does not concern files
 show(os.fspath(pathlib.Path("x")), os.environ.get("NOPE"), len(os.urandom(4)), os.sep, os.linesep, os.name)
 os.environ["X_Y"] = "1"
@@ -443,7 +390,4 @@ show(shutil.get_terminal_size((1, 2)) != None, os.fsencode("ž"), os.fsdecode(b"
 with open("a", "w") as f:
     show(fcntl.flock(f, fcntl.LOCK_EX), fcntl.flock(f.fileno(), fcntl.LOCK_UN))
     show(fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB))
-    show(fcntl.fcntl(f, fcntl.F_GETFL) & os.O_WRONLY, os.lockf(f.fileno(), os.F_LOCK, 0))
-    tried(lambda: os.get_terminal_size(f.fileno()))
-    tried(lambda: os.ttyname(f.fileno()))
 """

@@ -1,6 +1,6 @@
 """Runs the attempts, each in a session of its own, and reports as JSON what came of them.
 
-    python tests/sandbox/hostile_runner.py [--only PATTERN] [--not PATTERN] [--at-once N] [--plain]
+    python tests/sandbox/hostile_runner.py [--only PATTERN] [--not PATTERN] [--share K/N] [--at-once N] [--plain]
 
 `--plain` runs those that must be refused without any sandbox, to show that they would work. The standard error says
 which attempts begin and end, so that one that takes the host with it is known.
@@ -164,13 +164,15 @@ def main() -> None:
     """Run as a program."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="a regular expression for names or themes")
+    parser.add_argument("--share", default="0/1", help="K/N: one in N of them, from the one with number K on")
     parser.add_argument("--at-once", type=int, default=6)
     parser.add_argument("--plain", action="store_true")
     parser.add_argument("--not", dest="without", default="^$", help="a regular expression for names to leave out")
     options = parser.parse_args()
     only, without = re.compile(options.only), re.compile(options.without)
     named = [each for each in ATTEMPTS if only.search(each.name) or only.fullmatch(each.theme)]
-    chosen = [each for each in named if not without.search(each.name)]
+    first, step = map(int, options.share.split("/"))
+    chosen = [each for each in named if not without.search(each.name)][first::step]
     report = plainly(chosen) if options.plain else asyncio.run(reported(chosen, options.at_once))
     json.dump(report, sys.stdout, indent=1)
 

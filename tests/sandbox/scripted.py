@@ -11,8 +11,8 @@ from pathlib import Path
 
 from tinyagent.core.codec import pack
 from tinyagent.sandbox.base import SandboxLimits, caller_of, tools_by_name
-from tinyagent.sandbox.framed import FramedSession
 from tinyagent.sandbox.frames import FrameBuffer, decode_frame, encode_frame
+from tinyagent.sandbox.session import ProcessSession
 
 #: Turns of the loop in which callbacks on their way out may end.
 LAST_TURNS = 10
@@ -145,12 +145,12 @@ def with_blocks(on_exec):
     return script
 
 
-class ScriptedSession(FramedSession):
+class ScriptedSession(ProcessSession):
     """A session whose processes are these scripts, one after the other; the last again and again."""
 
     def __init__(self, *scripts, tools=(), limits=None, call=None, seed=None):
         by_name = tools_by_name(tools)
-        super().__init__(by_name, limits or SandboxLimits(), call or caller_of(by_name), seed)
+        super().__init__((), by_name, limits or SandboxLimits(), call or caller_of(by_name), seed)
         self.scripts = list(scripts) or [obey]
         self.peers = []
 

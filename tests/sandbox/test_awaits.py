@@ -7,9 +7,9 @@ import ast
 import pytest
 
 from tinyagent.sandbox.awaits.definitions import Definitions
-from tinyagent.sandbox.awaits.facts import Facts
-from tinyagent.sandbox.awaits.flow import calls_of
-from tinyagent.sandbox.awaits.reader import facts_of
+from tinyagent.sandbox.awaits.flow import Flow
+from tinyagent.sandbox.awaits.names import names_bound
+from tinyagent.sandbox.awaits.reader import _MOST_STEPS
 
 TOOLS = {"search": True}
 
@@ -18,10 +18,15 @@ def names_of(definitions: Definitions) -> list[str]:
     return [ast.unparse(definition.statement).split("\n")[0] for definition in definitions]
 
 
+def started(flow: Flow) -> list[str]:
+    return sorted(ast.unparse(node) for node in flow.started if isinstance(node, ast.Call))
+
+
 def learned(*blocks: str) -> Definitions:
     definitions = Definitions()
     for number, code in enumerate(blocks):
-        definitions.learn(ast.parse(code), TOOLS, f"<block {number}>")
+        tree = ast.parse(code)
+        definitions.learn(tree, names_bound(tree), TOOLS, f"<block {number}>")
     return definitions
 
 
@@ -51,7 +56,12 @@ def test_what_is_kept_of_a_block(code, kept):
 def test_a_name_that_is_bound_again_means_something_else(again):
     known = learned("def f(): pass\ndef g(): pass", again)
     assert [name for name in names_of(known) if name != "def f(x):"] == ["def g():"]
-    assert known.without(["g"]) == [each for each in known if "g" not in ast.unparse(each.statement)]
+
+
+def test_a_definition_holds_in_a_block_that_does_not_bind_its_name():
+    known = learned("def f():\n    return search(1)")
+    assert started(known.flow(ast.parse("await f()"), TOOLS)) == ["f()", "search(1)"]
+    assert started(known.flow(ast.parse("def f(): pass\nawait f()"), TOOLS)) == []
 
 
 def test_the_oldest_are_forgotten():
@@ -75,29 +85,55 @@ HARD = {
 }
 
 
-class Counted(Facts):
-    """Facts that count how often it is asked of them whether a name is a tool's."""
-
-    asked = 0
-
-    def names_tool(self, name, scope):
-        self.asked += 1
-        return super().names_tool(name, scope)
-
-
 @pytest.mark.parametrize("code", HARD.values(), ids=HARD)
-def test_no_part_of_the_code_is_read_many_times(code, monkeypatch):
-    monkeypatch.setattr("tinyagent.sandbox.awaits.reader.Facts", Counted)
+def test_no_part_of_the_code_is_read_many_times(code):
     tree = ast.parse(code)
-    facts = facts_of(tree, TOOLS)
-    calls_of(facts)
-    assert facts.asked <= 100 * sum(1 for _ in ast.walk(tree))
+    flow = Flow(tree, TOOLS, {})
+    assert flow._steps <= min(100 * sum(1 for _ in ast.walk(tree)), _MOST_STEPS + 1)
+
+
+def test_what_would_take_too_long_to_read_counts_as_not_awaited():
+    chain = "".join(f"a{n} = a{n + 1}\n" for n in range(1000))
+    assert Flow(ast.parse(f"{chain}a1000 = search(1)\nawait a0"), TOOLS, {}).started == set()
+    assert started(Flow(ast.parse("a1 = search(1)\na0 = a1\nawait a0"), TOOLS, {})) == ["search(1)"]
 
 
 def test_fields_of_classes_are_found_by_place_and_by_name():
     job = "class Job:\n    n: int\n    call: object\n"
     code = f"{job}a, b = Job(1, search(1)), Job(2, call=search(2))\nawait a.call\nawait b.call"
-    found = calls_of(facts_of(ast.parse(code), TOOLS))
-    assert sorted(map(ast.unparse, found.awaited)) == ["search(1)", "search(2)"]
-    used = calls_of(facts_of(ast.parse(f"{code}\nprint(a.call)"), TOOLS))
-    assert not used.awaited
+    assert started(Flow(ast.parse(code), TOOLS, {})) == ["search(1)", "search(2)"]
+    assert started(Flow(ast.parse(f"{code}\nprint(a.call)"), TOOLS, {})) == []
+
+
+#: Code that awaits what a tool gives, and looks at the same value in another way, or may do so unseen.
+LOOKED_AT = {
+    "by a function of the library": "def f(i):\n    return search(i)\nx = sorted(y, key=f)\nawait f(1)",
+    "in a container": "def f(i):\n    return search(i)\nx = [f(1)]\nawait f(2)",
+    "in a container that is shown": "x = [search(1)]\nprint(x)\nawait asyncio.gather(*x)",
+    "by whoever awaits a coroutine": "async def f():\n    x = search(1)\n    await x\n    return x",
+    "by a generator that is asynchronous": "async def f():\n    x = search(1)\n    await x\n    yield x",
+    "as the value of the block": "x = search(1)\nawait x\nx",
+    "by its attribute": "x = search(1)\nx.y\nawait x",
+    "by what filters": "await asyncio.gather(*filter(search, x))",
+    "as another argument of asyncio": "await asyncio.wait_for(x(), timeout=search(1))",
+    "by a loop": "x = search(1)\nawait x\nfor y in x: pass",
+    "by a condition": "x = search(1)\nif x: pass\nawait x",
+    "by an assignment that adds": "x += search(1)\nawait x",
+    "by a function that may be anything": "x = [search(1)]\nshuffle(x)\nawait asyncio.gather(*x)",
+    "in a parameter": "def f(x):\n    return x + 1\ny = search(1)\nf(*[y], x=y)\nawait y",
+}
+
+
+@pytest.mark.parametrize("code", LOOKED_AT.values(), ids=LOOKED_AT)
+def test_what_is_looked_at_as_well_is_not_started(code):
+    assert [call for call in started(Flow(ast.parse(code), TOOLS, {})) if "search" in call] == []
+
+
+def test_a_tool_that_a_function_of_the_library_may_call_is_handed_on_as_it_is():
+    flow = Flow(ast.parse("f = search\nx = sorted(y, key=f)\nawait f(1)"), TOOLS, {})
+    assert started(flow) == ["f(1)"]
+    assert {ast.unparse(node): node in flow.started for node in flow.points} == {"search": False, "f": True}
+
+
+def test_a_class_in_a_pattern_is_no_tool():
+    assert not Flow(ast.parse("match x:\n    case search(y=z): pass"), TOOLS, {}).points

@@ -9,13 +9,11 @@ import math
 
 import pytest
 
-from tinyagent.core.codec import Opaque
 from tinyagent.core.context import Context
 from tinyagent.core.errors import ConfigurationError, DuplicateToolError, FatalToolError, ToolArgumentsError
 from tinyagent.core.messages import Call
-from tinyagent.core.result import CodeError, Execution, Observation
+from tinyagent.core.result import Execution, Observation
 from tinyagent.core.tool import Tool
-from tinyagent.sandbox import base
 from tinyagent.sandbox.base import (
     Answer,
     SandboxCapabilities,
@@ -117,10 +115,6 @@ def test_capabilities_say_nothing_more_than_they_must():
     )
     assert (capabilities.packages, capabilities.notes) == ((), ())
     assert capabilities.fields == "value.field or value['field']"
-
-
-def test_what_belongs_to_the_seam_is_found_here():
-    assert (base.CodeError, base.Execution, base.Opaque) == (CodeError, Execution, Opaque)
 
 
 # ---- binding

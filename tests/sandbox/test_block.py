@@ -594,7 +594,7 @@ async def test_several_threads_compute_no_faster_than_time_goes_by():
     watch.stop()
 
 
-def test_a_block_that_takes_much_of_the_hosts_time_is_refused_its_calls():
+async def test_a_block_that_takes_much_of_the_hosts_time_is_refused_its_calls():
     block = Block(1, SandboxLimits(host_seconds=0.5), None, caller_of({}))
     assert block.refusal(10, 0.4) is None
     assert "0.5 s of the host's time" in block.refusal(10, 0.6)

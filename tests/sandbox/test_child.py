@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-import linecache
 import random
-import signal
 import socket
 import subprocess
 import sys
@@ -273,18 +271,41 @@ def test_what_a_shell_adds_is_there(playing):
 
 
 def test_a_rehearsal_leaves_everything_as_it_was(playing):
-    def state():
-        streams = sys.stdin, sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__
-        blocks = [file for file in linecache.cache if file.startswith("<block")]
-        return streams, sys.modules["__main__"], signal.getsignal(signal.SIGINT), random.getstate(), blocks
-
-    before = state()
-    session.rehearse()
-    assert state() == before
-
     def script(host):
         ran = host.run("1")
         assert (ran.value, ran.frames, ran.done["names"]) == (1, [], [])
+        assert host.run("import linecache\n[f for f in linecache.cache if f[0] == '<']").value == [
+            "<block 1>",
+            "<block 2>",
+        ]
+
+    before = random.getstate()
+    playing(script)
+    assert random.getstate() == before
+
+
+def test_the_event_loop_is_made_when_it_is_first_asked_for(playing, monkeypatch):
+    made, new = [], asyncio.new_event_loop
+
+    def counted():
+        made.append(new())
+        return made[-1]
+
+    monkeypatch.setattr(asyncio, "new_event_loop", counted)
+
+    def script(host):
+        host.tools(look=False)
+        assert host.run("def f(): return look(2)\nf()").value == 2
+        assert made == []
+        assert host.run("loop = asyncio.get_event_loop()\nfuture = asyncio.Future()\nloop.is_running()").value is False
+        code = "future.set_result(asyncio.get_running_loop() is loop is future.get_loop())\nawait future"
+        assert host.run(code).value is True
+        assert len(made) == 1
+        assert host.run("asyncio.set_event_loop(None)\nasyncio.get_event_loop() is loop").value is True
+        assert host.run("mine = asyncio.new_event_loop()\nasyncio.set_event_loop(mine)").error is None
+        assert host.run("asyncio.get_event_loop() is mine, mine.close()").value == (True, None)
+        code = "from concurrent.futures import ThreadPoolExecutor as P\nwith P() as p: p.submit(asyncio.get_event_loop).result()"
+        assert host.run(code).error["type"] == "RuntimeError"
 
     playing(script)
 

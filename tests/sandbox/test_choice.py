@@ -11,10 +11,10 @@ from tinyagent.agents.code import TinyCodeAgent
 from tinyagent.core.errors import ConfigurationError, SandboxUnavailableError
 from tinyagent.core.tool import Tool
 from tinyagent.locked.lock import reason_against
-from tinyagent.sandbox.choice import check_tools, default_sandbox
+from tinyagent.sandbox.base import check_tools
 from tinyagent.sandbox.inprocess import PythonExecutor
 from tinyagent.sandbox.monty import MontySandbox
-from tinyagent.sandbox.process import ProcessSandbox
+from tinyagent.sandbox.process import ProcessSandbox, default_sandbox
 from tinyagent.testing import ScriptedModel
 
 REASON = "it needs Linux, and this is darwin"

@@ -92,6 +92,31 @@ async def test_one_that_was_forgotten_is_not_signalled(quick):
     assert len(second.process.signals) == told
 
 
+async def test_a_process_of_one_thread_is_stopped_a_little_after_its_end(real, quick):
+    turn = Turn(real("import time; print(flush=True); time.sleep(99)"), Computing(2))
+    turn.process.popen.stdout.readline()
+    turn.begin()
+    turn.end()
+    turn.begin()
+    assert turn.process.signals == []
+    turn.end()
+    await until(lambda: turn.process.signals == [signal.SIGSTOP])
+    turn.begin()
+    turn.end()
+    turn.leave()
+    await asyncio.sleep(0.02)
+    assert turn.process.signals == [signal.SIGSTOP, signal.SIGCONT]
+
+
+async def test_a_process_with_other_threads_is_stopped_at_once(real):
+    code = "import threading, time; threading.Thread(target=time.sleep, args=(99,)).start(); print(flush=True)"
+    turn = Turn(real(code), Computing(2))
+    turn.process.popen.stdout.readline()
+    turn.begin()
+    turn.end()
+    assert turn.process.signals == [signal.SIGSTOP]
+
+
 @pytest.mark.timeout(120)
 @pytest.mark.skipif(ProcessSandbox.reason_against() is not None, reason="no ProcessSandbox here")
 async def test_small_blocks_are_answered_beside_many_endless_ones_and_nobody_is_killed(monkeypatch):
@@ -268,7 +293,7 @@ async def test_what_a_closed_loop_has_left_takes_no_place(quick):
 
 
 @pytest.fixture
-def occupied(monkeypatch):
+async def occupied(monkeypatch):
     """The only place is taken, until this is ended."""
     monkeypatch.setattr(module.computing, "limit", 1)
     monkeypatch.setattr(module, "SLICE", 3600)

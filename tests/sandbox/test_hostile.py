@@ -31,6 +31,11 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+def shares(short: str) -> pytest.MarkDecorator:
+    """A share of the attempts, and as a slow test all of them, which take minutes."""
+    return pytest.mark.parametrize(("share", "least"), [(short, 50), pytest.param("0/1", 300, marks=pytest.mark.slow)])
+
+
 def test_there_are_many_attempts_of_every_kind():
     themes = Counter(attempt.theme for attempt in ATTEMPTS)
     assert len({attempt.name for attempt in ATTEMPTS}) == len(ATTEMPTS) >= 300
@@ -54,15 +59,17 @@ def test_what_is_refused_would_work_without_a_sandbox():
     assert sum("BREACH!" in answer for answer in answers.values()) >= 100
 
 
+@shares("0/25")
 @pytest.mark.timeout(PATIENCE + 20)
 @pytest.mark.skipif(os.geteuid() != 0, reason="not run as root")
-def test_nothing_gets_out_as_root():
-    check(run(sys.executable))
+def test_nothing_gets_out_as_root(share, least):
+    check(run(sys.executable, "--share", share), least)
 
 
+@shares("12/25")
 @pytest.mark.timeout(PATIENCE + 20)
-def test_nothing_gets_out_as_an_unprivileged_user():
-    check(run_unprivileged())
+def test_nothing_gets_out_as_an_unprivileged_user(share, least):
+    check(run_unprivileged("--share", share), least)
 
 
 def run_unprivileged(*options: str) -> dict[str, Any]:
@@ -126,10 +133,10 @@ def running(progress: str) -> list[str]:
     return [name for name in begun if name not in ended]
 
 
-def check(report: dict[str, Any]) -> None:
+def check(report: dict[str, Any], least: int) -> None:
     """Nothing was wrong. How late the event loop was is shown, not judged: other processes have a part in it."""
     lags = sorted(report["lags"], key=lambda lag: -lag["lag"])[:5]
     print(f"{report['attempts']} attempts as user {report['uid']} in {report['seconds']} s")
     print(f"the event loop was {report['lag']} s late, and busy for {report['busy']} s at a time", *lags, sep="\n")
     assert report["violations"] == {}
-    assert report["attempts"] == len(report["outcomes"]) >= 300
+    assert report["attempts"] == len(report["outcomes"]) >= least

@@ -179,10 +179,8 @@ async def test_async_tools_are_refused():
 
 
 def test_function_that_gives_a_coroutine():
-    """It does not look async: the code is told when it calls it, and nothing is left that was never awaited."""
-    text, _ = output("hidden()", Tool(lambda: fetch("x"), name="hidden", description="Hidden."))
-    assert "TypeError: hidden() gave a coroutine" in text
-    assert "ProcessSandbox" in text
+    """It does not look async; its coroutine is awaited on the event loop, as for an agent."""
+    assert output("hidden()", Tool(lambda: fetch("x"), name="hidden", description="Hidden.")) == ("'x'", False)
 
 
 def test_tool_that_code_could_not_call():
@@ -277,8 +275,10 @@ def test_lines_are_forgotten_with_their_namespace():
     executor.run("def f(): pass")
     assert len(set(linecache.cache) - before) == 1
     del executor
-    gc.collect()
-    assert set(linecache.cache) <= before
+    ends = time.monotonic() + 20
+    while not set(linecache.cache) <= before:  # the worker thread may only just have given its result
+        assert time.monotonic() < ends
+        gc.collect()
 
 
 def test_traceback_after_the_line_cache_was_cleared():
@@ -413,12 +413,53 @@ def test_time_of_tools_does_not_count():
 
 
 def test_no_time_limit():
-    before = threading.active_count()
-    names = []
-    output(
-        "look()", Tool(lambda: names.append(threading.active_count()), name="look"), limits=SandboxLimits(seconds=None)
-    )
-    assert names == [before]
+    assert output("add(1)", add, limits=SandboxLimits(seconds=None)) == ("2", False)
+
+
+def test_time_outs_and_retries_of_tools_apply():
+    """The tools of `run` are called as an agent's are."""
+    tries = []
+
+    def flaky() -> str:
+        """Fail once."""
+        tries.append(threading.current_thread())
+        if len(tries) == 1:
+            raise OSError("not yet")
+        return "done"
+
+    def hang() -> None:
+        """Take longer than its own limit."""
+        let_go.wait(20)
+
+    let_go = threading.Event()
+    text, _ = output("flaky()", Tool(flaky, retries=1))
+    assert (text, len(tries)) == ("'done'", 2)
+    text, _ = output("hang()", Tool(hang, timeout=0.05))
+    let_go.set()
+    assert "TimeoutError: the tool took longer than 0.05 s" in text
+
+
+def test_code_that_hangs_is_left(untraced):
+    """With its names; the executor goes on with others."""
+    let_go = threading.Event()
+    executor = PythonExecutor(limits=SandboxLimits(seconds=0.1, grace=0.1))
+    executor.run("x = 1")
+    executor._namespace.names["gate"] = let_go
+    text, _ = executor.run("gate.wait()")
+    let_go.set()
+    assert "TimeoutError: the block ran longer than 0.1 s, and hung in a call that Python cannot stop" in text
+    assert "NameError" in executor.run("x")[0]
+
+
+async def test_run_where_a_loop_runs():
+    assert output("add(2)", add) == ("3", False)
+
+
+def test_the_executor_within_its_own_code():
+    """Not only in its tools."""
+    executor = PythonExecutor([Tool(lambda: executor, name="own", description="Give the executor.")])
+    assert "RuntimeError: PythonExecutor.run() was called by its own code" in executor.run("own().run('1')")[0]
+    assert executor.run("own() is None") == ("False", False)
 
 
 def test_ctrl_c_reaches_the_program():
@@ -540,7 +581,7 @@ async def test_objects_pass_as_they_are(session):
 
 @pytest.mark.parametrize("name", ["a b", "", "class", "1a", 3])
 async def test_set_refuses_what_is_no_name(session, name):
-    with pytest.raises(ConfigurationError, match="identifier"):
+    with pytest.raises(ConfigurationError, match="a name in Python"):
         await session.set({"fine": 1, name: 1})
     assert await session.get("fine") == {}
 
@@ -902,7 +943,7 @@ async def test_tool_that_cleans_up_slowly_is_waited_for_whatever_comes(signals):
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert signals.notes == ["again", "cleaned"]
+        assert signals.notes == ["cleaned"]  # and is not cancelled again
 
 
 async def test_cancel_during_a_call(signals):
@@ -1030,10 +1071,10 @@ async def test_one_block_at_a_time(session, signals):
 
 @pytest.fixture
 def one_thread():
-    before = threads._threads
+    before = threads._slots.number
     threads.set_thread_limit(1)
     yield
-    threads._threads = before
+    threads._slots.number = before
 
 
 async def test_waiting_for_a_tool_takes_no_thread(one_thread):

@@ -599,7 +599,7 @@ async def test_threads_are_stopped_between_blocks():
             "import threading, time\nn = 0\ndef count():\n    global n\n    while True: n += 1\n"
             "threading.Thread(target=count, daemon=True).start()\ntime.sleep(0.01)"
         )
-        pid = session._child.pid
+        pid = session._link.child.pid
         while state_of(pid) != "T":
             await asyncio.sleep(0)
         before = (await session.execute("first = n\nfirst")).value
@@ -610,7 +610,7 @@ async def test_threads_are_stopped_between_blocks():
 
 
 async def test_without_a_lock_nothing_starts(monkeypatch):
-    monkeypatch.setattr("tinyagent.sandbox.process._reason_against", lambda: "it needs Linux, and this is darwin")
+    monkeypatch.setattr("tinyagent.sandbox.link._reason_against", lambda: "it needs Linux, and this is darwin")
     session = ProcessSandbox().open()
     with pytest.raises(SandboxUnavailableError, match=r"(?s)this is darwin.*MontySandbox.*\[monty\].*PythonExecutor"):
         await session.execute("1")
@@ -620,7 +620,7 @@ async def test_without_a_lock_nothing_starts(monkeypatch):
 async def test_a_closed_session_says_so():
     session = ProcessSandbox().open()
     await session.start()
-    pid = session._child.pid
+    pid = session._link.child.pid
     await session.close()
     assert not alive(pid)
     await session.close()

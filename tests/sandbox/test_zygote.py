@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import signal
@@ -47,7 +48,7 @@ async def test_sessions_of_one_loop_share_a_zygote():
     sandboxes = [ProcessSandbox(), ProcessSandbox()]
     sessions = [sandbox.open() for sandbox in sandboxes for _ in range(3)]
     await asyncio.gather(*(session.start() for session in sessions))
-    pids = {session._child.pid for session in sessions}
+    pids = {session._link.child.pid for session in sessions}
     assert len(pids) == 6
     assert pids <= children_of(zygote_pid(await this_zygote()))
     await asyncio.gather(*(session.close() for session in sessions))
@@ -61,6 +62,40 @@ def test_one_loop_after_the_other_uses_the_same_zygote():
         return zygote_pid(await this_zygote())
 
     assert asyncio.run(pid()) == asyncio.run(pid())
+
+
+def test_a_zygote_is_taken_over_while_it_starts():
+    async def begin():
+        zygotes.close_zygotes()
+        starting = asyncio.create_task(this_zygote())
+        await asyncio.sleep(0)
+        assert not starting.done()
+        return zygote_pid(zygotes._zygotes[0])
+
+    async def go_on():
+        async with ProcessSandbox().open() as session:
+            assert (await session.execute("1")).value == 1
+        return zygote_pid(await this_zygote())
+
+    assert asyncio.run(begin()) == asyncio.run(go_on())
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_a_session_that_a_loop_has_left_ends_when_the_next_takes_over():
+    async def leave():
+        session = ProcessSandbox().open()
+        await session.start()
+        return session._link.child.pid
+
+    async def go_on(left):
+        assert alive(left)
+        await this_zygote()
+        await until(lambda: not alive(left), "its end")
+        async with ProcessSandbox().open() as session:
+            assert (await session.execute("1")).value == 1
+
+    asyncio.run(go_on(asyncio.run(leave())))
+    gc.collect()
 
 
 def test_loops_at_the_same_time_have_a_zygote_each():
@@ -86,11 +121,23 @@ async def test_a_session_is_forked_ahead_for_the_next():
     async with ProcessSandbox(limits=limits).open():
         zygote = await this_zygote()
         spares = next(kept for key, kept in zygote._spares.items() if key.memory == limits.memory)
-        await until(lambda: spares, "a spare")
+        await until(lambda: len(spares) == 2 and all(spare.pid for spare in spares), "two spares")
         waiting = {child.pid for child in spares}
         async with ProcessSandbox(limits=limits).open() as session:
-            assert session._child.pid in waiting
+            assert session._link.child.pid in waiting
             assert (await session.execute("1 + 1")).value == 2
+
+
+async def test_a_session_that_waits_comes_before_spares():
+    zygote = await this_zygote()
+    limits, others = (zygotes.ChildLimits(memory=size << 20, cpu_seconds=1, threads=0) for size in (105, 106))
+    waiting = asyncio.create_task(zygote.child(limits))
+    await asyncio.sleep(0)
+    zygote._fork_ahead(others)
+    assert zygote._spares[others] == []
+    (await waiting).close()
+    zygote._fork_ahead(others)
+    assert len(zygote._spares[others]) == 2
 
 
 async def test_a_spare_that_has_died_is_not_used():
@@ -98,7 +145,7 @@ async def test_a_spare_that_has_died_is_not_used():
     async with ProcessSandbox(limits=limits).open():
         zygote = await this_zygote()
         spares = next(kept for key, kept in zygote._spares.items() if key.memory == limits.memory)
-        await until(lambda: len(spares) == 2, "two spares")
+        await until(lambda: len(spares) == 2 and all(spare.pid for spare in spares), "two spares")
         for spare in spares:
             os.kill(spare.pid, signal.SIGKILL)
         await until(lambda: all(spare.ended.is_set() for spare in spares), "their end")
@@ -109,7 +156,7 @@ async def test_a_spare_that_has_died_is_not_used():
 async def test_a_killed_child_is_told_and_replaced():
     async with ProcessSandbox().open() as session:
         await session.execute("x = 1")
-        pid = session._child.pid
+        pid = session._link.child.pid
         os.kill(pid, signal.SIGKILL)
         await until(lambda: not alive(pid), "its end")
         execution = await session.execute("x")
@@ -155,11 +202,7 @@ async def test_starting_can_be_cancelled_at_every_point(turns):
     starting.cancel()
     await asyncio.gather(starting, return_exceptions=True)
     await session.close()
-    kept = {child.pid for spares in zygote._spares.values() for child in spares}
-    await until(
-        lambda: children_of(zygote_pid(zygote)) <= kept | {c.pid for s in zygote._spares.values() for c in s},
-        "the child's end",
-    )
+    await until(lambda: children_of(zygote_pid(zygote)) <= {c.pid for c in zygote._all_spares()}, "the child's end")
 
 
 HOST = """
@@ -209,7 +252,7 @@ async def test_nothing_is_left_when_the_host_ends_with_open_sessions():
         async def main():
             session = ProcessSandbox().open()
             await session.execute("import threading, time; threading.Thread(target=time.sleep, args=(100,)).start()")
-            print(session._child.pid, flush=True)
+            print(session._link.child.pid, flush=True)
 
         asyncio.run(main())
     """)
@@ -259,6 +302,27 @@ async def test_without_descriptors_the_error_says_what_to_do(monkeypatch):
         await zygote.child(limits)
 
 
+async def test_without_a_descriptor_for_the_process_the_error_says_what_to_do(monkeypatch):
+    import socket
+
+    zygote, receive = await this_zygote(), socket.recv_fds
+
+    def none_left(*args):
+        data, fds, *more = receive(*args)
+        for fd in fds:
+            os.close(fd)
+        return data, [], *more
+
+    limits = zygotes.ChildLimits(memory=104 * 2**20, cpu_seconds=1, threads=0)
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "recv_fds", none_left)
+        with pytest.raises(SandboxError, match=r"No process for a sandbox session: .*ulimit -n"):
+            await zygote.child(limits)
+    child = await zygote.child(limits)
+    child.close()
+    await until(child.ended.is_set, "its end")
+
+
 async def test_packages_that_start_threads_are_refused(tmp_path, monkeypatch):
     (tmp_path / "starts_threads.py").write_text(
         "import threading, time\nthreading.Thread(target=time.sleep, args=(100,), daemon=True).start()\n"
@@ -269,14 +333,14 @@ async def test_packages_that_start_threads_are_refused(tmp_path, monkeypatch):
 
 
 async def test_a_zygote_that_cannot_start_says_how_to_see_why(monkeypatch):
-    monkeypatch.setattr(zygotes, "_START", "raise SystemExit(3)")
+    monkeypatch.setattr(zygotes, "command", lambda _: [sys.executable, "-c", "raise SystemExit(3)"])
     monkeypatch.setattr(zygotes, "_zygotes", [])
     with pytest.raises(SandboxError, match="ended while it started"):
         await zygotes.zygote(())
 
 
 async def test_a_zygote_that_never_is_ready_is_given_up(monkeypatch):
-    monkeypatch.setattr(zygotes, "_START", "import time; time.sleep(100)")
+    monkeypatch.setattr(zygotes, "command", lambda _: [sys.executable, "-c", "import time; time.sleep(100)"])
     monkeypatch.setattr(zygotes, "START_TIMEOUT", 0.1)
     monkeypatch.setattr(zygotes, "_zygotes", [])
     with pytest.raises(SandboxError, match=r"not ready within 0\.1 s"):

@@ -8,7 +8,5 @@ import pytest
 @pytest.fixture(autouse=True)
 def _no_client_left():
     yield
-    if http := sys.modules.get("tinyagent.tools.http"):
-        left = [key for key in http._clients if not key[0].is_closed()]
-        http._clients.clear()
-        assert not left
+    if transport := sys.modules.get("tinyagent.tools.web.transport"):
+        assert all(client.is_closed for client in list(transport.transports))

@@ -11,6 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Generic, NoReturn, Self, Unpack
 from uuid import uuid4
@@ -27,17 +28,25 @@ from tinyagent.agents.state import Outcome, RunOptions, RunState
 from tinyagent.agents.toolbox import Toolbox
 from tinyagent.agents.turn import Turn, direct_call
 from tinyagent.core.context import Context
-from tinyagent.core.door import door
-from tinyagent.core.errors import RunError, TimeLimitReached, TinyAgentError, UnknownToolError
-from tinyagent.core.events import LimitHit, Notice, RunStarted
+from tinyagent.core.door import door, shorten
+from tinyagent.core.errors import (
+    ApprovalError,
+    ConfigurationError,
+    RunError,
+    TimeLimitReached,
+    TinyAgentError,
+    UnknownToolError,
+)
+from tinyagent.core.events import LimitHit
 from tinyagent.core.generics import Deps, Output
-from tinyagent.core.jsonable import error_text
+from tinyagent.core.jsonable import brief, error_text
 from tinyagent.core.limits import Limits
 from tinyagent.core.messages import Call, Reply
+from tinyagent.core.policy import Decision, Policy
 from tinyagent.core.result import RunInfo, RunResult
 from tinyagent.core.shared import PerLoop, holding, keep_open
+from tinyagent.core.store import MemoryStore, Store
 from tinyagent.core.tool import ToolOptions
-from tinyagent.core.traces import shorten
 from tinyagent.core.waiting import asyncio_loop, is_cancelled
 from tinyagent.models.base import Connected, Model, ToolChoice, model_name
 from tinyagent.tools.toolkit import AnyTool, ToolLike
@@ -73,6 +82,8 @@ class Agent(ABC, Generic[Deps, Output]):
         self.middleware = checked_middleware(given["middleware"])
         self.toolbox: Toolbox = Toolbox.of([*with_handoffs(tools, given["handoffs"]), *tools_of(self.middleware)], own)
         self.deps_type: type[Deps] | None = given["deps_type"]
+        self.policy: Policy | None = given["policy"]
+        self.store: Store | None = given["store"]
         self.limits: Limits = given["limits"] or Limits()
         self.eager: bool = given["eager"]
         self.max_observation: int | None = given["max_observation"]
@@ -111,6 +122,11 @@ class Agent(ABC, Generic[Deps, Output]):
     def tools(self) -> Mapping[str, AnyTool]:
         """The agent's tools by name. Those that a toolkit finds when it is opened are here only while it is open."""
         return self.toolbox.tools
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether a call of its tools may wait for a person: it has a policy, or a tool that needs approval."""
+        return self.policy is not None or any(tool.needs_approval for tool in self.tools.values())
 
     @property
     def instructions(self) -> str:
@@ -154,6 +170,86 @@ class Agent(ABC, Generic[Deps, Output]):
         """
         return self._new_run(task, self._converse, options, streamed=True)
 
+    async def resume(
+        self,
+        run: str | RunResult[Any],
+        decisions: Mapping[str, Decision] = {},
+        *,
+        deps: Deps | None = None,
+        store: Store | None = None,
+        limits: Limits | None = None,
+    ) -> RunResult[Output]:
+        """Go on with a run that was broken off, hit a limit, or is paused, also in another process.
+
+        The loop runs again, answered from the records, until the first reply or call that has none. Nothing that was
+        answered before is asked or called again. The result of a run that has ended is returned once more.
+
+        Args:
+            run: The run's id, where a store has its records; else its result, which has those of a paused run.
+            decisions: What is decided of its pending calls, by their ids: `Allow()`, `Deny('why')` or `Return(value)`.
+            deps: Handed to tools as `Context.deps`: no store keeps them.
+            store: Where the run is recorded; by default the agent's store.
+            limits: What the whole run may use, with what it has used before, in place of the agent's limits; seconds
+                count from now.
+
+        Raises:
+            UnknownRunError: The store has no such run.
+            RunBusyError: Someone else is at work on the run.
+            ConfigurationError: A decision does not fit, or the run cannot go on with this agent.
+            RunError: The run could not finish; `error.result` holds what it had.
+        """
+        try:
+            async with self._resumed(run, decisions, deps, store, limits, streamed=False) as resumed:
+                return await resumed.drain()
+        except TinyAgentError as error:
+            shorten(error)
+            raise
+
+    def resume_stream(
+        self,
+        run: str | RunResult[Any],
+        decisions: Mapping[str, Decision] = {},
+        *,
+        deps: Deps | None = None,
+        store: Store | None = None,
+        limits: Limits | None = None,
+    ) -> Run[Output]:
+        """Return a run that `resume` goes on with, to be read event by event.
+
+        The events of what was done before come again, with `event.replayed`, but for the pieces of text. The arguments
+        and errors are those of `resume`.
+        """
+        return self._resumed(run, decisions, deps, store, limits, streamed=True)
+
+    def _resumed(
+        self,
+        run: str | RunResult[Any],
+        decisions: Mapping[str, Decision],
+        deps: Deps | None,
+        store: Store | None,
+        limits: Limits | None,
+        *,
+        streamed: bool,
+    ) -> Run[Output]:
+        run_id: object = run
+        private = False
+        if isinstance(run, RunResult):
+            run_id = run.info.run_id
+            if run.records and store is None:
+                store, private = MemoryStore({run.info.run_id: run.records}), True
+        store = store or self.store
+        if not isinstance(run_id, str) or not run_id:
+            raise ConfigurationError(f"resume({brief(run)}): pass the id of a run, or its paused result.")
+        if store is None:
+            raise ConfigurationError(
+                f"resume({brief(run_id)}): pass store=, where the run was recorded, or give it to the agent."
+            )
+        if not isinstance(limits, Limits | None):
+            raise ConfigurationError(f"limits={brief(limits)}: pass Limits(steps=..., tokens=..., seconds=...).")
+        options: RunOptions[Any] = {"run_id": run_id, "deps": deps, "store": store}
+        about = {"resumed": True, "decisions": decisions, "private": private}
+        return self._new_run("", self._converse, options, streamed=streamed, limits=limits, **about)
+
     async def execute_tool(self, name: str, /, **arguments: Any) -> Any:
         """Call a tool as a model would, but without a model: validated, with the tool's retries, time-out and toolkit.
 
@@ -166,11 +262,17 @@ class Agent(ABC, Generic[Deps, Output]):
         Raises:
             UnknownToolError: There is no such tool.
             ToolArgumentsError: The arguments do not fit the tool.
+            ApprovalError: The call waits for a decision: `agent.resume(error.result, {...})`.
             Exception: Whatever the tool raises.
         """
         try:
             async with self._tool_run(name, arguments, {}, streamed=False) as run:
-                return (await run.drain()).output
+                result = await run.drain()
+            if result.state == "paused":
+                error = ApprovalError(f"The call of {name!r} waits for a decision: agent.resume(error.result, ...).")
+                error.result = result
+                raise error
+            return result.output
         except Exception as error:
             shorten(error)
             raise
@@ -225,8 +327,12 @@ class Agent(ABC, Generic[Deps, Output]):
             "metadata": outer.metadata,
             "run_id": outer.inner_id(context.step, context.call_id, self.name, task),
         }
-        about = {"parent": outer, "call": f"{context.tool}:{context.call_id}", "deadline": outer.deadline}
-        about |= {"middleware": outer.middleware, "journal": outer.journal}
+        about: dict[str, Any] = {
+            "parent": outer,
+            "call": f"{context.tool}:{context.call_id}",
+            "deadline": outer.deadline,
+        }
+        about |= {"middleware": outer.middleware, "journal": outer.journal, "policies": outer.policies}
         return self._new_run(task, self._converse, inherited, streamed=outer.streamed, **about)
 
     def _new_run(
@@ -236,22 +342,28 @@ class Agent(ABC, Generic[Deps, Output]):
         options: RunOptions,
         *,
         streamed: bool,
+        limits: Limits | None = None,
         **about: Any,
     ) -> Run[Output]:
         """Return a run that has not started.
 
         Args:
-            task: What to do, in words.
+            task: What to do, in words; empty where the store says it.
             work: What the run does between its beginning and its end: `_converse`, or one tool call.
             options: What the caller passed for this run.
             streamed: Whether somebody hears the replies while they are written.
+            limits: What the run may use; `None` for the agent's limits.
             **about: Further attributes of the `RunState`.
         """
         info = RunInfo(options.get("run_id") or uuid4().hex, self.name, model_name(self.model), time.time())
-        state = RunState.of(task, info, self.limits, options, streamed=streamed, **about)
+        if "parent" not in about and self.store is not None and options.get("store") is None:
+            options = {**options, "store": self.store}
+        state = RunState.of(task, info, limits or self.limits, options, streamed=streamed, **about)
+        if self.policy is not None and self.policy not in state.policies:
+            state.policies = (*state.policies, self.policy)
         if self.deps_type is not None and (work == self._converse or "deps" in options):
             check_deps(state.deps, self.deps_type, self.name)
-        if work == self._converse:
+        if work == self._converse and not state.resumed:
             state.conversation.instruct(self._written, self.name)
         return Run(state, partial(self._drive, state, work))
 
@@ -259,21 +371,22 @@ class Agent(ABC, Generic[Deps, Output]):
 
     async def _drive(self, run: RunState, work: Callable[[RunState], Awaitable[Ending]]) -> None:
         """Do the work of a run within its time limit, close what it opened, and finish the run, whatever happens."""
-        run.emit(RunStarted(run.run_id, self.name, model_name(self.model), run.task))
-        if run.mended:
-            run.emit(Notice(f"messages= was mended: {run.mended}."))
+        if not run.resumed:
+            run.begin()
         ending = Ending("failed")
         error: BaseException | None = None
         try:
             async with asyncio.timeout(run.limits.seconds) as time_limit, holding():
-                if run.store is not None:
-                    from tinyagent.agents.journal import Journal
-
-                    run.journal = await Journal.open(run.store, run.run_id)
-                    await run.journal.start(run.task)
                 # an inner run also ends with the time of the run around it
                 run.deadline = min(filter(None, (run.deadline, time_limit.when())), default=None)
-                ending = await work(run)
+                if run.store is None and run.parent is None and any(each.may_ask for each in self._team()):
+                    run.store, run.private = MemoryStore(), True
+                if run.store is None:
+                    ending = await work(run)
+                else:
+                    from tinyagent.agents.attempt import attempt
+
+                    ending = await attempt(self, run, work)
             error = ending.error
         except TinyAgentError as failure:
             error = failure
@@ -292,7 +405,8 @@ class Agent(ABC, Generic[Deps, Output]):
 
     async def _converse(self, run: RunState) -> Ending:
         """Hold the conversation with the model, agent after agent where it is handed over; return how it ended."""
-        agent: Agent[Any, Any] = self
+        agent: Agent[Any, Any] = self._speaker(run)
+        mine = run.policies
         places: dict[Agent[Any, Any], tuple[Toolbox, Any]] = {}  # of each agent, which may get its turn again
         async with AsyncExitStack() as stack:
             while True:
@@ -301,6 +415,7 @@ class Agent(ABC, Generic[Deps, Output]):
                     places[agent] = run.toolbox, run.scope
                 run.toolbox, run.scope = places[agent]
                 run.chain = chain_of(agent.middleware, run.middleware)
+                run.policies = mine if agent.policy is None or agent.policy in mine else (*mine, agent.policy)
                 await agent._instruct(run)
                 ending = await loop(agent, run)
                 run.output = ending.output
@@ -311,10 +426,29 @@ class Agent(ABC, Generic[Deps, Output]):
                     check_deps(run.deps, agent.deps_type, agent.name)
                 run.hand_over(agent.name, model_name(agent.model))
 
+    def _speaker(self, run: RunState) -> Agent[Any, Any]:
+        """Return the agent with which the run begins: the one that has answered last in its session, else this one."""
+        if not run.speaker or run.speaker == self.name:
+            return self
+        last = next((each for each in self._team() if each.name == run.speaker), self)
+        if last is not self:
+            run.info = replace(run.info, agent=last.name, model=model_name(last.model))
+            run.handed_over = True
+        return last
+
     async def _instruct(self, run: RunState) -> None:
-        """Put this agent's instructions first in the conversation, where it may have begun with others."""
-        if self.prompt.fixed is None or run.toolbox.kits or run.handed_over or run.toolbox is not self.toolbox:
+        """Put this agent's instructions first in the conversation, where it may have begun with others.
+
+        A journal keeps the text of instructions that a function gives, and of what the agent consists.
+        """
+        text = self.prompt.fixed
+        if run.journal is not None:
+            from tinyagent.agents.attempt import instructions_of
+
+            text = await instructions_of(self, run, run.journal)
+        elif text is None:
             text = await self.prompt.text(run.context())
+        if self.prompt.fixed is None or run.toolbox.kits or run.handed_over or run.toolbox is not self.toolbox:
             run.conversation.instruct(self._system_message(run.toolbox, text), self.name)
 
     async def _call_directly(self, run: RunState, call: Call) -> Ending:
@@ -324,7 +458,11 @@ class Agent(ABC, Generic[Deps, Output]):
             known = call.name in run.toolbox.tools
             turn = Turn(run, run.toolbox.tools, step=0, eager=False, longest=None)
             async with turn:
-                [observation] = (await turn.act(Reply(calls=(call,)))).observations
+                outcome = await turn.act(Reply(calls=(call,)))
+        if outcome.pending:
+            run.pending = outcome.pending
+            return Ending("paused")
+        [observation] = outcome.observations
         if not known:
             raise UnknownToolError(observation.text)
         run.output, error = observation.value, turn.error_of(observation)

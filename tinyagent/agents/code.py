@@ -21,8 +21,8 @@ from tinyagent.core.generics import CodeOutput, Deps
 from tinyagent.core.messages import Reply
 from tinyagent.core.tool import Tool
 from tinyagent.models.base import Model, ToolChoice
-from tinyagent.sandbox.base import Sandbox, SandboxLimits, tools_by_name
-from tinyagent.sandbox.choice import check_tools, default_sandbox
+from tinyagent.sandbox.base import Sandbox, SandboxLimits, check_tools, tools_by_name
+from tinyagent.sandbox.process import default_sandbox
 from tinyagent.tools.toolkit import ToolLike
 
 

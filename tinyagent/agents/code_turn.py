@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from tinyagent.agents.code_prompt import quoted, report
-from tinyagent.agents.fenced import Piece
 from tinyagent.agents.fences import FenceReader
 from tinyagent.agents.state import Outcome, RunState
+from tinyagent.agents.statements import Piece
 from tinyagent.agents.turn import Turn
 from tinyagent.agents.workspace import UNREAD, Workspace
 from tinyagent.core.events import CallSealed, CodeFinished, CodeOutput, CodeStarted, ToolFinished
@@ -19,12 +19,18 @@ from tinyagent.core.messages import Call, Reply
 from tinyagent.core.result import Execution, Observation
 from tinyagent.core.text import ends
 from tinyagent.core.tool import Tool
+from tinyagent.sandbox.awaits.names import names_bound
 from tinyagent.sandbox.base import Answer
 from tinyagent.sandbox.block import ENDED, WITHDRAWN
 from tinyagent.sandbox.child.rewrite import depends_on_later
 
+#: The tool by which code ends the run.
+ANSWER = "final_answer"
 #: Notes to the model, below what its code gave.
 CUT = "Your reply was cut off in the middle of a block. {what}What was complete before it has run. Go on from there."
+#: Seconds without a new call after which the code is interrupted whose call waits for a decision; and seconds for which
+#: it may go on to make other calls.
+QUIET, PATIENCE = 0.02, 10.0
 OTHER = "Your reply came in two versions. What has run was written in the other one:\n{text}"
 NOT_RUN = "What followed in your reply did not run."
 
@@ -63,6 +69,10 @@ class CodeTurn(Turn):
         self._executions: list[Execution] = []
         self._notes: list[str] = []
         self._by_code: set[str] = set()  # the ids of calls that code has made
+        self._busy = 0  # calls of the code that are being made
+        self._admitted = 0
+        self._pausing: asyncio.Task[None] | None = None  # waits until the code makes no calls any more
+        self._closed = False  # no further call is made
         self._stopped = False  # a block has failed or answered
         self._deaf = False  # what the model still writes is another reply
 
@@ -73,7 +83,8 @@ class CodeTurn(Turn):
         answers = super().outcome(calls).answers
         by_code = tuple((seen, "") for execution in self._executions for seen in execution.calls)
         said = report(self._executions, self._longest, [*self._shown_values(), *self._notes])
-        return Outcome(answers + by_code, tuple(self._executions), said)
+        pending = tuple(each for waiting in self._pending.values() for each in waiting)
+        return Outcome(answers + by_code, tuple(self._executions), said, pending)
 
     def _shown_values(self) -> list[str]:
         """Return the last value of each `shown` tool, for the model to read even if the code has not printed it."""
@@ -141,17 +152,43 @@ class CodeTurn(Turn):
     async def perform(self, call: Call) -> Answer:
         """Run one call that code has made, in the current task; return what it gave, and what it raised.
 
+        A call that waits for a decision never returns: the block is interrupted when it makes no other calls any more.
+
         Raises:
             FatalToolError: The tool ended the run.
         """
+        if self._closed:
+            await self._loop.create_future()
         tool = self._tools.get(call.name)
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a coroutine that runs is in a task
+        done = self._loop.create_future()
         self._by_code.add(call.id)
-        await self._perform(call, tool, self._line_up(call, tool, task))
+        self._busy += 1
+        self._admitted += 1
+        try:
+            await self._perform(call, tool, self._line_up(call, tool, done))
+        finally:
+            self._busy -= 1
+            done.set_result(None)
+        if call.id in self._pending:
+            self._pausing = self._pausing or self._group.create_task(self._pause())
+            await self._loop.create_future()
         observation = self._observations[call.id]
         ends = observation.error is None and tool is not None and tool.returns_answer
         return Answer(observation, self.error_of(observation), ends)
+
+    async def _pause(self) -> None:
+        """Interrupt the code when it makes no calls any more but those that wait, so that none is made twice."""
+        patience = self._loop.time() + PATIENCE
+        while self._busy or not self._closed:
+            before = self._admitted
+            await asyncio.sleep(QUIET)
+            quiet = not self._busy and self._admitted == before
+            self._closed = self._closed or quiet or self._loop.time() > patience
+        if self._runner is not None:
+            self._runner.cancel()
+
+    def _guarded(self, tool: Tool[..., Any]) -> bool:
+        return tool is not self._tools.get(ANSWER) and super()._guarded(tool)
 
     def refuse(self, call: Call, reason: str) -> Answer:
         """Answer a call with a `RuntimeError`, without running it."""
@@ -205,6 +242,8 @@ class CodeTurn(Turn):
             self._pieces.put_nowait(None)
             await asyncio.wait([self._runner])
             self._runner.result()
+            if self._pausing is not None:
+                self._pausing.cancel()
 
     def _take(self, pieces: Sequence[Piece]) -> None:
         """Queue pieces of code for running; hold back statements whose meaning may depend on what follows."""
@@ -232,9 +271,9 @@ class CodeTurn(Turn):
 
     def _depends_on_later(self, statement: ast.stmt) -> bool:
         """Return whether what follows may settle what the statement means; keep what the statement defines."""
-        known = self._workspace.definitions
-        depends = depends_on_later(statement, self._async_tools, [definition.statement for definition in known])
-        known.learn(ast.Module([statement], []), self._async_tools)
+        known, block = self._workspace.definitions, ast.Module([statement], [])
+        depends = depends_on_later(block, self._async_tools, known)
+        known.learn(block, names_bound(block), self._async_tools)
         return depends
 
     def _put(self, piece: Piece) -> None:
@@ -255,12 +294,20 @@ class CodeTurn(Turn):
             unread = bool(self._started) or any(map(_is_read, self._executions))
             try:
                 execution = await self._workspace.execute(code, self._hear_output, unread=unread)
-            except BaseException:
+            except BaseException as error:
                 if self._workspace.last is not None:  # what it did before it was broken off counts
                     self._finished(number, self._workspace.last)
+                if self._is_pause(error):
+                    return
                 raise
             self._finished(number, execution)
             self._stopped = execution.error is not None or self._answered(execution)
+
+    def _is_pause(self, error: BaseException) -> bool:
+        """Return whether the code was interrupted because a call waits, and for no other reason."""
+        task = asyncio.current_task()
+        paused = self._closed and isinstance(error, asyncio.CancelledError) and task is not None
+        return paused and task is not None and task.uncancel() == 0
 
     def _finished(self, number: int, execution: Execution) -> None:
         self._executions.append(execution)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from tinyagent.agents.statements import Statement, StatementSplitter, parses
+from tinyagent.agents.statements import Piece, StatementSplitter, parses
 
 #: Labels of blocks that are code, in small letters.
 _PYTHON = frozenset({"python", "py", "python3", "py3", "ipython", "ipython3", "tool_code", "code"})
@@ -24,20 +24,6 @@ _BACKTICKS = re.compile(r"(?P<code>.*?)(?P<fence>`{3,})[ \t]*(?P<info>[^`]*)$")
 _TILDES = re.compile(r"(?P<code>[ \t]*)(?P<fence>~{3,})[ \t]*(?P<info>.*)$")
 
 
-class Piece(NamedTuple):
-    """Part of a block: whole statements; or, where it is the last, what is left of the block.
-
-    Attributes:
-        code: The source; the pieces of a block, joined, are the block.
-        last: The block ends with this piece.
-        line: The number of the piece's first line in the block, from 1.
-    """
-
-    code: str
-    last: bool
-    line: int = 1
-
-
 class Label(NamedTuple):
     """What stands behind an opening fence: a language in small letters, and the text after it."""
 
@@ -53,11 +39,6 @@ class Label(NamedTuple):
     def is_known(self) -> bool:
         """Whether the label names a known language."""
         return self.is_python or self.language in _OTHERS
-
-    @property
-    def is_markdown(self) -> bool:
-        """Whether blocks with this label may hold fences."""
-        return self.language in _MARKDOWN
 
 
 def label_of(info: str) -> Label:
@@ -98,7 +79,7 @@ class TextBlock:
     def __init__(self, fence: str, label: Label, *, code: bool) -> None:
         self.is_code = code
         self._fence = fence
-        self._markdown = label.is_markdown
+        self._markdown = label.language in _MARKDOWN
         self._nested = 0
         self._lines: list[str] = []
 
@@ -216,7 +197,7 @@ class CodeBlock:
     def begin(self, code: str) -> list[Piece]:
         """Begin with the code on the line that opened the block; return the pieces that are complete."""
         self._begun = True
-        return self._pieces(self._splitter.feed(f"{code}\n"))
+        return self._handed(self._splitter.add(f"{code}\n"))
 
     def add(self, line: str) -> list[Piece]:
         """Read a line of the block; return the pieces that are complete."""
@@ -232,23 +213,23 @@ class CodeBlock:
         if self._indent is None and line.strip():
             self._indent = _indentation(line)
         self._begun = self._begun or bool(line.strip())
-        return self._pieces(self._splitter.feed(self._own(line)))
+        return self._handed(self._splitter.add(self._own(line)))
 
     def finish(self, code: str) -> list[Piece]:
         """Read the last line of the block, as `End.code` has it; return the pieces that are complete."""
-        return self._pieces(self._splitter.feed(code))
+        return self._handed(self._splitter.add(code)) if code else []
 
     def peek(self, begun: str) -> list[Piece]:
         """Return the pieces that are complete, given how the next line begins."""
         head = begun.lstrip(" \t")[:1]
-        return self._pieces(self._splitter.peek(self._own(begun))) if head and head not in "`~<" else []
+        return self._handed(self._splitter.peek(self._own(begun))) if head and head not in "`~<" else []
 
-    def _pieces(self, statements: list[Statement]) -> list[Piece]:
-        if statements:
+    def _handed(self, pieces: list[Piece]) -> list[Piece]:
+        if pieces:
             self.handed_out = True
             self._hidden, self._reopened = None, False  # the string has ended, so that the fence is part of it
             self._since.clear()
-        return [Piece(statement.code, last=False, line=statement.line) for statement in statements]
+        return pieces
 
     def _own(self, line: str) -> str:
         """Return a line without the indentation that the whole block has."""

@@ -7,9 +7,10 @@ import re
 import textwrap
 from collections import deque
 from collections.abc import Collection
+from io import StringIO
 
-from tinyagent.agents.fenced import CodeBlock, Piece, TextBlock, label_of
-from tinyagent.agents.statements import StatementSplitter, parses
+from tinyagent.agents.fenced import CodeBlock, TextBlock, label_of
+from tinyagent.agents.statements import Piece, StatementSplitter, parses
 
 #: The markers of list items, in which a block may stand.
 _LIST = r"[ \t]*(?:(?:[-*+]|\d+[.)])[ \t]+)*"
@@ -146,7 +147,7 @@ class FenceReader:
             self.dropped = rest
             if block.handed_out:
                 pieces.append(Piece("", last=True, line=block.line))
-        elif block.is_code and not self._labelled and StatementSplitter().feed(rest):
+        elif block.is_code and not self._labelled and any(map(StatementSplitter().add, StringIO(rest))):
             self.dropped = rest
 
     # ---- outside of blocks

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tinyagent.agents.options import tool_name
 from tinyagent.core.context import Context
 from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.policy import Paused
 from tinyagent.core.tool import Tool, ToolOptions
 
 if TYPE_CHECKING:
@@ -34,7 +35,10 @@ def agent_tool(agent: Agent[Any, Any], name: str | None, description: str | None
     async def ask(task: str, context: Context[Any] = Context()) -> Any:  # noqa: B008 - it is immutable
         run = agent.inner_run(task, context)
         async with run:
-            return (await run.drain()).output
+            result = await run.drain()
+        if result.state == "paused":
+            raise Paused(result.pending)
+        return result.output
 
     ask.__doc__ = "Do a task.\n\nArgs:\n    task: What to do, in words, with all it needs."
     ask.__module__, ask.__qualname__ = "agent", agent.name

@@ -3,30 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-import builtins
 import json
-import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import MISSING, fields, replace
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from tinyagent.agents.middleware import Middleware, ModelCall, ToolCall
-from tinyagent.core.codec import dumps, loads
+from tinyagent.agents.records import (
+    ASKED,
+    BEGUN,
+    DECISION,
+    observation_text,
+    reply_text,
+    revived,
+    to_observation,
+    to_pending,
+    to_reply,
+)
 from tinyagent.core.context import Context
-from tinyagent.core.errors import ConfigurationError, StoreError
-from tinyagent.core.jsonable import brief, error_text, to_data, words
+from tinyagent.core.errors import ConfigurationError, ReplayError, StoreError
+from tinyagent.core.jsonable import brief, error_text
 from tinyagent.core.limits import Usage
 from tinyagent.core.messages import Call, Reply
+from tinyagent.core.policy import Decision, Pending
 from tinyagent.core.result import Observation
-from tinyagent.core.store import Store
-from tinyagent.core.waiting import is_cancelled
+from tinyagent.core.store import REDACTED, Store
+from tinyagent.core.waiting import is_cancelled, once_per_loop
 from tinyagent.models.base import ModelRequest, Sink
 
 T = TypeVar("T")
 
-#: The end of the key under which a call is recorded that starts before its reply is whole.
-BEGUN = "/begun"
+#: Seconds between two attempts to hold what someone else works on.
+PAUSE = 0.02
+#: Where those of an event loop wait who want to hold the same: a lock for each store and name, as long as one waits.
+_lines: Callable[[], WeakValueDictionary[tuple[int, str], asyncio.Lock]] = once_per_loop(WeakValueDictionary)
+_METHODS = ("load", "put", "runs", "delete", "claim")
 
 
 def checked_store(store: object) -> Store:
@@ -35,10 +48,10 @@ def checked_store(store: object) -> Store:
     Raises:
         ConfigurationError: The object is no store.
     """
-    if isinstance(store, type) or not all(callable(getattr(store, name, None)) for name in ("load", "put")):
+    if isinstance(store, type) or not all(callable(getattr(store, name, None)) for name in _METHODS):
         raise ConfigurationError(
-            f"store={brief(store)}: pass a store, such as MemoryStore(): an object with "
-            "'async def load(self, run)' and 'async def put(self, run, key, text)' (see tinyagent.stores.Store)."
+            f"store={brief(store)}: pass a store, such as SQLiteStore('agents.db') or MemoryStore(): an object with "
+            f"the methods {', '.join(_METHODS)} (see tinyagent.stores.Store)."
         )
     return store  # type: ignore[return-value]
 
@@ -54,28 +67,26 @@ class Journal(Middleware):
         store: Where the records are.
         run: The id of the outermost run.
         records: The records that are there already, by key.
+        space: The name under which the store keeps the steps: the run's id, or that of the session it belongs to.
+
+    Attributes:
+        decisions: What was decided now of calls that wait, by their ids.
     """
 
-    def __init__(self, store: Store, run: str, records: Mapping[str, str]) -> None:
+    def __init__(self, store: Store, run: str, records: Mapping[str, str], space: str | None = None) -> None:
+        self.decisions: Mapping[str, Decision] = {}
         self._store = store
         self._run = run
+        self._space = run if space is None else space
         self._records = dict(records)
-
-    @classmethod
-    async def open(cls, store: Store, run: str) -> Journal:
-        """Return the journal of a run, with the records that are in the store.
-
-        Raises:
-            StoreError: The store failed.
-        """
-        return cls(store, run, await _loaded(store, run))
+        self._earlier = [key for key in records if key.startswith(f"{run}/")]
 
     def __contains__(self, key: object) -> bool:
         return key in self._records
 
     def keys(self, prefix: str) -> list[str]:
-        """Return the recorded keys that begin with the prefix."""
-        return [key for key in self._records if key.startswith(prefix)]
+        """Return the keys that begin with the prefix, of what was recorded before this attempt at the run."""
+        return [key for key in self._earlier if key.startswith(prefix)]
 
     async def wrap_model_call(self, request: ModelRequest, sink: Sink, call_next: ModelCall) -> Reply:
         """Return the recorded reply; where there is none, record and return that of the model.
@@ -83,16 +94,16 @@ class Journal(Middleware):
         When the run was broken off before its reply was whole, the calls that had started are the reply.
         """
         if request.key in self:
-            return self._read(request.key, _to_reply)
+            return self.read(request.key, to_reply)
         tools = request.key.removesuffix("model") + "tool/"
-        begun = [self._read(key, _to_reply) for key in self.keys(tools) if key.endswith(BEGUN)]
+        begun = [self.read(key, to_reply) for key in self.keys(tools) if key.endswith(BEGUN)]
         if begun:
             calls = tuple(call for each in begun for call in each.calls)
             reply = replace(begun[0], calls=calls, finish_reason="interrupted")
         else:
             reply = await call_next(request, sink)
-        mine = await self.record(request.key, _reply_text(reply))
-        return reply if mine else self._read(request.key, _to_reply)
+        mine = await self.record(request.key, reply_text(reply))
+        return reply if mine else self.read(request.key, to_reply)
 
     async def wrap_tool_call(self, call: Call, context: Context[Any], call_next: ToolCall) -> Observation:
         """Return the recorded observation; where there is none, record and return that of the tool.
@@ -101,46 +112,59 @@ class Journal(Middleware):
         """
         if context.key not in self:
             observation = await call_next(call, context)
-            if is_cancelled() or await self.record(context.key, _observation_text(observation, call)):
+            if is_cancelled() or await self.record(context.key, observation_text(observation, call)):
                 return observation
-        return self._read(context.key, lambda text: _to_observation(text, call))
+        seen = self.read(context.key, lambda text: to_observation(text, call))
+        tool = context._run.toolbox.tools.get(call.name)  # noqa: SLF001 - the seam between a call's context and runs
+        return replace(seen, value=revived(tool, seen.value)).raised(seen.exception)
 
-    async def start(self, task: str) -> None:
-        """Record what the run is to do, unless that is recorded.
+    @property
+    def records(self) -> Mapping[str, str]:
+        """All records that are known here, by key."""
+        return self._records
 
-        Raises:
-            ConfigurationError: The run was given something else to do.
-        """
-        key = f"{self._run}/start"
-        if key not in self:
-            await self.record(key, json.dumps({"task": task}))
-        if (then := self.recorded(key).get("task")) != task:
-            raise ConfigurationError(
-                f"The run {self._run!r} is recorded with another task, {brief(then)}, than {brief(task)}. Pass the "
-                "same task to go on with it, or another run_id= for another run."
-            )
+    def pending(self) -> dict[str, Pending]:
+        """Return the calls that wait for a decision, by their ids."""
+        mine = f"{self._run}/"
+        asked = (key.removesuffix(ASKED) for key in self._records if key.startswith(mine) and key.endswith(ASKED))
+        open_ = (key for key in asked if key + DECISION not in self and key.removesuffix(BEGUN) not in self)
+        return {key: self.asked(key) for key in open_}
+
+    def asked(self, key: str) -> Pending:
+        """Return the call that was recorded as waiting under this id."""
+        return self.read(key + ASKED, to_pending)
 
     async def begin(self, key: str, call: Call, origin: str) -> None:
         """Record a call that starts while the model still writes, and which server wrote it."""
-        await self.record(key + BEGUN, _reply_text(Reply(calls=(call,), origin=origin)))
+        await self.record(key + BEGUN, reply_text(Reply(calls=(call,), origin=origin)))
 
-    async def record(self, key: str, text: str) -> bool:
+    async def record(self, key: str, text: str, *, of_run: bool = False) -> bool:
         """Record a text under a key; return `False` where another process was first, whose text then stands.
+
+        Args:
+            key: The key.
+            text: The text.
+            of_run: Keep it under the run's id, also where the run belongs to a session.
 
         Raises:
             StoreError: The store failed.
         """
-        done: object = await _told(self._store, "put", self._run, key, text)
+        space = self._run if of_run else self._space
+        done: object = await told(self._store, "put", space, key, text)
         if not isinstance(done, bool):
             said = f"put() gave {brief(done)}; it returns True, or False where the key had a text already."
             raise StoreError(f"The store {type(self._store).__name__} failed: {said}")
-        self._records |= {key: text} if done else await _loaded(self._store, self._run)
+        if done:
+            self._records[key] = text
+        else:
+            self._records |= await loaded(self._store, space)
+            self._earlier = [key for key in self._records if key.startswith(f"{self._run}/")]
         return done
 
     def spent(self, prefix: str) -> Usage:
         """Return what the recorded model calls have used whose keys begin with the prefix."""
         keys = (key for key in self.keys(prefix) if key.endswith("/model"))
-        return sum((self._read(key, _to_reply).usage for key in keys), Usage())
+        return sum((self.read(key, to_reply).usage for key in keys), Usage())
 
     def recorded(self, key: str) -> Any:
         """Return the data that is recorded under the key as JSON.
@@ -148,18 +172,70 @@ class Journal(Middleware):
         Raises:
             StoreError: The record cannot be read.
         """
-        return self._read(key, json.loads)
+        return self.read(key, json.loads)
 
-    def _read(self, key: str, read: Callable[[str], T]) -> T:
+    def read(self, key: str, read: Callable[[str], T]) -> T:
+        """Return what a record says, as a function reads it.
+
+        Raises:
+            ReplayError: A part of the record was taken out when it was written (`redact=`).
+            StoreError: The record cannot be read.
+        """
+        text = self._records[key]
+        if text.startswith(REDACTED):
+            raise ReplayError(
+                f"The record {key!r} was redacted when it was written, so that the run cannot be answered from it."
+            )
         try:
-            return read(self._records[key])
+            return read(text)
         except Exception as error:
             text = f"what it holds under {key!r} cannot be read: {error_text(error)}"
             raise StoreError(f"The store {type(self._store).__name__} is damaged: {text}") from error
 
 
-async def _loaded(store: Store, run: str) -> Mapping[str, str]:
-    records: object = await _told(store, "load", run)
+async def hold(held: AsyncExitStack, store: Store, name: str, *, wait: bool = False) -> bool:
+    """Hold a run or session until `held` is closed; return `False` where someone else holds it.
+
+    Args:
+        held: Gives it back.
+        store: The store.
+        name: The run or session.
+        wait: Wait until it is free: behind those of this event loop that wait already, beside those of others.
+
+    Raises:
+        StoreError: The store failed.
+    """
+    if not wait:
+        return await _taken(held, store, name)
+    line = _lines().setdefault((id(store), name), asyncio.Lock())
+    async with line:
+        while not await _taken(held, store, name):  # noqa: ASYNC110 - another process may hold it
+            await asyncio.sleep(PAUSE)
+    return True
+
+
+async def _taken(held: AsyncExitStack, store: Store, name: str) -> bool:
+    claim = store.claim(name)
+    try:
+        mine = await claim.__aenter__()
+        if mine:
+            held.push_async_exit(claim)
+        else:
+            await claim.__aexit__(None, None, None)
+    except StoreError:
+        raise
+    except Exception as error:
+        raise StoreError(f"The store {type(store).__name__} failed: {error_text(error)}") from error
+    return mine
+
+
+async def loaded(store: Store, run: str) -> Mapping[str, str]:
+    """Return the records of a run.
+
+    Raises:
+        StoreError: The store failed.
+    """
+    records: object = await told(store, "load", run)
     if not isinstance(records, Mapping) or not all(type(part) is str for item in records.items() for part in item):
         raise StoreError(
             f"The store {type(store).__name__} failed: load() gave {brief(records)}, and no dict of texts."
@@ -167,7 +243,7 @@ async def _loaded(store: Store, run: str) -> Mapping[str, str]:
     return records
 
 
-async def _told(store: Store, method: str, *args: str) -> object:
+async def told(store: Store, method: str, *args: str | None) -> object:
     """Call a method of a store; turn whatever it raises into a `StoreError`."""
     try:
         return await getattr(store, method)(*args)
@@ -177,113 +253,3 @@ async def _told(store: Store, method: str, *args: str) -> object:
         if isinstance(error, asyncio.CancelledError) and is_cancelled():
             raise
         raise StoreError(f"The store {type(store).__name__} failed: {error_text(error)}") from error
-
-
-# ---- records as text
-
-
-def _plain(record: Any, *left_out: str) -> dict[str, Any]:
-    """Return the fields of a record whose values are not the defaults, but for those left out."""
-    data = {}
-    for field in fields(record):
-        value = getattr(record, field.name)
-        default = field.default if field.default_factory is MISSING else field.default_factory()
-        if field.name not in left_out and value != default:
-            data[field.name] = value
-    return data
-
-
-def _call_data(call: Call) -> dict[str, Any]:
-    return {"id": call.id, **_plain(call, "id", *(["arguments"] if _says_all(call) else []))}
-
-
-def _says_all(call: Call) -> bool:
-    """Return whether the arguments can be read from the call's text of them, which is recorded anyway."""
-    try:
-        return bool(json.loads(call.raw) == call.arguments)
-    except ValueError:
-        return False
-
-
-def _to_call(data: dict[str, Any]) -> Call:
-    if "arguments" not in data and data["raw"]:
-        data["arguments"] = json.loads(data["raw"])
-    return Call(**data)
-
-
-def _reply_text(reply: Reply) -> str:
-    calls = [_call_data(call) for call in reply.calls]
-    data = {**_plain(reply, "calls", "usage"), "calls": calls, "usage": _plain(reply.usage)}
-    return json.dumps(data, default=to_data)
-
-
-def _to_reply(text: str) -> Reply:
-    data = json.loads(text)
-    calls, usage = tuple(map(_to_call, data.pop("calls"))), Usage(**data.pop("usage"))
-    return Reply(calls=calls, usage=usage, **data)
-
-
-def _observation_text(seen: Observation, call: Call) -> str:
-    """Return an observation as a line of JSON; what JSON has no form for follows on a second line, by the codec."""
-    said = json.dumps({"text": seen.text, "error": seen.error, "seconds": seen.seconds})
-    rest: dict[str, Any] = {}
-    if type(seen.value) is not str or seen.value != seen.text:
-        rest["value"] = seen.value
-    if seen.exception is not None:
-        rest["raised"] = _raised(seen.exception)
-    if seen.call.arguments != call.arguments:  # a middleware has changed them
-        rest["arguments"] = seen.call.arguments
-    if not rest:
-        return said
-    return f"{said}\n{dumps(rest, records=True, limited=False)}"
-
-
-def _to_observation(text: str, call: Call) -> Observation:
-    said, _, packed = text.partition("\n")
-    data = json.loads(said)
-    rest = loads(packed, records=True, limited=False) if packed else {}
-    if "arguments" in rest:
-        call = replace(call, arguments=rest["arguments"])
-    seen = Observation(call, data["text"], rest.get("value", data["text"]), data["error"], data["seconds"])
-    return seen.raised(_to_exception(rest["raised"])) if "raised" in rest else seen
-
-
-def _raised(error: Exception) -> dict[str, Any]:
-    kind = type(error)
-    bases = [each.__name__ for each in kind.__mro__ if each.__module__ == "builtins"]
-    data = {"module": kind.__module__, "type": kind.__qualname__, "bases": bases, "words": words(error)}
-    if isinstance(error, ExceptionGroup):
-        return {**data, "args": (error.message,), "group": [_raised(each) for each in error.exceptions]}
-    return {**data, "args": error.args}
-
-
-def _to_exception(data: dict[str, Any]) -> Exception:
-    """Return an exception of the recorded class, which says the same.
-
-    Where the program does not know the class, or cannot make such an exception without its `__init__`, it is of a class
-    of the same name that derives from it, or from the nearest of Python's own.
-    """
-    args = data["args"]
-    if "group" in data:
-        args = (*args, [_to_exception(each) for each in data["group"]])
-    known: Any = sys.modules.get(data["module"])
-    for part in data["type"].split("."):
-        known = getattr(known, part, None)
-    name = data["type"].rpartition(".")[2]
-    for base in (known, *(getattr(builtins, base, None) for base in data["bases"])):
-        if isinstance(base, type) and issubclass(base, Exception):
-            for kind in (base, _of_that_name(base, name, data)):
-                with suppress(Exception):
-                    error: Exception = kind.__new__(kind, *args)
-                    error.args = args
-                    if words(error) == data["words"] and kind.__name__ == name:
-                        return error
-    return RuntimeError(data["words"])
-
-
-def _of_that_name(base: type[Exception], name: str, data: dict[str, Any]) -> type[Exception]:
-    """Return a class of exceptions whose text is the recorded one; the base itself where nothing derives from it."""
-    try:
-        return type(name, (base,), {"__str__": lambda _: data["words"], "__module__": data["module"]})
-    except TypeError:
-        return base

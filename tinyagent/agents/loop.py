@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinyagent.agents.handoff import Handoff, first_handoff
 from tinyagent.agents.middleware import ModelCall, around_model
-from tinyagent.agents.state import Outcome, RunState
+from tinyagent.agents.state import WAITS, Outcome, RunState
 from tinyagent.agents.turn import Turn
 from tinyagent.core.errors import EmptyReplyError, MiddlewareError, ModelError, StepLimitReached, TokenLimitReached
 from tinyagent.core.events import LimitHit, Notice, StepStarted
@@ -76,6 +76,11 @@ async def _step(agent: Agent[Any, Any], run: RunState, tool_choice: ToolChoice =
     except BaseException as error:
         _salvage(run, turn, reply, error)
         raise
+    if outcome.pending:
+        run.pending = outcome.pending
+        run.answer_calls(outcome.answers, WAITS)
+        run.end_step(reply, message, outcome)
+        return Ending("paused")
     if len(outcome.answers) > 1:
         outcome = replace(outcome, answers=first_handoff(run.toolbox.tools, outcome.answers))
     run.answer_calls(outcome.answers)
@@ -91,7 +96,11 @@ async def _step(agent: Agent[Any, Any], run: RunState, tool_choice: ToolChoice =
 
 async def _ask(agent: Agent[Any, Any], run: RunState, turn: Turn, tool_choice: ToolChoice) -> Reply:
     """Return the reply to the conversation: from the journal, or through the middleware from the model."""
-    key = f"{run.run_id}/{len(run.steps) + 1}/model"
+    if run.log is not None:
+        await run.log.keep(run)
+    last = "last/" if tool_choice == "none" else ""  # a run that may take more steps asks another question here
+    key = f"{run.run_id}/{len(run.steps) + 1}/{last}model"
+    run.replaying = run.journal is not None and key in run.journal
     request = ModelRequest(run.conversation, agent._offered(run), tool_choice, run.streamed, run.deadline, key)
     model: ModelCall = partial(asked, agent.model)
     if run.chain:

@@ -15,6 +15,8 @@ from tinyagent.core.errors import ConfigurationError, UnknownOptionError
 from tinyagent.core.generics import Deps
 from tinyagent.core.jsonable import brief
 from tinyagent.core.limits import Limits
+from tinyagent.core.policy import Policy
+from tinyagent.core.store import Store
 from tinyagent.core.tool import NAME_PATTERN
 from tinyagent.models.base import Model
 from tinyagent.models.openai import ModelSettings, OpenAIModel
@@ -44,6 +46,10 @@ class AgentOptions(TypedDict, Generic[Deps], total=False):
         description: What the agent is good for; told to agents that may call it or hand over to it.
         handoffs: Agents that a run can be handed over to, or a function that returns them. Each is a tool
             `transfer_to_<name>`.
+        policy: Says of each call whether it may be made, waits for a person, or is denied: an async function of the
+            tool, the call and the run's context that returns `Allow()`, `Ask('...')`, `Deny('why')`, or `None`. It
+            holds for the whole run: also in the agents that this one calls or hands over to, besides their own.
+        store: Where its runs are recorded, unless the run is given another store: `SQLiteStore('agents.db')`.
         middleware: Stands around each model call and tool call of its runs: `Middleware` objects, the first outermost.
         eager: When streaming, start what the model has written completely while it still writes.
         max_observation: Characters of a tool's value that the model reads; `None` is no limit. The rest is
@@ -60,6 +66,8 @@ class AgentOptions(TypedDict, Generic[Deps], total=False):
     name: str
     description: str
     handoffs: Iterable[Agent[Any, Any]] | Callable[[], Iterable[Agent[Any, Any]]]
+    policy: Policy | None
+    store: Store | None
     middleware: Iterable[Middleware]
     eager: bool
     max_observation: int | None
@@ -76,6 +84,8 @@ DEFAULTS: AgentOptions[Any] = {
     "name": "agent",
     "description": "",
     "handoffs": (),
+    "policy": None,
+    "store": None,
     "middleware": (),
     "eager": True,
     "max_observation": MAX_OBSERVATION,
@@ -117,6 +127,15 @@ def check_options(options: AgentOptions[Deps]) -> AgentOptions[Deps]:
         raise ConfigurationError(f"name={name!r}: pass a name for the agent.")
     if not isinstance(description, str):
         raise ConfigurationError(f"description={description!r}: pass text that says what the agent is good for.")
+    if given["policy"] is not None and (isinstance(given["policy"], type) or not callable(given["policy"])):
+        raise ConfigurationError(
+            f"policy={brief(given['policy'])}: pass an async function of tool, call and context that returns Allow(), "
+            "Deny('why'), Ask('...') or None, such as ask_before('delete_*')."
+        )
+    if given["store"] is not None:
+        from tinyagent.agents.journal import checked_store
+
+        checked_store(given["store"])
     if longest is not None and not (isinstance(longest, int) and longest > 0):
         raise ConfigurationError(f"max_observation={longest!r}: pass characters above 0, or None.")
     return given

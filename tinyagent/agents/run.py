@@ -8,10 +8,10 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Generic, NoReturn
 
 from tinyagent.agents.state import RunState
+from tinyagent.core.door import shorten
 from tinyagent.core.events import Event
 from tinyagent.core.generics import Output
 from tinyagent.core.result import RunResult
-from tinyagent.core.traces import shorten
 from tinyagent.core.waiting import asyncio_loop, wait_to_the_end
 
 

@@ -6,27 +6,40 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Generic, TypedDict
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict
 
 from tinyagent.agents.middleware import Middleware, checked_middleware
 from tinyagent.agents.toolbox import Toolbox
 from tinyagent.core.context import Context
 from tinyagent.core.errors import ConfigurationError, RunError, UnknownOptionError
-from tinyagent.core.events import Event, HandedOver, InnerEvent, RunFailed, RunFinished, StepFinished
+from tinyagent.core.events import (
+    Event,
+    HandedOver,
+    InnerEvent,
+    Notice,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+)
 from tinyagent.core.generics import Deps
 from tinyagent.core.jsonable import brief, words
 from tinyagent.core.limits import Limits, Usage
 from tinyagent.core.log import LOGGED, log
 from tinyagent.core.mending import mended
 from tinyagent.core.messages import NOT_ANSWERED, Assistant, Conversation, Reply, ToolReply, User, derived_id
+from tinyagent.core.policy import Decision, Pending, Policy
 from tinyagent.core.result import Execution, Observation, RunInfo, RunResult, State, Step
 from tinyagent.core.store import Store
 from tinyagent.models.chat import MessageLike, as_messages
 
 if TYPE_CHECKING:
     from tinyagent.agents.journal import Journal
+    from tinyagent.agents.sessions import SessionLog
 
 _EMPTY = Toolbox({})
+#: What a model would read in place of an answer to a call that waits.
+WAITS = "This call waits for a decision."
 
 
 class RunOptions(TypedDict, Generic[Deps], total=False):
@@ -40,8 +53,11 @@ class RunOptions(TypedDict, Generic[Deps], total=False):
         metadata: Kept with the result and handed to tools.
         middleware: Stands around the model calls and tool calls of this run and of the runs inside it; the agent's own
             stands around this one.
+        session: The name of a conversation that the store keeps: the run goes on from it, and adds its own messages.
+        when_busy: What happens while another run is at work in the session: `wait`, or `fail` with a
+            `SessionBusyError`. A paused run always fails the next one, until it is resumed or dropped.
         store: Records every reply, and what every call gave. A run whose `run_id` has records there is answered from
-            them, and goes on where they end. Values come back as plain data: objects as their fields.
+            them, and goes on where they end. A tool's values come back as the type that it is annotated to return.
     """
 
     messages: Iterable[MessageLike]
@@ -49,6 +65,8 @@ class RunOptions(TypedDict, Generic[Deps], total=False):
     run_id: str | None
     metadata: Mapping[str, Any] | None
     middleware: Iterable[Middleware]
+    session: str | None
+    when_busy: Literal["wait", "fail"]
     store: Store | None
 
 
@@ -61,11 +79,13 @@ class Outcome:
             then those that code made, whose text stands in the report.
         executions: The blocks of code that have run.
         report: What the model reads of the code; empty where a reply had none.
+        pending: The calls that wait for a decision; the run is paused then.
     """
 
     answers: tuple[tuple[Observation, str], ...] = ()
     executions: tuple[Execution, ...] = ()
     report: str = ""
+    pending: tuple[Pending, ...] = ()
 
     @property
     def observations(self) -> list[Observation]:
@@ -89,6 +109,16 @@ class RunState:
         middleware: What was passed for this run, or for the run around it.
         store: Where the run is to be recorded, if anywhere.
         journal: The records of the run; an inner run has those of the run around it.
+        session: The name of the session that the run belongs to; `None` where there is none.
+        when_busy: What happens while another run is at work in the session.
+        log: Keeps the messages of the session.
+        resumed: Whether the store says what the run is to do.
+        decisions: What was decided of its pending calls, by their ids.
+        policies: Asked about each call: those of the run around this one, then the agents' own.
+        private: Whether the store is the run's own, so that its result has the records.
+        replaying: Whether what the run does is answered from records.
+        pending: The calls that wait for a decision.
+        speaker: The name of the agent that has answered last in the session; empty where that is not known.
         parent: The run around this one, whose tool started it; `None` where there is none.
         call: The call of that tool, as `tool name:call id`.
         deadline: When the run's time is over, in seconds of the event loop's clock.
@@ -118,6 +148,16 @@ class RunState:
     middleware: tuple[Middleware, ...] = ()
     store: Store | None = None
     journal: Journal | None = None
+    session: str | None = None
+    when_busy: Literal["wait", "fail"] = "wait"
+    log: SessionLog | None = None
+    resumed: bool = False
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
+    policies: tuple[Policy, ...] = ()
+    private: bool = False
+    replaying: bool = False
+    pending: tuple[Pending, ...] = ()
+    speaker: str = ""
     parent: RunState | None = None
     call: str = ""
     deadline: float | None = None
@@ -134,7 +174,9 @@ class RunState:
     scope: Any = None
     chain: tuple[Middleware, ...] = ()
     hear: Callable[[Event], None] | None = None
+    _begun: bool = False  # `RunStarted` was emitted
     _inner: Counter[str] = field(default_factory=Counter)  # how often each inner run was started, by its id
+    _started: float = field(default_factory=time.time)
     _clock: float = field(default_factory=time.perf_counter)
     _step_clock: float = 0.0
     _seconds: float | None = None
@@ -144,7 +186,7 @@ class RunState:
         """Return the data of a run that has not begun.
 
         Args:
-            task: What to do, in words.
+            task: What to do, in words; empty where the store says it.
             info: The run's ids, names and start.
             limits: What the run may use.
             options: What was passed for this run.
@@ -158,9 +200,14 @@ class RunState:
 
             raise UnknownOptionError(no_option("run", unknown, RunOptions.__annotations__))
         run_id: object = options.get("run_id")
-        if not isinstance(run_id, str | None) or run_id == "":
-            raise ConfigurationError(f"run_id={brief(run_id)}: pass text that names the run, such as 'order-17'.")
-        said, mended = _opening(task, options.get("messages", ()))
+        if run_id is not None and (
+            not isinstance(run_id, str) or not run_id or ("/" in run_id and "parent" not in about)
+        ):
+            raise ConfigurationError(
+                f"run_id={brief(run_id)}: pass text that names the run, without a '/', such as 'order-17'."
+            )
+        resumed = about.get("resumed", False)
+        said, mended = (Conversation(), "") if resumed else _opening(task, options.get("messages", ()))
         run = cls(task, info, said, limits, mended, deps=options.get("deps"), **about)
         if (metadata := options.get("metadata")) is not None:
             run.metadata = _checked_metadata(metadata)
@@ -170,6 +217,9 @@ class RunState:
             from tinyagent.agents.journal import checked_store  # which a run without a store does not load
 
             run.store = checked_store(store)
+        if (session := options.get("session")) is not None:
+            run.session = _checked_session(session, options, run.store)
+            run.when_busy = options.get("when_busy", "wait")
         return run
 
     @property
@@ -177,16 +227,30 @@ class RunState:
         """The run's id."""
         return self.info.run_id
 
-    def emit(self, event: Event) -> None:
-        """Hand an event to the reader of this run, to those of the runs around it, and to the log."""
+    def begin(self) -> None:
+        """Emit the first events, once."""
+        if not self._begun:
+            self._begun = True
+            self.emit(RunStarted(self.run_id, self.info.agent, self.info.model, self.task))
+            if self.mended:
+                self.emit(Notice(f"messages= was mended: {self.mended}."))
+
+    def emit(self, event: Event, *, replayed: bool | None = None) -> None:
+        """Hand an event to the reader of this run, to those of the runs around it, and to the log.
+
+        Args:
+            event: The event.
+            replayed: Whether it tells what was done before; `None`: as the run does now.
+        """
         if type(event) in LOGGED:
             log(self.run_id, event)
         if self.hear is None and self.parent is None:
             return  # nobody hears it
-        event = event.stamped(self.run_id, self.info.started + time.perf_counter() - self._clock)
+        now = self._started + time.perf_counter() - self._clock
+        event = event.stamped(self.run_id, now, replayed=self.replaying if replayed is None else replayed)
         if self.parent is not None:
             inner = event if isinstance(event, InnerEvent) else InnerEvent((), event)
-            self.parent.emit(InnerEvent((self.call, *inner.path), inner.event))
+            self.parent.emit(InnerEvent((self.call, *inner.path), inner.event), replayed=event.replayed)
         if self.hear is not None:
             self.hear(event)
 
@@ -239,11 +303,16 @@ class RunState:
         if self.parent is not None:
             self.parent.count(usage)
 
-    def answer_calls(self, observations: Iterable[tuple[Observation, str]]) -> None:
-        """Answer the open calls of the conversation, in their order, each with the text beside its observation."""
+    def answer_calls(self, observations: Iterable[tuple[Observation, str]], other: str = NOT_ANSWERED) -> None:
+        """Answer the open calls of the conversation, in their order, each with the text beside its observation.
+
+        Args:
+            observations: What the calls gave, and the texts.
+            other: The text for calls that have none.
+        """
         answers = {observation.call.id: text for observation, text in observations}
         for call in self.conversation.open_calls:
-            self.conversation.append(ToolReply(call.id, answers.get(call.id, NOT_ANSWERED), call.name))
+            self.conversation.append(ToolReply(call.id, answers.get(call.id, other), call.name))
 
     @property
     def result(self) -> RunResult[Any]:
@@ -258,11 +327,14 @@ class RunState:
             info=replace(self.info, seconds=seconds),
             finish_reason=self.finish_reason,
             metadata=self.metadata,
+            pending=self.pending,
+            records=self.journal.records if self.private and self.pending and self.journal is not None else {},
         )
 
     def finish(self, state: State, output: Any = None, error: BaseException | None = None) -> None:
         """End the run: make its history valid, give the result to its error, and emit the last event."""
-        self.conversation.close()
+        self.begin()
+        self.conversation.close(WAITS if state == "paused" else NOT_ANSWERED)
         self.output, self.state, self.error = output, state, error
         self._seconds = time.perf_counter() - self._clock
         result = self.result
@@ -272,6 +344,20 @@ class RunState:
             if isinstance(error, RunError):
                 error.result = result
             self.emit(RunFailed(type(error).__name__, words(error), result))
+
+
+def _checked_session(session: object, options: RunOptions[Any], store: Store | None) -> str:
+    if not isinstance(session, str) or not session:
+        raise ConfigurationError(f"session={brief(session)}: pass text that names the conversation, such as 'user-7'.")
+    if store is None:
+        raise ConfigurationError(
+            f"session={session!r} needs a store that keeps it: pass store=SQLiteStore('agents.db') to the agent."
+        )
+    if options.get("messages", ()) != ():
+        raise ConfigurationError("Pass messages= or session=, not both: a session brings its own messages.")
+    if (busy := options.get("when_busy", "wait")) not in ("wait", "fail"):
+        raise ConfigurationError(f"when_busy={busy!r}: pass 'wait' or 'fail'.")
+    return session
 
 
 def _checked_metadata(metadata: object) -> Mapping[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from copy import copy
 from typing import NamedTuple
 
 _TOKENS = re.compile(r"'''|\"\"\"|['\"#\\\[\](){}\n]")
@@ -12,20 +13,20 @@ _WORD = re.compile(r"\w+")
 _ESCAPE = re.compile(r"\\(?:[\\'\"abfnrtvxNuU0-7\r\n]|(?P<unknown>))")
 #: Words that begin a line at the margin and go on with the statement before.
 _GOES_ON = ("else", "elif", "except", "finally")
-#: Characters at the beginning of a line that tell whether the line begins a statement.
-HEAD = 40
 
 
-class Statement(NamedTuple):
-    """One top-level statement, or several on one line.
+class Piece(NamedTuple):
+    """Part of a block: whole statements; or, where it is the last, what is left of the block.
 
     Attributes:
-        code: The exact source, with the comments and blank lines before the statement.
-        line: The number of the first line of `code` in what was fed, from 1.
+        code: The source, with the comments and blank lines before it; the pieces of a block, joined, are the block.
+        last: The block ends with this piece.
+        line: The number of the piece's first line in the block, from 1.
     """
 
     code: str
-    line: int
+    last: bool = False
+    line: int = 1
 
 
 class StatementSplitter:
@@ -33,19 +34,18 @@ class StatementSplitter:
 
     A statement is complete as soon as the next one begins: a line at the margin, outside brackets and strings, that
     does not go on with the one before (`else`, `except`, ...). What was cut is always valid Python by itself; from the
-    first statement that is not, everything stays in `rest`. The statements and the rest, joined, are what was fed,
-    whatever pieces it came in.
+    first statement that is not, everything stays in `rest`. The statements and the rest, joined, are the lines.
 
         splitter = StatementSplitter()
-        splitter.feed("x = 1\nfor k in range(3):\n")  # [Statement("x = 1\n", 1)]
-        splitter.feed("    x += k\nprint(")  # [Statement("for k in range(3):\n    x += k\n", 2)]
-        splitter.rest()  # "print("
+        splitter.add("x = 1\n")  # []
+        splitter.add("for k in range(3):\n")  # [Piece("x = 1\n")]
+        splitter.add("    x += k\n")  # []
+        splitter.peek("pri")  # [Piece("for k in range(3):\n    x += k\n", line=2)]
     """
 
     def __init__(self) -> None:
         self._lines: list[str] = []  # the whole lines that are not handed out
         self._first = 1  # the number of the first of them
-        self._partial: list[str] = []  # the line that is not whole yet
         self._code_lines = 0  # how many of the lines there are up to the last that is more than a comment
         self._decorated = False  # the last line at the margin is a decorator, which is no statement by itself
         self._broken = False  # a statement was no valid Python, and nothing more is cut
@@ -63,44 +63,13 @@ class StatementSplitter:
 
     def after(self, code: str) -> Lexer:
         """Return the lexer as it would be after `code`, the beginning of the next line."""
-        lexer = self._lexer.copy()
+        lexer = copy(self._lexer)
         lexer.scan(code)
         return lexer
 
-    def feed(self, text: str) -> list[Statement]:
-        """Read more of the code; return the statements that are now complete."""
-        found: list[Statement] = []
-        *whole, rest = text.split("\n")
-        for part in whole:
-            line = "".join((*self._partial, part, "\n"))
-            self._partial.clear()
-            found += self.peek(line)
-            self._take(line)
-        if rest:
-            self._partial.append(rest)
-        if self._partial:
-            found += self.peek(_head(self._partial))
-        return found
-
-    def peek(self, begun: str) -> list[Statement]:
-        """Return the statements that are complete, given how the next line begins."""
-        if self._broken or not self._code_lines or self._decorated or not self._begins_statement(begun):
-            return []
-        code = "".join(self._lines[: self._code_lines])
-        if not parses(code):
-            self._broken = True
-            return []
-        statement = Statement(code, self._first)
-        self._first += self._code_lines
-        del self._lines[: self._code_lines]
-        self._code_lines = 0
-        return [statement]
-
-    def rest(self) -> str:
-        """Return the code that has not been handed out."""
-        return "".join((*self._lines, *self._partial))
-
-    def _take(self, line: str) -> None:
+    def add(self, line: str) -> list[Piece]:
+        """Read the next line; return the statements that are now complete."""
+        found = self.peek(line)
         if self._at_margin(line):
             self._decorated = _unspaced(line).startswith("@")
         is_code = not self._lexer.between_statements or _unspaced(line).strip(" \t\r\n")[:1] not in ("", "#")
@@ -108,6 +77,25 @@ class StatementSplitter:
         self._lines.append(line)
         if is_code:
             self._code_lines = len(self._lines)
+        return found
+
+    def peek(self, begun: str) -> list[Piece]:
+        """Return the statements that are complete, given how the next line begins."""
+        if self._broken or not self._code_lines or self._decorated or not self._begins_statement(begun):
+            return []
+        code = "".join(self._lines[: self._code_lines])
+        if not parses(code):
+            self._broken = True
+            return []
+        statement = Piece(code, line=self._first)
+        self._first += self._code_lines
+        del self._lines[: self._code_lines]
+        self._code_lines = 0
+        return [statement]
+
+    def rest(self) -> str:
+        """Return the code that has not been handed out."""
+        return "".join(self._lines)
 
     def _at_margin(self, line: str) -> bool:
         return self._lexer.between_statements and _unspaced(line)[:1] not in ("", " ", "\t", "#", "\r", "\n")
@@ -142,12 +130,6 @@ class Lexer:
     def between_statements(self) -> bool:
         """Whether a statement may begin here: no bracket and no string is open, and no line is continued."""
         return not (self._depth or self._quote or self._continued)
-
-    def copy(self) -> Lexer:
-        """Return a lexer that goes on from here by itself."""
-        other = Lexer()
-        other._depth, other._quote = self._depth, self._quote
-        return other
 
     def scan(self, line: str) -> None:
         """Go through a line, or the beginning of one."""
@@ -190,16 +172,6 @@ def parses(code: str) -> bool:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True
-
-
-def _head(parts: list[str]) -> str:
-    """Return the beginning of a line that came in parts."""
-    head = ""
-    for part in parts:
-        head += part
-        if len(head.lstrip(" \t\f")) >= HEAD:
-            break
-    return head
 
 
 def _unspaced(line: str) -> str:

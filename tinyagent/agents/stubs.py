@@ -19,10 +19,7 @@ _LONGEST_DEFAULT = 60
 #: What JSON Schema says of a value beyond its type, and how a model is told.
 _CONSTRAINTS = {
     "minimum": "at least {}",
-    "exclusiveMinimum": "above {}",
     "maximum": "at most {}",
-    "exclusiveMaximum": "below {}",
-    "multipleOf": "a multiple of {}",
     "minLength": "at least {} characters",
     "maxLength": "at most {} characters",
     "minItems": "at least {} items",

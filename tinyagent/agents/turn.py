@@ -31,6 +31,7 @@ from tinyagent.core.events import (
 )
 from tinyagent.core.jsonable import to_text
 from tinyagent.core.messages import NOT_ANSWERED, Call, Reply
+from tinyagent.core.policy import Paused, Pending
 from tinyagent.core.result import Observation
 from tinyagent.core.text import excerpt
 from tinyagent.core.tool import GOES_ON, Tool, told_of
@@ -63,14 +64,16 @@ class Turn:
         self._step = step
         self._eager = eager
         self._longest = longest
-        self._tasks: dict[str, asyncio.Task[None]] = {}  # by the id of the call, as are the observations
+        self._tasks: dict[str, asyncio.Future[None]] = {}  # by the id of the call, as are the observations
         self._origin = ""
         self._shown_text: list[str] = []  # the text of this turn, as the reader has it
         self._started: list[Call] = []
         self._early: set[str] = set()  # the ids of calls that started before the reply was whole
         self._observations: dict[str, Observation] = {}
+        self._replayed: set[str] = set()  # the ids of calls that were answered by a record
+        self._pending: dict[str, tuple[Pending, ...]] = {}  # what waits for a decision, by the ids of the calls
         self._stopping = False  # what still runs is being cancelled
-        self._barrier: asyncio.Task[None] | None = None  # the last exclusive call
+        self._barrier: asyncio.Future[None] | None = None  # the last exclusive call
         self._loop = asyncio.get_running_loop()
         self._group = asyncio.TaskGroup()
 
@@ -134,9 +137,13 @@ class Turn:
         tool = self._tools.get(call.name)
         if tool is not None and tool.exclusive:
             self._eager = False  # an exclusive call waits for the whole reply, and so do those after it
-        if self._eager and tool is not None and tool.eager and call.id not in self._tasks:
+        if self._eager and tool is not None and tool.eager and not self._guarded(tool) and call.id not in self._tasks:
             self._early.add(call.id)
             self._start(call)
+
+    def _guarded(self, tool: Tool[..., Any]) -> bool:
+        """Return whether a call of the tool may be denied, or wait."""
+        return bool(self._run.policies) or tool.needs_approval or tool.once
 
     @property
     def committed(self) -> bool:
@@ -158,7 +165,8 @@ class Turn:
     def outcome(self, calls: Iterable[Call]) -> Outcome:
         """Return what the given calls gave, in their order, as far as they have ended."""
         found = [self._observations[call.id] for call in calls if call.id in self._observations]
-        return Outcome(tuple((observation, self._shown(observation.text)) for observation in found))
+        answers = tuple((observation, self._shown(observation.text)) for observation in found)
+        return Outcome(answers, pending=tuple(each for waiting in self._pending.values() for each in waiting))
 
     def error_of(self, observation: Observation) -> Exception | None:
         """Return what the call raised, as an exception; `None` where it succeeded."""
@@ -182,30 +190,36 @@ class Turn:
         """The calls that have been started, in order."""
         return tuple(self._started)
 
-    def _start(self, call: Call) -> asyncio.Task[None]:
+    def _start(self, call: Call) -> asyncio.Future[None]:
         task = self._tasks.get(call.id)
         if task is None:
             tool = self._tools.get(call.name)
-            waits_for: list[asyncio.Task[Any]] = []
+            waits_for: list[asyncio.Future[Any]] = []
             task = self._group.create_task(self._perform(call, tool, waits_for))
             waits_for += self._line_up(call, tool, task)  # before the task takes its first step
             self._started.append(call)
         return task
 
-    def _line_up(self, call: Call, tool: Tool[..., Any] | None, task: asyncio.Task[Any]) -> list[asyncio.Task[Any]]:
-        """Put a call in line and return what it waits for: all before an exclusive one, else the last exclusive one."""
+    def _line_up(self, call: Call, tool: Tool[..., Any] | None, task: asyncio.Future[Any]) -> list[asyncio.Future[Any]]:
+        """Put a call in line and return what it waits for: all before an exclusive one, else the last exclusive one.
+
+        Args:
+            call: The call.
+            tool: Its tool.
+            task: Is done when the call has ended, or waits for a decision.
+        """
         if tool is not None and tool.exclusive:
-            waits_for = list(self._tasks.values())
+            waits_for: list[asyncio.Future[Any]] = list(self._tasks.values())
             self._barrier = task
         else:
             waits_for = [self._barrier] if self._barrier is not None else []
         self._tasks[call.id] = task
         return waits_for
 
-    async def _perform(self, call: Call, tool: Tool[..., Any] | None, waits_for: list[asyncio.Task[Any]]) -> None:
+    async def _perform(self, call: Call, tool: Tool[..., Any] | None, waits_for: list[asyncio.Future[Any]]) -> None:
         """Run one call after those it waits for; keep its observation and emit `ToolFinished`, whatever happens."""
         began = time.perf_counter()
-        observation = Observation(call, NOT_ANSWERED, error=NOT_ANSWERED)
+        observation: Observation | None = Observation(call, NOT_ANSWERED, error=NOT_ANSWERED)
         try:
             if waits_for:
                 await asyncio.wait(waits_for)
@@ -216,14 +230,17 @@ class Turn:
             observation = await self._observe(call, tool, began)
         except asyncio.CancelledError:
             raise
+        except Paused as paused:
+            self._pending[call.id], observation = paused.pending, None
         except BaseException as error:
             self._stopping = True  # the others are cancelled now, and what they give then is no answer
             if isinstance(error, _FATAL):
                 observation = _failed(call, error, began)
             raise
         finally:
-            self._observations[call.id] = observation
-            self._run.emit(ToolFinished(observation))
+            if observation is not None:
+                self._observations[call.id] = observation
+                self._run.emit(ToolFinished(observation), replayed=call.id in self._replayed or None)
 
     async def _observe(self, call: Call, tool: Tool[..., Any] | None, began: float) -> Observation:
         """Return what the call gives: from the journal, or through the middleware from the tool."""
@@ -234,8 +251,13 @@ class Turn:
             problem = call.problem or self._unknown(call.name)
             wrong = NameError(problem) if tool is None else TypeError(problem)
             return Observation(call, problem, error=problem).raised(wrong)
-        run.emit(ToolStarted(call))
-        if journal and key in journal:
+        known = journal is not None and key in journal
+        if known:
+            self._replayed.add(call.id)
+        else:
+            run.replaying = False
+        run.emit(ToolStarted(call), replayed=known)
+        if journal and known:
             run.count(journal.spent(f"{run.run_id}/{self._step}/{call.id}/"))  # by the runs inside the call
         elif journal and call.id in self._early:  # a resume must know of it without the reply
             await journal.begin(key, call, self._origin)
@@ -245,6 +267,10 @@ class Turn:
         work: ToolCall = partial(self._call_tool, tool, began)
         if run.chain:
             work = partial(self._by_middleware, around_tool(run.chain, work), began)
+        if tool is not None and self._guarded(tool):
+            from tinyagent.agents.approval import approved
+
+            work = partial(approved, run, tool, call_next=work)
         try:
             return await (journal.wrap_tool_call(call, context, work) if journal else work(call, context))
         finally:

@@ -149,7 +149,8 @@ class _Replay:
 
     def __init__(self, journal: Journal, prefix: str, block: int) -> None:
         self._prefix = prefix
-        self._left = set(journal.keys(f"{prefix}block{block}_"))
+        keys = journal.keys(f"{prefix}block{block}_")
+        self._left = {key for key in keys if "/" not in key.removeprefix(prefix)}  # not that a call has begun, or waits
         self._done = asyncio.Event()
         self._fresh = not self._left
         if self._fresh:

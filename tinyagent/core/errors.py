@@ -17,8 +17,12 @@ TinyAgentError
     ├── FatalToolError            raised by a tool to end the run
     ├── ToolkitError              a toolkit could not be opened or closed
     ├── StoreError                the store of the run's records failed
-    │   └── StoreFormatError      the store's file has a format that this version does not know
-    ├── MiddlewareError           a middleware failed, or returned something else than it should
+    │   ├── StoreFormatError      the store's file has a format that this version does not know
+    │   └── UnknownRunError       the store has no such run (also a LookupError)
+    ├── RunBusyError              someone else is at work on the run
+    │   └── SessionBusyError      someone else is at work in the session, or a run of it waits for a decision
+    ├── ApprovalError             a tool that was called directly waits for a decision
+    ├── MiddlewareError           a middleware or policy failed, or returned something else than it should
     ├── SandboxError              the sandbox that runs the model's code failed
     │   ├── SandboxUnavailableError  the sandbox cannot run on this machine (also a ConfigurationError)
     │   └── ReplayError           a block that was run again did not do what is recorded of it
@@ -52,6 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tinyagent.core.messages import Reply
+    from tinyagent.core.policy import Pending
     from tinyagent.core.result import RunResult
 
 
@@ -163,12 +168,43 @@ class StoreError(RunError):
     """The store of a run's records (`store=`) failed; the exception that it raised is the `__cause__`."""
 
 
+class UnknownRunError(StoreError, LookupError):
+    """The store has no run of this id."""
+
+
+class RunBusyError(RunError):
+    """Someone else is at work on the run, in this process or in another."""
+
+
+class SessionBusyError(RunBusyError):
+    """Someone else is at work in the session, or a run of it is paused and waits for a decision.
+
+    Attributes:
+        session: The session's name.
+        run_id: The id of the run that is paused; empty where another run is at work.
+        pending: The calls of that run which wait.
+    """
+
+    def __init__(self, message: str, session: str, run_id: str = "", pending: Iterable[Pending] = ()) -> None:
+        super().__init__(message)
+        self.session = session
+        self.run_id = run_id
+        self.pending = tuple(pending)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.session, self.run_id, self.pending)
+
+
+class ApprovalError(RunError):
+    """A tool that was called with `execute_tool` waits for a decision: `agent.resume(error.result, {...})`."""
+
+
 class StoreFormatError(StoreError):
     """The file of a store has a format that this version of tinyagent does not know; a newer version wrote it."""
 
 
 class MiddlewareError(RunError):
-    """A middleware failed around a model call, or returned something else than it should; the text names its class."""
+    """A middleware or policy failed, or returned something else than it should; the text names it."""
 
 
 class SandboxError(RunError):

@@ -21,21 +21,25 @@ class BaseEvent:
         run_id: The id of the event's run; empty until the run has stamped the event.
         time: When the event happened, in seconds since the epoch; 0 until the run has stamped it. Never goes back
             within a run.
+        replayed: Whether it tells what was done before the run was taken up again.
     """
 
     type: ClassVar[str] = "event"
     run_id: str = field(default="", kw_only=True, compare=False, repr=False)
     time: float = field(default=0.0, kw_only=True, compare=False, repr=False)
+    replayed: bool = field(default=False, kw_only=True, compare=False, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the event as plain JSON data, with its `type`; `event_from_dict` reads it."""
         return {"type": self.type, **to_data(self)}
 
-    def stamped(self, run_id: str, time: float) -> Self:
+    def stamped(self, run_id: str, time: float, *, replayed: bool = False) -> Self:
         """Return the event with its run's id and its time: the same object, or a copy where it was stamped before."""
         event = copy(self) if getattr(self, "time", 0.0) else self
         object.__setattr__(event, "run_id", run_id)
         object.__setattr__(event, "time", time)
+        if replayed:
+            object.__setattr__(event, "replayed", True)
         return event
 
 
@@ -217,7 +221,7 @@ class HandedOver(BaseEvent):
 
 @dataclass(frozen=True, slots=True)
 class RunFinished(BaseEvent):
-    """The run has its output."""
+    """The run has its output, or is paused (`result.pending`)."""
 
     type: ClassVar[Literal["run_finished"]] = "run_finished"
     result: RunResult[Any]
@@ -254,7 +258,7 @@ class InnerEvent(BaseEvent):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the event as plain JSON data, with its `type`, and likewise the event of the inner run."""
-        own = {"type": self.type, "run_id": self.run_id, "time": self.time}
+        own = {"type": self.type, "run_id": self.run_id, "time": self.time, "replayed": self.replayed}
         return {**own, "path": list(self.path), "event": self.event.to_dict()}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 
 #: Keys under which servers put a message, the plainest first; under each there may be an object with such keys again.
@@ -16,19 +17,14 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
     They stand in the header `retry-after-ms`, or in `Retry-After` (RFC 9110, 10.2.3: seconds or a date).
     """
-    try:
-        return max(0.0, float(headers["retry-after-ms"]) / 1000)
-    except (KeyError, ValueError):
-        pass
     value = headers.get("retry-after", "")
-    try:
+    with suppress(KeyError, ValueError):
+        return max(0.0, float(headers["retry-after-ms"]) / 1000)
+    with suppress(ValueError):
         return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
+    with suppress(TypeError, ValueError, IndexError):
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (TypeError, ValueError, IndexError):
-        return None
+    return None
 
 
 def message_in(body: str | bytes) -> str | None:

@@ -10,7 +10,7 @@ import sys
 import textwrap
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 from tinyagent.core.context import Context
@@ -40,9 +40,10 @@ def without_partials(function: Any) -> Any:
     return function
 
 
-def innermost(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the plain function or class under partials, wrappers, methods and callable objects."""
+def layers(function: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """Yield a function and what each partial, wrapper, method and callable object stands for, down to the plain one."""
     while True:
+        yield function
         if isinstance(function, functools.partial):
             function = function.func
         elif inspect.ismethod(function):
@@ -50,9 +51,15 @@ def innermost(function: Callable[..., Any]) -> Callable[..., Any]:
         elif hasattr(function, "__wrapped__"):
             function = function.__wrapped__
         elif inspect.isroutine(function) or isinstance(function, type):
-            return function
+            return
         else:
             function = type(function).__call__
+
+
+def innermost(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the plain function or class under partials, wrappers, methods and callable objects."""
+    *_, plain = layers(function)
+    return plain
 
 
 def hints_of(function: Callable[..., Any], tool: str, local_names: Mapping[str, Any] | None) -> dict[str, Any]:

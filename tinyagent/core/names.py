@@ -122,25 +122,19 @@ _CURES: dict[str, dict[str, str]] = {
         "write MCPTools(...).prefixed('...')": "prefix tool_prefix tool_name_prefix",
     },
 }
-_WHAT = {
-    "sandbox": "A sandbox of this kind has no option",
-    "sandbox limits": "SandboxLimits has no",
-    "mcp": "MCPTools has no option",
-    "agent": "An agent has no option",
-    "run": "A run has no option",
-    "model": "OpenAIModel has no option",
-    "tool": "A tool has no option",
-    "limits": "Limits has no",
-}
-_EXAMPLES = {
-    "agent": "{name}(tools=[search], model='gpt-4o-mini')",
-    "model": "{name}('gpt-4o-mini', temperature=0)",
-    "tool": "{name}(function, name='...')",
-    "limits": "Limits(steps=10, tokens=50_000, seconds=60)",
-    "run": "agent.stream('...')",
-    "sandbox": "{name}(limits=SandboxLimits(seconds=30))",
-    "sandbox limits": "SandboxLimits(seconds=30, memory=512 * 2**20)",
-    "mcp": "MCPTools(command='npx -y some-server'), or MCPTools(url='https://example.com/mcp')",
+#: For each place: how an error says that it lacks an option, and how its options are written.
+_SAID = {
+    "agent": ("An agent has no option", "{name}(tools=[search], model='gpt-4o-mini')"),
+    "run": ("A run has no option", "agent.stream('...')"),
+    "model": ("OpenAIModel has no option", "{name}('gpt-4o-mini', temperature=0)"),
+    "tool": ("A tool has no option", "{name}(function, name='...')"),
+    "limits": ("Limits has no", "Limits(steps=10, tokens=50_000, seconds=60)"),
+    "sandbox": ("A sandbox of this kind has no option", "{name}(limits=SandboxLimits(seconds=30))"),
+    "sandbox limits": ("SandboxLimits has no", "SandboxLimits(seconds=30, memory=512 * 2**20)"),
+    "mcp": (
+        "MCPTools has no option",
+        "MCPTools(command='npx -y some-server'), or MCPTools(url='https://example.com/mcp')",
+    ),
 }
 _OF_THE_PACKAGE = ("jina_reader", "web_browse", "web_search")
 
@@ -154,7 +148,7 @@ def refused(kind: str, given: Iterable[str], known: Collection[str], cures: Mapp
         known: The names of the options that exist.
         cures: What to do instead, for wrong names that the tables above do not have.
     """
-    what, told = _WHAT[kind], dict.fromkeys(sorted(given), "")
+    what, told = _SAID[kind][0], dict.fromkeys(sorted(given), "")
     told.update({name: _cure(kind, name) or (cures or {}).get(name, "") for name in told})
     said = [f"{what} {name!r}: {cure}." for name, cure in told.items() if cure]
     if left := [name for name, cure in told.items() if not cure]:
@@ -181,7 +175,7 @@ def misnamed(kind: str, name: str, function: Callable[..., Any], options: Collec
     if wrong:
         known = [name for name in known if name not in ("local_names", "signature")]
         return UnknownOptionError(refused(kind, wrong, known))
-    return TypeError(f"{said.replace('.__init__()', '()')}. Write {_EXAMPLES[kind].format(name=name)}.")
+    return TypeError(f"{said.replace('.__init__()', '()')}. Write {_SAID[kind][1].format(name=name)}.")
 
 
 def instead_of(item: object) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import FunctionType, MethodType
 from typing import Any, ParamSpec, TypeVar, Unpack, overload
 
+from tinyagent.core.door import shorten
 from tinyagent.core.errors import (
     ConfigurationError,
     DuplicateToolError,
@@ -14,7 +15,6 @@ from tinyagent.core.errors import (
     ToolDefinitionError,
 )
 from tinyagent.core.tool import Tool, ToolOptions, check_unbound
-from tinyagent.core.traces import shorten
 
 P = ParamSpec("P")
 R = TypeVar("R")

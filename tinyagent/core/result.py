@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Self, TypeAlias
@@ -11,10 +12,11 @@ from tinyagent.core.generics import Output
 from tinyagent.core.jsonable import adapter, fields_shown, to_data, words
 from tinyagent.core.limits import Usage
 from tinyagent.core.messages import Assistant, Call, Message
+from tinyagent.core.policy import Pending
 
 #: How a run ended: with an answer; with an answer that the token limit cut; with an answer that was asked for when the
-#: steps were used up; with an error; by cancellation. `running` until it ends.
-State: TypeAlias = Literal["running", "success", "cut", "step_limit_reached", "failed", "cancelled"]
+#: steps were used up; paused, until calls are decided; with an error; by cancellation. `running` until it ends.
+State: TypeAlias = Literal["running", "success", "cut", "step_limit_reached", "paused", "failed", "cancelled"]
 
 
 class _Raised:
@@ -184,6 +186,8 @@ class RunResult(Generic[Output]):
         finish_reason: Why the model stopped writing its last reply, as the server sent it; `length` means the answer
             was cut.
         metadata: What was passed as `agent.run(..., metadata=...)`.
+        pending: The calls of a paused run that wait for a decision.
+        records: The records of a paused run that has no store, from which `agent.resume(result, {...})` goes on.
     """
 
     output: Output
@@ -194,11 +198,18 @@ class RunResult(Generic[Output]):
     info: RunInfo
     finish_reason: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    pending: tuple[Pending, ...] = ()
+    records: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     __repr__ = fields_shown
 
     def __str__(self) -> str:
         return words(self.output)
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.info.run_id
 
     def _repr_markdown_(self) -> str:
         """Return what Jupyter shows: the answer, how the run ended, its steps, tokens and seconds."""
@@ -216,3 +227,33 @@ class RunResult(Generic[Output]):
         """Return the result that `to_dict` wrote as plain data; its output and the values in it stay plain data."""
         result: RunResult[Any] = adapter(RunResult[Any]).validate_python(data)
         return result
+
+    def to_json(self) -> str:
+        """Return the result as JSON text, in ASCII; `from_json` reads it."""
+        return json.dumps(self.to_dict())
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> RunResult[Any]:
+        """Return the result that `to_json` wrote: also a paused one, with which `agent.resume` goes on.
+
+        Raises:
+            ValueError: The text is none that `to_json` writes.
+        """
+        return cls.from_dict(json.loads(text))
+
+
+@dataclass(frozen=True, slots=True)
+class MapItem(Generic[Output]):
+    """How one of several runs ended.
+
+    Attributes:
+        index: The place of its task among the tasks, from 0.
+        task: What it was to do.
+        result: Its result; `None` where it failed.
+        error: What it failed with; `None` where it did not.
+    """
+
+    index: int
+    task: str
+    result: RunResult[Output] | None = None
+    error: Exception | None = None

@@ -117,8 +117,8 @@ class PerLoop(Generic[T]):
         loop = asyncio_loop()
         shared = self._shared.get(loop)
         if shared is None:
-            for kept in self._shared.keyrefs():  # a list, because other threads may come meanwhile
-                if (other := kept()) is not None and other.is_closed():  # whose users never left
+            for other in [reference() for reference in self._shared.keyrefs()]:  # other threads may add theirs
+                if other is not None and other.is_closed():  # whose users never left
                     self._shared.pop(other, None)
             shared = self._shared[loop] = Shared(self._open)
         return shared

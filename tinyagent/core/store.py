@@ -46,10 +46,14 @@ class Store(Protocol):
 
 
 class MemoryStore:
-    """A store that lasts as long as the object: for tests, and for runs that are taken up again in the same process."""
+    """A store that lasts as long as the object: for tests, and for runs that are taken up again in the same process.
 
-    def __init__(self) -> None:
-        self._runs: dict[str, dict[str, str]] = {}
+    Args:
+        runs: Records to begin with, by key, for each run.
+    """
+
+    def __init__(self, runs: Mapping[str, Mapping[str, str]] = {}) -> None:
+        self._runs = {run: dict(records) for run, records in runs.items()}
         self._claimed: set[str] = set()
 
     async def load(self, run: str) -> Mapping[str, str]:

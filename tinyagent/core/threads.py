@@ -8,20 +8,17 @@ its threads and event loops.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import os
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, suppress
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakKeyDictionary
+from typing import Any, TypeVar
 
 from tinyagent.core.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from anyio import CapacityLimiter
+from tinyagent.core.waiting import Places
 
 T = TypeVar("T")
 
@@ -30,8 +27,7 @@ DEFAULT_THREADS = 64
 #: Seconds that a thread waits for more work before it ends.
 IDLE = 5.0
 
-_threads = DEFAULT_THREADS
-_limiters: WeakKeyDictionary[asyncio.AbstractEventLoop, CapacityLimiter] = WeakKeyDictionary()
+_slots = Places(DEFAULT_THREADS)
 _lock = threading.Lock()
 _idle: list[_Worker] = []
 
@@ -61,24 +57,17 @@ def set_thread_limit(threads: int) -> None:
     Raises:
         ConfigurationError: `threads` is not a whole number above 0.
     """
-    global _threads  # noqa: PLW0603 - one setting for the process
     if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
         raise ConfigurationError(f"set_thread_limit({threads!r}): pass a whole number above 0.")
-    _threads = threads
+    _slots.number = threads
 
 
-@contextlib.asynccontextmanager
-async def thread_slot() -> AsyncIterator[None]:
+def thread_slot() -> AbstractAsyncContextManager[None]:
     """Hold one of the threads that the event loop may use, waiting for it first, to the end of the `async with` block.
 
     The slot is given back even if the thread was abandoned and is still at work.
     """
-    limiter, holder = _limiter(), object()
-    await limiter.acquire_on_behalf_of(holder)
-    try:
-        yield
-    finally:
-        limiter.release_on_behalf_of(holder)
+    return _slots.place()
 
 
 async def run_in_thread(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
@@ -95,19 +84,6 @@ async def run_in_thread(function: Callable[..., T], /, *args: Any, **kwargs: Any
         worker.start()
     worker.work.put((work, future))
     return await future
-
-
-def _limiter() -> CapacityLimiter:
-    """Return the limiter of threads of the running event loop."""
-    from anyio import CapacityLimiter
-
-    loop = asyncio.get_running_loop()
-    limiter = _limiters.get(loop)
-    if limiter is None:
-        limiter = _limiters[loop] = CapacityLimiter(_threads)
-    elif limiter.total_tokens != _threads:
-        limiter.total_tokens = _threads
-    return limiter
 
 
 class _Worker(threading.Thread):
@@ -143,7 +119,7 @@ class _Worker(threading.Thread):
             failure = error
         with _lock:
             _idle.append(self)
-        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits
+        with suppress(RuntimeError):  # the loop has closed: nobody waits
             future.get_loop().call_soon_threadsafe(_settle, future, result, failure)
 
 

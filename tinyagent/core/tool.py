@@ -22,7 +22,7 @@ from tinyagent.core.errors import (
     ToolArgumentsError,
     ToolDefinitionError,
 )
-from tinyagent.core.introspection import innermost, without_partials
+from tinyagent.core.introspection import innermost, layers, without_partials
 from tinyagent.core.jsonable import error_text, words
 from tinyagent.core.text import excerpt
 from tinyagent.core.waiting import backoff, is_cancelled
@@ -56,6 +56,8 @@ class ToolOptions(TypedDict, total=False):
     eager: bool
     shown: bool
     local: bool
+    once: bool
+    needs_approval: bool
 
 
 class Tool(Generic[P, R]):
@@ -76,6 +78,10 @@ class Tool(Generic[P, R]):
         shown: The returned value is shown to the model even when code called the tool and printed nothing.
         local: The tool changes nothing but what it keeps for the run, such as a plan: a run that is taken up again
             calls it again, instead of answering from its journal.
+        once: The tool must never act twice: a call that was in flight when its run was broken off is not made again,
+            but waits until a person says what it gave. Only in runs with a store.
+        needs_approval: A person is asked before each call, and the run is paused meanwhile; unless a policy allows or
+            denies the call.
         local_names: Where annotations written as strings are looked up besides the function's module.
         signature: What a model may pass, where the function itself does not say it.
 
@@ -104,6 +110,8 @@ class Tool(Generic[P, R]):
         eager: bool = True,
         shown: bool = False,
         local: bool = False,
+        once: bool = False,
+        needs_approval: bool = False,
         local_names: Mapping[str, Any] | None = None,
         signature: Signature | None = None,
     ) -> None:
@@ -141,6 +149,8 @@ class Tool(Generic[P, R]):
         self.eager = eager
         self.shown = shown
         self.local = local
+        self.once = once
+        self.needs_approval = needs_approval
         self.__name__: str = self.name
         functools.update_wrapper(self, function, updated=())
         if isinstance(function, functools.partial):  # its own docstring tells what a partial is
@@ -275,17 +285,7 @@ def is_async(function: Callable[..., Any]) -> bool:
     True for coroutine functions, partials and methods of them, objects whose `__call__` is one, and functions
     that say through `functools.wraps` that they wrap one.
     """
-    while True:
-        if inspect.iscoroutinefunction(function):
-            return True
-        if isinstance(function, functools.partial):
-            function = function.func
-        elif hasattr(function, "__wrapped__"):
-            function = function.__wrapped__
-        elif inspect.isroutine(function) or isinstance(function, type):
-            return False
-        else:
-            return is_async(type(function).__call__)
+    return any(map(inspect.iscoroutinefunction, layers(function)))
 
 
 def _name_of(function: Any) -> str:

@@ -1,14 +1,21 @@
-"""The event loop of asyncio, which the package needs, and waiting on it: for tasks to end, or before a retry."""
+"""The event loop of asyncio, which the package needs, and waiting on it: so long, for tasks, a place, or a retry."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import sys
-from collections.abc import Collection
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from tinyagent.core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from anyio import CapacityLimiter
+
+T = TypeVar("T")
 
 #: Seconds before the first retry; doubled for each further one, up to LONGEST_BACKOFF, with jitter.
 FIRST_BACKOFF = 0.5
@@ -32,6 +39,20 @@ def asyncio_loop() -> asyncio.AbstractEventLoop:
     )
 
 
+def once_per_loop(make: Callable[[], T]) -> Callable[[], T]:
+    """Return a function that returns the running event loop's own object, which `make` makes when it is first asked."""
+    made: WeakKeyDictionary[asyncio.AbstractEventLoop, T] = WeakKeyDictionary()
+
+    def here() -> T:
+        loop = asyncio.get_running_loop()
+        found = made.get(loop)
+        if found is None:
+            found = made[loop] = make()
+        return found
+
+    return here
+
+
 def _other_library() -> str | None:
     """Return the library whose event loop runs here, as such libraries tell `sniffio`; `None` where there is none."""
     sniffio = sys.modules.get("sniffio")
@@ -50,6 +71,23 @@ def is_cancelled() -> bool:
     """Return whether the running task is being cancelled, and not only something that it waited for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+@asynccontextmanager
+async def within(seconds: float | None, late: Exception) -> AsyncIterator[None]:
+    """Break off the block after some seconds, and raise `late` then; a `TimeoutError` of the block's own passes.
+
+    Args:
+        seconds: How long the block may take; `None`: any time.
+        late: What is raised when it took longer.
+    """
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            yield
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise late from error
 
 
 async def wait_to_the_end(tasks: Collection[asyncio.Task[Any]], grace: float | None = None) -> None:
@@ -73,3 +111,38 @@ async def wait_to_the_end(tasks: Collection[asyncio.Task[Any]], grace: float | N
             cancelled = error
     if cancelled is not None:
         raise cancelled
+
+
+class Places:
+    """A limit to how many tasks do something at once: a number of places for each key, on each event loop.
+
+    Args:
+        number: How many tasks may have a place of one key at the same time. It may be set anew, which takes effect when
+            a place is next asked for.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self._limiters: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, CapacityLimiter]] = WeakKeyDictionary()
+
+    @asynccontextmanager
+    async def place(self, key: str = "") -> AsyncIterator[None]:
+        """Wait for a place of a key, and keep it for this block."""
+        limiter, holder = self.limiter(key), object()
+        await limiter.acquire_on_behalf_of(holder)
+        try:
+            yield
+        finally:
+            limiter.release_on_behalf_of(holder)
+
+    def limiter(self, key: str = "") -> CapacityLimiter:
+        """Return the limiter of a key on the running event loop."""
+        from anyio import CapacityLimiter
+
+        limiters = self._limiters.setdefault(asyncio.get_running_loop(), {})
+        limiter = limiters.get(key)
+        if limiter is None:
+            limiter = limiters[key] = CapacityLimiter(self.number)
+        elif limiter.total_tokens != self.number:
+            limiter.total_tokens = self.number
+        return limiter

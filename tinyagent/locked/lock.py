@@ -28,7 +28,8 @@ __all__ = ["Lock", "LockError", "keep_others_out", "lock", "prepare", "reason_ag
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
 CLONE_NEWUSER = 0x10000000
-CAPSET = (126, 91)  # number by `Machine.column`; landlock's numbers are the same everywhere
+CAPSET = (126, 91)  # number by `Machine.column`; the numbers below are the same everywhere
+CLOSE_RANGE = 436
 LANDLOCK_CREATE_RULESET, LANDLOCK_RESTRICT_SELF = 444, 446
 LANDLOCK_CREATE_RULESET_VERSION = 1
 LINUX_CAPABILITY_VERSION_3 = 0x20080522
@@ -179,12 +180,21 @@ def _leave_host(keep: set[int], nice: int) -> None:
     posix.umask(0o077)
     with _must("leave its directory"):
         posix.chdir("/")
-    with _must("list its descriptors"):
-        # closing by ranges is a trap: on CPython 3.11 closerange(0, 0) closes everything
-        descriptors = {int(name) for name in posix.listdir("/proc/self/fd")}
-    for descriptor in descriptors - keep:
-        with suppress(OSError):  # the descriptor of the listing is closed already
-            posix.close(descriptor)
+    with _must("close its descriptors"):
+        _close_others(keep)
+
+
+def _close_others(keep: set[int]) -> None:
+    """Close all descriptors but these."""
+    kept = sorted(keep)
+    try:
+        for before, behind in zip([-1, *kept], [*kept, 1 << 32], strict=True):
+            if behind - before > 1:
+                syscall(CLOSE_RANGE, before + 1, behind - 1, 0)
+    except OSError:  # older than Linux 5.9, or forbidden
+        for descriptor in {int(name) for name in posix.listdir("/proc/self/fd")} - keep:
+            with suppress(OSError):  # the descriptor of the listing is closed already
+                posix.close(descriptor)
 
 
 def _take_uid(uid: int | None) -> int | None:

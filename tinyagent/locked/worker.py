@@ -10,22 +10,16 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 from tinyagent.core.errors import TinyAgentError
+from tinyagent.locked.interpreter import ROOT, command, search_path, why_it_cannot_start
 from tinyagent.locked.serving import HEAD, encode
 
 #: The most bytes of an answer, and of what is told about it.
 LONGEST_ANSWER, LONGEST_HEAD = 256 << 20, 1 << 20
 #: Bytes of an answer that are held back for its reader.
 _BUFFER = 1 << 20
-_ROOT = str(Path(__file__).resolve().parents[2])
-_START = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from tinyagent.locked.serving import main; del sys.path[0]; main()"
-)
-_COMMAND = ("-P", "-s", "-S", "-B", "-X", "utf8", "-c", _START, _ROOT)
 
 
 class WorkerError(TinyAgentError):
@@ -45,8 +39,7 @@ class Workers:
     """
 
     def __init__(self, serves: str, *, memory: int, at_once: int = 1) -> None:
-        path = [os.path.abspath(path) for path in sys.path if path]
-        self._settings = {"serves": serves, "memory": memory, "path": path}
+        self._settings = {"serves": serves, "memory": memory, "path": search_path()}
         self._places = asyncio.Semaphore(at_once)
         self._starting = asyncio.Lock()
         self._idle: list[_Worker] = []
@@ -159,20 +152,16 @@ async def _spawned() -> asyncio.subprocess.Process:
     environment = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
     try:
         return await asyncio.create_subprocess_exec(
-            sys.executable or "",
-            *_COMMAND,
+            *command("tinyagent.locked.serving"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=environment,
-            cwd=_ROOT,
+            cwd=ROOT,
             limit=_BUFFER,
             start_new_session=True,
         )
     except OSError as error:
-        raise WorkerError(
-            f"a worker process cannot start this interpreter, {sys.executable!r} ({error.strerror}): let this "
-            "user read and execute it, and the folders above it"
-        ) from error
+        raise WorkerError(f"a worker process {why_it_cannot_start(error)}") from error
     except NotImplementedError as error:
         raise WorkerError("this event loop starts no processes: on Windows, use the one of asyncio.run()") from error

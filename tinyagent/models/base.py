@@ -1,4 +1,4 @@
-"""The seam of models: a model is anything that turns a request into a reply."""
+"""The seam of models: a model is anything that turns a request into a reply. And how one is asked, and asked again."""
 
 from __future__ import annotations
 
@@ -15,9 +15,13 @@ from tinyagent.core.jsonable import error_text
 from tinyagent.core.limits import Usage
 from tinyagent.core.messages import Call, Conversation, Message, Reply
 from tinyagent.core.tool import Tool
-from tinyagent.core.waiting import is_cancelled
+from tinyagent.core.waiting import backoff, is_cancelled
 
 T = TypeVar("T")
+
+DEFAULT_RETRIES = 2
+#: Seconds that a server may ask to wait; one that asks for more is not waited for, and the error says how long.
+LONGEST_WAIT = 60.0
 
 
 class Sink(Protocol):
@@ -214,3 +218,79 @@ def wrong_in(reply: Reply) -> str:
     if not isinstance(calls, tuple | list) or not all(isinstance(call, Call) for call in calls):
         return f"calls={calls!r}: they are a tuple of Call objects"
     return ""
+
+
+# ---- asking again: backoff, jitter, the wait a server asks for, and never beyond the run's time
+
+
+class Retries:
+    """A model that asks the model inside it again when that fails in a way that may pass.
+
+    `OpenAIModel` retries by itself. A wrapper that is to see every attempt, such as a limiter, stands inside:
+    `Retries(limited(OpenAIModel("gpt-4o-mini", max_retries=0)))`.
+
+    A failure after complete calls, or after code that has run, is not retried: the run goes on from there. The tokens
+    of failed attempts are counted.
+
+    Args:
+        model: The model that is asked; its connections are opened and closed with this one.
+        max_retries: How often a failed call is tried again.
+
+    Raises:
+        ConfigurationError: `max_retries` is no number of retries.
+    """
+
+    def __init__(self, model: Model, max_retries: int = DEFAULT_RETRIES) -> None:
+        if not (isinstance(max_retries, int) and max_retries >= 0):
+            raise ConfigurationError(f"max_retries={max_retries!r}: pass 0 or more.")
+        self.model = model
+        self.max_retries = max_retries
+
+    @property
+    def name(self) -> str:
+        """The name of the model that is asked."""
+        return model_name(self.model)
+
+    def __repr__(self) -> str:
+        return f"Retries({self.model!r}, {self.max_retries})"
+
+    async def __aenter__(self) -> Retries:
+        await Connected(self.model).__aenter__()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await Connected(self.model).__aexit__(*exc)
+
+    async def __call__(self, request: ModelRequest, sink: Sink) -> Reply:
+        """Return the model's first reply; the sink is told of each retry.
+
+        Raises:
+            ModelError: The last failure, or one that is not worth a retry.
+        """
+        attempt = 1
+        spent: Usage | None = None  # by attempts that failed
+        while True:
+            try:
+                reply = await self.model(request, sink)
+            except ModelError as error:
+                if error.partial is not None:
+                    spent = (spent or Usage()) + replace(error.partial.usage, requests=0)
+                    error.partial = replace(error.partial, usage=spent)
+                acted = bool(error.partial and error.partial.calls) or getattr(sink, "committed", False)
+                if not error.retryable or attempt > self.max_retries or acted:
+                    raise
+                wait = backoff(attempt) if error.retry_after is None else error.retry_after
+                if too_long := _too_long(wait, request.deadline):
+                    error.args = (f"{error} Not tried again: the wait of {wait:.0f} s would be {too_long}.",)
+                    raise
+                attempt += 1
+                sink.notice(Retry("model", attempt, wait, f"{type(error).__name__}: {error}"))
+            else:
+                return reply if spent is None else replace(reply, usage=reply.usage + spent)
+            await asyncio.sleep(wait)
+
+
+def _too_long(wait: float, deadline: float | None) -> str | None:
+    if deadline is not None and asyncio.get_running_loop().time() + wait >= deadline:
+        return "beyond the run's time (Limits.seconds)"
+    return f"over {LONGEST_WAIT:.0f} s" if wait > LONGEST_WAIT else None

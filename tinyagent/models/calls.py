@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from tinyagent.core.errors import ProtocolError
@@ -35,6 +36,7 @@ def own_name(name: str) -> str:
     return _BEHIND_NAME.sub("", name).strip() or name
 
 
+@dataclass(slots=True, eq=False)
 class OpenCall:
     """A call that is still being written.
 
@@ -47,31 +49,17 @@ class OpenCall:
         surplus: The text that has followed that object.
     """
 
-    __slots__ = (
-        "_again",
-        "_depth",
-        "_escaped",
-        "_in_string",
-        "_parts",
-        "extra",
-        "id",
-        "name",
-        "sealed",
-        "surplus",
-        "value",
-    )
-
-    def __init__(self, call_id: str, name: str = "", sealed: Call | None = None) -> None:
-        self.id = call_id
-        self.name = name
-        self.sealed = sealed
-        self.extra: dict[str, Any] = {}
-        self.value: dict[str, Any] = {}
-        self.surplus = ""
-        self._parts: list[str] = []
-        self._again = ""
-        self._depth = 0
-        self._in_string = self._escaped = False
+    id: str
+    name: str = ""
+    sealed: Call | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+    value: dict[str, Any] = field(default_factory=dict)
+    surplus: str = ""
+    _parts: list[str] = field(default_factory=list)
+    _again: str = ""
+    _depth: int = 0
+    _in_string: bool = False
+    _escaped: bool = False
 
     @property
     def arguments(self) -> str:
@@ -239,40 +227,30 @@ def parse_arguments(text: str) -> tuple[dict[str, Any], str, str | None]:
     `null` and an empty text are an empty object. Text that is no JSON object gives an empty one, and a problem in words
     for the model.
     """
+    value: Any = None
+    problem = None
     try:
-        value = _loads(text)
-    except (ValueError, RecursionError) as error:
-        return _mended(text, error)
-    return (value, text, None) if isinstance(value, dict) else _not_an_object(value)
-
-
-def _mended(text: str, error: Exception) -> tuple[dict[str, Any], str, str | None]:
-    """Read the arguments in a text that is no JSON, as `parse_arguments` returns them: line breaks are mended."""
-    if not text.strip():
-        return {}, "{}", None
-    if isinstance(error, RecursionError):
-        return {}, "{}", "The arguments are nested too deeply."
-    said = f"{error}."
-    if isinstance(error, json.JSONDecodeError):
+        value = _loads(text) if text.strip() else None
+    except RecursionError:
+        problem = "The arguments are nested too deeply."
+    except json.JSONDecodeError as error:
         try:  # line breaks inside strings are the most common slip
             value = json.loads(text, strict=False, parse_constant=no_constant)
-            return (
-                (value, json.dumps(value, ensure_ascii=False), None)
-                if isinstance(value, dict)
-                else _not_an_object(value)
-            )
+            text = json.dumps(value, ensure_ascii=False)
         except (ValueError, RecursionError):
             near = text[max(0, error.pos - 20) : error.pos + 20]
-            said = f"{error.msg} at line {error.lineno} column {error.colno}, near {near!r}."
-    return {}, "{}", f"The arguments are not valid JSON: {said}"
-
-
-def _not_an_object(value: object) -> tuple[dict[str, Any], str, str | None]:
-    """Read the arguments in a JSON value that is no object, as `parse_arguments` returns them: text may hold one."""
-    if isinstance(value, str) and value.lstrip().startswith("{"):
+            said = f"{error.msg} at line {error.lineno} column {error.colno}, near {near!r}"
+            problem = f"The arguments are not valid JSON: {said}."
+    except ValueError as error:
+        problem = f"The arguments are not valid JSON: {error}."
+    if isinstance(value, dict):
+        return value, text, None
+    if isinstance(value, str) and value.lstrip().startswith("{"):  # an object that was encoded twice
         return parse_arguments(value)
-    told = f'The arguments must be a JSON object such as {{"name": "value"}}, not {type(value).__name__}.'
-    return {}, "{}", None if value is None else told
+    if value is not None:
+        kind = type(value).__name__
+        problem = f'The arguments must be a JSON object such as {{"name": "value"}}, not {kind}.'
+    return {}, "{}", problem
 
 
 def without_surplus(text: str) -> str | None:

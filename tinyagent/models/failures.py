@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tinyagent.core.errors import (
@@ -117,13 +117,14 @@ def hung_up(error: BaseException) -> bool:
 
 def _status_error(error: Any, model: str, base_url: str, through: str) -> ModelError:
     status: int = error.status_code
+    wanted: type[ModelError]
     said = sentence(message_in(error.response.text) or error.response.text)
-    wanted: Callable[..., ModelError] = BadRequestError
-    remedy = ""
+    retryable = _should_retry(error.response.headers)
+    wanted, remedy = BadRequestError, ""
     if status == 429:
         wanted, remedy = RateLimitError, "Send fewer requests at once, or raise the account's limit."
         if "insufficient_quota" in said or error.code == "insufficient_quota":
-            wanted, remedy = _out_of_quota, "The account has no credit left."
+            retryable, remedy = False, "The account has no credit left."
     elif status in (408, 409) or status >= 500:
         wanted, remedy = ServerError, "The server failed; try again later."
     elif status in (401, 403):
@@ -143,14 +144,10 @@ def _status_error(error: Any, model: str, base_url: str, through: str) -> ModelE
     return wanted(
         f"The server answered {status}: {said[:EXCERPT]} {remedy}".strip(),
         status=status,
-        retryable=_should_retry(error.response.headers),
+        retryable=retryable,
         retry_after=retry_after(error.response.headers),
         body=error.response.text[:EXCERPT],
     )
-
-
-def _out_of_quota(message: str, **details: Any) -> RateLimitError:
-    return RateLimitError(message, **{**details, "retryable": False})
 
 
 def _should_retry(headers: Mapping[str, str]) -> bool | None:
@@ -165,7 +162,7 @@ def met_another_loop(error: BaseException) -> bool:
 
 def reason_of(error: BaseException) -> str:
     """Return the innermost cause of an error, in words, without secret keys and without a full stop."""
-    error = _root(error)
+    *_, error = _causes(error)
     said = re.sub(r"^\d{3}, message: ", "", " ".join(str(error).split())).rstrip(".")  # a status that aiohttp made up
     for pattern, words in _IN_WORDS:
         if found := pattern.search(said):
@@ -174,11 +171,6 @@ def reason_of(error: BaseException) -> str:
         return "the connection was reset"
     said = _SECRET.sub(r"\1***", said)
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
-
-
-def _root(error: BaseException) -> BaseException:
-    *_, root = _causes(error)
-    return root
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

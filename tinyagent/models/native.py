@@ -130,9 +130,7 @@ def once_per_tool(make: Callable[[Tool[..., object]], T]) -> Callable[[Tool[...,
     return known
 
 
-@once_per_tool
-def _encoded(tool: Tool[..., object]) -> bytes:
-    return to_bytes(tool.definition)
+_encoded = once_per_tool(lambda tool: to_bytes(tool.definition))
 
 
 # ---- keys that only their server knows, put together from a stream

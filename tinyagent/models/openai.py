@@ -25,13 +25,12 @@ from tinyagent.core.events import Notice
 from tinyagent.core.messages import Reply
 from tinyagent.core.waiting import asyncio_loop
 from tinyagent.models.address import checked_base_url, is_here, proxy_of
-from tinyagent.models.base import ModelRequest, Sink
+from tinyagent.models.base import DEFAULT_RETRIES, ModelRequest, Retries, Sink
 from tinyagent.models.connection import Connection, for_this_loop
 from tinyagent.models.failures import translated
 from tinyagent.models.native import NativeTools, to_bytes
 from tinyagent.models.quirks import NO_QUIRKS, Quirks
 from tinyagent.models.response import read_response
-from tinyagent.models.retry import DEFAULT_RETRIES, Retries
 from tinyagent.models.said import Habit
 from tinyagent.models.schema_protocol import SchemaTools
 from tinyagent.models.text_protocol import TextTools

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 from collections.abc import AsyncIterator, Iterator
+from encodings import utf_8_sig
 from typing import Any
 
 from tinyagent.core.errors import MalformedReplyError, ModelTimeoutError
@@ -21,31 +23,20 @@ from tinyagent.models.wire import ReplyAssembler
 class EventParser:
     """A parser of server-sent events: fed with bytes as they arrive, it yields each event as `(name, data)`."""
 
-    __slots__ = ("_data", "_event", "_parts", "_started")
+    __slots__ = ("_data", "_event", "_parts", "_text")
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []  # the parts of a line that is not complete
+        self._text = io.IncrementalNewlineDecoder(utf_8_sig.IncrementalDecoder("replace"), translate=True)
+        self._parts: list[str] = []  # the parts of a line that is not complete
         self._event = ""
         self._data: list[str] = []
-        self._started = False
 
     def feed(self, chunk: bytes) -> Iterator[tuple[str, str]]:
         """Yield the events that `chunk` completes, each as its name and its data."""
-        if self._started and b"\n" not in chunk and b"\r" not in chunk:  # more of a long line
-            self._parts.append(chunk)
-            return
-        buffer = self._taken() + chunk
-        if not self._started:
-            if buffer in (b"\xef", b"\xef\xbb"):  # half a byte order mark
-                self._parts.append(buffer)
-                return
-            buffer = buffer.removeprefix(b"\xef\xbb\xbf")
-            self._started = bool(buffer)
-        if b"\r" in buffer:
-            # A CR at the very end may be half of a CR LF, so it waits for the next chunk.
-            held = b"\r" if buffer.endswith(b"\r") else b""
-            buffer = buffer.removesuffix(held).replace(b"\r\n", b"\n").replace(b"\r", b"\n") + held
-        *lines, rest = buffer.split(b"\n")
+        *lines, rest = self._text.decode(chunk).split("\n")
+        if lines:
+            lines[0] = "".join((*self._parts, lines[0]))
+            self._parts.clear()
         self._parts.append(rest)
         for line in lines:
             if line:
@@ -57,23 +48,13 @@ class EventParser:
 
     def close(self) -> Iterator[tuple[str, str]]:
         """Yield the event that is left at the end of the stream: some servers send no blank line after the last one."""
-        for line in self._taken().rstrip(b"\r").split(b"\r"):
-            if line:
-                self._line(line)
-        if self._data:
-            yield self._dispatch()
+        return self.feed(b"\n\n")
 
-    def _taken(self) -> bytes:
-        parts = b"".join(self._parts)
-        self._parts.clear()
-        return parts
-
-    def _line(self, line: bytes) -> None:
-        if line.startswith(b"data:"):
-            text = line[6:] if line[5:6] == b" " else line[5:]
-            self._data.append(text.decode("utf-8", "replace"))
-        elif line.startswith(b"event:"):
-            self._event = line[6:].strip().decode("utf-8", "replace")
+    def _line(self, line: str) -> None:
+        if line.startswith("data:"):
+            self._data.append(line[5:].removeprefix(" "))
+        elif line.startswith("event:"):
+            self._event = line[6:].strip()
 
     def _dispatch(self) -> tuple[str, str]:
         found = self._event, self._data[0] if len(self._data) == 1 else "\n".join(self._data)
@@ -99,15 +80,17 @@ async def read_response(response: Any, assembler: ReplyAssembler) -> Reply:
         ModelError: The reply is none; `ReplyAssembler` says when.
     """
     try:
-        content_type = response.headers.get("content-type", "").lower()
-        if response.is_stream_consumed or "json" in content_type:
-            body = await response.aread()
-            if not _is_events(content_type, body):
-                return assembler.whole(body, response.status_code)
-            return await _read_events(_once(body), assembler)
-        if "event-stream" in content_type:
-            return await _read_events(response.aiter_bytes(), assembler)
-        return await _read_unlabelled(response, assembler)
+        chunks = response.aiter_bytes()
+        if "event-stream" in response.headers.get("content-type", "").lower():
+            return await _read_events(chunks, assembler)
+        first = b""
+        async for chunk in chunks:
+            first += chunk
+            if len(first.strip()) >= LONGEST_START:
+                break
+        if first.lstrip().startswith(STARTS):
+            return await _read_events(_following(first, chunks), assembler)
+        return assembler.whole(first + b"".join([chunk async for chunk in chunks]), response.status_code)
     except transport_errors() as error:
         if assembler.finished:  # nothing is missing but the end of the stream
             return assembler.end(done=True)
@@ -119,19 +102,6 @@ async def read_response(response: Any, assembler: ReplyAssembler) -> Reply:
         raise assembler.interrupted(reason_of(error)) from error
     finally:
         await response.aclose()
-
-
-async def _read_unlabelled(response: Any, assembler: ReplyAssembler) -> Reply:
-    """Read a body whose content type does not tell what it is: its first bytes do."""
-    chunks = response.aiter_bytes()
-    first = b""
-    async for chunk in chunks:
-        first += chunk
-        if len(first.strip()) >= LONGEST_START:
-            break
-    if _is_events("", first):
-        return await _read_events(_once(first, chunks), assembler)
-    return assembler.whole(first + b"".join([chunk async for chunk in chunks]), response.status_code)
 
 
 async def _read_events(chunks: AsyncIterator[bytes], assembler: ReplyAssembler) -> Reply:
@@ -181,12 +151,7 @@ def _read_last_event(parser: EventParser, assembler: ReplyAssembler) -> bool:
     return False
 
 
-async def _once(first: bytes, rest: AsyncIterator[bytes] | None = None) -> AsyncIterator[bytes]:
+async def _following(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     yield first
-    if rest is not None:
-        async for chunk in rest:
-            yield chunk
-
-
-def _is_events(content_type: str, body: bytes) -> bool:
-    return "event-stream" in content_type or body.lstrip().startswith(STARTS)
+    async for chunk in rest:
+        yield chunk

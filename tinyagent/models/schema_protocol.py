@@ -214,6 +214,4 @@ def _or_null(schema: _Schema) -> _Schema:
     return schema if not schema or {"type": "null"} in parts else {"anyOf": [*parts, {"type": "null"}]}
 
 
-@once_per_tool
-def _form(tool: Tool[..., object]) -> Form:
-    return Form(tool)
+_form = once_per_tool(Form)

@@ -50,8 +50,7 @@ class AnswerReader:
         self._path = path
         self._held = ""
         self._keys: list[str | None] = []  # the current key of each open object, `None` for a list
-        self._in_key = self._in_string = self._wanted = False
-        self._key = ""
+        self._string = ""  # the kind of the open string: `key`, `answer` or `other`
 
     def feed(self, text: str) -> str:
         """Return what the next piece of the object adds to the string. The first piece begins with the bracket."""
@@ -59,7 +58,7 @@ class AnswerReader:
         shown: list[str] = []
         place = 0
         while place < len(text) and self.rest is None and not self.broken:
-            if self._in_string:
+            if self._string:
                 place = self._inside(text, place, shown)
             elif plain := _PLAIN.match(text, place):
                 place = plain.end()
@@ -71,21 +70,18 @@ class AnswerReader:
     def _inside(self, text: str, start: int, shown: list[str]) -> int:
         found = _INSIDE.match(text, start)
         end = found.end() if found else start
-        if self._wanted or self._in_key:
+        if self._string != "other":
             try:
                 part: str = json.loads(f'"{text[start:end]}"', strict=False)
             except ValueError:
                 self.broken = True
                 return end
-            if self._wanted:
-                shown.append(part)
+            if self._string == "key":
+                self._keys[-1] = (self._keys[-1] or "") + part
             else:
-                self._key += part
+                shown.append(part)
         if text[end : end + 1] == '"':
-            self._in_string = self._wanted = False
-            if self._in_key:
-                self._keys[-1], self._key = self._key, ""
-                self._in_key = False
+            self._string = ""
             return end + 1
         self._held = text[end:]
         self.broken = len(self._held) > _LONGEST_ESCAPE
@@ -94,11 +90,9 @@ class AnswerReader:
     def _mark(self, text: str, place: int) -> None:
         mark = text[place]
         if mark == '"':
-            self._in_string = True
-            self._in_key = bool(self._keys) and self._keys[-1] == ""
-            deep = len(self._keys) == len(self._path)
-            self._wanted = deep and not self._in_key and tuple(self._keys) == self._path
-            self.found |= self._wanted
+            is_answer = len(self._keys) == len(self._path) and tuple(self._keys) == self._path
+            self._string = "key" if self._keys and self._keys[-1] == "" else "answer" if is_answer else "other"
+            self.found |= is_answer
         elif mark in "{[":
             self._keys.append("" if mark == "{" else None)
         elif mark in "}]":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
@@ -106,10 +106,6 @@ class TextTools:
     instructions: ClassVar[str] = INSTRUCTIONS
     no_tools: ClassVar[str] = NO_TOOLS
 
-    def __init__(self) -> None:
-        #: Encodes a message as its role's first letter and its escaped text, which `body` puts together.
-        self.encode: Callable[[Message], bytes] = self._encode
-
     def body(self, request: ModelRequest) -> bytes:
         """Return the part of a request's body for its messages, in which the tools are described.
 
@@ -131,7 +127,8 @@ class TextTools:
                 messages.append(b'{"role":"' + _ROLES[role] + b'","content":"' + fragment[1:])
         return b'"messages":[' + b'"},'.join(messages) + b'"}]'
 
-    def _encode(self, message: Message) -> bytes:
+    def encode(self, message: Message) -> bytes:
+        """Return a message as its role's first letter and its escaped text, which `body` puts together."""
         if isinstance(message, ToolReply):
             return _fragment("user", f"Result of {message.name or 'the tool'} ({message.call_id}):\n{message.text}")
         if not isinstance(message, Assistant):

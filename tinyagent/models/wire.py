@@ -160,8 +160,11 @@ class ReplyAssembler:
         return StreamInterruptedError(f"The reply was cut off: {reason}.", partial=self.partial())
 
     def partial(self) -> Reply:
-        """Return the part of the reply that has arrived: text, reasoning, and the calls that are complete."""
-        return self._reply()
+        """Return as much of the reply as has arrived: text, reasoning, and the calls that are complete."""
+        text, reasoning, field = self._said.whole()
+        return Reply(
+            text, self._calls.sealed, reasoning, field, self._finish_reason, self._usage, self._origin, self._extra
+        )
 
     # ---- both
 
@@ -184,7 +187,7 @@ class ReplyAssembler:
         self._calls.finish(cut=cut)
         if self._unread is not None and not self._calls:
             self._calls.add_sealed(Call("unreadable_call", problem=UNREADABLE.format(said=self._unread)))
-        return self._reply()
+        return self.partial()
 
     def _check_text(self, *, withheld: bool, cut: bool) -> None:
         """Raise the error of a reply that was withheld, refused, or cut before its text began."""
@@ -205,12 +208,6 @@ class ReplyAssembler:
                 "max_completion_tokens, or shorten the conversation.",
                 partial=self.partial(),
             )
-
-    def _reply(self) -> Reply:
-        text, reasoning, field = self._said.whole()
-        return Reply(
-            text, self._calls.sealed, reasoning, field, self._finish_reason, self._usage, self._origin, self._extra
-        )
 
     def _count(self, data: Mapping[str, Any]) -> None:
         if isinstance(usage := data.get("usage"), dict):  # a running total, where servers send it repeatedly

@@ -7,39 +7,23 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, Awaitable, Callable, Container, Iterable, Mapping
 from contextvars import Context, ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from inspect import Parameter
 from keyword import iskeyword
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from tinyagent.core.codec import Opaque
 from tinyagent.core.door import door
 from tinyagent.core.errors import ConfigurationError, SandboxError, ToolArgumentsError
 from tinyagent.core.jsonable import error_text, to_text
 from tinyagent.core.messages import Call
 from tinyagent.core.registry import collect
-from tinyagent.core.result import CodeError, Execution, Observation
+from tinyagent.core.result import Execution, Observation
 from tinyagent.core.tool import Tool
 
-__all__ = [
-    "Answer",
-    "SandboxCapabilities",
-    "Caller",
-    "CodeError",
-    "Execution",
-    "Opaque",
-    "Sandbox",
-    "SandboxLimits",
-    "SandboxSession",
-    "bind",
-    "caller_of",
-    "check_not_waited_for",
-    "checked_limits",
-    "context_of_calls",
-    "is_name",
-    "refuse_tools",
-    "tools_by_name",
-]
+#: Numbers below which a limit in whole numbers is refused.
+_LEAST = {"cpu_seconds": 1, "memory": 16 << 20, "output": 1, "calls": 0, "calls_at_once": 1, "threads": 0}
+#: The limits that may be `None`.
+_MAY_BE_NONE = ("seconds", "cpu_seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +58,17 @@ class SandboxLimits:
     host_seconds: float = 2.0
 
     def __post_init__(self) -> None:
-        for name, lowest in (("memory", 16 * 1024 * 1024), ("output", 1), ("calls", 0), ("calls_at_once", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
-                raise ConfigurationError(f"SandboxLimits({name}={value!r}): pass a whole number from {lowest:,} on.")
-        if not isinstance(self.threads, int) or isinstance(self.threads, bool) or self.threads < 0:
-            raise ConfigurationError(f"SandboxLimits(threads={self.threads!r}): pass a whole number from 0 on.")
-        cpu = self.cpu_seconds
-        if cpu is not None and not (isinstance(cpu, int) and not isinstance(cpu, bool) and cpu > 0):
-            raise ConfigurationError(
-                f"SandboxLimits(cpu_seconds={self.cpu_seconds!r}): pass whole seconds above 0, or None."
-            )
-        for name in ("seconds", "grace", "host_seconds"):
-            value = getattr(self, name)
-            if value is None and name == "seconds":
+        for item in fields(self):
+            name, value, least = item.name, getattr(self, item.name), _LEAST.get(item.name)
+            if value is None and name in _MAY_BE_NONE:
                 continue
-            if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
-                raise ConfigurationError(f"SandboxLimits({name}={value!r}): pass seconds above 0.")
+            if isinstance(value, bool) or not isinstance(value, int | float if least is None else int):
+                fits = False
+            else:
+                fits = value > 0 if least is None else value >= least
+            if not fits:
+                what = "seconds above 0" if least is None else f"a whole number from {least:,} on"
+                raise ConfigurationError(f"SandboxLimits({name}={value!r}): pass {what}.")
 
 
 SandboxLimits.__init__ = door("sandbox limits")(SandboxLimits.__init__)  # type: ignore[method-assign]
@@ -311,14 +289,17 @@ def is_name(name: object) -> bool:
     return isinstance(name, str) and name.isidentifier() and not iskeyword(name)
 
 
-def refuse_tools(names: Iterable[str], tools: Container[str]) -> None:
-    """Refuse variables that would hide a tool from the code.
+def check_names(names: Iterable[object], tools: Container[object]) -> None:
+    """Refuse to set variables that code could not use, or that would hide a tool from it.
 
     Raises:
-        ConfigurationError: One of the names is that of a tool.
+        ConfigurationError: One of the names is no identifier, or that of a tool.
     """
-    if hidden := [name for name in names if name in tools]:
-        raise ConfigurationError(f"set({hidden[0]!r}): code calls a tool by that name; use another one.")
+    for name in names:
+        if not is_name(name):
+            raise ConfigurationError(f"set({name!r}): a name in Python is letters, digits and '_', and no keyword.")
+        if name in tools:
+            raise ConfigurationError(f"set({name!r}): code calls a tool by that name; use another one.")
 
 
 def checked_limits(limits: SandboxLimits | None) -> SandboxLimits:
@@ -346,3 +327,19 @@ def tools_by_name(tools: Tools) -> dict[str, Tool[..., Any]]:
                 "Rename it with @tool(name='...')."
             )
     return found
+
+
+def check_tools(sandbox: Sandbox, tools: Iterable[Tool[..., Any]]) -> None:
+    """Refuse tools that the sandbox cannot call.
+
+    Raises:
+        ConfigurationError: A tool is async, the sandbox synchronous; the text names both, and what to use instead.
+    """
+    if sandbox.capabilities.async_tools:
+        return
+    for tool in tools:
+        if tool.is_async:
+            raise ConfigurationError(
+                f"Tool {tool.name!r} is async, and {type(sandbox).__name__} is synchronous: it cannot call it. Use "
+                "ProcessSandbox or MontySandbox, or make the tool a plain function."
+            )

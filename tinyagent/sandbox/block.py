@@ -1,13 +1,14 @@
-"""One block of code while it runs in another process: its output, its tool calls, its clock."""
+"""One block of code while it runs, wherever that is: its output, its tool calls, its clock."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from contextvars import copy_context
+from dataclasses import replace
 from typing import Any
 
 from tinyagent.core.jsonable import words
@@ -30,13 +31,16 @@ _OURS = ((WITHDRAWN,), (ENDED,))
 
 
 class Block:
-    """A block of code that runs in another process: what has come of it so far.
+    """A block of code that runs elsewhere, seen from the event loop: what has come of it so far.
 
     Args:
         number: The number of the block in its session, from 1.
         limits: What the block may use.
         on_output: Called with the output as it comes.
         call: Answers the block's tool calls.
+
+    Attributes:
+        soon: Has output handed on in the event loop; `call_soon_threadsafe` where `hear` is called in other threads.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class Block:
     ) -> None:
         self.number = number
         self.clock = Stopwatch(limits.seconds)
+        self.clock.expired = self._expired
         self.code: list[str] = []
         self.stopped: str | None = None  # why the block has been stopped from outside
         self.stop_kind = "KeyboardInterrupt"
@@ -51,13 +56,16 @@ class Block:
         self.refused = 0
         self.fatal: BaseException | None = None  # raised by a tool to end the run
         self.on_fatal: Callable[[], None] = lambda: None
+        self.on_stop: Callable[[], None] = lambda: None
+        self.soon: Callable[[Callable[[], None]], object] = asyncio.get_running_loop().call_soon
         self._limits = limits
         self._on_output = on_output
         self._call = call
         self._context = copy_context()
         self._began = time.perf_counter()
         self._output: list[str] = []
-        self._fresh: list[str] = []
+        self._fresh: deque[str] = deque()
+        self._telling = False
         self._kept = 0
         self._lost_output = 0
         self._observations: list[Observation] = []
@@ -76,16 +84,16 @@ class Block:
         self._lost_output += len(text) - len(kept)
         if kept:
             self._kept += len(kept)
-            if not self._fresh:
-                asyncio.get_running_loop().call_soon(self.tell_output)
             self._fresh.append(kept)
+            if not self._telling:
+                self._telling = True
+                self.soon(self.tell_output)
         return self._lost_output
 
     def tell_output(self) -> None:
         """Hand on the output that has come since the last time."""
-        if self._fresh:
-            text = "".join(self._fresh)
-            self._fresh.clear()
+        self._telling = False
+        if text := "".join(self._fresh.popleft() for _ in range(len(self._fresh))):  # more may come meanwhile
             self._output.append(text)
             if self._on_output is not None:
                 self._on_output(text)
@@ -129,7 +137,7 @@ class Block:
         tool: Tool[..., Any],
         args: list[Any],
         kwargs: dict[str, Any],
-        written: bytes,
+        written: bytes | None,
         answer: Callable[[Answer], Awaitable[None] | None],
     ) -> None:
         """Start a tool call.
@@ -139,12 +147,15 @@ class Block:
             tool: The tool that is called.
             args: Positional arguments.
             kwargs: Keyword arguments.
-            written: Tool and arguments as bytes, the same for the same call.
+            written: Tool and arguments as the sandbox process has sent them, the same for the same call; `None` where
+                they are objects of this process.
             answer: Called with what the tool gave, unless the call is withdrawn. Then the call is over.
         """
         self.tell_output()
-        self._argument_bytes += len(written)
-        call = bind(tool, args, kwargs, self._call_id(tool.name, written), size=len(written))
+        size = len(written or b"")
+        self._argument_bytes += size
+        call = bind(tool, args, kwargs, "", size=size)
+        call = replace(call, id=self._call_id(tool.name, written or call.raw.encode(errors="replace")))
         place = self._places[number] = len(self._observations)
         self._observations.append(Observation(call, NOT_ANSWERED, error=NOT_ANSWERED))
         self.clock.pause()
@@ -222,9 +233,13 @@ class Block:
         )
 
     def stop(self, reason: str, kind: str = "KeyboardInterrupt") -> None:
-        """Remember why the block is stopped from outside, and the class of error that the code is told to have had."""
+        """Stop the block from outside, unless that has been done, for a reason and with a class of error to tell."""
         if self.stopped is None:
             self.stopped, self.stop_kind = reason, kind
+            self.on_stop()
+
+    def _expired(self) -> None:
+        self.stop(f"the block ran longer than {self._limits.seconds:g} s", "TimeoutError")
 
     def broken_off(self, names: tuple[str, ...] = ()) -> Execution:
         """Return what the block gave until its caller was cancelled, or a tool ended the run."""
@@ -264,68 +279,57 @@ class Stopwatch:
     def __init__(self, seconds: float | None) -> None:
         self._left = seconds
         self._pauses = 1  # paused until it is started
-        self._since = 0.0  # when it was started, or paused
-        self._had: float | None = None  # seconds computed when it was paused
+        self._marks: tuple[float, float, float | None] = (
+            0.0,
+            0.0,
+            None,
+        )  # time, `held` and `computed` when last counted
         self._timer: asyncio.TimerHandle | None = None
         self.expired: Callable[[], None] = lambda: None
         self.computed: Callable[[], float | None] = lambda: None
         self.held: Callable[[], float] = lambda: 0.0
-        self._held_before = 0.0  # seconds held when it was started
 
     def pause(self) -> None:
         """Pause the time, until `resume` has been called as often."""
+        if self._pauses == 0:
+            self._count()
         self._pauses += 1
-        if self._pauses == 1 and self._timer is not None and self._left is not None:
-            self._left -= self._ran()
-            self._since = asyncio.get_running_loop().time()
-            self._had = self.computed()
-            self._ring_after(self._left if self._had is not None else None, self._look)
+        self._ring()
 
     def resume(self) -> None:
         """Start the time, unless it has been paused more often than resumed."""
+        if self._pauses == 1:
+            self._count()
         self._pauses -= 1
-        if self._pauses == 0 and self._left is not None:
-            self._left -= self._computed_in_pause()
-            self._had = None
-            self._start(self._left)
+        self._ring()
 
-    def _computed_in_pause(self) -> float:
-        """Return the seconds computed in a pause; with several threads, no more than the seconds that went by."""
-        if self._had is None or (now := self.computed()) is None:
-            return 0.0
-        return min(now - self._had, asyncio.get_running_loop().time() - self._since)
+    def _count(self) -> None:
+        """Count the time since the last counting; in a pause, what was computed of it."""
+        if self._left is None:
+            return
+        (since, held, computed), now = self._marks, asyncio.get_running_loop().time()
+        self._marks = now, self.held(), self.computed()
+        if self._pauses == 0:
+            self._left -= now - since - (self._marks[1] - held)
+        elif computed is not None and self._marks[2] is not None:  # several threads compute no more than time goes by
+            self._left -= min(self._marks[2] - computed, now - since)
 
-    def _look(self) -> None:
-        """End the time if too much was computed in a pause; else look again when that is possible at the earliest."""
-        left = (self._left or 0.0) - self._computed_in_pause()
-        if left <= 0:
-            self.expired()
-        else:
-            self._ring_after(max(left, _SHORTEST_LOOK), self._look)
-
-    def _ring_after(self, seconds: float | None, bell: Callable[[], None]) -> None:
+    def _ring(self, soonest: float = 0.0) -> None:
+        """Look again when the time may be over, in these seconds at the soonest."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if seconds is not None:
-            self._timer = asyncio.get_running_loop().call_later(max(0.0, seconds), bell)
+        if self._left is not None and (self._pauses == 0 or self._marks[2] is not None):
+            self._timer = asyncio.get_running_loop().call_later(max(self._left, soonest), self._look)
 
-    def _start(self, left: float) -> None:
-        self._since, self._held_before = asyncio.get_running_loop().time(), self.held()
-        self._ring_after(left, self._over)
-
-    def _ran(self) -> float:
-        """Return the seconds since the start in which the code could run."""
-        return asyncio.get_running_loop().time() - self._since - (self.held() - self._held_before)
-
-    def _over(self) -> None:
-        self._left = (self._left or 0.0) - self._ran()
-        if self._left < _TOLERANCE:
+    def _look(self) -> None:
+        self._count()
+        if self._left is not None and self._left <= (0.0 if self._pauses else _TOLERANCE):
             self.expired()
-        else:  # the code was kept from running meanwhile
-            self._start(max(self._left, _SHORTEST_LOOK))
+        else:  # the code was kept from running meanwhile, or has computed little
+            self._ring(_SHORTEST_LOOK)
 
     def stop(self) -> None:
         """Stop the time for good."""
         self._left = None
-        self._ring_after(None, self._over)
+        self._ring()

@@ -13,12 +13,15 @@ import asyncio
 import signal
 import threading
 import time
-from collections.abc import Iterable
-from typing import Protocol
+from operator import attrgetter
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from tinyagent.core.threads import in_forked_copy
-from tinyagent.sandbox.cpu import cores, running_threads, seconds_used, state_of
+from tinyagent.sandbox.cpu import cores, has_one_thread, running_threads, seconds_used, state_of
+
+if TYPE_CHECKING:
+    from tinyagent.sandbox.zygote import Child
 
 #: Seconds for which a block computes before one that waits does; also the seconds between two looks.
 SLICE = 0.025
@@ -38,30 +41,17 @@ _SWAPS = 16
 _SEARCH = 0.005
 
 
-class Stoppable(Protocol):
-    """A process that can be stopped and continued."""
-
-    @property
-    def pid(self) -> int | None:
-        """The process id; `None` where it is not known."""
-        ...
-
-    def signal(self, number: int) -> None:
-        """Send the process a signal; do nothing when it has ended."""
-        ...
-
-
 class Turn:
-    """A process that takes turns: between `begin` and `end` it computes when its turn comes, otherwise it is stopped.
+    """A process that takes turns: between `begin` and `end` it computes when its turn comes, then it is stopped.
 
     Args:
         process: The process, which is running.
         among: The processes with which it takes turns; default: all sandboxes of this host process.
     """
 
-    def __init__(self, process: Stoppable, among: Computing | None = None) -> None:
+    def __init__(self, process: Child, among: Computing | None = None) -> None:
         self.process = process
-        self.loop: asyncio.AbstractEventLoop | None = None
+        self.loop = asyncio.get_running_loop()
         self.since = 0.0  # when it was last given a place or lost it
         self.used: float | None = None  # its processor time at the last look
         self.computed = 0.0  # its processor time since `begin`, up to the last look
@@ -69,24 +59,41 @@ class Turn:
         self.waits = self.rests = self.has_lied = False
         self._held = 0.0
         self._stopped = False
+        self._bell: asyncio.TimerHandle | None = None
         self._among = among or computing
 
     def begin(self) -> None:
         """Let the process compute, now or when its turn comes."""
+        self._silence()
+        self.used, self.computed, self._held, self.has_lied = None, 0.0, 0.0, False
         self._among.enter(self)
 
     def end(self) -> None:
-        """Stop the process until the next `begin`."""
+        """Stop the process until the next `begin`.
+
+        It is stopped at once where other threads live in it, or processes wait for a place; else a little later, since
+        stopping and continuing it would be a tenth of a tiny block that follows.
+        """
         self._among.leave(self)
-        self.stop()
+        if self._among.is_crowded or not has_one_thread(self.process.pid):
+            self.stop()
+        else:
+            self._bell = asyncio.get_running_loop().call_later(SLICE, self.stop)
 
     def leave(self) -> None:
         """Forget the process before it is closed, so that nobody signals it any more."""
+        self._silence()
         self._among.leave(self)
 
+    def _silence(self) -> None:
+        if self._bell is not None:
+            self._bell.cancel()
+            self._bell = None
+
     def hurry(self) -> None:
-        """Have the next turn come soon, since the process has a signal to handle."""
-        self._among.hurry(self)
+        """Have the next turn come soon, as if the process had computed little, since it has a signal to handle."""
+        with self._among.lock:
+            self.computed = min(self.computed, LITTLE)
 
     def rest(self) -> None:
         """Give up the place, if others wait for it, while the process is believed to wait for a tool it has called."""
@@ -107,11 +114,6 @@ class Turn:
             return self._held + (time.monotonic() - self.since if self.waits else 0.0)
 
     # ---- called by `Computing`
-
-    def reset(self) -> None:
-        """Belong to the running event loop, with all figures at zero."""
-        self.loop = asyncio.get_running_loop()
-        self.used, self.computed, self._held, self.has_lied = None, 0.0, 0.0, False
 
     def wait(self, now: float) -> None:
         """Stop the process: its turn is over, or has not come."""
@@ -156,11 +158,11 @@ class Computing:
     """The processes that take turns; they may belong to several event loops, each in a thread of its own.
 
     Attributes:
-        limit: How many places there are to compute in; default: four for each processor.
+        limit: How many places there are to compute in; 0 until the first process enters: four for each processor.
         lock: Held by whoever looks at the processes or moves them.
     """
 
-    def __init__(self, limit: int | None = None) -> None:
+    def __init__(self, limit: int = 0) -> None:
         self.limit = limit
         self.forget()
 
@@ -178,7 +180,6 @@ class Computing:
 
     def enter(self, turn: Turn) -> None:
         """Let a process compute, at once or in turn."""
-        turn.reset()
         with self.lock:
             self.limit = self.limit or PER_CORE * cores()
             self._begin(turn, time.monotonic())
@@ -193,11 +194,6 @@ class Computing:
             if self._waiting:
                 self._stopping[turn] = None
                 self._fill(time.monotonic())
-
-    def hurry(self, turn: Turn) -> None:
-        """Treat a process as one that has computed next to nothing."""
-        with self.lock:
-            turn.computed = min(turn.computed, LITTLE)
 
     @property
     def is_crowded(self) -> bool:
@@ -222,7 +218,7 @@ class Computing:
     # ---- with the lock held
 
     def _begin(self, turn: Turn, now: float) -> None:
-        if not self._waiting and len(self._placed) < (self.limit or 1):
+        if not self._waiting and len(self._placed) < self.limit:
             self._place(turn, now)
         else:
             self._hold(turn, now)
@@ -247,12 +243,12 @@ class Computing:
 
     @property
     def _free(self) -> int:
-        return (self.limit or 1) - sum(map(_weight, self._placed))
+        return self.limit - sum(turn.weight for turn in self._placed)
 
     def _fill(self, now: float) -> None:
         """Give free places to processes that wait."""
         while self._waiting and (free := self._free) > 0:
-            turn = next(iter(self._waiting)) if self._turns % 2 else min(self._waiting, key=_computed)
+            turn = next(iter(self._waiting)) if self._turns % 2 else min(self._waiting, key=attrgetter("computed"))
             if turn.weight > free and self._placed:  # a heavy process waits until there are places enough
                 return
             self._turns += 1
@@ -264,7 +260,7 @@ class Computing:
         if now - self._searched < _SEARCH:
             return
         for turn in list(self._placed):
-            if _is_left(turn):
+            if turn.loop.is_closed():
                 self._remove(turn)
                 return
             if turn.is_asleep and (turn.used is None or turn.look() < _IDLE):
@@ -295,13 +291,13 @@ class Computing:
             if (self._waiting or self._resting) and any(turn.loop is loop for turn in self._all()):
                 self._watch(loop)
 
-    def _all(self) -> Iterable[Turn]:
+    def _all(self) -> list[Turn]:
         return [*self._placed, *self._resting, *self._waiting]
 
     def _sort(self, now: float) -> None:
         """Tell the processes that compute from those that do not."""
         for turn in self._all():
-            if _is_left(turn):
+            if turn.loop.is_closed():  # while the process computed
                 self._remove(turn)
         late = {turn: places for turn in self._stopping if (places := turn.weigh())}
         self._stopping, self._late = dict.fromkeys(late), sum(late.values())
@@ -316,15 +312,15 @@ class Computing:
                 turn.since = now
                 self._remove(turn)
                 self._placed[turn] = None
-        if not self._waiting and len(self._placed) + len(self._resting) <= (self.limit or 1):
+        if not self._waiting and len(self._placed) + len(self._resting) <= self.limit:
             self._placed |= self._resting  # there is room: no need to look
             self._resting.clear()
 
     def _rotate(self, now: float) -> None:
         """Stop processes that have had their slice, as many as others need places; and those beyond the limit."""
-        free, most = self._free, min(_SWAPS, (self.limit or 1) - self._late)
-        wanted = min(self.limit or 1, sum(map(_weight, self._waiting)))
-        for turn in sorted(self._placed, key=_weight, reverse=True):
+        free, most = self._free, min(_SWAPS, self.limit - self._late)
+        wanted = min(self.limit, sum(turn.weight for turn in self._waiting))
+        for turn in sorted(self._placed, key=attrgetter("weight"), reverse=True):
             if free >= 0 and (free >= wanted or most <= 0):
                 break
             if free < 0 < len(self._placed) - 1 or now - turn.since >= 0.9 * SLICE:
@@ -332,19 +328,6 @@ class Computing:
                 self._hold(turn, now)
                 free += turn.weight
                 most -= 1
-
-
-def _weight(turn: Turn) -> int:
-    return turn.weight
-
-
-def _computed(turn: Turn) -> float:
-    return turn.computed
-
-
-def _is_left(turn: Turn) -> bool:
-    """Return whether the event loop of a process was closed while the process computed."""
-    return turn.loop is not None and turn.loop.is_closed()
 
 
 #: All sandbox processes of this host process.

@@ -56,15 +56,27 @@ def _state(path: str) -> str:
         return ""
 
 
+def has_one_thread(pid: int | None) -> bool:
+    """Return whether a process has a single thread.
+
+    Args:
+        pid: The process id; `None` for a process that is not known.
+    """
+    try:
+        return os.stat(f"/proc/{pid}/task").st_nlink == _LINKS_OF_ONE  # noqa: PTH116
+    except OSError:
+        return False
+
+
 def running_threads(pid: int | None) -> int:
     """Return how many threads of a process run, or would if there were processors for them.
 
     Args:
         pid: The process id; `None` for a process that is not known.
     """
+    if has_one_thread(pid):
+        return int(state_of(pid) == "R")
     try:
-        if os.stat(f"/proc/{pid}/task").st_nlink == _LINKS_OF_ONE:  # noqa: PTH116
-            return int(state_of(pid) == "R")
         threads = os.listdir(f"/proc/{pid}/task")[:_MOST_THREADS]  # noqa: PTH208
     except OSError:
         return 0

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import cache
+import importlib.util
+from collections.abc import Iterable
 
 from tinyagent.core.door import door
-from tinyagent.core.errors import ConfigurationError, SandboxError, SandboxUnavailableError
-from tinyagent.core.tool import Tool
+from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.tool import warn_user
 from tinyagent.locked.lock import reason_against
 from tinyagent.sandbox.base import (
     Caller,
+    Sandbox,
     SandboxCapabilities,
     SandboxLimits,
     SandboxSession,
@@ -19,8 +20,8 @@ from tinyagent.sandbox.base import (
     checked_limits,
     tools_by_name,
 )
-from tinyagent.sandbox.framed import FramedSession
-from tinyagent.sandbox.zygote import Child, ChildLimits, zygote
+from tinyagent.sandbox.link import unavailable
+from tinyagent.sandbox.session import ProcessSession
 
 _NOTES = (
     "There is no network, no other process, no environment and no access to the machine's files.",
@@ -98,47 +99,21 @@ class ProcessSandbox:
         return ProcessSession(self.preload, by_name, limits or self.limits, call or caller_of(by_name), seed)
 
 
-@cache
-def _reason_against() -> str | None:
-    """Return why no process can be locked here, or `None`; the kernel is asked once."""
-    return reason_against()
+def default_sandbox() -> Sandbox:
+    """Return a `ProcessSandbox`; where it cannot run, a `MontySandbox`, with a warning that says why.
 
+    Raises:
+        SandboxUnavailableError: Neither sandbox can run here; the text says why, and what to install.
+    """
+    reason = ProcessSandbox.reason_against()
+    if reason is None:
+        return ProcessSandbox()
+    if importlib.util.find_spec("pydantic_monty") is None:
+        raise unavailable(reason)
+    from tinyagent.sandbox.monty import MontySandbox
 
-class ProcessSession(FramedSession):
-    """A session in a locked child of the zygote."""
-
-    def __init__(
-        self,
-        preload: tuple[str, ...],
-        tools: Mapping[str, Tool[..., object]],
-        limits: SandboxLimits,
-        call: Caller,
-        seed: str | None,
-    ) -> None:
-        super().__init__(tools, limits, call, seed)
-        self._preload = preload
-
-    async def _spawn(self) -> Child:
-        if (reason := _reason_against()) is not None:
-            raise unavailable(reason)
-        limits = ChildLimits(self._limits.memory, self._limits.cpu_seconds, self._limits.threads)
-        try:
-            return await (await zygote(self._preload)).child(limits)
-        except SandboxUnavailableError:
-            raise
-        except SandboxError:  # the zygote has just died: ask another one
-            return await (await zygote(self._preload)).child(limits)
-
-    def _refused(self, reason: str) -> SandboxError:
-        if reason.startswith("LockError: "):
-            return unavailable(reason.removeprefix("LockError: "))
-        return super()._refused(reason)
-
-
-def unavailable(reason: str) -> SandboxUnavailableError:
-    """Return the error that says why no `ProcessSandbox` can run here, and what to use instead."""
-    return SandboxUnavailableError(
-        f"ProcessSandbox cannot lock a process here: {reason}. Use sandbox=MontySandbox() "
-        "(pip install 'tinyagent[monty]'), which runs a part of Python anywhere, or sandbox=PythonExecutor() for code "
-        "that you trust."
+    warn_user(
+        f"Code runs in MontySandbox, which knows a part of Python, since ProcessSandbox cannot run here: {reason}. To "
+        "choose it without this warning, pass sandbox=MontySandbox()."
     )
+    return MontySandbox()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Container, Mapping
+from typing import Any
 
 
 def name_for_value(tool: str, in_use: Container[str]) -> str:
@@ -13,6 +14,29 @@ def name_for_value(tool: str, in_use: Container[str]) -> str:
         number += 1
         name = f"{tool}_value{number}"
     return name
+
+
+def give_names_back(names: dict[str, Any], tools: Mapping[str, object], kept: dict[str, str]) -> str:
+    """Give every tool its own name again; a value that the code had put there stays, under another name.
+
+    Args:
+        names: The global names of the code.
+        tools: The tools by name, as the code sees them.
+        kept: The other names by the names of tools, the same from block to block; new ones are added.
+
+    Returns:
+        The note that tells the code's author, empty where there is nothing to tell.
+    """
+    moved: dict[str, str | None] = {}
+    for name, tool in tools.items():
+        if names.get(name) is tool:
+            continue
+        moved[name] = None
+        if name in names:
+            moved[name] = kept[name] = kept.get(name) or name_for_value(name, names)
+            names[kept[name]] = names[name]
+        names[name] = tool
+    return given_back(moved)
 
 
 def given_back(kept: Mapping[str, str | None]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -13,18 +14,18 @@ import subprocess
 import sys
 import threading
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from tinyagent.core.errors import SandboxError, SandboxUnavailableError
 from tinyagent.core.threads import in_forked_copy
+from tinyagent.locked.interpreter import OPTIONS, ROOT, command, search_path, why_it_cannot_start
 
 #: Seconds that a zygote may take to import everything it was asked for.
 START_TIMEOUT = 60.0
 #: Seconds that a zygote may take to fork a child.
 ANSWER_TIMEOUT = 20.0
-#: Requests under way at once; the zygote does one after the other anyway.
-_REQUESTS = 16
+#: Sessions that wait for children at once; the zygote forks one after the other anyway.
+_WAITING = 16
 _CONTROL = 1 << 16
 #: Children that wait, locked, for the next sessions with the same limits.
 _SPARES = 2
@@ -36,12 +37,11 @@ _SPARE_DELAY = 0.03
 _ENVIRONMENT = {"PYTHONHASHSEED": "0"} | {
     f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")
 }
-_START = (
-    "import sys; sys.path.insert(0, sys.argv[1]); "
-    "from tinyagent.sandbox.child.zygote import main; "
-    "del sys.path[0]; main(int(sys.argv[2]))"
+_MODULE = "tinyagent.sandbox.child.zygote"
+_ENDED = (
+    f"The sandbox's zygote ended while it started. To see why, run: {sys.executable} {' '.join(OPTIONS)} "
+    f'-c "import sys; sys.path.insert(0, {ROOT!r}); import {_MODULE}"'
 )
-_ROOT = str(Path(__file__).resolve().parents[2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +55,24 @@ class ChildLimits:
 
 @dataclass(eq=False)
 class Child:
-    """A forked session process.
+    """A session process, which the zygote may still have to fork.
 
     Attributes:
-        pid: The process id.
+        fd: The session's socket; -1 once it is closed, or taken over.
+        pid: The process id; `None` before the process has begun.
         pidfd: The descriptor by which the process is signalled; it never means another process, as an id may.
-        fd: The session's socket.
+        begun: Set when the process has been forked, or could not be.
+        failure: Why it could not be forked.
         status: The exit code once the process has ended, negative for a signal; `None` before, and where the zygote
             died first.
         ended: Set when the process has ended.
     """
 
-    pid: int
-    pidfd: int
-    fd: int
+    fd: int = -1
+    pid: int | None = None
+    pidfd: int = -1
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    failure: str | None = None
     status: int | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -79,7 +83,7 @@ class Child:
                 signal.pidfd_send_signal(self.pidfd, number)
 
     def close(self) -> None:
-        """Kill the process, and close its descriptors."""
+        """Kill the process, and close its descriptors. Without its socket, one that is just forked ends by itself."""
         self.signal(signal.SIGKILL)
         self.let_go()
 
@@ -102,36 +106,30 @@ class Zygote:
 
     def __init__(self, preload: tuple[str, ...]) -> None:
         self.preload = preload
-        self._owner = os.getpid()
+        self.failure: SandboxError | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
-        self._ready = False
-        self._failure: SandboxError | None = None
-        self._requests: dict[int, asyncio.Future[tuple[int, int]]] = {}
+        self._ready = asyncio.Event()  # or failed
         self._children: dict[int, Child] = {}
         self._spares: dict[ChildLimits, list[Child]] = {}
-        self._coming: dict[int, tuple[ChildLimits, socket.socket]] = {}
-        self._count = 0
-        self._adopt()
+        self._numbers = itertools.count()
+        self.adopt()
 
-    def _adopt(self) -> None:
-        """Make the zygote belong to the running event loop."""
+    def adopt(self) -> None:
+        """Make the zygote belong to the running event loop; children of sessions that a closed loop has left end."""
         self.loop = asyncio.get_running_loop()
-        self._starting = asyncio.Lock()
-        self._slots = asyncio.Semaphore(_REQUESTS)
-        self._requests.clear()
-        spares = {child.pid: child for child in self._all_spares()}
-        for child in self._children.values():
-            if child.pid not in spares:  # of a session that a closed loop has left behind
-                child.close()
-        self._children = spares
-        if self._ready and self._control is not None:
+        self._turns = asyncio.Semaphore(_WAITING)
+        if self._control is not None:
             self.loop.add_reader(self._control.fileno(), self._hear)
+        if not self._ready.is_set():  # the closed loop waited for it
+            self._ready = asyncio.Event()
+        spares = set(self._all_spares())
+        for child in set(self._children.values()) - spares:
+            child.close()
+        self._children = {number: child for number, child in self._children.items() if child in spares}
 
-    @property
-    def usable(self) -> bool:
-        """Whether the zygote belongs to this process and has not failed."""
-        return self._owner == os.getpid() and self._failure is None
+    def _all_spares(self) -> list[Child]:
+        return [child for spares in self._spares.values() for child in spares]
 
     # ---- starting and ending
 
@@ -142,111 +140,68 @@ class Zygote:
             SandboxUnavailableError: A package cannot be preloaded; the text says which, and why.
             SandboxError: The process did not start; the text says why.
         """
-        async with self._starting:
-            if self._ready:
-                return
-            try:
-                if self._control is None:
-                    self._spawn()
-                async with asyncio.timeout(START_TIMEOUT):
-                    await self._hear_ready()
-            except TimeoutError:
-                self._fail(SandboxError(f"The sandbox's zygote was not ready within {START_TIMEOUT:g} s."))
-                raise self._failed() from None
-            except SandboxError:
-                self.close()
-                raise
+        if self._process is None:
+            self._spawn()
+        try:
+            async with asyncio.timeout(START_TIMEOUT):
+                await self._ready.wait()
+        except TimeoutError:
+            self._fail(SandboxError(f"The sandbox's zygote was not ready within {START_TIMEOUT:g} s."))
+        if self.failure is not None:
+            raise self.failure
 
     def _spawn(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             ours.setblocking(False)
             self._control = ours
-            config = json.dumps({"path": [path for path in sys.path if path], "preload": self.preload})
-            ours.send(config.encode())
-            arguments = [_ROOT, str(theirs.fileno())]
-            self._process = _started(
-                [sys.executable, "-P", "-s", "-S", "-B", "-X", "utf8", "-c", _START, *arguments],
-                pass_fds=(theirs.fileno(),),
-                env=_ENVIRONMENT,
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-
-    async def _hear_ready(self) -> None:
-        assert self._control is not None  # noqa: S101 - it has just been made
-        try:
-            data = await self.loop.sock_recv(self._control, _CONTROL)
-        except ConnectionError:
-            data = b""
-        if not data:
-            raise SandboxError(
-                f"The sandbox's zygote ended while it started. To see why, run: {sys.executable} -P -s -S -B -X utf8 "
-                f'-c "import sys; sys.path.insert(0, {_ROOT!r}); import tinyagent.sandbox.child.zygote"'
-            )
-        ready = json.loads(data)
-        if ready["failed"]:
-            reasons = "; ".join(f"{name}: {reason}" for name, reason in ready["failed"].items())
-            raise SandboxUnavailableError(f"preload={list(self.preload)}: cannot be imported. {reasons}")
-        if ready["threads"] > 1:
-            raise SandboxUnavailableError(
-                f"preload={list(self.preload)}: these start threads when they are imported, which a fork would lose."
-            )
-        self._ready = True
-        self.loop.add_reader(self._control.fileno(), self._hear)
-
-    def _failed(self) -> SandboxError:
-        return self._failure or SandboxError("The sandbox's zygote was closed.")
+            self.loop.add_reader(ours.fileno(), self._hear)
+            ours.send(json.dumps({"path": search_path(), "preload": self.preload}).encode())
+            try:
+                self._process = subprocess.Popen(
+                    command(_MODULE),
+                    env=_ENVIRONMENT,
+                    cwd="/",
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                self._fail(SandboxUnavailableError(f"The sandbox {why_it_cannot_start(error)}."))
 
     def _fail(self, error: SandboxError) -> None:
-        self._failure = self._failure or error
-        for request in self._requests.values():
-            if not request.done():
-                request.set_exception(self._failed())
-        self._requests.clear()
+        self.failure = self.failure or error
         self.close()
 
     def close(self) -> None:
         """End the zygote's process and everything it has forked."""
-        self._failure = self._failed()
+        self.failure = self.failure or SandboxError("The sandbox's zygote was closed.")
         if self._control is not None:
-            if self._ready and not self.loop.is_closed():
+            if not self.loop.is_closed():
                 self.loop.remove_reader(self._control.fileno())
             self._control.close()
             self._control = None
-        if self._process is not None and self._owner == os.getpid():
+        if self._process is not None:
             self._process.kill()
             self._process.wait()
-        self._process = None
-        self._drop_spares()
-
-    def _all_spares(self) -> list[Child]:
-        return [child for spares in self._spares.values() for child in spares]
-
-    def _drop_spares(self) -> None:
         for child in self._all_spares():
             child.close()
-        for _, ours in self._coming.values():
-            ours.close()
-        for child in self._children.values():  # children end with the zygote
-            child.ended.set()
         self._spares.clear()
-        self._coming.clear()
+        for child in self._children.values():  # children end with the zygote
+            child.begun.set()
+            child.ended.set()
         self._children.clear()
+        self._ready.set()
 
     def forget(self) -> None:
         """Let go of the zygote in a forked copy of the host, to which it does not belong."""
         if self._control is not None:
             self._control.close()
-            self._control = None
         if self._process is not None:
             self._process.returncode = 0  # else `Popen` would wait for a process that is not ours
         for child in self._all_spares():
             child.let_go()
-        self._failure = SandboxError("The zygote belongs to the process that this one was forked from.")
 
     # ---- forking
 
@@ -256,65 +211,61 @@ class Zygote:
         Raises:
             SandboxError: The zygote has died, or there are no descriptors left.
         """
-        spares = self._spares.setdefault(limits, [])
-        while spares:
-            child = spares.pop()
-            if not child.ended.is_set():
-                self.loop.call_later(_SPARE_DELAY, self._fork_ahead, limits)
-                return child
-            child.close()
-        async with self._slots:
-            reply: asyncio.Future[tuple[int, int]] = self.loop.create_future()
-            request, ours = self._request(limits)
-            self._requests[request] = reply
+        async with self._turns:
+            child = self._spare(limits) or self._ask(limits)
             try:
                 async with asyncio.timeout(ANSWER_TIMEOUT):
-                    pid, pidfd = await reply
-            except BaseException as error:
-                ours.close()
-                if reply.done() and not reply.cancelled() and reply.exception() is None:
-                    Child(*reply.result(), -1).close()  # the child came at the moment of the cancellation
-                if isinstance(error, TimeoutError):
-                    self._fail(SandboxError(f"The sandbox's zygote has not answered for {ANSWER_TIMEOUT:g} s."))
-                    raise self._failed() from None
+                    await child.begun.wait()
+            except TimeoutError:
+                self._fail(SandboxError(f"The sandbox's zygote has not answered for {ANSWER_TIMEOUT:g} s."))
+            except BaseException:
+                child.close()
                 raise
-            finally:
-                self._requests.pop(request, None)
-        child = self._children[pid] = Child(pid, pidfd, ours.detach())
+        if child.pidfd < 0:
+            child.close()
+            raise self.failure or SandboxError(f"No process for a sandbox session: {child.failure}.")
         self.loop.call_later(_SPARE_DELAY, self._fork_ahead, limits)
         return child
 
+    def _spare(self, limits: ChildLimits) -> Child | None:
+        spares = self._spares.setdefault(limits, [])
+        while spares:
+            child = spares.pop(0)
+            if not child.ended.is_set():
+                return child
+            child.close()
+        return None
+
     def _fork_ahead(self, limits: ChildLimits) -> None:
-        """Ask for missing spares with these limits, unless sessions are waiting for children."""
-        self._spares[limits] = self._spares.pop(limits, [])  # to the end: used last
+        """Ask for missing spares with these limits, unless children are on their way; old spares with others end."""
+        spares = self._spares[limits] = self._spares.pop(limits, [])  # to the end: used last
         for unused in list(self._spares)[:-_KINDS_OF_SPARES]:
             for child in self._spares.pop(unused):
                 child.close()
-        waiting = len(self._spares[limits]) + sum(coming == limits for coming, _ in self._coming.values())
-        if self._requests:
-            return
+        if not all(child.begun.is_set() for child in self._children.values()):
+            return  # whoever waits for one comes first, and asks for spares then
         with contextlib.suppress(SandboxError):  # the next session then waits for a child of its own
-            for _ in range(waiting, _SPARES):
-                request, ours = self._request(limits)
-                self._coming[request] = (limits, ours)
+            while len(spares) < _SPARES:
+                spares.append(self._ask(limits))
 
-    def _request(self, limits: ChildLimits) -> tuple[int, socket.socket]:
-        """Ask for a child; return the number of the request, and this end of the child's socket."""
+    def _ask(self, limits: ChildLimits) -> Child:
+        """Ask for a child, and return it before it has begun."""
         if self._control is None:
-            raise self._failed()
-        self._count += 1
+            raise self.failure or SandboxError("The sandbox's zygote was not started.")
         try:
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+            ours, theirs = socket.socketpair()
         except OSError as error:
             raise SandboxError(f"No socket for a sandbox session: {error}. Raise the limit: ulimit -n.") from error
+        child, number = Child(ours.detach()), next(self._numbers)
         with theirs:
             try:
-                message = json.dumps({"id": self._count, **asdict(limits)}).encode()
+                message = json.dumps({"id": number, **asdict(limits)}).encode()
                 socket.send_fds(self._control, [message], [theirs.fileno()])
             except OSError as error:
-                ours.close()
+                child.close()
                 raise SandboxError(f"The sandbox's zygote does not answer: {error}.") from error
-        return self._count, ours
+        self._children[number] = child
+        return child
 
     def _hear(self) -> None:
         assert self._control is not None  # noqa: S101 - otherwise nobody reads it
@@ -325,52 +276,34 @@ class Zygote:
         except OSError:
             data, fds = b"", []
         if not data:
-            self._fail(SandboxError("The sandbox's zygote died, and its sessions with it."))
+            died = "The sandbox's zygote died, and its sessions with it."
+            self._fail(SandboxError(died if self._ready.is_set() else _ENDED))
             return
         message: dict[str, Any] = json.loads(data)
-        if message["t"] == "exit":
-            child = self._children.pop(message["pid"], None)
-            if child is not None:
-                child.status = message["status"]
-                child.ended.set()
-        elif message["t"] == "failed" or not fds:  # with its socket closed, a child ends by itself
-            reason = message.get("error") or "there is no file descriptor left. Raise the limit: ulimit -n"
-            self._not_forked(message["id"], SandboxError(f"No process for a sandbox session: {reason}."))
+        if message["t"] == "ready":
+            self._hear_ready(message)
+            return
+        child = self._children.get(message["id"]) or Child()  # of a loop that has closed
+        if message["t"] == "forked" and fds:
+            child.pid, child.pidfd = message["pid"], fds[0]
+            if child.fd < 0:  # nobody waits for it any more
+                child.close()
         else:
-            self._forked(message["id"], message["pid"], fds[0])
+            self._children.pop(message["id"], None)
+            child.status = message.get("status")
+            child.failure = message.get("error") or "there is no file descriptor left. Raise the limit: ulimit -n"
+            child.ended.set()
+        child.begun.set()
 
-    def _not_forked(self, request: int, error: SandboxError) -> None:
-        if request in self._coming:
-            _, ours = self._coming.pop(request)
-            ours.close()
-        reply = self._requests.pop(request, None)
-        if reply is not None and not reply.done():
-            reply.set_exception(error)
-
-    def _forked(self, request: int, pid: int, pidfd: int) -> None:
-        reply = self._requests.pop(request, None)
-        if request in self._coming:
-            limits, ours = self._coming.pop(request)
-            if limits not in self._spares:  # no longer among those used last
-                ours.close()
-                Child(pid, pidfd, -1).close()
-                return
-            spare = self._children[pid] = Child(pid, pidfd, ours.detach())
-            self._spares[limits].append(spare)
-        elif reply is None or reply.done():  # whoever asked has gone
-            Child(pid, pidfd, -1).close()
-        else:
-            reply.set_result((pid, pidfd))
-
-
-def _started(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
-    try:
-        return subprocess.Popen(command, **options)
-    except OSError as error:
-        raise SandboxUnavailableError(
-            f"The sandbox cannot start this process's interpreter, {command[0]!r}: {error.strerror}. Let this user "
-            "read and execute it, and the folders above it."
-        ) from error
+    def _hear_ready(self, message: dict[str, Any]) -> None:
+        wrong = "; ".join(f"{name}: {reason}" for name, reason in message["failed"].items())
+        if wrong:
+            wrong = f"cannot be imported. {wrong}"
+        elif message["threads"] > 1:
+            wrong = "these start threads when they are imported, which a fork would lose."
+        if wrong:
+            self._fail(SandboxUnavailableError(f"preload={list(self.preload)}: {wrong}"))
+        self._ready.set()
 
 
 _zygotes: list[Zygote] = []
@@ -388,16 +321,14 @@ async def zygote(preload: tuple[str, ...]) -> Zygote:
     """
     loop = asyncio.get_running_loop()
     with _lock:
-        _zygotes[:] = [each for each in _zygotes if each.usable]
-        matching = [each for each in _zygotes if each.preload == preload]
-        found = next((each for each in matching if each.loop is loop), None)
+        _zygotes[:] = [each for each in _zygotes if each.failure is None]
+        free = [each for each in _zygotes if each.preload == preload and (each.loop is loop or each.loop.is_closed())]
+        found = min(free, key=lambda each: each.loop is not loop, default=None)
         if found is None:
-            found = next((each for each in matching if each.loop.is_closed()), None)
-            if found is None:
-                found = Zygote(preload)
-                _zygotes.append(found)
-            else:
-                found._adopt()  # noqa: SLF001 - this module's own
+            found = Zygote(preload)
+            _zygotes.append(found)
+        elif found.loop is not loop:
+            found.adopt()
     await found.start()
     return found
 
@@ -407,8 +338,7 @@ def close_zygotes() -> None:
     """End all zygotes of this process, and everything they have forked."""
     with _lock:
         for each in _zygotes:
-            if each.usable:
-                each.close()
+            each.close()
         _zygotes.clear()
 
 

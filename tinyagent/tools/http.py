@@ -12,19 +12,19 @@ each redirect as for the first URL. `allow=` opens chosen hosts.
 
 from __future__ import annotations
 
-import asyncio
+import functools
 import importlib
 import json as jsons
 import sys
 from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from tinyagent.core.errors import ConfigurationError
-from tinyagent.core.shared import Shared, held
+from tinyagent.core.shared import PerLoop, held
 from tinyagent.core.threads import run_in_thread, thread_slot
+from tinyagent.tools.settings import check_count, check_seconds
 from tinyagent.tools.web import guard
 from tinyagent.tools.web.addresses import is_public
 from tinyagent.tools.web.allowed import Allowed
@@ -50,13 +50,6 @@ __all__ = [
     "is_public",
     "shared_client",
 ]
-
-#: What a shared client is kept under: its event loop, its allowed hosts, its proxy.
-_Key: TypeAlias = "tuple[asyncio.AbstractEventLoop, tuple[str, ...], str | None]"
-
-#: The shared clients of all threads' loops. Any thread may change them, so change one entry at a time, and loop over
-#: a copy.
-_clients: dict[_Key, Shared[httpx.AsyncClient]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,16 +145,18 @@ async def fetch(
     """
     if client is not None and (allow or proxy):
         raise ConfigurationError("fetch(client=...): allow= and proxy= are settings of the client; pass them to it.")
-    if not (isinstance(max_bytes, int) and max_bytes >= 0):
-        raise ConfigurationError(f"max_bytes={max_bytes!r}: pass a number of bytes.")
-    if not (isinstance(seconds, int | float) and seconds > 0):
-        raise ConfigurationError(f"seconds={seconds!r}: pass a number above 0.")
+    check_count("max_bytes", max_bytes, 0)
+    check_seconds("seconds", seconds)
     await _load()
-    options: dict[str, Any] = {"headers": headers, "json": json}
-    if client is not None:
-        return await _fetch(client, method, url, params, options, max_bytes, seconds)
-    async with shared_client(allow=allow, proxy=proxy) as shared:
-        return await _fetch(shared, method, url, params, options, max_bytes, seconds)
+    import anyio
+
+    shared = shared_client(allow=allow, proxy=proxy) if client is None else nullcontext(client)
+    async with shared as used, place(used):  # before all work: preparing 500 at once would hold the event loop
+        exchange = Exchange(used, _request(used, method, url, params, headers, json), max_bytes)
+        with anyio.move_on_after(seconds):
+            response, body, truncated = await exchange.answer()
+            return Fetched(exchange.url, response.status_code, response.headers, body, truncated)
+    raise FetchTimeoutError(f"{exchange.url[:300]} was not there after {seconds:g} seconds.")
 
 
 async def _load() -> None:
@@ -171,31 +166,17 @@ async def _load() -> None:
             await run_in_thread(importlib.import_module, "httpx")
 
 
-async def _fetch(
+def _request(
     client: httpx.AsyncClient,
     method: str,
     url: str,
     params: Mapping[str, Any] | None,
-    options: dict[str, Any],
-    max_bytes: int,
-    seconds: float,
-) -> Fetched:
-    import anyio
-
-    async with place(client):  # before all work: preparing 500 at once would hold the event loop
-        exchange = Exchange(client, _request(client, method, url, params, options), max_bytes)
-        with anyio.move_on_after(seconds):
-            response, body, truncated = await exchange.answer()
-            return Fetched(exchange.url, response.status_code, response.headers, body, truncated)
-    raise FetchTimeoutError(f"{exchange.url[:300]} was not there after {seconds:g} seconds.")
-
-
-def _request(
-    client: httpx.AsyncClient, method: str, url: str, params: Mapping[str, Any] | None, options: dict[str, Any]
+    headers: Mapping[str, str] | None,
+    json: Any,
 ) -> httpx.Request:
     import httpx
 
-    for name, value in (options["headers"] or {}).items():
+    for name, value in (headers or {}).items():
         try:
             httpx.Headers([(name, value)])
         except (UnicodeError, TypeError, AttributeError):
@@ -208,7 +189,7 @@ def _request(
     except (httpx.InvalidURL, UnicodeError) as error:
         raise _invalid(url, error) from None
     try:
-        return client.build_request(method, target, **options)
+        return client.build_request(method, target, headers=headers, json=json)
     except UnicodeEncodeError as error:
         raise ConfigurationError(f"json= holds text that cannot be sent: {error}") from None
     except (httpx.InvalidURL, UnicodeError) as error:
@@ -230,35 +211,13 @@ async def shared_client(*, allow: Collection[str] = (), proxy: str | None = None
     """
     await _load()
     Allowed(allow)  # what is wrong with `allow` is told before anything is opened
-    key = (asyncio.get_running_loop(), tuple(sorted(set(allow))), proxy)
-    shared = _clients.get(key)
-    if shared is None:
-        for other in list(_clients):
-            if other[0].is_closed():
-                _clients.pop(other, None)
-        shared = _clients[key] = Shared(partial(_open_client, key))
-    try:
-        async with held(shared) as client:
-            yield client
-    finally:
-        _forget(key)  # this user may be cancelled before the client is opened
+    async with held(_shared(tuple(sorted(set(allow))), proxy).here()) as client:
+        yield client
 
 
-@asynccontextmanager
-async def _open_client(key: _Key) -> AsyncIterator[httpx.AsyncClient]:
-    _, allow, proxy = key
-    try:
-        async with guarded_client(allow=allow, proxy=proxy) as client:
-            yield client
-    finally:
-        _forget(key)
-
-
-def _forget(key: _Key) -> None:
-    """Forget a client that nobody uses, which would keep its event loop in memory."""
-    shared = _clients.get(key)
-    if shared is not None and not shared.is_open:
-        _clients.pop(key, None)
+@functools.lru_cache(maxsize=256)  # beyond so many different settings some clients are not shared
+def _shared(allow: tuple[str, ...], proxy: str | None) -> PerLoop[httpx.AsyncClient]:
+    return PerLoop(lambda: guarded_client(allow=allow, proxy=proxy))
 
 
 def check_url(url: str, *, allow: Collection[str] = ()) -> None:

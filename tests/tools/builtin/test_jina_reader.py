@@ -11,7 +11,7 @@ from tests.tools.builtin.search_server import BAD_KEY, KEY, Answer, SearchServer
 from tinyagent import ConfigurationError
 from tinyagent.core.jsonable import to_text
 from tinyagent.testing import ScriptedModel, call
-from tinyagent.tools.builtin.jina_reader import JinaReader, jina_reader
+from tinyagent.tools.builtin.jina_reader import READER, JinaReader, jina_reader
 from tinyagent.tools.http import AddressRefusedError
 from tinyagent.tools.services.errors import (
     ServiceAnswerError,
@@ -104,7 +104,7 @@ async def test_arguments_come_before_the_environment(server, monkeypatch):
 def test_without_any_setting_it_is_jinas(monkeypatch):
     monkeypatch.delenv("JINA_API_KEY", raising=False)
     monkeypatch.delenv("JINA_READER_URL", raising=False)
-    service = JinaReader()._service()
+    service = READER.configured(key=None, url=None, seconds=1.0, proxy=None)
     assert (service.url, service.key, service.allow) == ("https://r.jina.ai", None, ())
 
 
@@ -247,7 +247,7 @@ async def test_a_reader_that_is_slow(server):
     [
         ({"api_key": "two words"}, "api_key: a key is text"),
         ({"url": "r.jina.ai"}, "url: 'r.jina.ai' is no base URL"),
-        ({"seconds": "60"}, "seconds: '60' is no number"),
+        ({"seconds": "60"}, "seconds='60': pass a number of seconds"),
         ({"allow": ["http://x"]}, "allow="),
         ({"allow": "intranet"}, "allow="),
     ],

@@ -192,8 +192,8 @@ async def test_searxng_by_its_variable(server, monkeypatch):
 def chosen_by(name=None, **options):
     """The provider and the service that are chosen."""
     settings = {"key": None, "url": None, "seconds": 1.0, "proxy": None, **options}
-    known, service = choose(name, **settings)
-    return known.name, service.url, service.key, service.variable
+    provider = choose(name, **settings)
+    return provider.name, provider.url, provider.key, provider.variable
 
 
 def test_the_first_variable_that_is_set_decides(monkeypatch):
@@ -226,9 +226,9 @@ def test_a_url_for_the_environments_provider_is_not_for_one_that_is_named(monkey
 
 def test_only_a_host_that_was_named_is_opened_though_it_is_private():
     def allowed(url):
-        return choose("searxng", key=None, url=url, seconds=1.0, proxy=None)[1].allow
+        return choose("searxng", key=None, url=url, seconds=1.0, proxy=None).allow
 
-    assert choose("tavily", key=None, url=None, seconds=1.0, proxy=None)[1].allow == ()
+    assert choose("tavily", key=None, url=None, seconds=1.0, proxy=None).allow == ()
     assert allowed("http://127.0.0.1:8888/x") == ("127.0.0.1:8888", "127.0.0.1:443")
     assert allowed("http://[::1]") == ("[::1]:80", "[::1]:443")
     assert allowed("https://searx.lan") == ("searx.lan:443",)
@@ -237,7 +237,7 @@ def test_only_a_host_that_was_named_is_opened_though_it_is_private():
 @pytest.mark.parametrize("name", ["brave", "exa", "serper"])
 async def test_a_missing_key_is_told_before_anything_is_sent(name):
     known = PROVIDERS[name]
-    with pytest.raises(ServiceKeyError, match=rf"{known.name} wants an API key: set {known.variables[0]}, or"):
+    with pytest.raises(ServiceKeyError, match=rf"{known.name} wants an API key: set {known.variable}, or"):
         await WebSearch(name).web_search("oslo")
 
 
@@ -286,7 +286,7 @@ async def test_a_wrong_variable_is_named(monkeypatch, variable, value, said):
         (("exa",), {"url": "http://x.example?q="}, "is no base URL"),
         (("exa",), {"url": "http://x.example:99999"}, "is no base URL"),
         (("exa",), {"url": 7}, "url: 7 is no base URL"),
-        (("exa",), {"seconds": 0}, "seconds: 0 is no number"),
+        (("exa",), {"seconds": 0}, "seconds=0: pass a number of seconds"),
     ],
 )
 def test_wrong_settings(arguments, options, said):
@@ -478,7 +478,7 @@ async def test_searxng_whose_engines_fail(server):
 async def test_a_rejected_key_names_its_variable_and_is_not_told(server, name):
     error = await failing(server, None, name, api_key=BAD_KEY)
     assert type(error) is ServiceKeyError
-    variable = PROVIDERS[name].variables[0]
+    variable = PROVIDERS[name].variable
     assert f"It rejected the API key: check {variable} (or api_key=); see https://" in str(error)
     assert BAD_KEY not in str(error)
     assert BAD_KEY not in repr(error.__cause__)

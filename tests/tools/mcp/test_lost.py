@@ -20,10 +20,10 @@ ANSWERS = {
     ),
     "empty": (404, b"", ""),
     "gone": (410, b"<h1>Gone.</h1>\n<p>For good", "<h1>Gone.</h1> <p>For good"),
-    "unauthorized": (401, {"error": "no such token"}, '{"error": "no such token"}'),
+    "unauthorized": (401, {"error": "no such token"}, "no such token"),
     "long": (403, b"x" * 10_000, "x" * 500 + " [...]"),
     "gateway": (502, b"Bad gateway", "Bad gateway"),
-    "failing": (500, {"detail": "KeyError"}, '{"detail": "KeyError"}'),
+    "failing": (500, {"detail": "KeyError"}, "KeyError"),
 }
 
 

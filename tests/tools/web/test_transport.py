@@ -435,7 +435,7 @@ async def test_no_more_requests_at_once_than_there_are_places():
         assert [response.text for response in found] == ["hello"] * 100
         assert most == server.accepted == 20
         pools = transport_module.transports[client]._pools
-        assert [pool.busy for pool in pools] == [0, 0, 0]
+        assert [*pools.values()] == [0, 0, 0]
         assert POOL_SIZE == 8
 
 
@@ -523,7 +523,7 @@ async def test_cancelled_at_any_time_it_gives_its_place_back():
         turns = await steps_until_done(lambda: client.get(server.url))
         assert turns > 5
         pools = transport_module.transports[client]._pools
-        assert [pool.busy for pool in pools] == [0]
+        assert [*pools.values()] == [0]
         async with asyncio.timeout(20):
             found = await asyncio.gather(*(client.get(server.url) for _ in range(4)))
         assert [response.text for response in found] == ["hello"] * 4
@@ -612,8 +612,8 @@ async def test_a_proxy_is_asked_for_local_hosts_that_are_allowed():
         ({"proxy": 3128}, "pass its URL"),
         ({"timeout": 0}, "number of seconds above 0"),
         ({"timeout": "5"}, "number of seconds above 0"),
-        ({"max_connections": 0}, "whole number above 0"),
-        ({"max_connections": 1.5}, "whole number above 0"),
+        ({"max_connections": 0}, "whole number, 1 or more"),
+        ({"max_connections": 1.5}, "whole number, 1 or more"),
     ],
 )
 def test_wrong_settings(options, text):

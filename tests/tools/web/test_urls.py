@@ -2,7 +2,7 @@
 
 import pytest
 
-from tinyagent.tools.web.urls import unwrapped
+from tinyagent.tools.web.urls import unwrapped, with_scheme
 
 URL = "https://example.org/a_(b)?q='x'&r=[1]#c"
 
@@ -45,3 +45,17 @@ def test_anything_else_stays_or_becomes_nothing(url):
 def test_hostile_text_takes_no_time():
     for text in ("[](" + " " * 100_000 + ")", "(" * 200_000 + ")" * 200_000, "[" * 300_000, "<" * 300_000):
         assert len(unwrapped(text)) <= len(text)
+
+
+@pytest.mark.parametrize(
+    ("written", "url"),
+    [
+        ("example.org/x", "https://example.org/x"),
+        ("<//example.org>", "https://example.org"),
+        ("localhost:8000/x", "https://localhost:8000/x"),
+        ("http://example.org", "http://example.org"),
+        ("javascript:x()", "javascript:x()"),
+    ],
+)
+def test_a_scheme_is_added_where_there_is_none(written, url):
+    assert with_scheme(written) == url

@@ -17,14 +17,6 @@ MAX_TAGGED = 20_000
 MAX_HALVES = 20_000
 #: Levels of JSON that a value may have, so that `repr`, `copy` and `json` can follow; deeper parts become their text.
 DEEPEST = 150
-#: Hexadecimal digits of the largest whole number: of 4,300 decimal ones, which is what `repr` writes.
-LONGEST_INT = 3_500
-#: Hexadecimal digits of each half of a fraction: the common divisors of its halves must be found.
-LONGEST_FRACTION = 1_000
-#: Hexadecimal digits of each bound of a range, and numbers in all ranges of one text: code makes lists of them.
-LONGEST_BOUND, LONGEST_RANGE = 1_000, 100_000
-#: Characters of a decimal number, and its largest exponent.
-LONGEST_DECIMAL = 5_000
 #: Characters of the text that stands for a value, and of the name of its type.
 LONGEST_TEXT, LONGEST_NAME = 2_000, 200
 

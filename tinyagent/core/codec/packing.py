@@ -5,24 +5,16 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
-from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from fractions import Fraction
+from datetime import datetime, time
 from pathlib import PurePath, PurePosixPath
 from typing import Any
-from uuid import UUID
 
+from tinyagent.core.codec.exact import EXACT, LONGEST_RANGE, length
 from tinyagent.core.codec.kinds import (
     DEEPEST,
-    LONGEST_BOUND,
-    LONGEST_DECIMAL,
-    LONGEST_FRACTION,
-    LONGEST_INT,
     LONGEST_NAME,
-    LONGEST_RANGE,
     LONGEST_TEXT,
     MAX_BYTES,
     MAX_CONTAINERS,
@@ -34,7 +26,6 @@ from tinyagent.core.codec.kinds import (
     TooLargeError,
     too_large,
 )
-from tinyagent.core.codec.reading import DECIMAL, length
 from tinyagent.core.text import excerpt
 
 #: Parts (elements, or two bytes of text) up to which a value is packed on the event loop, without a thread.
@@ -246,45 +237,15 @@ def as_text(value: object, text: str | None = None) -> dict[str, str]:
     return {TAG: "text", "v": excerpt(text, LONGEST_TEXT), "type": type(value).__name__[:LONGEST_NAME]}
 
 
-def _write_int(value: int) -> Any:
-    return {TAG: "int", "v": hex(value)} if value.bit_length() <= 4 * LONGEST_INT else None
-
-
-def _write_ints(tag: str, longest: int, *values: int) -> Any:
-    fit = all(value.bit_length() <= 4 * longest for value in values)
-    return {TAG: tag, "v": [hex(value) for value in values]} if fit else None
-
-
-def _write_decimal(value: Decimal) -> Any:
-    text = str(value)  # short even where the whole number has millions of digits
-    fits = len(text) <= LONGEST_DECIMAL and abs(value.adjusted()) <= LONGEST_DECIMAL
-    return {TAG: "Decimal", "v": text} if fits and DECIMAL.fullmatch(text) else None
-
-
-def _write_bytes(value: bytes | bytearray) -> Any:
-    return {TAG: type(value).__name__, "v": b64encode(value).decode()}
-
-
 def _write_moment(value: datetime | time) -> Any:
     return {TAG: type(value).__name__, "v": value.isoformat(), "fold": value.fold}
 
 
 #: For each type that JSON does not have, what writes its values; `None` is written for one that is too large to cross.
 _WRITERS: dict[type, Callable[[Any], Any]] = {
-    int: _write_int,
-    float: lambda value: {TAG: "float", "v": repr(value)},
-    complex: lambda value: {TAG: "complex", "v": [repr(value.real), repr(value.imag)]},
-    bytes: _write_bytes,
-    bytearray: _write_bytes,
-    range: lambda value: _write_ints("range", LONGEST_BOUND, value.start, value.stop, value.step),
+    **{kind: exact.tagged for kind, exact in EXACT.items()},
     datetime: _write_moment,
     time: _write_moment,
-    date: lambda value: {TAG: "date", "v": value.isoformat()},
-    timedelta: lambda value: {TAG: "timedelta", "v": [value.days, value.seconds, value.microseconds]},
-    Decimal: _write_decimal,
-    Fraction: lambda value: _write_ints("Fraction", LONGEST_FRACTION, value.numerator, value.denominator),
-    UUID: lambda value: {TAG: "UUID", "v": str(value)},
-    PurePosixPath: lambda value: {TAG: "Path", "v": str(value)},
     Opaque: as_text,
 }
 #: Subclasses of simple types, and what is sent of them.

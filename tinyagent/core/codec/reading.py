@@ -2,94 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import threading
-from base64 import b64decode
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from fractions import Fraction
+from datetime import datetime, time
 from math import inf
-from pathlib import PurePosixPath
 from time import monotonic, thread_time
 from typing import Any
-from uuid import UUID
 
-from tinyagent.core.codec.kinds import (
-    LONGEST_BOUND,
-    LONGEST_DECIMAL,
-    LONGEST_FRACTION,
-    LONGEST_INT,
-    LONGEST_NAME,
-    LONGEST_RANGE,
-    TAG,
-    MalformedError,
-    Opaque,
-    Record,
-)
+from tinyagent.core.codec.exact import EXACT, LONGEST_RANGE, length
+from tinyagent.core.codec.kinds import LONGEST_NAME, TAG, MalformedError, Opaque, Record
 
 #: Seconds of processor time that the keys of dicts and sets in a text may take. Honest keys take a seventh of it; keys
 #: that were chosen to collide in the tables would take minutes.
 KEY_TIME = 0.08
 #: So few keys take no time, whatever they are.
 _FEW = 100
-#: Numbers as the encoder writes them. Python itself reads others as well: `1_0`, digits of other scripts, `sNaN`.
-_HEX = re.compile(r"-?0x[0-9a-f]+")
-_FLOAT = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[+-][0-9]+)?|-?inf|nan")
-DECIMAL = re.compile(r"-?([0-9]+(\.[0-9]+)?(E[+-][0-9]+)?|NaN[0-9]*|Infinity)")
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-def _written(text: str, form: re.Pattern[str], longest: int) -> str:
-    if len(text) > longest or form.fullmatch(text) is None:
-        raise MalformedError("a number that is too long, or not written as agreed")
-    return text
-
-
-def _read_int(text: str, longest: int = LONGEST_INT) -> int:
-    return int(_written(text, _HEX, longest + 3), 16)
-
-
-def length(value: range) -> int:
-    """Return how many numbers a range has; `len` refuses the longest."""
-    return abs(value.stop - value.start) // abs(value.step)
-
-
-def _read_range(value: list[str]) -> range:
-    start, stop, step = value
-    found = range(*(_read_int(part, LONGEST_BOUND) for part in (start, stop, step)))
-    clock.in_ranges += length(found)
-    if clock.in_ranges > LONGEST_RANGE:
-        raise MalformedError("ranges too long")
-    return found
-
-
-def _read_decimal(text: str) -> Decimal:
-    value = Decimal(_written(text, DECIMAL, LONGEST_DECIMAL))
-    if abs(value.adjusted()) > LONGEST_DECIMAL:
-        raise MalformedError("a decimal number too large")
-    return value
-
-
-def _read_fraction(value: list[str]) -> Fraction:
-    above, below = (_read_int(half, LONGEST_FRACTION) for half in value)
-    return Fraction(above, below)
-
-
-def _read_complex(value: list[str]) -> complex:
-    real, imaginary = value
-    return complex(_read_float(real), _read_float(imaginary))
-
-
-def _read_float(text: str) -> float:
-    return float(_written(text, _FLOAT, 40))
-
-
-def _read_timedelta(value: list[int]) -> timedelta:
-    days, seconds, microseconds = value
-    if not all(type(part) is int for part in value):
-        raise MalformedError("a timedelta of whole numbers")
-    return timedelta(days, seconds, microseconds)
 
 
 def _read_dict(pairs: list[list[Any]]) -> dict[Any, Any]:
@@ -133,6 +60,12 @@ class _Clock(threading.local):
             self.refuse_after(KEY_TIME)
             self._next = monotonic() + KEY_TIME / 8
 
+    def count(self, found: range) -> None:
+        """Count the numbers of a range, and refuse the text if all its ranges have more than `LONGEST_RANGE`."""
+        self.in_ranges += length(found)
+        if self.in_ranges > LONGEST_RANGE:
+            raise MalformedError("ranges too long")
+
     def refuse_after(self, seconds: float) -> None:
         """Refuse the text if its reading has taken more than so many seconds of processor time."""
         if thread_time() - self._began > seconds:
@@ -142,23 +75,13 @@ class _Clock(threading.local):
 clock = _Clock()
 
 
+#: For each tag, the type of what stands behind it in JSON, and what makes the value of that.
 _READERS: dict[str, tuple[type, Callable[[Any], Any]]] = {
+    **{exact.tag: (exact.form, exact.read) for exact in EXACT.values()},
     "tuple": (list, tuple),
     "dict": (list, _read_dict),
     "set": (list, _read_set),
     "frozenset": (list, _read_frozenset),
-    "int": (str, _read_int),
-    "float": (str, _read_float),
-    "complex": (list, _read_complex),
-    "bytes": (str, lambda text: b64decode(text, validate=True)),
-    "bytearray": (str, lambda text: bytearray(b64decode(text, validate=True))),
-    "range": (list, _read_range),
-    "date": (str, date.fromisoformat),
-    "timedelta": (list, _read_timedelta),
-    "Decimal": (str, _read_decimal),
-    "Fraction": (list, _read_fraction),
-    "UUID": (str, lambda text: UUID(_written(text, _UUID, 36))),
-    "Path": (str, PurePosixPath),
 }
 
 
@@ -185,4 +108,7 @@ def read(data: dict[str, Any]) -> Any:
     kind, read = _READERS[tag]
     if type(value) is not kind:
         raise MalformedError(f"a {tag} is no {type(value).__name__}")
-    return read(value)
+    found = read(value)
+    if type(found) is range:
+        clock.count(found)
+    return found

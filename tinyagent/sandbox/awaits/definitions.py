@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from tinyagent.sandbox.awaits.reader import facts_of
+from tinyagent.sandbox.awaits.flow import Flow
 
 #: Most statements that are kept, and most lines of one.
 _MOST = 100
@@ -25,61 +25,49 @@ class Definition(NamedTuple):
 
     statement: ast.stmt
     file: str
-    calls: Mapping[ast.expr, tuple[int, int]]
+    calls: Mapping[ast.Call, tuple[int, int]]
 
 
 class Definitions:
-    """The statements of earlier blocks that still hold, by the names they bind.
-
-    Attributes:
-        loose: Whether tools were used as values, not only called.
-    """
+    """The statements of earlier blocks that still hold, by the names they bind."""
 
     def __init__(self) -> None:
-        self.loose = False
         self._by_name: dict[str, Definition] = {}
 
     def __iter__(self) -> Iterator[Definition]:
         return iter(self._by_name.values())
 
-    def __bool__(self) -> bool:
-        return bool(self._by_name)
+    def flow(self, tree: ast.Module, tools: Collection[str]) -> Flow:
+        """Return what a block does with tools, as far as it and the definitions that hold in it tell.
 
-    def without(self, names: Collection[str]) -> list[Definition]:
-        """Return the definitions that hold in a block which binds the names."""
-        return [definition for name, definition in self._by_name.items() if name not in names]
-
-    def forget(self, names: Iterable[str]) -> None:
-        """Drop the definitions of the names, which mean something else now."""
-        for name in names:
-            self._by_name.pop(name, None)
+        Raises:
+            RecursionError: The code is nested too deep.
+        """
+        return Flow(tree, tools, {name: known.statement for name, known in self._by_name.items()})
 
     def learn(
         self,
         tree: ast.Module,
+        names: Collection[str],
         tools: Collection[str],
         file: str = "",
-        calls: Mapping[ast.expr, tuple[int, int]] = MappingProxyType({}),
-        *,
-        names: Collection[str] | None = None,
+        calls: Mapping[ast.Call, tuple[int, int]] = MappingProxyType({}),
     ) -> None:
         """Keep what code has defined, instead of what its names meant before.
 
         Args:
             tree: The code, as it was written.
+            names: The global names that it binds.
             tools: The names of the tools.
             file: The file name of the code.
             calls: Where calls in the code begin and end, in bytes.
-            names: The names that the code binds; default: those found by reading it.
         """
-        self.forget(facts_of(tree, tools).names if names is None else names)
+        for bound in names:
+            self._by_name.pop(bound, None)
         for statement in tree.body:
             name = _name_of(statement, tools)
             if name is not None and (statement.end_lineno or 0) - statement.lineno < _LONGEST:
-                inner = ast.walk(statement) if calls else ()
-                nodes = [node for node in inner if isinstance(node, ast.expr)]
-                own = {node: calls[node] for node in nodes if node in calls}
-                self._by_name[name] = Definition(statement, file, own)
+                self._by_name[name] = Definition(statement, file, calls)
         while len(self._by_name) > _MOST:
             del self._by_name[next(iter(self._by_name))]
 

@@ -1,345 +1,315 @@
-"""What a block of code does with names, functions and calls: read once, before it runs."""
+"""Reads code: which tools, and what of the calls of tools, each of its names may hold, and what becomes of them."""
 
 from __future__ import annotations
 
 import ast
+import functools
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from typing import TypeAlias
+from collections.abc import Iterable, Iterator, Sequence, Set
+from contextlib import contextmanager
 
-from tinyagent.sandbox.awaits.facts import Facts
-from tinyagent.sandbox.awaits.scopes import Flow, Name, Place, Scope
+from tinyagent.sandbox.awaits.names import Function, Key, bound_in
+from tinyagent.sandbox.awaits.values import EITHER, INSIDE, ITSELF, Given, Source, Value, inside
 
-_Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-_Comprehension: TypeAlias = ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp
-
-#: Methods that put their argument into a container, and those that put its parts there.
-_ADD = frozenset({"append", "add", "appendleft", "insert", "setdefault"})
-_EXTEND = frozenset({"extend", "extendleft", "update"})
+#: How many values are passed on at most.
+_MOST_STEPS = 30_000
 #: Functions of asyncio that await what they are given, or its parts.
-CONSUMERS = frozenset(
-    {"gather", "create_task", "ensure_future", "wait", "wait_for", "as_completed", "shield", "run", "timeout"}
-)
-#: Those that mean asyncio even where their import was not seen, since they are no ordinary words.
-_PLAIN_CONSUMERS = CONSUMERS - {"run", "wait", "timeout"}
-#: Methods that await what they are given.
-_METHODS = frozenset({"create_task", "run_until_complete"})
-#: Names of the parameters that take what is awaited.
-_AWAITED_PARAMETERS = frozenset({"aws", "coro", "coro_or_future", "fs", "fut", "future", "arg", "main"})
+CONSUMERS = frozenset({"as_completed", "create_task", "ensure_future", "gather", "shield", "wait", "wait_for"})
+#: Names that mean asyncio, and functions of it, even where their import was not seen.
+_PLAIN = {"aio": "asyncio", "asyncio": "asyncio"} | {name: name for name in CONSUMERS if name != "wait"}
+#: Nodes that are read like others.
+_ALIKE = {
+    "AnnAssign": "Assign",
+    "AsyncFor": "For",
+    "AsyncFunctionDef": "FunctionDef",
+    "AugAssign": "Assign",
+    "DictComp": "ListComp",
+    "GeneratorExp": "ListComp",
+    "ImportFrom": "Import",
+    "Nonlocal": "Global",
+    "Set": "List",
+    "SetComp": "ListComp",
+    "Tuple": "List",
+    "Yield": "Return",
+    "YieldFrom": "Return",
+}
+#: Nodes in which there is nothing to read.
+_PLAIN_PARTS = (ast.Constant, ast.expr_context, ast.operator, ast.unaryop, ast.cmpop, ast.boolop, ast.alias)
+_NOTHING: Set[Value] = frozenset()
 
 
-def facts_of(tree: ast.Module, tools: Collection[str], earlier: Iterable[ast.stmt] = ()) -> Facts:
-    """Return what a block of code does with names, functions and calls.
+class TooMuch(Exception):
+    """The code takes too long to read."""
+
+
+class Reader:
+    """Reads code; what it finds is more each time, until nothing is left to find.
 
     Args:
-        tree: The block.
         tools: The names of the tools.
-        earlier: Statements of earlier blocks that still hold.
+        bound: The global names that the code binds.
+
+    Attributes:
+        points: Where the code has a tool, to call it or to hand it on: expressions, each with where it stands:
+            `module`, `function` or `coroutine`, or a `generator` in a coroutine.
+        awaits: What is awaited, and arguments of `gather` and `run`.
+        used: The calls whose values are looked at, and tools that are handed to functions which may call them.
     """
-    facts = Facts(tools)
-    visitor = _Visitor(facts)
-    for statement in earlier:
-        visitor.visit(statement)
-    facts.earlier = len(facts.awaited), len(facts.gathered), len(facts.calls)
-    before, facts.module.bound = facts.module.bound, {}
-    visitor.visit(tree)
-    facts.names = visitor.names()
-    facts.module.bound.update(before)
-    return facts
 
+    def __init__(self, tools: Set[str], bound: Set[str]) -> None:
+        self.points: dict[ast.expr, str] = {}
+        self.awaits: dict[ast.expr, None] = {}
+        self.used: set[Source] = set()
+        self._tools = tools - bound
+        self._names: dict[ast.AST, set[str]] = {}  # those of each scope
+        self._scopes: list[ast.AST] = []
+        self._kind = "module"
+        self._function: Function | None = None
+        self._held: defaultdict[Key, set[Value]] = defaultdict(set)
+        self._held.update(((None, name), {Value(_PLAIN[name])}) for name in _PLAIN.keys() - bound)
+        self._awaited: set[Source] = set()
+        self._steps = 0
 
-def _outermost(container: ast.expr) -> ast.Name | ast.Attribute | None:
-    """Return what holds a container: `groups` for `groups[key]` and for `groups.setdefault(key, [])`."""
-    while True:
-        match container:
-            case ast.Subscript(value=whole) | ast.Call(func=ast.Attribute(value=whole, attr="setdefault")):
-                container = whole
-            case ast.Name() | ast.Attribute():
-                return container
-            case _:
-                return None
+    def read(self, body: Sequence[ast.stmt]) -> None:
+        """Read code until nothing more is found.
 
+        Raises:
+            TooMuch: That would take too long.
+        """
+        known = -1
+        while (found := sum(map(len, self._held.values()))) > known:
+            known = found
+            for statement in body:
+                self.visit(statement)
 
-def _is_looked_up(node: _Function) -> bool:
-    """Return whether a function is a method that is not called by its name: a property, `__getitem__`."""
-    if isinstance(node, ast.Lambda) or node.name == "__call__":
-        return False
-    names = [part.id for decorator in node.decorator_list for part in ast.walk(decorator) if isinstance(part, ast.Name)]
-    return node.name[:2] == "__" or "property" in names or "cached_property" in names
+    def visit(self, node: ast.AST) -> Set[Value]:
+        """Read a part of the code, and return what its value may be."""
+        found: Set[Value] = getattr(self, _reader_of(type(node).__name__), self._read_parts)(node)
+        self._steps += 1 + len(found)
+        if self._steps > _MOST_STEPS:
+            raise TooMuch
+        return found
 
+    def _read_parts(self, node: ast.AST) -> Set[Value]:
+        """Read what is in a part of the code, which looks at the values."""
+        for child in ast.iter_child_nodes(node):
+            if not isinstance(child, _PLAIN_PARTS):
+                self._use(self.visit(child))
+        return _NOTHING
 
-class _Visitor(ast.NodeVisitor):
-    """Visits the tree of a block and notes facts; knows the scope of each node."""
+    def _all(self, nodes: Iterable[ast.AST]) -> set[Value]:
+        return {value for node in nodes for value in self.visit(node)}
 
-    def __init__(self, facts: Facts) -> None:
-        self.facts = facts
-        self._scope = facts.module
-        self._globals: dict[str, None] = {}
-        self._asyncio = {"asyncio", "aio"}
-        self._from_asyncio = {name: name for name in _PLAIN_CONSUMERS}
-        self._called: ast.expr | None = None  # the function of the call that is visited
-        self._guarded = False  # inside a `try` or `with` of this function
+    # ---- what becomes of values
 
-    def names(self) -> tuple[str, ...]:
-        return (*self._scope.bound, *(name for name in self._globals if name not in self._scope.bound))
+    def _use(self, values: Iterable[Value]) -> None:
+        """Note that values are looked at."""
+        self.used.update(value.source for value in values if value.called and value.depth == ITSELF)
+
+    def _await(self, values: Iterable[Value], *, parts: bool = True) -> None:
+        """Note that values are awaited, and their parts."""
+        self._awaited.update(value.source for value in values if value.called and (parts or value.depth != INSIDE))
+
+    def _part(self, values: Set[Value]) -> Set[Value]:
+        """Return the parts of values: what is inside may be deeper inside."""
+        self._use(values)
+        return {Value(value.source, value.called, EITHER) for value in values if value.depth != ITSELF}
+
+    def _show(self, values: Iterable[Value]) -> None:
+        """Note that values are looked at, and into."""
+        self.used.update(value.source for value in values if value.called and value.depth != EITHER)
+
+    def _escape(self, values: Iterable[Value]) -> None:
+        """Note that values are given to a function that is not of the code, which may call them."""
+        for value in tuple(values):
+            self._show([value])
+            if not value.called:
+                returned = self._held[value.source, "return"] if isinstance(value.source, ast.AST) else _NOTHING
+                self.used.update([value.source, *(given.source for given in returned)])
+
+    def _apply(self, functions: Set[Value], given: Given, call: ast.Call | None = None) -> Set[Value] | None:
+        """Return what functions give for arguments; `None` where none of them is known.
+
+        Args:
+            functions: The functions.
+            given: The arguments.
+            call: The call, if it stands in the code.
+        """
+        raise NotImplementedError
 
     # ---- names
 
-    def _bind(self, target: ast.expr, value: ast.expr, how: str = "same") -> None:
-        """Note that a value comes to a target of an assignment, a loop or a comprehension."""
+    def _key(self, name: str) -> Key:
+        for away, scope in enumerate(reversed(self._scopes)):
+            if name in self._names[scope] and not (away and isinstance(scope, ast.ClassDef)):
+                return scope, name
+        return None, name
+
+    @contextmanager
+    def _within(self, scope: ast.AST, inner: Iterable[ast.AST], kind: str) -> Iterator[None]:
+        """Read what stands in a scope, which binds names of its own."""
+        if scope not in self._names:
+            self._names[scope] = {*bound_in(inner)}
+        self._scopes.append(scope)
+        outer, self._kind = self._kind, kind
+        yield
+        self._kind = outer
+        self._scopes.pop()
+
+    def _bind(self, target: ast.expr, values: Set[Value]) -> None:
+        """Note that values come to a target of an assignment, or into a container: `ts`, `ts.setdefault(key, [])`."""
         match target:
             case ast.Name(id=name):
-                self._scope.bound[name] = None
-                self.facts.flows[Name(self._scope.owner(name), name)].append(Flow(value, self._scope, how))
-                if self._scope.kind == "class":
-                    self.facts.flows[Name(self.facts.module, f".{name}")].append(Flow(value, self._scope, how))
-            case ast.Starred(value=inner):
-                self._bind(inner, value)
+                self._held[self._key(name)] |= values
+                if self._scopes and isinstance(self._scopes[-1], ast.ClassDef):
+                    self._held[None, f".{name}"] |= values
+            case ast.Attribute(attr=name):
+                self._held[None, f".{name}"] |= values
             case ast.Tuple(elts=parts) | ast.List(elts=parts):
-                values = value.elts if isinstance(value, ast.Tuple | ast.List) and how == "same" else []
-                pairwise = len(values) == len(parts) and not any(isinstance(part, ast.Starred) for part in parts)
-                for place, part in enumerate(parts):
-                    self._bind(part, values[place] if pairwise else value, "same" if pairwise else "parts")
-            case ast.Attribute():
-                self.facts.flows[self.facts.name_of(target, self._scope)].append(Flow(value, self._scope, how))
-            case ast.Subscript(value=ast.Name() | ast.Attribute() as whole):
-                self.facts.flows[self.facts.name_of(whole, self._scope)].append(Flow(value, self._scope, "part"))
-            case _:
-                pass
+                for part in parts:
+                    self._bind(part, self._part(values))
+            case (
+                ast.Starred(value=whole)
+                | ast.Subscript(value=whole)
+                | ast.Call(func=ast.Attribute(value=whole, attr="setdefault"))
+            ):
+                self._bind(whole, inside(values))
 
-    def visit_Assign(self, node: ast.Assign) -> None:
-        for target in node.targets:
-            self._bind(target, node.value)
-        self.generic_visit(node)
+    def _read_assign(self, node: ast.Assign | ast.AnnAssign | ast.AugAssign) -> Set[Value]:
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+            pairs: Iterable[tuple[ast.expr, ast.expr | None]] = [(target, node.value)]
+            match target, node.value:
+                case ast.Tuple(elts=targets), ast.Tuple(elts=values) if len(targets) == len(values):
+                    pairs = zip(targets, values, strict=True)
+            for part, value in pairs:
+                found = self.visit(value) if value is not None else _NOTHING
+                self._use(found if isinstance(node, ast.AugAssign) else _NOTHING)
+                self._bind(part, found)
+        return _NOTHING
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
-        if node.value is not None:
-            self._bind(node.target, node.value)
-        self.generic_visit(node)
+    def _read_namedexpr(self, node: ast.NamedExpr) -> Set[Value]:
+        values = self.visit(node.value)
+        self._bind(node.target, values)
+        return values
 
-    def visit_AugAssign(self, node: ast.AugAssign) -> None:
-        self._bind(node.target, node.value)
-        self.generic_visit(node)
+    def _read_for(self, node: ast.For | ast.AsyncFor) -> Set[Value]:
+        self._bind(node.target, self._part(self.visit(node.iter)))
+        return self._read_parts(node)
 
-    def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
-        scope = self._scope
-        while self._scope.kind == "comprehension" and self._scope.parent is not None:
-            self._scope = self._scope.parent
-        self._bind(node.target, node.value)
-        self._scope = scope
-        self.generic_visit(node)
+    def _read_global(self, node: ast.Global | ast.Nonlocal) -> Set[Value]:
+        if self._scopes:
+            self._names[self._scopes[-1]].difference_update(node.names)
+        return _NOTHING
 
-    def visit_For(self, node: ast.For) -> None:
-        self._bind(node.target, node.iter, "parts")
-        self.generic_visit(node)
-
-    def visit_AsyncFor(self, node: ast.AsyncFor) -> None:
-        self.facts.consumed.append(Place(node.iter, self._scope))
-        self._bind(node.target, node.iter, "parts")
-        self.generic_visit(node)
-
-    def visit_Attribute(self, node: ast.Attribute) -> None:
-        if isinstance(node.ctx, ast.Load):
-            self.facts.loads.append((node, self._scope))
-        self.generic_visit(node)
-
-    def visit_Name(self, node: ast.Name) -> None:
-        if isinstance(node.ctx, ast.Load):
-            self.facts.loads.append((node, self._scope))
-            self.facts.loose |= node.id in self.facts.tools and node is not self._called
-        else:
-            self._scope.bound[node.id] = None
-
-    def visit_Global(self, node: ast.Global) -> None:
-        self._scope.elsewhere.update(node.names)
-        self._globals.update(dict.fromkeys(node.names))
-
-    def visit_Nonlocal(self, node: ast.Nonlocal) -> None:
-        self._scope.elsewhere.update(node.names)
-
-    def visit_Import(self, node: ast.Import) -> None:
+    def _read_import(self, node: ast.Import | ast.ImportFrom) -> Set[Value]:
         for alias in node.names:
-            self._import(alias.asname or alias.name.partition(".")[0])
-            if alias.name == "asyncio":
-                self._asyncio.add(alias.asname or alias.name)
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        for alias in node.names:
-            self._import(alias.asname or alias.name)
-            if node.module == "asyncio":
-                self._from_asyncio[alias.asname or alias.name] = alias.name
-
-    def _import(self, name: str) -> None:
-        self._scope.bound[name] = None
-        self.facts.imported.add(Name(self._scope.owner(name), name))
-
-    def visit_MatchAs(self, node: ast.MatchAs) -> None:
-        self._capture(node.name)
-        self.generic_visit(node)
-
-    def visit_MatchStar(self, node: ast.MatchStar) -> None:
-        self._capture(node.name)
-
-    def visit_MatchMapping(self, node: ast.MatchMapping) -> None:
-        self._capture(node.rest)
-        self.generic_visit(node)
-
-    def _capture(self, name: str | None) -> None:
-        if name is not None:
-            self._scope.bound[name] = None
+            if "asyncio" in (alias.name, getattr(node, "module", None)):
+                self._held[self._key(alias.asname or alias.name)].add(Value(alias.name))
+        return _NOTHING
 
     # ---- functions
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        self._definition(node, "function")
+    def _read_functiondef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Set[Value]:
+        self._body(node, node.body)
+        values: Set[Value] = {Value(node)}
+        for decorator in reversed(node.decorator_list):
+            values = self._apply(self.visit(decorator), Given([values])) or values
+        self._bind(ast.Name(node.name), values)
+        return _NOTHING
 
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
-        if not node.decorator_list:  # a decorator may make anything of the function
-            self._scope.bound[node.name] = None
-            self.facts.coroutines.add(Name(self._scope.owner(node.name), node.name))
-        self._definition(node, "coroutine")
+    def _read_lambda(self, node: ast.Lambda) -> Set[Value]:
+        self._body(node, [ast.Return(node.body)])
+        return {Value(node)}
 
-    def _definition(self, node: ast.FunctionDef | ast.AsyncFunctionDef, kind: str) -> None:
-        self._scope.bound[node.name] = None
-        for decorator in node.decorator_list:
-            self.visit(decorator)
-        name = Name(self._scope.owner(node.name), node.name)
-        self.facts.functions.add(name)
-        if self._scope.kind == "class":  # methods are found by their names in all objects
-            name = Name(self.facts.module, f".{node.name}")
-        self._function(node, kind, node.body, name)
-
-    def visit_Lambda(self, node: ast.Lambda) -> None:
-        self.facts.inner[node] = scope = self._function(node, "function", [node.body], None)
-        self.facts.escaping.append(Place(node.body, scope))
-
-    def _function(self, node: _Function, kind: str, body: Sequence[ast.AST], name: Name | None) -> Scope:
+    def _body(self, node: Function, body: Sequence[ast.AST]) -> None:
+        """Read a function, and what its parameters are by default."""
         arguments = node.args
-        for default in (*arguments.defaults, *arguments.kw_defaults):
+        last = zip(reversed([*arguments.posonlyargs, *arguments.args]), reversed(arguments.defaults), strict=False)
+        for parameter, default in (*last, *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)):
             if default is not None:
-                self.visit(default)
-        outer, guarded, self._guarded = self._scope, self._guarded, _is_looked_up(node)
-        params = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
-        others = [argument.arg for argument in (arguments.vararg, arguments.kwarg) if argument is not None]
-        vararg = arguments.vararg.arg if arguments.vararg is not None else None
-        self._scope = scope = Scope(kind, outer, dict.fromkeys(params + others), set(), params, name, vararg)
-        placed = params[: len(params) - len(arguments.kwonlyargs)]
-        last = len(placed) - len(arguments.defaults)
-        defaults = (*zip(placed[last:], arguments.defaults, strict=True),)
-        for param, default in (*defaults, *zip(params[len(placed) :], arguments.kw_defaults, strict=True)):
-            if default is not None:
-                self.facts.flows[Name(scope, param)].append(Flow(default, outer, "same"))
-        for statement in body:
-            self.visit(statement)
-        self._scope, self._guarded = outer, guarded
-        return scope
+                self._held[node, parameter.arg] |= self.visit(default)
+        outer, self._function = self._function, node
+        with self._within(
+            node, [arguments, *body], "coroutine" if isinstance(node, ast.AsyncFunctionDef) else "function"
+        ):
+            for part in body:
+                self.visit(part)
+        self._function = outer
 
-    def _guard(self, node: ast.Try | ast.TryStar | ast.With) -> None:
-        """Visit a `try` or `with`: a call returned inside is waited for there, where its failure can be caught."""
-        outer, self._guarded = self._guarded, True
-        self.generic_visit(node)
-        self._guarded = outer
+    def _read_return(self, node: ast.Return | ast.Yield | ast.YieldFrom) -> Set[Value]:
+        values = self.visit(node.value) if node.value is not None else _NOTHING
+        if isinstance(self._function, ast.FunctionDef | ast.Lambda):
+            self._held[self._function, "return"] |= inside(values) if isinstance(node, ast.Yield) else values
+        else:  # whoever awaits a coroutine is not followed any further
+            self._use(values)
+        return _NOTHING
 
-    def visit_Try(self, node: ast.Try) -> None:
-        self._guard(node)
+    def _read_classdef(self, node: ast.ClassDef) -> Set[Value]:
+        self._bind(ast.Name(node.name), {Value(node)})
+        with self._within(node, node.body, "function" if self._kind == "function" else "module"):
+            return self._read_parts(node)
 
-    def visit_TryStar(self, node: ast.TryStar) -> None:
-        self._guard(node)
+    def _read_listcomp(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> Set[Value]:
+        parts = self._part(self.visit(node.generators[0].iter))
+        in_generator = isinstance(node, ast.GeneratorExp) and self._kind == "coroutine"
+        targets = [generator.target for generator in node.generators]
+        with self._within(node, targets, "generator" if in_generator else self._kind):
+            for number, generator in enumerate(node.generators):
+                self._bind(generator.target, self._part(self.visit(generator.iter)) if number else parts)
+                self._use(self._all(generator.ifs))
+            if isinstance(node, ast.DictComp):
+                self._use(self.visit(node.key))
+            return inside(self.visit(node.value if isinstance(node, ast.DictComp) else node.elt))
 
-    def visit_With(self, node: ast.With) -> None:
-        self._guard(node)
+    def _read_matchclass(self, node: ast.MatchClass) -> Set[Value]:
+        return self._all([*node.patterns, *node.kwd_patterns])  # in place of its class there can be nothing but a name
 
-    def visit_Return(self, node: ast.Return) -> None:
-        self._gives(self.facts.returns, node.value)
-        self.generic_visit(node)
+    # ---- expressions
 
-    def visit_Yield(self, node: ast.Yield) -> None:
-        self._gives(self.facts.yields, node.value)
-        self.generic_visit(node)
+    def _read_name(self, node: ast.Name) -> Set[Value]:
+        key = self._key(node.id)
+        if key[0] is None and node.id in self._tools:
+            self.points[node] = self._kind
+            return {Value(node)}
+        return self._held[key] if isinstance(node.ctx, ast.Load) else _NOTHING
 
-    def _gives(self, what: defaultdict[Name, list[Place]], value: ast.expr | None) -> None:
-        """Note that a value leaves a function, by `return` or by `yield`."""
-        if value is not None and self._scope.kind == "function" and self._scope.function is not None:
-            what[self._scope.function].append(Place(value, self._scope))
-            if what is self.facts.returns and not self._guarded:
-                self.facts.escaping.append(Place(value, self._scope))
+    def _read_attribute(self, node: ast.Attribute) -> Set[Value]:
+        return self._attribute(self.visit(node.value), node.attr)
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        self._scope.bound[node.name] = None
-        self.facts.functions.add(Name(self._scope.owner(node.name), node.name))
-        targets = [part.target for part in node.body if isinstance(part, ast.AnnAssign)]
-        for place, target in enumerate(target for target in targets if isinstance(target, ast.Name)):
-            self.facts.fields[target.id].append((Name(self._scope.owner(node.name), node.name), place))
-        outer, self._scope = self._scope, Scope("class", self._scope)
-        self.generic_visit(node)
-        self._scope = outer
+    def _attribute(self, whole: Set[Value], name: str) -> Set[Value]:
+        self._use(whole)
+        return {Value(name)} if Value("asyncio") in whole else self._held[None, f".{name}"]
 
-    def _comprehension(self, node: _Comprehension) -> None:
-        self.visit(node.generators[0].iter)
-        outer, self._scope = self._scope, Scope("comprehension", self._scope)
-        self.facts.inner[node] = self._scope
-        for number, part in enumerate(node.generators):
-            self._bind(part.target, part.iter, "parts")
-            if part.is_async:
-                self.facts.consumed.append(Place(part.iter, self._scope))
-            for inner in (part.target, *part.ifs, *([part.iter] if number else [])):
-                self.visit(inner)
-        for element in (node.key, node.value) if isinstance(node, ast.DictComp) else (node.elt,):
-            self.visit(element)
-        self._scope = outer
+    def _read_await(self, node: ast.Await) -> Set[Value]:
+        self.awaits[node.value] = None
+        self._await(self.visit(node.value), parts=False)
+        return _NOTHING
 
-    def visit_ListComp(self, node: ast.ListComp) -> None:
-        self._comprehension(node)
+    def _read_starred(self, node: ast.Starred) -> Set[Value]:
+        return self._part(self.visit(node.value))
 
-    def visit_SetComp(self, node: ast.SetComp) -> None:
-        self._comprehension(node)
+    def _read_subscript(self, node: ast.Subscript) -> Set[Value]:
+        self._use(self.visit(node.slice))
+        return self._part(self.visit(node.value))
 
-    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> None:
-        self._comprehension(node)
+    def _read_ifexp(self, node: ast.IfExp) -> Set[Value]:
+        self._use(self.visit(node.test))
+        return self._all([node.body, node.orelse])
 
-    def visit_DictComp(self, node: ast.DictComp) -> None:
-        self._comprehension(node)
+    def _read_binop(self, node: ast.BinOp) -> Set[Value]:
+        values = self._all([node.left, node.right])
+        self._use(values)
+        return values
 
-    # ---- calls
+    def _read_list(self, node: ast.List | ast.Tuple | ast.Set) -> Set[Value]:
+        return inside(self._all(node.elts))
 
-    def visit_Await(self, node: ast.Await) -> None:
-        self.facts.awaited.append(Place(node.value, self._scope))
-        self.generic_visit(node)
+    def _read_dict(self, node: ast.Dict) -> Set[Value]:
+        self._use(self._all(key for key in node.keys if key is not None))
+        return inside(self._all(node.values))
 
-    def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
-        """Note what stands in an f-string: it cannot be changed, since before Python 3.12 its place is not told."""
-        self.facts.in_text.update(part for part in ast.walk(node) if isinstance(part, ast.expr))
-        self.generic_visit(node)
 
-    def visit_Call(self, node: ast.Call) -> None:
-        self.facts.calls.append((node, self._scope))
-        function = node.func
-        if isinstance(function, ast.Attribute):
-            self._call_method(node, function)
-        elif isinstance(function, ast.Name) and function.id in self._from_asyncio:
-            self._call_asyncio(node, self._from_asyncio[function.id])
-        self._called = function
-        self.generic_visit(node)
-
-    def _call_method(self, node: ast.Call, function: ast.Attribute) -> None:
-        whole, method = function.value, function.attr
-        if isinstance(whole, ast.Name) and whole.id in self._asyncio:
-            self._call_asyncio(node, method)
-        elif method in _METHODS:
-            self._call_asyncio(node, "create_task")
-        elif (method in _ADD or method in _EXTEND) and (held_by := _outermost(whole)) is not None:
-            how = "part" if method in _ADD else "same"
-            container = self.facts.name_of(held_by, self._scope)
-            self.facts.flows[container].extend(Flow(argument, self._scope, how) for argument in node.args)
-
-    def _call_asyncio(self, node: ast.Call, name: str) -> None:
-        places = [Place(argument, self._scope) for argument in node.args]
-        if name == "gather":
-            self.facts.gathered += places
-        elif name == "run":
-            self.facts.awaited += places
-        elif name in CONSUMERS:
-            words = [word.value for word in node.keywords if word.arg in _AWAITED_PARAMETERS]
-            self.facts.consumed += [*places, *(Place(word, self._scope) for word in words)]
-        if name in ("gather", "sleep"):
-            self.facts.certain.add(node)
+@functools.cache
+def _reader_of(kind: str) -> str:
+    """Return the name of the method that reads nodes of a class."""
+    return f"_read_{_ALIKE.get(kind, kind).lower()}"

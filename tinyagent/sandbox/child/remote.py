@@ -6,11 +6,9 @@ import asyncio
 import builtins
 import contextlib
 import functools
-import itertools
 import sys
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
-from types import FrameType
 from typing import Any
 from weakref import WeakSet
 
@@ -18,7 +16,7 @@ from tinyagent.core.codec import pack
 from tinyagent.sandbox.child.channel import Channel
 from tinyagent.sandbox.child.interrupts import interrupts, passes_on
 from tinyagent.sandbox.child.output import Output
-from tinyagent.sandbox.child.pending import Lazy, Pending, all_plain, as_coroutine, awaited
+from tinyagent.sandbox.child.pending import Pending, as_coroutine, awaited
 
 #: The error of a call whose block has ended before the call was answered.
 _GONE = {
@@ -43,14 +41,13 @@ class Tools:
     Attributes:
         by_name: The tools, by name.
         ended: Whether a tool has ended the block that runs.
-        awaited_at: Where awaited calls stand in functions: file, lines and columns.
+        started: Where functions have tools whose calls are awaited.
     """
 
     def __init__(self, channel: Channel, output: Output) -> None:
         self.by_name: dict[str, RemoteTool] = {}
         self.ended = False
-        self.awaited_at: frozenset[tuple[Any, ...]] = frozenset()
-        self._lazy: list[Lazy] = []  # the lazy calls of this block
+        self.started: frozenset[str] = frozenset()
         self._open: dict[int, Pending] = {}
         self._channel = channel
         self._output = output
@@ -99,34 +96,8 @@ class Tools:
         self._send(call, name, args, kwargs)
         return pending
 
-    def lazy(self, pending: Pending) -> Lazy:
-        """Return a stand-in for a call that is under way, to be awaited or used as its value."""
-        lazy = Lazy(self, pending)
-        self._lazy.append(lazy)
-        return lazy
-
-    def value_of(self, pending: Pending) -> Any:
-        """Wait for the value of a call, outside the event loop, and return it.
-
-        Raises:
-            BaseException: What the tool raised; `BlockEnded` if its value has ended the block.
-        """
-        self._channel.wait_until(lambda: pending.answer is not None or pending.cancelled())
-        interrupts.checkpoint()
-        return pending.result() if pending.answer is None else self._value(pending.answer)
-
-    def settle(self) -> None:
-        """Wait for calls that nobody has looked at: they have been made, and may have failed."""
-        for each in self._lazy:
-            if not each.was_seen:
-                each.value()
-
-    def end_calls(self, names: dict[str, Any]) -> None:
-        """End the calls of a block that is over: those in flight fail, and values take the place of lazy calls.
-
-        Args:
-            names: The namespace of the code, in which the values are put.
-        """
+    def end_calls(self) -> None:
+        """End the calls of a block that is over: those in flight fail."""
         for call, pending in list(self._open.items()):
             self._channel.forget(call)
             pending.answer = {"e": _GONE}
@@ -134,12 +105,6 @@ class Tools:
                 pending.set_exception(_exception(_GONE))
                 pending._log_traceback = False  # noqa: SLF001 - nobody need await it
         self._open.clear()
-        if self._lazy:
-            known: dict[int, Any] = {}
-            for name, value in list(names.items()):
-                if (new := all_plain(value, _come, known)) is not value:
-                    names[name] = new
-            self._lazy = []
 
     def _withdraw(self, call: int, future: asyncio.Future[Any]) -> None:
         if future.cancelled():
@@ -150,8 +115,8 @@ class Tools:
     def _send(self, call: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._output.flush()
         opaque: list[str] = []
-        packed = [pack(all_plain(value), opaque=opaque) for value in args]
-        named = {key: pack(all_plain(value), opaque=opaque) for key, value in kwargs.items()}
+        packed = [pack(value, opaque=opaque) for value in args]
+        named = {key: pack(value, opaque=opaque) for key, value in kwargs.items()}
         self._channel.send({"t": "call", "n": name, "a": packed, "k": named, "id": call})
         if opaque:
             kinds = ", ".join(sorted(set(opaque)))
@@ -182,32 +147,19 @@ class RemoteTool:
         if is_async:  # `asyncio.iscoroutinefunction` looks at this
             self._is_coroutine = getattr(asyncio.coroutines, "_is_coroutine", None)
 
+    @passes_on
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the tool, and return its value; for an async tool where a loop runs, return a call to await or use."""
-        if self.is_async and (loop := _running_loop()) is not None:
-            return self._tools.lazy(self._tools.start(loop, self.__name__, args, kwargs))
-        return self.call(*args, **kwargs)
-
-    def call(self, *args: Any, **kwargs: Any) -> Any:
         """Call the tool, wait for its value, and return it."""
         return self._tools.call(self.__name__, args, kwargs)
 
     def start(self, *args: Any, **kwargs: Any) -> Any:
-        """Return an awaitable of the tool's value; the call is made at once where a loop runs, else when awaited."""
-        if (loop := _running_loop()) is not None:
-            return self._tools.start(loop, self.__name__, args, kwargs)
-        return self._start_later(args, kwargs)
+        """Call the tool, and return the future of its value; the value itself where no loop runs."""
+        loop = _running_loop()
+        return self(*args, **kwargs) if loop is None else self._tools.start(loop, self.__name__, args, kwargs)
 
-    async def _start_later(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return await self._tools.start(asyncio.get_running_loop(), self.__name__, args, kwargs)
-
-    def is_awaited_in(self, frame: FrameType) -> bool:
-        """Return whether the call that a frame is about to make is awaited by whoever called the frame's function."""
-        places = self._tools.awaited_at
-        if not places:
-            return False
-        position = next(itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None), ())
-        return (frame.f_code.co_filename, *position) in places
+    def is_started(self, place: str | None) -> bool:
+        """Return whether calls of the tool are awaited at a place in a function, or wherever it is certain."""
+        return place is None or place in self._tools.started
 
     def __repr__(self) -> str:
         return f"<tool {self.__name__}>"
@@ -224,57 +176,21 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 @passes_on
-def as_awaitable(function: Any, /, *args: Any, **kwargs: Any) -> Any:
-    """Call a function whose value is awaited."""
-    return function.start(*args, **kwargs) if type(function) is RemoteTool else function(*args, **kwargs)
-
-
-@passes_on
-def as_value(function: Any, /, *args: Any, **kwargs: Any) -> Any:
-    """Call a function whose value is used at once: wait for an async tool, unless the value is known to be awaited."""
-    if not _is_async_tool(function):
-        return all_plain(function(*args, **kwargs))
-    if function.is_awaited_in(sys._getframe(1)):  # noqa: SLF001
-        return function.start(*args, **kwargs)
-    return function.call(*args, **kwargs)
+def started(function: Any, place: str | None = None) -> Any:
+    """Return what to call where the value is awaited: for a tool, the function that starts its call."""
+    return function.start if type(function) is RemoteTool and function.is_started(place) else function
 
 
 @passes_on
 async def called(function: Any, /, *args: Any, **kwargs: Any) -> Any:
     """Call a function in a coroutine, and return its value; other tasks go on while a tool works."""
-    if _is_async_tool(function):
-        return await function.start(*args, **kwargs)
-    value = function(*args, **kwargs)
-    return await value.pending() if type(value) is Lazy else all_plain(value)
-
-
-@passes_on
-def for_values(function: Any, /) -> Any:
-    """Return a function that is handed on so that its values can be used as such."""
-    return function.call if _is_async_tool(function) else function
-
-
-def _come(lazy: Lazy) -> Any:
-    """Return the value of a lazy call, or the call itself if it raised."""
-    try:
-        return lazy.value()
-    except BaseException:  # noqa: BLE001 - raised where it is looked at
-        return lazy
-
-
-def _is_async_tool(function: Any) -> bool:
-    return type(function) is RemoteTool and function.is_async
+    value = started(function)(*args, **kwargs)
+    return await value if type(value) is Pending else value
 
 
 def helpers() -> dict[str, Callable[..., Any]]:
     """Return the helpers, by the names under which rewritten code finds them."""
-    return {
-        "__awaitable__": as_awaitable,
-        "__value__": as_value,
-        "__called__": called,
-        "__awaited__": awaited,
-        "__valued__": for_values,
-    }
+    return {"__started__": started, "__called__": called, "__awaited__": awaited}
 
 
 def run_nested(run: Callable[..., Any]) -> Callable[..., Any]:

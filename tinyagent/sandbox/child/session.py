@@ -19,7 +19,6 @@ import operator
 import os
 import random
 import re
-import signal
 import socket
 import sys
 import threading
@@ -34,11 +33,11 @@ from tinyagent.sandbox.awaits.definitions import Definitions, is_worth_keeping
 from tinyagent.sandbox.child.channel import Channel
 from tinyagent.sandbox.child.interrupts import BLOCK, interrupts
 from tinyagent.sandbox.child.output import Output
-from tinyagent.sandbox.child.pending import all_plain, teach_asyncio
+from tinyagent.sandbox.child.pending import teach_asyncio
 from tinyagent.sandbox.child.remote import BlockEnded, Tools, helpers, run_nested
 from tinyagent.sandbox.child.report import report
-from tinyagent.sandbox.child.rewrite import needs_loop, reading_of, rewritten
-from tinyagent.sandbox.taken import given_back, hint_of_shadowed, name_for_value
+from tinyagent.sandbox.child.rewrite import needs_loop, rewritten, started_in
+from tinyagent.sandbox.taken import give_names_back, hint_of_shadowed
 
 #: What the host is told at most: characters of a value's `repr`, names, and characters of a name.
 _LONGEST_REPR = 200_000
@@ -57,7 +56,6 @@ class Session:
         self._channel = Channel(sock)
         self._output = Output(self._channel)
         self._tools = Tools(self._channel, self._output)
-        self._loop = asyncio.new_event_loop()
         self._namespace = _new_main()
         self._given = set(self._namespace)
         self._kept: dict[str, str] = {}  # by tool: the name of a value that was put under the tool's name
@@ -65,6 +63,23 @@ class Session:
         self._futures = 0
         self._value: Any = None  # the value of the piece before
         self._context = contextvars.copy_context()  # what code sets in it stays, as names do
+        self._give_loop()
+
+    @functools.cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.new_event_loop()
+
+    def _give_loop(self) -> None:
+        """Have the main thread's event loop made when it is first asked for, which most blocks never do."""
+        policy: Any = getattr(asyncio.events, "_get_event_loop_policy", asyncio.get_event_loop_policy)()
+        known = policy.get_event_loop
+
+        def get_event_loop() -> Any:
+            if policy._local._loop is None and threading.current_thread() is threading.main_thread():  # noqa: SLF001
+                policy.set_event_loop(self._loop)
+            return known()
+
+        policy.get_event_loop = get_event_loop
 
     def serve(self, about: Mapping[str, Any]) -> None:
         """Carry out what the host commands, until the host goes.
@@ -72,8 +87,6 @@ class Session:
         Args:
             about: How the process is locked; told to the host.
         """
-        asyncio.set_event_loop(self._loop)
-        self._own_streams()
         interrupts.install()
         self._channel.send({"t": "ready", **about})
         self.rehearse()
@@ -96,10 +109,6 @@ class Session:
         self._execute({"t": "exec", "id": 0, "code": "1", "file": _REHEARSAL, "line": 1, "last": True})
         self._channel.muted = False
         linecache.cache.pop(_REHEARSAL, None)
-
-    def close(self) -> None:
-        """Close the event loop of the session."""
-        self._loop.close()
 
     def _add_tools(self, command: dict[str, Any]) -> None:
         if (seed := command.get("seed")) is not None:
@@ -146,26 +155,13 @@ class Session:
             with contextlib.suppress(Exception):
                 getattr(sys, name).flush()
         if command["last"] or error is not None or self._tools.ended:
-            self._give_names_back()
-            self._tools.end_calls(self._namespace)
+            if note := give_names_back(self._namespace, self._tools.by_name, self._kept):
+                self._output.add(note)
+            self._tools.end_calls()
         self._output.flush()
         done["ended"] = self._tools.ended
         done["names"] = self._names()
         self._reply(done, value)
-
-    def _give_names_back(self) -> None:
-        """Give every tool its own name again after a block; a value that was put there stays, under another name."""
-        moved: dict[str, str | None] = {}
-        for name, tool in self._tools.by_name.items():
-            if self._namespace.get(name) is tool:
-                continue
-            moved[name] = None
-            if name in self._namespace:
-                moved[name] = self._kept[name] = self._kept.get(name) or name_for_value(name, self._namespace)
-                self._namespace[self._kept[name]] = self._namespace[name]
-            self._namespace[name] = tool
-        if moved:
-            self._output.add(given_back(moved))
 
     def _own_streams(self) -> None:
         """Give a block standard streams that work, whatever the code has made of those it had."""
@@ -177,7 +173,7 @@ class Session:
 
     def _reply(self, done: dict[str, Any], value: Any) -> None:
         try:
-            self._channel.send({**done, "v": pack(all_plain(value), text=done.get("repr"))})
+            self._channel.send({**done, "v": pack(value, text=done.get("repr"))})
         except TooLargeError as error:
             done.pop("repr", None)
             self._channel.send({**done, "e": done.get("e") or report(error)})
@@ -185,17 +181,12 @@ class Session:
     def _run(self, code: str, file: str, line: int) -> Any:
         """Run a piece of code, and return the value of the expression at its end."""
         _remember_source(code, file, line)
-        tree = ast.parse("\n" * (line - 1) + code, file)
+        code = "\n" * (line - 1) + code
+        tree = ast.parse(code, file)
         in_loop = needs_loop(tree)
         kinds = {name: tool.is_async for name, tool in self._tools.by_name.items()}
-        reading = reading_of(tree, kinds, file, self._definitions)
         if kinds:
-            self._tools.awaited_at = reading.awaited_at
-            if is_worth_keeping(tree, kinds):  # parsed anew, since `rewritten` changes the tree
-                self._definitions.learn(ast.parse("\n" * (line - 1) + code, file), kinds, file, names=reading.names)
-            else:
-                self._definitions.forget(reading.names)
-        tree = rewritten(tree, kinds, in_loop=in_loop, reading=reading)
+            tree = self._with_tools(tree, kinds, code, file)
         trailing = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
         parts = [self._compiled(tree, file, "exec")]
         if isinstance(trailing, ast.Expr):
@@ -206,6 +197,17 @@ class Session:
         for part in parts:
             value = self._context.run(eval, part, self._namespace)
         return value
+
+    def _with_tools(self, tree: ast.Module, tools: Mapping[str, bool], code: str, file: str) -> ast.Module:
+        """Return a piece of code with its calls of tools made explicit, and keep what it defines."""
+        try:
+            flow = self._definitions.flow(tree, tools)
+        except RecursionError:  # nobody awaits in code that deep
+            return tree
+        self._tools.started = started_in(flow, file, self._definitions)
+        known = ast.parse(code, file) if is_worth_keeping(tree, tools) else tree  # anew, since `tree` is changed
+        self._definitions.learn(known, flow.names, tools, file)
+        return rewritten(tree, tools, flow, file)
 
     def _compiled(self, tree: ast.Module | ast.Expression, file: str, mode: str) -> CodeType:
         """Return compiled code; its `from __future__` imports hold for what follows, too, as in a notebook."""
@@ -220,7 +222,6 @@ class Session:
             value = eval(part, self._namespace)
             if _is_coroutine(part):
                 value = await value
-        self._tools.settle()
         return value
 
     def run_until_done(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -266,21 +267,6 @@ def prepare() -> None:
     threads_only: Any = multiprocessing.context.BaseContext
     threads_only.Lock = lambda _: threading.Lock()  # for ThreadPool: there are no other processes
     threads_only.RLock = lambda _: threading.RLock()
-
-
-def rehearse() -> None:
-    """Run throwaway sessions, once, before any is forked: all will share the caches and specialised code they fill."""
-    streams = sys.stdin, sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__
-    main, handler = sys.modules["__main__"], signal.getsignal(signal.SIGINT)
-    for _ in range(10):
-        one, other = socket.socketpair()
-        with one, other:
-            session = Session(one)
-            session.rehearse()
-            session.close()
-    sys.stdin, sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__ = streams  # type: ignore[misc]
-    sys.modules["__main__"] = main
-    signal.signal(signal.SIGINT, handler)
 
 
 def _new_main() -> dict[str, Any]:

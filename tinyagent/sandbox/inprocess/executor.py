@@ -6,17 +6,16 @@ it from what it should not need; they are no protection. For code that you do no
 
 from __future__ import annotations
 
-import contextlib
-import inspect
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
+from contextvars import copy_context
 from typing import Any
 from weakref import WeakSet
 
+from tinyagent.bridge import run_sync
 from tinyagent.core.door import door
-from tinyagent.core.errors import ConfigurationError, ToolArgumentsError
+from tinyagent.core.errors import ConfigurationError, SandboxError
 from tinyagent.core.threads import in_forked_copy
 from tinyagent.core.tool import Tool
 from tinyagent.sandbox.base import (
@@ -25,13 +24,14 @@ from tinyagent.sandbox.base import (
     SandboxLimits,
     SandboxSession,
     Tools,
-    bind,
+    caller_of,
+    check_not_waited_for,
+    check_tools,
+    context_of_calls,
     tools_by_name,
 )
-from tinyagent.sandbox.choice import check_tools
-from tinyagent.sandbox.inprocess.namespace import REMOVED, BlockEnded, Namespace, Output, check_calls, stopped
+from tinyagent.sandbox.inprocess.namespace import REMOVED, Namespace
 from tinyagent.sandbox.inprocess.session import ThreadSession
-from tinyagent.sandbox.inprocess.stopper import Interrupted, Stopper
 
 #: What the code may import unless told otherwise: the parts of the standard library that only compute.
 # fmt: off
@@ -83,8 +83,7 @@ class PythonExecutor:
 
     def _free(self) -> None:
         """Make the executor free, with a lock that no thread holds: in a forked copy the others are gone."""
-        self._lock = threading.RLock()
-        self._running = False
+        self._lock = threading.Lock()
 
     @property
     def capabilities(self) -> SandboxCapabilities:
@@ -125,135 +124,51 @@ class PythonExecutor:
         Raises:
             ConfigurationError: A tool is async, or has no name that code could call.
         """
-        return ThreadSession(self._checked(tools), self._imports, limits or self._limits, call)
+        by_name = self._checked(tools)
+        return ThreadSession(Namespace(by_name, self._imports), limits or self._limits, call or caller_of(by_name))
 
     def run(self, code: str) -> tuple[Any, bool]:
-        """Run a block in this thread, and return `(output, is_final)`.
+        """Run a block, in a worker thread that this call waits for, and return `(output, is_final)`.
 
         The output is the value given to `final_answer` (or returned by a tool with `returns_answer`) when that ended
         the block, and `is_final` is true. Otherwise it is text: what the code printed, then the `repr` of the
-        expression at its end, or the traceback of its error. Tools are called in this thread, their arguments
-        checked; their time does not count, and `Tool.timeout` and `Tool.retries` do not apply. Code that runs for
-        too long is stopped as by Ctrl-C, once it is back from any call that is not written in Python.
+        expression at its end, or the traceback of its error. The time of tools does not count. Code that runs for too
+        long is stopped as by Ctrl-C; if it hangs in a call that is not written in Python, it is left with all its
+        names when `SandboxLimits.grace` is over.
 
         Raises:
             KeyboardInterrupt: Ctrl-C was pressed.
             RuntimeError: A tool of the code called `run` itself.
         """
+        try:
+            check_not_waited_for(self._lock)
+        except SandboxError:
+            nested = "PythonExecutor.run() was called by its own code; use another PythonExecutor."
+            raise RuntimeError(nested) from None
         with self._lock:
-            if self._running:
-                raise RuntimeError("PythonExecutor.run() was called by its own code; use another PythonExecutor.")
-            self._running = True
+            session = ThreadSession(self._namespace, self._limits, caller_of(self._namespace.tools))
             try:
-                return self._run(code)
+                execution = context_of_calls(self._lock, copy_context()).run(run_sync, session.execute(code))
             finally:
-                self._namespace.end()
-                self._running = False
+                self._namespace = session.namespace
+        for made in execution.calls:
+            if made.error is None and self._namespace.tools[made.call.name].returns_answer:
+                return made.value, True
+        error = execution.error
+        cut = f"[{execution.truncated:,} more characters were printed]\n" if execution.truncated else ""
+        last = error.traceback.rstrip("\n") if error else execution.repr or ""
+        return f"{execution.stdout}{cut}{last}", False
 
     def _checked(self, tools: Tools) -> dict[str, Tool[..., Any]]:
         found = tools_by_name(tools)
         check_tools(self, found.values())
         return found
 
-    def _run(self, code: str) -> tuple[Any, bool]:
-        output, stopper = Output(self._limits.output), Stopper()
-        answers = _Answers(self._namespace, self._limits)
-        self._namespace.begin(output, answers.answer)
-        with answers.clock.watched(stopper.stop, self._limits.grace):
-            outcome = self._namespace.run(code, stopper)
-        self._namespace.give_names_back()
-        if answers.final:
-            return answers.final[0], True
-        error = outcome.error
-        if isinstance(outcome.exception, Interrupted):
-            error = stopped(self._limits, error)
-        elif isinstance(outcome.exception, KeyboardInterrupt):
-            raise outcome.exception
-        cut = f"[{output.truncated:,} more characters were printed]\n" if output.truncated else ""
-        last = error.traceback.rstrip("\n") if error else outcome.repr or ""
-        return f"{output.text}{cut}{last}", False
-
 
 @in_forked_copy
 def _free_executors() -> None:
     for executor in _executors:
         executor._free()  # noqa: SLF001 - this module's own
-
-
-class _Answers:
-    """Answers the calls of one block of `PythonExecutor.run` in the code's own thread."""
-
-    def __init__(self, namespace: Namespace, limits: SandboxLimits) -> None:
-        self.clock = _Clock(limits.seconds)
-        self.final: list[Any] = []
-        self._namespace = namespace
-        self._limits = limits
-        self._calls = 0
-
-    def answer(self, tool: Tool[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """Call a tool in this thread, off the clock, and return its value."""
-        self._calls += 1
-        check_calls(self._calls, self._limits)
-        call = bind(tool, args, kwargs, "")
-        if call.problem is not None:
-            raise ToolArgumentsError(tool.name, [call.problem])
-        with self.clock.paused():
-            args, kwargs = tool.signature.validate(tool.name, call.arguments)
-            value = tool.function(*args, **kwargs)
-        if inspect.iscoroutine(value):
-            value.close()
-            raise TypeError(f"{tool.name}() gave a coroutine, which PythonExecutor cannot await: use ProcessSandbox")
-        if tool.returns_answer:
-            self.final.append(value)
-            self._namespace.over = BlockEnded
-            raise BlockEnded
-        return value
-
-
-class _Clock:
-    """The seconds that code has left, without those of its tools, and the thread that watches them."""
-
-    def __init__(self, seconds: float | None) -> None:
-        self._seconds = seconds
-        self._ends = time.monotonic() + (seconds or 0)
-        self._paused: float | None = None
-
-    def left(self) -> float:
-        """Return the seconds that the code has left."""
-        return self._ends - (time.monotonic() if self._paused is None else self._paused)
-
-    @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
-        """Stop the clock for what runs inside."""
-        self._paused = time.monotonic()
-        try:
-            yield
-        finally:
-            self._ends += time.monotonic() - self._paused
-            self._paused = None
-
-    @contextlib.contextmanager
-    def watched(self, stop: Callable[[], None], again: float) -> Iterator[None]:
-        """Call `stop` from another thread when no time is left, then every `again` seconds, until the block is left."""
-        if self._seconds is None:
-            yield
-            return
-        over = threading.Event()
-
-        def watch() -> None:
-            while not over.wait(max(self.left(), 0.01)):
-                if self.left() <= 0:
-                    stop()
-                    if over.wait(again):
-                        return
-
-        watcher = threading.Thread(target=watch, name="tinyagent time limit", daemon=True)
-        watcher.start()
-        try:
-            yield
-        finally:
-            over.set()
-            watcher.join()
 
 
 def final_answer(value: Any) -> Any:

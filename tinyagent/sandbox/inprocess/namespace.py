@@ -21,13 +21,13 @@ from typing import Any, TypeAlias
 from tinyagent.core.jsonable import words
 from tinyagent.core.result import CodeError
 from tinyagent.core.tool import Tool
-from tinyagent.sandbox.base import SandboxLimits
+from tinyagent.sandbox.base import Answer
 from tinyagent.sandbox.inprocess.stopper import Interrupted, Stopper
-from tinyagent.sandbox.taken import given_back, hint_of_shadowed, name_for_value
+from tinyagent.sandbox.taken import give_names_back, hint_of_shadowed
 
 #: Builtins that the code does not have: files, code in strings, the terminal.
 REMOVED = frozenset(
-    {
+    [
         "breakpoint",
         "compile",
         "copyright",
@@ -40,7 +40,7 @@ REMOVED = frozenset(
         "license",
         "open",
         "quit",
-    }
+    ]
 )
 NO_AWAIT = (
     "this sandbox is synchronous, so 'await' cannot stand at the top level: its tools are plain functions that are "
@@ -50,38 +50,13 @@ NO_AWAIT = (
 FUTURES = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 
 #: Answers a call that the code makes, in the code's thread.
-Ask: TypeAlias = Callable[[Tool[..., Any], list[Any], dict[str, Any]], Any]
+Ask: TypeAlias = Callable[[Tool[..., Any], list[Any], dict[str, Any]], Answer]
 
 _numbers = itertools.count(1)
 
 
 class BlockEnded(BaseException):
     """Raised in the code by a tool whose value ends the block; no `except Exception` of the code catches it."""
-
-
-class Output:
-    """What a block prints: kept up to `limit` characters, the rest is counted; `hear` is called with what is kept."""
-
-    def __init__(self, limit: int, hear: Callable[[str], None] | None = None) -> None:
-        self._parts: list[str] = []
-        self._room = limit
-        self._hear = hear
-        self.truncated = 0
-
-    def write(self, text: str) -> None:
-        """Add a printed text."""
-        kept = text[: self._room]
-        self._room -= len(kept)
-        self.truncated += len(text) - len(kept)
-        if kept:
-            self._parts.append(kept)
-            if self._hear is not None:
-                self._hear(kept)
-
-    @property
-    def text(self) -> str:
-        """The printed text that was kept."""
-        return "".join(self._parts)
 
 
 @dataclass(slots=True)
@@ -105,7 +80,9 @@ class Namespace:
 
     def __init__(self, tools: Mapping[str, Tool[..., Any]], imports: Iterable[str]) -> None:
         self.over: type[BaseException] | None = None  # raised by print and tools once the block is over
-        self._output: Output | None = None
+        self.tools = tools
+        self._imports = tuple(imports)
+        self._write: Callable[[str], object] | None = None
         self._ask: Ask | None = None
         self._flags = 0
         self._number = next(_numbers)
@@ -115,7 +92,7 @@ class Namespace:
         self._builtins = {name: value for name, value in known.items() if name not in REMOVED} | {
             "print": self._print,
             "__build_class__": builtins.__build_class__,
-            "__import__": importer(imports),
+            "__import__": importer(self._imports),
         }
         self.names: dict[str, Any] = {"__name__": "__main__", "__builtins__": self._builtins}
         self._functions = {name: self._function(tool) for name, tool in tools.items()}
@@ -129,9 +106,13 @@ class Namespace:
         """The names that the code has defined, without those that begin with `_`."""
         return tuple(name for name in list(self.names) if name not in self._given and not name.startswith("_"))
 
-    def begin(self, output: Output, ask: Ask) -> None:
-        """Begin a block, which prints to `output` and calls its tools by `ask`."""
-        self._output, self._ask, self.over = output, ask, None
+    def renewed(self) -> Namespace:
+        """Return a new namespace with the same tools and imports."""
+        return Namespace(self.tools, self._imports)
+
+    def begin(self, write: Callable[[str], object], ask: Ask) -> None:
+        """Begin a block, which prints by `write` and calls its tools by `ask`."""
+        self._write, self._ask, self.over = write, ask, None
         self._file = f"<block {len(self._files) + 1} of namespace {self._number}>"  # a name unique in the process
         self._files[self._file] = []
 
@@ -146,23 +127,13 @@ class Namespace:
         return outcome
 
     def end(self) -> None:
-        """End the block: what it left running can neither print nor call tools any more."""
-        self.give_names_back()
-        self._output = self._ask = None
+        """End the block: what it left running can neither print nor call tools any more.
 
-    def give_names_back(self) -> None:
-        """Give every tool its own name again; a value that the code had put there stays, under another name."""
-        moved: dict[str, str | None] = {}
-        for name, function in self._functions.items():
-            if self.names.get(name) is function:
-                continue
-            moved[name] = None
-            if name in self.names:
-                moved[name] = self._kept[name] = self._kept.get(name) or name_for_value(name, self.names)
-                self.names[self._kept[name]] = self.names[name]
-            self.names[name] = function
-        if moved and self._output is not None:
-            self._output.write(given_back(moved))
+        Every tool has its own name again; a value that the code had put there stays, under another name.
+        """
+        if (note := give_names_back(self.names, self._functions, self._kept)) and self._write is not None:
+            self._write(note)
+        self._write = self._ask = None
 
     def report(self, error: BaseException) -> CodeError:
         """Return an error as the code's author should see it; `stopped` adds the last line of an interruption."""
@@ -244,8 +215,8 @@ class Namespace:
             return
         buffer = io.StringIO()
         print(*values, sep=sep, end=end, file=buffer)
-        if self._output is not None:
-            self._output.write(buffer.getvalue())
+        if self._write is not None:
+            self._write(buffer.getvalue())
 
     def _function(self, tool: Tool[..., Any]) -> Callable[..., Any]:
         def function(*args: Any, **kwargs: Any) -> Any:
@@ -253,7 +224,11 @@ class Namespace:
                 raise self.over
             if self._ask is None:
                 raise RuntimeError(f"{tool.name}() was called after its block had ended")
-            return self._ask(tool, list(args), kwargs)
+            answer = self._ask(tool, list(args), kwargs)
+            if answer.ends_block:
+                self.over = BlockEnded
+                raise BlockEnded
+            return answer.observation.value
 
         function.__name__ = function.__qualname__ = tool.name
         function.__doc__ = tool.__doc__
@@ -277,33 +252,21 @@ def importer(allowed: Iterable[str]) -> Callable[..., types.ModuleType]:
     return import_
 
 
-def check_calls(number: int, limits: SandboxLimits) -> None:
-    """Refuse a tool call whose number in its block is beyond the limit."""
-    if number > limits.calls:
-        raise RuntimeError(
-            f"this block has made {limits.calls:,} tool calls, which is the limit; go on in another block"
-        )
-
-
-def stopped(
-    limits: SandboxLimits, known: CodeError | None, *, by_hand: bool = False, lost: tuple[str, ...] | None = None
-) -> CodeError:
+def stopped(reason: str, kind: str, known: CodeError | None, lost: tuple[str, ...] | None) -> CodeError:
     """Return the error of a block that was stopped from outside.
 
     Args:
-        limits: What the block might use.
+        reason: Why the block was stopped.
+        kind: The name of the builtin exception that says so.
         known: What the block's thread reported, if it did.
-        by_hand: Whether the block was interrupted; otherwise its time was over.
         lost: The names that are gone, where the block could not be stopped; else `None`.
     """
     known = known or CodeError("", "")
-    error: type[BaseException] = KeyboardInterrupt if by_hand else TimeoutError
-    message = "the block was interrupted" if by_hand else f"the block ran longer than {limits.seconds:g} s"
     if lost is not None:
         known = replace(known, names=lost, lost=True)
-        message += ", and hung in a call that Python cannot stop. All variables, functions and imports are gone"
-    text = f"{known.traceback}{error.__name__}: {message}\n"
-    return replace(known, type=error.__name__, message=message, traceback=text, bases=_bases(error))
+        reason += ", and hung in a call that Python cannot stop. All variables, functions and imports are gone"
+    text = f"{known.traceback}{kind}: {reason}\n"
+    return replace(known, type=kind, message=reason, traceback=text, bases=_bases(getattr(builtins, kind)))
 
 
 def _bases(error: type[BaseException]) -> tuple[str, ...]:

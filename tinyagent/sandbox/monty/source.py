@@ -15,13 +15,10 @@ import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import NamedTuple
+from typing import TypeAlias
 
 from tinyagent.sandbox.awaits.definitions import Definitions
-from tinyagent.sandbox.awaits.facts import Facts
-from tinyagent.sandbox.awaits.flow import awaited_calls
-from tinyagent.sandbox.awaits.reader import facts_of
-from tinyagent.sandbox.awaits.scopes import Place, Scope
+from tinyagent.sandbox.awaits.flow import Flow
 
 #: Most characters of a value's `repr`; a value with a longer one does not leave the sandbox.
 LONGEST_VALUE = 1_000_000
@@ -46,7 +43,10 @@ def __show__(value, kind_of=__kind__, repr=repr, len=len):
 """
 #: Code whose value is what `__show__` tells of the last value of a block.
 SHOW_VALUE = "__show__(__value__)"
+#: A part of the code, and text to put before and behind it.
+_Wrap: TypeAlias = tuple[ast.expr | ast.stmt, str, str]
 _FOUND = "__found__"
+_TRY = "try:\n    {}\nexcept NameError:\n    pass\n"
 #: Code longer than this is fed as it is: reading it would hold up the event loop.
 LONGEST_CODE = 200_000
 
@@ -72,7 +72,7 @@ class Source:
     has_value: bool = False
     names: tuple[str, ...] = ()
     tree: ast.Module = field(default_factory=lambda: ast.Module([], []), compare=False)
-    calls: Mapping[ast.expr, tuple[int, int]] = field(default_factory=dict, compare=False)
+    calls: Mapping[ast.Call, tuple[int, int]] = field(default_factory=dict, compare=False)
     awaited_calls: frozenset[ast.expr] = field(default=frozenset(), compare=False)
 
 
@@ -91,33 +91,29 @@ def read(code: str, tools: Collection[str], earlier: Definitions | None = None) 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of "\d" and the like, which are the author's matter
             tree = ast.parse(code)
-        facts = facts_of(tree, tools)
-        if earlier and (known := earlier.without(facts.names)):
-            facts = facts_of(tree, tools, [definition.statement for definition in known])
-        awaited = awaited_calls(facts) - set(_in_sets(tree))
-        text = _Text(code, [*_value(tree), *_wraps(facts, awaited)])
+        flow = (earlier or Definitions()).flow(tree, tools)
+        own = {*ast.walk(tree)}
+        awaited = (flow.calls.keys() & flow.started) - {*_in_sets(own)}
+        wraps = [*_wraps(flow, own, awaited)]
+        if has_value := bool(tree.body) and isinstance(tree.body[-1], ast.Expr):
+            wraps.append((tree.body[-1], "__value__ = (", ")"))  # the statement: its range includes parentheses
+        text = _Text(code, wraps)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return Source(code, code)
-    has_value = bool(tree.body) and isinstance(tree.body[-1], ast.Expr)
-    own = facts.calls[facts.earlier[2] :]
-    places = frozenset(text.place(call) for call, _ in own if call in awaited)
-    calls: dict[ast.expr, tuple[int, int]] = {call: text.place(call) for call, scope in own if not scope.in_coroutine}
-    return Source(text.result(), code, places, has_value, facts.names, tree, calls, frozenset(awaited))
+    places = {call: text.place(call) for call in flow.calls if call in own}
+    calls = {call: place for call, place in places.items() if flow.points[call.func] in ("module", "function")}
+    now = frozenset(place for call, place in places.items() if call in awaited)
+    return Source(text.result(), code, now, has_value, flow.names, tree, calls, frozenset(awaited))
 
 
 def values_of(names: Iterable[str]) -> str:
     """Return code whose value is a dict of what `__show__` tells of those of the names that exist."""
-    parts = (f"try:\n    {_FOUND}[{name!r}] = __show__({name})\nexcept NameError:\n    pass\n" for name in names)
-    return f"{_FOUND} = {{}}\n{''.join(parts)}{_FOUND}"
+    return _found("{}", (f"{_FOUND}[{name!r}] = __show__({name})" for name in names))
 
 
 def existing_among(names: Iterable[str]) -> str:
     """Return code whose value is a list of those of the names that exist, modules left out."""
-    parts = (
-        f"try:\n    if __kind__({name}) != 'module':\n        {_FOUND}.append({name!r})\nexcept NameError:\n    pass\n"
-        for name in names
-    )
-    return f"{_FOUND} = []\n{''.join(parts)}{_FOUND}"
+    return _found("[]", (f"if __kind__({name}) != 'module': {_FOUND}.append({name!r})" for name in names))
 
 
 def move_taken(kept: Mapping[str, str]) -> str:
@@ -126,69 +122,42 @@ def move_taken(kept: Mapping[str, str]) -> str:
     Args:
         kept: For the name of each tool, the other name.
     """
-    parts = (
-        f"try:\n    if not __is_tool__({name}, {name!r}):\n"
-        f"        {other} = {name}\n        {_FOUND}.append({name!r})\nexcept NameError:\n    pass\n"
+    moves = (
+        f"if not __is_tool__({name}, {name!r}): {other} = {name}; {_FOUND}.append({name!r})"
         for name, other in kept.items()
     )
-    return f"{_FOUND} = []\n{''.join(parts)}{_FOUND}"
+    return _found("[]", moves)
 
 
-class _Wrap(NamedTuple):
-    """Text to put around an expression."""
-
-    node: ast.expr | ast.stmt
-    before: str
-    after: str
+def _found(nothing: str, lines: Iterable[str]) -> str:
+    """Return code that runs each line, and passes over those whose names do not exist; its value is what they found."""
+    return f"{_FOUND} = {nothing}\n{''.join(map(_TRY.format, lines))}{_FOUND}"
 
 
-def _in_sets(tree: ast.Module) -> Iterator[ast.expr]:
+def _in_sets(nodes: Iterable[ast.AST]) -> Iterator[ast.expr]:
     """Yield what is put into sets, which take no awaitables in Monty."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Set):
             yield from node.elts
         elif isinstance(node, ast.SetComp):
             yield node.elt
 
 
-def _value(tree: ast.Module) -> Iterator[_Wrap]:
-    if tree.body and isinstance(last := tree.body[-1], ast.Expr):
-        yield _Wrap(last, "__value__ = (", ")")  # the statement, since its range includes parentheses around the value
-
-
-def _wraps(facts: Facts, awaited: set[ast.expr]) -> Iterator[_Wrap]:
-    """Yield what is put around awaited values; add calls that this makes awaited to `awaited`."""
-    first_awaited, first_gathered, first_call = facts.earlier
-    for call, scope in facts.calls[first_call:]:
-        if scope.in_coroutine and facts.is_tool(call, scope) and not {call} & (awaited | facts.in_text):
+def _wraps(flow: Flow, own: set[ast.AST], awaited: set[ast.Call]) -> Iterator[_Wrap]:
+    """Yield what is put around values of the block; add calls that this makes awaited to `awaited`."""
+    in_text = {part for node in own if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
+    changed = own - in_text  # where before Python 3.12 the place of a part is not told
+    for call in flow.calls:
+        if call in changed and call not in awaited and flow.points[call.func] in ("coroutine", "generator"):
             awaited.add(call)  # otherwise the code's other tasks would stand still
-            yield _Wrap(call, "(await ", ")")
-    for value, scope in (*facts.awaited[first_awaited:], *facts.gathered[first_gathered:]):
-        if value in facts.in_text or _is_awaitable(value, scope, facts, awaited):
+            yield call, "(await ", ")"
+    for value in flow.awaits:
+        if value not in changed or value in awaited or value in flow.coroutines:
             continue
         if isinstance(value, ast.Starred):
-            yield _Wrap(value.value, "[__awaited__(__each__) for __each__ in (", ")]")
+            yield value.value, "[__awaited__(__each__) for __each__ in (", ")]"
         else:
-            yield _Wrap(value, "__awaited__(", ")")
-
-
-def _is_awaitable(value: ast.expr, scope: Scope, facts: Facts, awaited: set[ast.expr]) -> bool:
-    """Return whether a value, or each of `*values`, is certain to be awaitable."""
-    if isinstance(value, ast.Starred):
-        parts = _parts(Place(value.value, scope), facts)
-        return parts is not None and all(_is_awaitable(part, inner, facts, awaited) for part, inner in parts)
-    return value in awaited or facts.gives_coroutine(value, scope)
-
-
-def _parts(whole: Place, facts: Facts) -> list[Place] | None:
-    """Return the parts of a list, tuple, set or comprehension; `None` for anything else."""
-    match whole.value:
-        case ast.ListComp(elt=part) | ast.GeneratorExp(elt=part) | ast.SetComp(elt=part):
-            return [Place(part, facts.inner[whole.value])]
-        case ast.List(elts=parts) | ast.Tuple(elts=parts) | ast.Set(elts=parts):
-            return [Place(part, whole.scope) for part in parts]
-        case _:
-            return None
+            yield value, "__awaited__(", ")"
 
 
 class _Text:

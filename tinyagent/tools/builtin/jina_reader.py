@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 
 from tinyagent.core.registry import tool
 from tinyagent.tools.services.errors import ServiceAnswerError
 from tinyagent.tools.services.service import Service
-from tinyagent.tools.services.settings import check_base_url, check_key, check_seconds, hosts_of
+from tinyagent.tools.settings import check_base_url, check_key, check_seconds
 from tinyagent.tools.toolkit import Toolkit
 from tinyagent.tools.web.allowed import Allowed
 from tinyagent.tools.web.page import Page, check_window, window
-from tinyagent.tools.web.urls import unwrapped
+from tinyagent.tools.web.urls import with_scheme
 
 __all__ = ["JinaReader", "jina_reader"]
 
-READER_URL = "https://r.jina.ai"
-_FIELDS = ("url", "title", "warning")
-_HINTS = {
-    409: "The page is longer than the token budget of the key allows. Read another, or raise the budget.",
-    422: "It could not open the page: check that its URL is right, or read it with another tool.",
-    451: "It will not read this page, or not for this address without a key. Read it with another tool.",
-}
+READER = Service(
+    "Jina",
+    "https://r.jina.ai",
+    "https://jina.ai/reader",
+    ("JINA_API_KEY",),
+    url_variables=("JINA_READER_URL",),
+    hints={
+        409: "The page is longer than the token budget of the key allows. Read another, or raise the budget.",
+        422: "It could not open the page: check that its URL is right, or read it with another tool.",
+        451: "It will not read this page, or not for this address without a key. Read it with another tool.",
+    },
+)
 
 
 class JinaReader(Toolkit):
@@ -87,44 +91,24 @@ class JinaReader(Toolkit):
         from tinyagent.tools.http import check_url
 
         check_window(start, max_chars)
-        page = unwrapped(url)
-        page = page if "://" in page else f"https://{page}"
+        page = with_scheme(url)
         check_url(page, allow=self._allow)
-        service = self._service()
-        headers = {"Authorization": f"Bearer {service.key}"} if service.key else None
+        service = READER.configured(key=self._key, url=self._url, seconds=self._seconds, proxy=self._proxy)
         if "#" in page:  # a path cannot hold a fragment
-            data = await service.ask("POST", "/", headers=headers, body={"url": page})
+            data = await service.ask("POST", "/", json={"url": page})
         else:
-            data = await service.ask("GET", f"/{page}", headers=headers)
+            data = await service.ask("GET", f"/{page}")
         return _page(service, page, data, start, max_chars)
-
-    def _service(self) -> Service:
-        """Return the reader to ask, by the arguments and the environment."""
-        url, key = self._url, self._key
-        if url is None and (named := os.environ.get("JINA_READER_URL", "").strip()):
-            url = check_base_url("JINA_READER_URL", named)
-        if key is None and (held := os.environ.get("JINA_API_KEY", "").strip()):
-            key = check_key("JINA_API_KEY", held)
-        return Service(
-            name="Jina",
-            url=url or READER_URL,
-            documents="https://jina.ai/reader",
-            key=key,
-            variable="JINA_API_KEY",
-            allow=hosts_of(url) if url else (),
-            proxy=self._proxy,
-            seconds=self._seconds,
-            hints=_HINTS,
-        )
 
 
 def _page(service: Service, asked: str, data: object, start: int, max_chars: int) -> Page:
     """Return the page in what the reader answers, as documented: `{"data": {"url", "title", "content", ...}}`."""
-    told = data.get("data") if isinstance(data, dict) else None
-    text = told.get("content") if isinstance(told, dict) else None
-    if not isinstance(told, dict) or not isinstance(text, str):
-        raise service.wrong_shape("has no text of a page")
-    url, title, warning = (value if isinstance(value, str) else "" for value in map(told.get, _FIELDS))
+    match data:
+        case {"data": {"content": str(text), **told}}:
+            said = map(told.get, ("url", "title", "warning"))
+            url, title, warning = (value if isinstance(value, str) else "" for value in said)
+        case _:
+            raise service.wrong_shape("has no text of a page")
     if not text.strip():
         why = f"It says: {warning[:300]}" if warning else "Read it with another tool."
         raise ServiceAnswerError(f"{service.name} found no text at {asked[:300]}. {why}")

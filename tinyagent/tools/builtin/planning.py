@@ -47,8 +47,7 @@ class Plan:
         left = sum(step.status in ("open", "in_progress") for step in self.steps)
         return "\n".join([f"Plan: {self.goal}", *lines, f"{left} of {len(self.steps)} steps left."])
 
-    def __str__(self) -> str:
-        return self.for_model()
+    __str__ = for_model
 
 
 class Planning(Toolkit):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import re
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
+from dataclasses import replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.http import retry_after
@@ -15,19 +14,19 @@ from tinyagent.core.registry import tool
 from tinyagent.core.text import excerpt
 from tinyagent.core.threads import run_in_thread, thread_slot
 from tinyagent.core.tool import is_async
+from tinyagent.core.waiting import within
+from tinyagent.tools.settings import check_count, check_seconds
 from tinyagent.tools.toolkit import Toolkit
 from tinyagent.tools.web import pdf
 from tinyagent.tools.web.allowed import Allowed
 from tinyagent.tools.web.page import Page, PageError, check_window, window
-from tinyagent.tools.web.reading import Body, Kind, decoded, kind_of, read, start_ahead
-from tinyagent.tools.web.urls import unwrapped
+from tinyagent.tools.web.reading import Kind, decoded, kind_of, read, start_ahead
+from tinyagent.tools.web.urls import with_scheme
 
 if TYPE_CHECKING:
     from tinyagent.tools.http import Fetched
 
 __all__ = ["Converter", "Page", "PageError", "WebBrowser", "web_browse"]
-
-T = TypeVar("T")
 
 #: A converter of your own: gets a page's HTML and its URL, gives its text, or its title and its text.
 Converter: TypeAlias = Callable[[str, str], "Conversion | Awaitable[Conversion]"]
@@ -39,8 +38,6 @@ HEADERS = {"Accept": "text/markdown, text/html;q=0.9, */*;q=0.8"}
 _LOOKED_AT, _EXCERPT = 16_384, 300
 #: Seconds that reading those words may take.
 _PATIENCE = 5.0
-
-_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:(?!\d)")
 
 
 class WebBrowser(Toolkit):
@@ -75,16 +72,12 @@ class WebBrowser(Toolkit):
         Allowed(allow)  # what is wrong with `allow` is told now
         if convert is not None and not callable(convert):
             raise ConfigurationError(f"WebBrowser(convert={convert!r}): pass a function of the HTML and the URL.")
-        for option, value in (("max_bytes", max_bytes), ("max_pdf_bytes", max_pdf_bytes)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ConfigurationError(f"WebBrowser({option}={value!r}): pass a number of bytes above 0.")
-        if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not seconds > 0:
-            raise ConfigurationError(f"WebBrowser(seconds={seconds!r}): pass a number above 0.")
         self._allow = tuple(allow)
         self._proxy = proxy
         self._convert = convert
-        self._max_bytes, self._max_pdf_bytes = max_bytes, max_pdf_bytes
-        self._seconds = seconds
+        self._max_bytes = check_count("max_bytes", max_bytes)
+        self._max_pdf_bytes = check_count("max_pdf_bytes", max_pdf_bytes)
+        self._seconds = check_seconds("seconds", seconds)
         self._headers = {**HEADERS, **(headers or {})}
 
     @tool(
@@ -126,24 +119,23 @@ class WebBrowser(Toolkit):
             ValueError: An argument is wrong, or the text ends before `start`.
         """
         check_window(start, max_chars)
-        address = _address(url)
+        if not (url and url.strip()):
+            raise ValueError(f"url={url!r}: pass the address of a page, such as 'https://example.org/'.")
         await start_ahead()
-        fetched = await self._fetch(address, self._max_bytes)
-        if not fetched.ok:
-            raise await _failure(fetched)
-        kind, content_type = kind_of(_body(fetched))
+        fetched = await self._fetch(with_scheme(url), self._max_bytes)
+        kind, content_type = kind_of(fetched)
         if kind == "pdf":
             pdf.check_installed()
             if fetched.truncated:
                 fetched = await self._whole_pdf(fetched)
-        title, text, cut = await self._read(_body(fetched), kind)
+        title, text, cut = await self._read(fetched, kind)
         truncated = fetched.truncated or cut
         return window(fetched.url, title, text, start, max_chars, content_type=content_type, truncated=truncated)
 
     async def _fetch(self, url: str, max_bytes: int) -> Fetched:
         from tinyagent.tools.http import fetch
 
-        return await fetch(
+        fetched = await fetch(
             url,
             headers=self._headers,
             allow=self._allow,
@@ -151,66 +143,46 @@ class WebBrowser(Toolkit):
             max_bytes=max_bytes,
             seconds=self._seconds,
         )
+        if not fetched.ok:
+            raise await _failure(fetched)
+        return fetched
 
     async def _whole_pdf(self, beginning: Fetched) -> Fetched:
         """Return all of a PDF that is longer than a page may be, of which the beginning was fetched."""
         whole = beginning
         if self._max_pdf_bytes > self._max_bytes:
             whole = await self._fetch(beginning.url, self._max_pdf_bytes)
-        if not whole.ok:
-            raise await _failure(whole)
         if whole.truncated:
             raise PageError(
                 f"{whole.url[:300]} is a PDF of more than {self._max_pdf_bytes:,} bytes, which is too long."
             )
         return whole
 
-    async def _read(self, body: Body, kind: Kind) -> tuple[str, str, bool]:
-        """Return the title and the text of a body, and whether some of it was left out."""
+    async def _read(self, fetched: Fetched, kind: Kind) -> tuple[str, str, bool]:
+        """Return the title and the text of an answer, and whether some of it was left out."""
         if kind == "html" and self._convert is not None:
-            return *await self._convert_own_way(self._convert, body), False
-        return await read(body, kind, self._seconds)
+            return *await self._convert_own_way(self._convert, fetched), False
+        return await read(fetched, kind, self._seconds)
 
-    async def _convert_own_way(self, convert: Converter, body: Body) -> tuple[str, str]:
+    async def _convert_own_way(self, convert: Converter, fetched: Fetched) -> tuple[str, str]:
         """Return the title and the text that a converter of the user's own makes of a page."""
-        page, title = await decoded(body), ""
+        page, title = await decoded(fetched), ""
         with suppress(PageError):  # it may read what ours cannot
-            title, _, _ = await read(body, "html", self._seconds)
+            title, _, _ = await read(fetched, "html", self._seconds)
         own: Callable[[str, str], Any] = convert
+        late = PageError(f"{fetched.url[:300]} could not be read within {self._seconds:g} seconds.")
         if is_async(own):
-            found = await self._in_time(own(page, body.url), body.url)
+            async with within(self._seconds, late):
+                found = await own(page, fetched.url)
         else:
-            async with thread_slot():
-                found = await self._in_time(run_in_thread(own, page, body.url), body.url)
+            async with thread_slot(), within(self._seconds, late):
+                found = await run_in_thread(own, page, fetched.url)
         match found:
             case str():
                 return title, found
             case (str() as own_title, str() as text):
                 return own_title or title, text
         raise TypeError(f"convert= gave {type(found).__name__}; it is to give text, or a tuple of title and text.")
-
-    async def _in_time(self, work: Awaitable[T], url: str) -> T:
-        try:
-            async with asyncio.timeout(self._seconds) as limit:
-                return await work
-        except TimeoutError:
-            if limit.expired():
-                raise PageError(f"{url[:300]} could not be read within {self._seconds:g} seconds.") from None
-            raise
-
-
-def _body(fetched: Fetched) -> Body:
-    return Body(fetched.url, fetched.content, fetched.content_type, fetched.charset, fetched.truncated)
-
-
-def _address(url: str) -> str:
-    """Return the full URL of an address as people write it, which may lack the scheme."""
-    text = unwrapped(url) if isinstance(url, str) else ""
-    if not text:
-        raise ValueError(f"url={url!r}: pass the address of a page, such as 'https://example.org/'.")
-    if text.startswith("//"):
-        return f"https:{text}"
-    return text if _SCHEME.match(text) else f"https://{text}"
 
 
 async def _failure(fetched: Fetched) -> PageError:
@@ -242,10 +214,10 @@ def _hint(status: int, wait: float | None) -> str:
 
 async def _excerpt(fetched: Fetched) -> str:
     """Return some of the words in the body of a failure; empty if it is no text."""
-    body = Body(fetched.url, fetched.content[:_LOOKED_AT], fetched.content_type, fetched.charset, truncated=True)
+    beginning = replace(fetched, content=fetched.content[:_LOOKED_AT], truncated=True)
     try:
-        kind, _ = kind_of(body)
-        title, text, _ = ("", "", False) if kind == "pdf" else await read(body, kind, _PATIENCE)
+        kind, _ = kind_of(beginning)
+        title, text, _ = ("", "", False) if kind == "pdf" else await read(beginning, kind, _PATIENCE)
     except PageError:
         return ""
     return excerpt(" ".join((text or title).split()), _EXCERPT, " …")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.registry import tool
+from tinyagent.core.waiting import within
 from tinyagent.tools.services.choice import PROVIDERS, check_name, choose
 from tinyagent.tools.services.errors import (
     ServiceAnswerError,
@@ -18,7 +18,7 @@ from tinyagent.tools.services.errors import (
 )
 from tinyagent.tools.services.providers import AGES, Recent, Search
 from tinyagent.tools.services.results import SearchResult, SearchResults, chosen, from_user
-from tinyagent.tools.services.settings import check_base_url, check_key, check_seconds
+from tinyagent.tools.settings import check_base_url, check_key, check_seconds
 from tinyagent.tools.toolkit import Toolkit
 
 __all__ = [
@@ -118,19 +118,13 @@ class WebSearch(Toolkit):
         search = Search(_checked_query(query), _checked_count(max_results), _checked_age(recent))
         if callable(self._provider):
             return await self._ask_own(self._provider, search)
-        known, service = choose(self._provider, key=self._key, url=self._url, seconds=self._seconds, proxy=self._proxy)
-        found = await known.search(service, search)
-        return SearchResults(search.query, known.name, chosen(found, search.max_results))
+        asked = choose(self._provider, key=self._key, url=self._url, seconds=self._seconds, proxy=self._proxy)
+        return SearchResults(search.query, asked.name, chosen(await asked.search(asked, search), search.max_results))
 
     async def _ask_own(self, provider: Provider, search: Search) -> SearchResults:
         name = getattr(provider, "__name__", type(provider).__name__)
-        try:
-            async with asyncio.timeout(self._seconds) as limit:
-                found = await provider(search)
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            raise ServiceUnavailableError(f"{name} did not answer within {self._seconds:g} s.") from error
+        async with within(self._seconds, ServiceUnavailableError(f"{name} did not answer within {self._seconds:g} s.")):
+            found = await provider(search)
         if isinstance(found, str | bytes | Mapping) or not isinstance(found, Iterable):
             raise ServiceAnswerError(f"{name} gave {type(found).__name__}; it is to give a list of SearchResults.")
         results = [result for result in map(from_user, found) if result is not None]

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tinyagent.core.waiting import wait_to_the_end
+from tinyagent.core.waiting import wait_to_the_end, within
 from tinyagent.tools.mcp.endpoint import Address, Command
 from tinyagent.tools.mcp.session import ServerGone, Session
 
@@ -117,16 +117,12 @@ class Connection:
         self, tool: str, arguments: dict[str, Any], timeout: float | None, progress: ProgressFnT
     ) -> CallToolResult:
         session = await self._connected()
-        try:
-            async with asyncio.timeout(timeout) as limit:
-                return await session.call(tool, arguments, progress)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            raise TimeoutError(
-                f"The MCP server {self._name!r} took longer than {timeout:g} s for {tool!r} and was told to stop. Ask "
-                "for less at once; whoever runs it can allow more with MCPTools(timeout=...)."
-            ) from None
+        late = TimeoutError(
+            f"The MCP server {self._name!r} took longer than {timeout or 0:g} s for {tool!r} and was told to stop. Ask "
+            "for less at once; whoever runs it can allow more with MCPTools(timeout=...)."
+        )
+        async with within(timeout, late):
+            return await session.call(tool, arguments, progress)
 
     def _told(self, gone: ServerGone, tool: str) -> ConnectionError:
         what = "has not been carried out" if gone.refused else "may have been carried out or not"

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from contextvars import ContextVar
@@ -16,12 +14,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import urlsplit
 
 from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.http import message_in
 from tinyagent.core.text import excerpt
 
 if TYPE_CHECKING:
     import httpx2
     from mcp.client._transport import ReadStream, TransportStreams
-    from mcp.shared.message import SessionMessage
 
 #: Bytes that are kept of what a server wrote to standard error.
 LONGEST_TAIL = 1_200
@@ -59,8 +57,8 @@ def asked() -> Answer:
     return answer
 
 
-class Watch:
-    """What is known of a server beside its messages.
+class Watch(asyncio.Protocol):
+    """What is known of a server beside its messages; the protocol of the pipe that is its standard error.
 
     Args:
         ended: Called when the server sends nothing any more.
@@ -69,14 +67,17 @@ class Watch:
     def __init__(self, ended: Callable[[], None]) -> None:
         self.ended = ended
         self.answer = Answer()
-        self.garbage = 0
-        self._tail: deque[bytes] = deque()
+        self.talks = False  # whether it has sent what is no message
+        self.silent = asyncio.Event()  # its standard error is closed
+        self._tail = b""
 
-    def wrote(self, data: bytes) -> None:
+    def data_received(self, data: bytes) -> None:
         """Note what the server wrote to standard error."""
-        self._tail.append(data)
-        while len(self._tail) > 1 and sum(map(len, self._tail)) - len(self._tail[0]) >= LONGEST_TAIL:
-            self._tail.popleft()
+        self._tail = (self._tail + data)[-LONGEST_TAIL:]
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """Note that the server can write no more to standard error."""
+        self.silent.set()
 
     async def answered(self, response: httpx2.Response) -> None:
         """Note how the server answered a request over HTTP."""
@@ -90,11 +91,11 @@ class Watch:
     @property
     def details(self) -> str:
         """What is known of the server, as sentences for an error text with a space before them."""
-        text = b"".join(self._tail)[-LONGEST_TAIL:].decode(errors="replace").strip()
+        text = self._tail.decode(errors="replace").strip()
         return "".join(
             [
                 f" It answered with {self.answer}." if self.answer.status is not None else "",
-                " Some of what it wrote to standard output is no MCP message." if self.garbage else "",
+                " Some of what it wrote to standard output is no MCP message." if self.talks else "",
                 f" The end of its standard error:\n{text}" if text else "",
             ]
         )
@@ -166,7 +167,7 @@ class Address:
 
 
 async def _said(response: httpx2.Response) -> str:
-    """Return the message of a JSON-RPC error, or else the beginning of whatever the body is, in one line."""
+    """Return the message in the JSON of an error, or else the beginning of whatever the body is, in one line."""
     import httpx2
 
     if int(response.headers.get("content-length", "0") or 0) > MOST_BODY:
@@ -175,60 +176,32 @@ async def _said(response: httpx2.Response) -> str:
         async with asyncio.timeout(BODY_PATIENCE):
             await response.aread()
     try:
-        body = response.text
+        words = message_in(response.text) or response.text
     except httpx2.StreamError:  # the body did not come to an end
         return ""
-    with suppress(ValueError, TypeError, LookupError, RecursionError):
-        message = json.loads(body)["error"]["message"]
-        body = message if isinstance(message, str) else body
-    line = " ".join(body.split())
-    return excerpt(line.rstrip("."), LONGEST_BODY, " [...]")
+    return excerpt(" ".join(words.split()).rstrip("."), LONGEST_BODY, " [...]")
 
 
 @asynccontextmanager
 async def watched(endpoint: Command | Address, watch: Watch) -> AsyncIterator[TransportStreams]:
-    """Yield the streams to an endpoint; the watch is told of what they carry beside messages."""
-    async with endpoint.connect(watch) as (reading, writing):
-        yield _Watched(reading, watch), writing
+    """Yield the streams to an endpoint; the watch is told when they end, before whoever waits for an answer."""
+    from anyio import BrokenResourceError, create_memory_object_stream, create_task_group
 
+    sending, messages = create_memory_object_stream[Any]()
 
-class _Watched:
-    """The stream of a server's messages, with a watch that sees them pass."""
+    async def pass_on(reading: ReadStream[Any]) -> None:
+        with suppress(BrokenResourceError):  # nobody listens any more
+            async for message in reading:
+                await sending.send(message)
+            if sending.statistics().open_receive_streams:  # otherwise it was ended from here
+                watch.ended()
+        sending.close()
 
-    def __init__(self, stream: ReadStream[SessionMessage | Exception], watch: Watch) -> None:
-        self._stream = stream
-        self._watch = watch
-
-    @property
-    def last_context(self) -> Any:
-        """The contextvars of whoever sent the last message, where the transport keeps them."""
-        return getattr(self._stream, "last_context", None)
-
-    async def receive(self) -> SessionMessage | Exception:
-        """Return the next message."""
-        return await self._stream.receive()
-
-    async def aclose(self) -> None:
-        """Take no more messages."""
-        await self._stream.aclose()
-
-    def __aiter__(self) -> _Watched:
-        return self
-
-    async def __anext__(self) -> SessionMessage | Exception:
-        try:
-            message = await self._stream.__anext__()
-        except Exception:
-            self._watch.ended()
-            raise
-        self._watch.garbage += isinstance(message, Exception)
-        return message
-
-    async def __aenter__(self) -> _Watched:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
+    with sending, messages:
+        async with endpoint.connect(watch) as (reading, writing), create_task_group() as group:
+            group.start_soon(pass_on, reading)
+            yield messages, writing
+            group.cancel_scope.cancel()
 
 
 @asynccontextmanager
@@ -239,29 +212,12 @@ async def _standard_error(watch: Watch) -> AsyncIterator[TextIO]:
         return
     reading, writing = os.pipe()
     file = os.fdopen(writing, "w")
-    pipe, heard = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: _Errors(watch), os.fdopen(reading, "rb", buffering=0)
-    )
+    pipe, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: watch, os.fdopen(reading, "rb", buffering=0))
     try:
         yield file
-        await asyncio.wait([heard.closed], timeout=LAST_WORDS)  # a child of the server may live on and keep it open
+        with suppress(TimeoutError):  # a child of the server may live on and keep it open
+            async with asyncio.timeout(LAST_WORDS):
+                await watch.silent.wait()
     finally:
         file.close()
         pipe.close()
-
-
-class _Errors(asyncio.Protocol):
-    """A protocol that passes on to a watch what comes through a pipe."""
-
-    def __init__(self, watch: Watch) -> None:
-        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._watch = watch
-
-    def data_received(self, data: bytes) -> None:
-        """Pass on what came through the pipe."""
-        self._watch.wrote(data)
-
-    def connection_lost(self, _: Exception | None) -> None:
-        """Note that nothing more will come."""
-        if not self.closed.done():
-            self.closed.set_result(None)

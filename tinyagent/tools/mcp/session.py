@@ -260,6 +260,7 @@ class Session:
     async def _hear(self, message: IncomingMessage) -> None:
         from mcp_types import ToolListChangedNotification
 
+        self._watch.talks = self._watch.talks or isinstance(message, Exception)
         if isinstance(message, ToolListChangedNotification):
             self._change()
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import inspect
+import os
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from os import PathLike
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from tinyagent.core.context import Context
 from tinyagent.core.door import door
-from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.errors import ConfigurationError, MissingExtraError
 from tinyagent.core.threads import run_in_thread, thread_slot
 from tinyagent.core.tool import Tool
 from tinyagent.tools.mcp.connection import Connection
+from tinyagent.tools.mcp.endpoint import Address, Command
 from tinyagent.tools.mcp.names import valid_names
-from tinyagent.tools.mcp.options import endpoint_of, names_of, require_sdk, seconds
 from tinyagent.tools.mcp.results import MCPProgress, value_of
 from tinyagent.tools.mcp.schema import arguments_of
+from tinyagent.tools.settings import check_seconds
 from tinyagent.tools.toolkit import AnyTool, Toolkit
 
 if TYPE_CHECKING:
@@ -76,7 +80,7 @@ class MCPTools(Toolkit):
         *,
         args: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
-        cwd: str | PathLike[str] | None = None,
+        cwd: str | os.PathLike[str] | None = None,
         url: str | None = None,
         headers: Mapping[str, str] | None = None,
         include: Iterable[str] | None = None,
@@ -85,13 +89,17 @@ class MCPTools(Toolkit):
         start_timeout: float = 30.0,
         name: str | None = None,
     ) -> None:
-        require_sdk()
-        self._endpoint = endpoint_of(command, args, env, cwd, url, headers)
+        if find_spec("mcp") is None or find_spec("mcp_types") is None:  # version 1 has no mcp_types
+            raise MissingExtraError("MCPTools needs the MCP SDK, version 2. Run: pip install 'tinyagent[mcp]'")
+        self._endpoint = _endpoint(command, args, env, cwd, url, headers)
         self.name: str = name or self._endpoint.name
-        self._include = None if include is None else names_of("include", include)
-        self._exclude = names_of("exclude", exclude)
-        self._timeout = None if timeout is None else seconds("timeout", timeout)
-        self._start_timeout = seconds("start_timeout", start_timeout)
+        for option, value in (("include", include), ("exclude", exclude)):
+            if isinstance(value, str):
+                raise ConfigurationError(f"MCPTools({option}={value!r}): pass a list of the server's names of tools.")
+        self._include = None if include is None else frozenset(include)
+        self._exclude = frozenset(exclude)
+        self._timeout = None if timeout is None else check_seconds("timeout", timeout)
+        self._start_timeout = check_seconds("start_timeout", start_timeout)
         self._connection: Connection | None = None
         self._listed: list[mcp_types.Tool] = []
         self._tools: tuple[AnyTool, ...] = ()
@@ -179,6 +187,46 @@ class MCPTools(Toolkit):
 
         call.__module__, call.__qualname__ = f"MCP server {self.name}", listed.name
         return Tool(call, name=name, description=description, read_only=read_only, signature=arguments.signature)
+
+
+def _endpoint(
+    command: str | Sequence[str] | None,
+    args: Sequence[str],
+    env: Mapping[str, str] | None,
+    cwd: str | os.PathLike[str] | None,
+    url: str | None,
+    headers: Mapping[str, str] | None,
+) -> Command | Address:
+    """Return where the server is, by the options of `MCPTools`.
+
+    Raises:
+        ConfigurationError: Both or neither of `command` and `url` are given, or an option is wrong.
+    """
+    if url is not None and command is None:
+        for option, value in (("args", args), ("env", env), ("cwd", cwd)):
+            if value:
+                raise ConfigurationError(f"MCPTools({option}=...) is for a server with a command; this one has a url.")
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigurationError(
+                f"MCPTools(url={url!r}): pass an http or https URL, such as 'http://localhost:8000/mcp'."
+            )
+        return Address(url, dict(headers or {}))
+    if command is None or url is not None:
+        which = "pass one of them, not both" if url is not None else "pass one, such as command='npx -y some-server'"
+        raise ConfigurationError(f"MCPTools needs a command that starts the server, or its url: {which}.")
+    if headers:
+        raise ConfigurationError("MCPTools(headers=...) is for a server with a url; this one has a command.")
+    if isinstance(args, str):
+        raise ConfigurationError(f"MCPTools(args={args!r}): pass a list, such as args=['-y', 'some-server'].")
+    try:
+        line = shlex.split(command, posix=os.name == "posix") if isinstance(command, str) and not args else command
+    except ValueError as error:
+        raise ConfigurationError(f"MCPTools(command={command!r}): {error}.") from error
+    words = tuple(map(os.fspath, ([line] if isinstance(line, str) else [*line]) + [*args]))
+    if not words or not words[0]:
+        raise ConfigurationError(f"MCPTools(command={command!r}): pass a command line, or a list of its words.")
+    return Command(words, dict(env or {}), cwd)
 
 
 def _needs_task(tool: mcp_types.Tool) -> bool:

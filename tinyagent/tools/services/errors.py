@@ -9,20 +9,11 @@ ServiceError                    the service did not answer what was asked
 
 from __future__ import annotations
 
-from tinyagent.core.errors import TinyAgentError
+from tinyagent.tools.web.errors import AnswerError
 
 
-class ServiceError(TinyAgentError):
-    """A web service did not answer what was asked.
-
-    Args:
-        message: What happened and what to do about it.
-        status: The HTTP status, where there was one.
-    """
-
-    def __init__(self, message: str, *, status: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
+class ServiceError(AnswerError):
+    """A web service did not answer what was asked; the text says what to do about it."""
 
 
 class ServiceKeyError(ServiceError):
@@ -30,17 +21,7 @@ class ServiceKeyError(ServiceError):
 
 
 class ServiceLimitError(ServiceError):
-    """The service got too many requests, or the plan is used up.
-
-    Args:
-        message: What happened and what to do about it.
-        status: The HTTP status.
-        retry_after: Seconds that the service asks to wait, where it says so.
-    """
-
-    def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
-        super().__init__(message, status=status)
-        self.retry_after = retry_after
+    """The service got too many requests, or the plan is used up."""
 
 
 class ServiceUnavailableError(ServiceError):

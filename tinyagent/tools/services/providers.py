@@ -39,11 +39,11 @@ async def tavily(service: Service, search: Search) -> list[SearchResult]:
 
     https://docs.tavily.com/documentation/api-reference/endpoint/search, https://docs.tavily.com/documentation/keyless
     """
-    access = {"Authorization": f"Bearer {service.key}"} if service.key else {"X-Tavily-Access-Mode": "keyless"}
+    mode = None if service.key else {"X-Tavily-Access-Mode": "keyless"}
     body = {"query": search.query, "max_results": search.max_results, "search_depth": "basic"}
     if search.recent:
         body["time_range"] = search.recent
-    data = await service.ask("POST", "/search", headers=access, body=body)
+    data = await service.ask("POST", "/search", headers=mode, json=body)
     return _results(service, _at(data, "results"), snippet="content", date="published_date")
 
 
@@ -55,7 +55,7 @@ async def brave(service: Service, search: Search) -> list[SearchResult]:
     params = {"q": search.query, "count": str(search.max_results), "result_filter": "web", "text_decorations": "false"}
     if search.recent:
         params["freshness"] = f"p{search.recent[0]}"
-    data = await service.ask("GET", "/res/v1/web/search", headers=_key(service, "X-Subscription-Token"), params=params)
+    data = await service.ask("GET", "/res/v1/web/search", params=params)
     found = [] if _at(data, "type") == "search" and _at(data, "web") is None else _at(data, "web", "results")
     return _results(service, found, snippet="description", date="page_age")
 
@@ -73,7 +73,7 @@ async def exa(service: Service, search: Search) -> list[SearchResult]:
     if search.recent:
         since = time.gmtime(time.time() - AGES[search.recent] * 86_400)
         body["startPublishedDate"] = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", since)
-    data = await service.ask("POST", "/search", headers=_key(service, "x-api-key"), body=body)
+    data = await service.ask("POST", "/search", json=body)
     return _results(service, _at(data, "results"), snippet="highlights", date="publishedDate")
 
 
@@ -85,7 +85,7 @@ async def serper(service: Service, search: Search) -> list[SearchResult]:
     body: dict[str, Any] = {"q": search.query, "num": search.max_results}
     if search.recent:
         body["tbs"] = f"qdr:{search.recent[0]}"
-    data = await service.ask("POST", "/search", headers=_key(service, "X-API-KEY"), body=body)
+    data = await service.ask("POST", "/search", json=body)
     found = [] if _at(data, "searchParameters") and _at(data, "organic") is None else _at(data, "organic")
     return _results(service, found, url="link", snippet="snippet", date="date")
 
@@ -101,8 +101,7 @@ async def searxng(service: Service, search: Search) -> list[SearchResult]:
     params = {"q": search.query, "format": "json"}
     if search.recent:
         params["time_range"] = search.recent
-    headers = {"Authorization": f"Bearer {service.key}"} if service.key else None
-    data = await service.ask("GET", "/search", headers=headers, params=params)
+    data = await service.ask("GET", "/search", params=params)
     results = _results(service, _at(data, "results"), snippet="content", date="publishedDate")
     silent = _at(data, "unresponsive_engines")
     if not results and isinstance(silent, list) and silent:
@@ -111,10 +110,6 @@ async def searxng(service: Service, search: Search) -> list[SearchResult]:
         )
         raise ServiceUnavailableError(f"{service.name} found nothing, and some of its engines failed: {engines[:300]}.")
     return results
-
-
-def _key(service: Service, header: str) -> dict[str, str]:
-    return {header: service.key} if service.key else {}
 
 
 def _at(data: object, *path: str) -> Any:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, overload
-from urllib.parse import urlsplit
+from dataclasses import asdict, dataclass
+from typing import overload
 
 #: Characters of a title, of a snippet and of a date that are kept.
 TITLE, SNIPPET, DATE = 200, 800, 40
@@ -20,6 +19,8 @@ _STYLE = re.compile(
     r"</?(?:a|b|code|em|font|i|mark|small|span|strong|sub|sup|u|wbr)(?:\s[^<>]{0,300})?>", re.IGNORECASE
 )
 _BREAK = re.compile(r"</?(?:br|div|li|ol|p|ul)(?:\s[^<>]{0,300})?/?>", re.IGNORECASE)
+#: A host, or an IP address of version 6, and whatever follows.
+_ADDRESS = re.compile(r"https?://(?:\[[\da-f:.]+\]|[^\s/?#\[])\S*", re.IGNORECASE)
 _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d(?=[T ]|$)")
 
 
@@ -38,6 +39,9 @@ class SearchResult:
     url: str
     snippet: str = ""
     date: str | None = None
+
+
+_FIELDS = ("title", "url", "snippet", "date")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +98,8 @@ def make_result(title: object, url: object, snippet: object = "", date: object =
 
 def from_user(value: object) -> SearchResult | None:
     """Return a user's own `SearchResult`, or mapping with its fields, as a clean result; `None` if it cannot be one."""
-    if isinstance(value, SearchResult):
-        return make_result(value.title, value.url, value.snippet, value.date)
-    if isinstance(value, Mapping):
-        fields: Mapping[str, Any] = value
-        return make_result(fields.get("title"), fields.get("url"), fields.get("snippet"), fields.get("date"))
-    return None
+    fields = asdict(value) if isinstance(value, SearchResult) else value
+    return make_result(*map(fields.get, _FIELDS)) if isinstance(fields, Mapping) else None
 
 
 def chosen(found: Iterable[SearchResult], longest: int) -> tuple[SearchResult, ...]:
@@ -111,15 +111,8 @@ def chosen(found: Iterable[SearchResult], longest: int) -> tuple[SearchResult, .
 
 
 def _address(url: object) -> str | None:
-    if not isinstance(url, str) or len(url) > LONGEST_URL:
-        return None
-    text = url.strip()
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return None
-    is_web = parts.scheme in ("http", "https") and bool(parts.netloc)
-    return text if is_web and text.isprintable() and " " not in text else None
+    text = url.strip() if isinstance(url, str) and len(url) <= LONGEST_URL else ""
+    return text if _ADDRESS.fullmatch(text) and text.isprintable() else None
 
 
 def _clean(value: object, longest: int) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
 
-from tinyagent.tools.places import Places
+from tinyagent.core.waiting import Places
 from tinyagent.tools.services.errors import ServiceAnswerError, ServiceUnavailableError
 from tinyagent.tools.services.failures import TOO_MANY, begin_of, failure, kind_of, wait_asked
+from tinyagent.tools.settings import check_base_url, check_key, hosts_of
 
 if TYPE_CHECKING:
     from tinyagent.tools.http import Fetched
@@ -22,55 +24,76 @@ LONGEST_WAIT = 3.0
 #: Bytes of an answer that are read. Any JSON of that length is parsed in less than 0.2 s; the loop waits meanwhile.
 MAX_BYTES = 2_000_000
 
+#: The requests to each URL that are under way.
 _places = Places(AT_ONCE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Service:
-    """One web service, as one call uses it.
+    """One web service: what is known of it, and how one call uses it.
 
     Attributes:
         name: The service's name in texts.
-        url: The base URL of its API.
-        documents: The URL of its documentation.
+        url: The base URL of its API; empty for one that its users run themselves.
+        documents: The URL at which its key, or its settings, are explained.
+        key_variables: The environment variables of its key; empty when it takes none from there.
+        key_header: The header in which its key goes.
+        url_variables: The environment variables of its URL.
+        hints: By HTTP status: what to do about it, where it means something of its own here.
+        keyless: Whether it works without a key.
         key: Its API key, if there is one.
-        variable: The environment variable of its key; empty when it takes none.
         allow: The hosts that may be opened although they are not public: those its owner named.
         proxy: The URL of a proxy to go through.
         seconds: How many seconds a call may take, without its wait for a place.
-        hints: By HTTP status: what to do about it, where it means something of its own here.
     """
 
     name: str
     url: str
     documents: str
+    key_variables: tuple[str, ...] = ()
+    key_header: str = "Authorization"
+    url_variables: tuple[str, ...] = ()
+    hints: Mapping[int, str] = field(default_factory=dict)
+    keyless: bool = False
     key: str | None = field(default=None, repr=False)
-    variable: str = ""
     allow: tuple[str, ...] = ()
     proxy: str | None = field(default=None, repr=False)
     seconds: float = 20.0
-    hints: Mapping[int, str] = field(default_factory=dict)
 
-    async def ask(
-        self,
-        method: str,
-        path: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        params: Mapping[str, str] | None = None,
-        body: object = None,
-    ) -> Any:
+    @property
+    def variable(self) -> str:
+        """The environment variable of its key: the first that is set, else the first; empty when it takes none."""
+        return first_set(self.key_variables)[0]
+
+    def configured(self, *, key: str | None, url: str | None, seconds: float, proxy: str | None) -> Self:
+        """Return the service with these settings, which are checked, else with those of the environment.
+
+        Raises:
+            ConfigurationError: A variable of the environment is wrong.
+        """
+        variable, value = first_set(self.key_variables)
+        key = key or (check_key(variable, value) if value else None)
+        variable, value = first_set(self.url_variables)
+        url = url or (check_base_url(variable, value) if value else None)
+        hosts = hosts_of(url) if url else ()
+        return replace(self, key=key, url=url or self.url, allow=hosts, seconds=seconds, proxy=proxy)
+
+    async def ask(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **sent: Any) -> Any:
         """Ask the service, and return the JSON data of its answer. A short wait that it asks for is taken, once.
+
+        Args:
+            method: The HTTP method.
+            path: What follows the base URL.
+            headers: Headers beside the one with the key.
+            **sent: `params` or `json`, as in `tinyagent.tools.http.fetch`.
 
         Raises:
             ServiceError: There is no answer, or the answer is a failure; the text says what to do.
         """
-        request = {
-            "method": method,
-            "headers": {"Accept": "application/json", **(headers or {})},
-            "params": params,
-            "json": body,
-        }
+        access = {}
+        if self.key:
+            access[self.key_header] = f"Bearer {self.key}" if self.key_header == "Authorization" else self.key
+        request = {"method": method, "headers": {"Accept": "application/json", **access, **(headers or {})}, **sent}
         async with _places.place(self.url):
             clock = asyncio.get_running_loop().time
             end = clock() + self.seconds
@@ -119,3 +142,10 @@ class Service:
     def without_key(self, text: str) -> str:
         """Return the text of an error with `***` in place of the key."""
         return text.replace(self.key, "***") if self.key else text
+
+
+def first_set(variables: Iterable[str]) -> tuple[str, str]:
+    """Return the first environment variable that is set, and its value; else the first of all, and no text."""
+    names = tuple(variables)
+    found = ((name, value) for name in names if (value := os.environ.get(name, "").strip()))
+    return next(found, (names[0] if names else "", ""))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from typing import TypeAlias
 
 from tinyagent.core.errors import ConfigurationError
 from tinyagent.tools.web.addresses import Address, Network, parse_address
@@ -16,25 +16,8 @@ _NO_NAME = re.compile(r"[\s/\\?#@:%\[\]]")
 _EXAMPLES = "e.g. 'intranet.example', '*.example.com', '10.0.0.7', '10.0.0.0/8', '[::1]:8080'"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One entry of an `allow=` list: a name or a network, at one port or at all."""
-
-    name: str = ""
-    network: Network | None = None
-    port: int | None = None
-
-    def fits_name(self, name: str, port: int) -> bool:
-        """Return whether the entry opens the host of a name at a port."""
-        if not self.name or self.port not in (None, port):
-            return False
-        if self.name.startswith("*."):
-            return name.endswith(self.name[1:])
-        return name == self.name
-
-    def fits_address(self, address: Address, port: int) -> bool:
-        """Return whether the entry opens an address at a port."""
-        return self.network is not None and self.port in (None, port) and address in self.network
+#: A name or a network, and the port if only that one is meant.
+Entry: TypeAlias = tuple[str | Network, int | None]
 
 
 class Allowed:
@@ -51,18 +34,18 @@ class Allowed:
     def __init__(self, hosts: Collection[str]) -> None:
         if isinstance(hosts, str | bytes) or not isinstance(hosts, Collection):
             raise ConfigurationError(f"allow={hosts!r}: pass a list of hosts, {_EXAMPLES}.")
-        self.rules = tuple(_parse(host) for host in hosts)
+        self._entries = [_parse(host) for host in hosts]
 
     def name(self, host: str, port: int) -> bool:
         """Return whether a host is opened by its name, wherever its address may be."""
-        if not self.rules:
-            return False
         host = normal_name(host)
-        return any(rule.fits_name(host, port) for rule in self.rules)
+        names = (entry for entry, only in self._entries if isinstance(entry, str) and only in (None, port))
+        return any(host.endswith(name[1:]) if name.startswith("*.") else host == name for name in names)
 
     def address(self, address: Address, port: int) -> bool:
         """Return whether an address itself is opened."""
-        return any(rule.fits_address(address, port) for rule in self.rules)
+        networks = (entry for entry, only in self._entries if not isinstance(entry, str) and only in (None, port))
+        return any(address in network for network in networks)
 
 
 def normal_name(host: str) -> str:
@@ -70,7 +53,7 @@ def normal_name(host: str) -> str:
     return host.lower().rstrip(".")
 
 
-def _parse(host: str) -> Rule:
+def _parse(host: str) -> Entry:
     text = host.strip() if isinstance(host, str) else ""
     port = None
     if (network := _network(text)) is None and (found := _PORT.fullmatch(text)):
@@ -79,11 +62,11 @@ def _parse(host: str) -> Rule:
     if port is not None and not 0 < port < 65536:
         raise ConfigurationError(f"allow={host!r}: {port} is no port.")
     if network is not None:
-        return Rule(network=network, port=port)
+        return network, port
     name = normal_name(text if text.isascii() else _ascii(text))
     if not _HOST.fullmatch(name) or _is_number(name):
         raise ConfigurationError(f"allow={host!r}: pass a host, {_EXAMPLES}; no scheme, no path.")
-    return Rule(name=name, port=port)
+    return name, port
 
 
 def _ascii(text: str) -> str:

@@ -15,7 +15,8 @@ _UNREAD = (
     "annotation,annotation-xml,applet,audio,canvas,datalist,embed,iframe,meter,noembed,noframes,noscript,object,"
     "progress,script,select,style,svg,template,textarea,title,video"
 )
-_MAYBE_HIDDEN = "[hidden],[aria-hidden],[style],dialog"
+#: What its attributes hide; a hidden tab of a page is a click away.
+_HIDDEN = "[hidden]:not([role~=tabpanel i]),[aria-hidden~=true i],dialog:not([open])"
 #: https://www.w3.org/TR/wai-aria-1.2/#landmark_roles and menus
 _CHROME = "nav,footer,aside," + ",".join(
     f"[role~={role} i]"
@@ -52,8 +53,8 @@ def remove_unseen(body: Element) -> None:
     """Remove what a reader of the page does not see or cannot read."""
     for element in body.select(_UNREAD):
         _remove(element, "")
-    for element in body.select(_MAYBE_HIDDEN):
-        if _is_hidden(element):
+    for element in body.select(f"{_HIDDEN},[style]"):
+        if element.matches(_HIDDEN) or _hides(element.attr("style") or "", element.tag):
             _remove(element, element.tag)
     for button in body.select("button"):
         if button.closest("h1,h2,h3,h4,h5,h6") is not None:
@@ -79,20 +80,8 @@ def _remove(element: Element, until: str) -> None:
     element.decompose()
 
 
-def _is_hidden(element: Element) -> bool:
-    """Return whether an element's own attributes hide it: what style sheets do is not known."""
-    tag = element.tag
-    if tag == "body":  # until its script runs
-        return False
-    if element.attr("hidden") is not None and (element.attr("role") or "").strip().lower() != "tabpanel":  # a tab away
-        return True
-    if (element.attr("aria-hidden") or "").strip().lower() == "true":
-        return True
-    if tag == "dialog" and element.attr("open") is None:
-        return True
-    style = element.attr("style")
-    if not style:
-        return False
+def _hides(style: str, tag: str) -> bool:
+    """Return whether the style of an element hides it: what style sheets do is not known."""
     plain = re.sub(r"/\*.*?(?:\*/|$)", "", style, flags=re.DOTALL) if "/*" in style else style
     plain = plain.translate(_BETWEEN).lower().replace("!important", "")
     hiding = _HIDING_IN_TABLES if tag in _SIZED_BY_CONTENT else _HIDING

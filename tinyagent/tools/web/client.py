@@ -9,6 +9,7 @@ from http.cookiejar import CookieJar
 from typing import TYPE_CHECKING, Any, cast
 
 from tinyagent.core.errors import ConfigurationError, MissingExtraError
+from tinyagent.tools.settings import check_count, check_seconds
 from tinyagent.tools.web.allowed import Allowed
 from tinyagent.tools.web.guard import Resolve, resolve_name
 from tinyagent.tools.web.transport import PLACES, GuardedTransport, transports
@@ -64,10 +65,8 @@ def guarded_client(
     """
     import httpx
 
-    if not (isinstance(max_connections, int) and max_connections > 0):
-        raise ConfigurationError(f"max_connections={max_connections!r}: pass a whole number above 0.")
-    if not (isinstance(timeout, int | float) and timeout > 0):
-        raise ConfigurationError(f"timeout={timeout!r}: pass a number of seconds above 0.")
+    check_count("max_connections", max_connections)
+    check_seconds("timeout", timeout)
     if proxy is not None:
         _check_proxy(proxy)
     transport = GuardedTransport(Allowed(allow), proxy, max_connections, verify or certificates(), resolve)

@@ -1,4 +1,4 @@
-"""The errors that fetching raises."""
+"""The errors of fetching, and of answers that are of no use."""
 
 from __future__ import annotations
 
@@ -19,3 +19,18 @@ class FetchTimeoutError(FetchError, TimeoutError):
 
 class TooManyRedirectsError(FetchError):
     """The server redirected more often than redirects are followed; the text names the last URL."""
+
+
+class AnswerError(TinyAgentError):
+    """A server was reached, but does not give what it was asked for.
+
+    Args:
+        message: What happened and what to do about it.
+        status: The HTTP status, where there was one.
+        retry_after: Seconds that the server asks to wait, where it says so.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after

@@ -7,12 +7,10 @@ it has crashed, and writes HTML where marks would touch.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby, islice
 
 from turbohtml import Element, Text
-
-from tinyagent.tools.web.links import Links
 
 #: Elements that begin a line of their own.
 BLOCK = (
@@ -27,7 +25,8 @@ WRITTEN = frozenset(",".join(("a", CODE, *_STYLES)).split(","))
 _PERMALINKS = frozenset({"", "¶", "#", "§", "🔗", "\uf0c1"})
 LONGEST_ALTERNATIVE = 1_000
 _BACKTICKS = re.compile(r"`+")
-_SIGNS = frozenset("+-\N{MINUS SIGN}\N{EN DASH}")
+#: How a superscript that is an exponent begins: a letter or a digit with or without a sign, or it is a sign alone.
+_EXPONENT = re.compile(r"[+\-\N{MINUS SIGN}\N{EN DASH}]?[^\W_]|[+\-\N{MINUS SIGN}\N{EN DASH}]\Z")
 #: Scripts that put no space between words: CJK punctuation, kana, Han, full width forms.
 _SPACELESS = "[\u2e80-\u312f\u31f0-\u9fff\uf900-\ufaff\uff01-\uff9f\U00020000-\U0003ffff]"
 _LINE_END = re.compile(rf"(?<={_SPACELESS})[ \t]*[\r\n]\s*+(?={_SPACELESS})")
@@ -54,13 +53,10 @@ def write_exponents(body: Element) -> None:
     """Write superscripts: `10^6`; but the number of a note or the text of a link stays as it is."""
     for raised in body.select("sup"):
         text = next(texts_of(raised), None)
-        if text is not None and _is_exponent(text.data) and not _within(raised, "sup,pre") and _is_glued(raised, text):
+        if text is None or not _EXPONENT.match(text.data) or _within(raised, "sup,pre"):
+            continue
+        if _is_glued(raised, text):
             text.data = "^" + text.data
-
-
-def _is_exponent(data: str) -> bool:
-    """Return whether a superscript is letters and digits with or without a sign, or a sign alone."""
-    return data[:1].isalnum() or (data[:1] in _SIGNS and (len(data) == 1 or data[1].isalnum()))
 
 
 def _is_glued(raised: Element, text: Text) -> bool:
@@ -83,8 +79,13 @@ def _in_one_line(before: Text, raised: Element, text: Text) -> bool:
     return same_link and before.parent.closest(BLOCK) == raised.closest(BLOCK)
 
 
-def write_lines(part: Element, links: Links) -> None:
-    """Write code, emphasis and links as markdown; code first, since nothing within it is marked."""
+def write_lines(part: Element, absolute: Callable[[str], str]) -> None:
+    """Write code, emphasis and links as markdown; code first, since nothing within it is marked.
+
+    Args:
+        part: The part of the page.
+        absolute: Gives the URL that a link leads to; empty where the link is to be dropped.
+    """
     _write_code(part)
     for selector, mark in _STYLES.items():
         for element in part.select(selector):
@@ -95,7 +96,7 @@ def write_lines(part: Element, links: Links) -> None:
         if href.lstrip().startswith("#"):
             if link.text.strip() in _PERMALINKS:
                 link.decompose()
-        elif (url := links.absolute(href)) and not _within(link, "a[href],pre"):
+        elif (url := absolute(href)) and not _within(link, "a[href],pre"):
             _enclose(link, "[", f"]({url})")
 
 

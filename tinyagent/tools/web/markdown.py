@@ -6,13 +6,14 @@ To be used in a locked process (`pages`): turbohtml is a young library in C, and
 from __future__ import annotations
 
 import re
+from functools import cache, partial
 
 from turbohtml import Document, Markdown, parse
 
 from tinyagent.tools.web.areas import best_parts, first_heading, remove_unseen
 from tinyagent.tools.web.blocks import tidy
 from tinyagent.tools.web.inline import WRITTEN, join_lines, write_exponents, write_lines, write_pictures
-from tinyagent.tools.web.links import Links
+from tinyagent.tools.web.links import absolute
 from tinyagent.tools.web.tables import settle
 
 LONGEST_TITLE = 300
@@ -49,9 +50,8 @@ def to_markdown(page: str, url: str) -> tuple[str, str]:
     title = _title(document)
     if body is None:
         return _seen(title), ""
-    links = Links(url)
-    for base in document.select("base[href]"):
-        links.set_base(base.attr("href") or "")
+    base = document.base_url(url)
+    links = cache(partial(absolute, base if base.startswith(("http://", "https://")) else url))
     remove_unseen(body)
     write_pictures(body)
     join_lines(body)

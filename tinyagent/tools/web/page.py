@@ -4,25 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tinyagent.core.errors import TinyAgentError
+from tinyagent.tools.web.errors import AnswerError
 
 #: Characters of one window at most.
 LONGEST_WINDOW = 100_000
 
 
-class PageError(TinyAgentError):
-    """A page was reached, but gives no text; the error's text says why.
-
-    Args:
-        message: What happened and what to do about it.
-        status: The HTTP status.
-        retry_after: Seconds that the server asks to wait, where it says so.
-    """
-
-    def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.retry_after = retry_after
+class PageError(AnswerError):
+    """A page was reached, but gives no text; the error's text says why."""
 
 
 @dataclass(frozen=True, slots=True)

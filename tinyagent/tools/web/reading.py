@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Literal, TypeAlias, TypeVar
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from tinyagent.core.shared import KeptPerLoop
-from tinyagent.core.threads import in_forked_copy, run_in_thread, thread_slot
+from tinyagent.core.threads import run_in_thread, thread_slot
 from tinyagent.locked.worker import WorkerError, Workers
-from tinyagent.tools.web.charset import codec_of, decode
+from tinyagent.tools.web.charset import codec_of
 from tinyagent.tools.web.page import PageError
-from tinyagent.tools.web.recent import Recent, Text, key_of
+
+if TYPE_CHECKING:
+    from tinyagent.tools.http import Fetched
 
 T = TypeVar("T")
 
@@ -46,62 +48,43 @@ _workers = {
     "html": KeptPerLoop(lambda: Workers("tinyagent.tools.web.pages", memory=_MEMORY, at_once=_AT_ONCE)),
     "pdf": KeptPerLoop(lambda: Workers("tinyagent.tools.web.pdf", memory=_MEMORY)),
 }
-_recent = Recent()
+#: A title, a text, and whether some of it was left out.
+Text: TypeAlias = tuple[str, str, bool]
+#: Texts that are remembered, and their characters together.
+_MOST_TEXTS, _MOST_CHARACTERS = 64, 4_000_000
+#: The texts that were read last, by the bytes they were made of and what was told of these. So reading on converts no
+#: page again, which takes 20 ms a page of a PDF.
+_recent: dict[tuple[object, ...], Text] = {}
 _MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
 
-@in_forked_copy
-def _forget_recent() -> None:
-    global _recent  # noqa: PLW0603 - one for the process; a thread may have held its lock
-    _recent = Recent()
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """The body of an answer, and what the server says of it.
-
-    Attributes:
-        url: Where the body came from.
-        content: The bytes.
-        content_type: What the server calls it, e.g. "text/html"; may be empty.
-        charset: The charset that the server names.
-        truncated: Whether this is only the beginning of the body.
-    """
-
-    url: str
-    content: bytes
-    content_type: str = ""
-    charset: str | None = None
-    truncated: bool = False
-
-
-def kind_of(body: Body) -> tuple[Kind, str]:
-    """Return what a body is, and its content type as the server tells it or the content shows it.
+def kind_of(fetched: Fetched) -> tuple[Kind, str]:
+    """Return what the body of an answer is, and its content type as the server tells it or the content shows it.
 
     Raises:
         PageError: The body is nothing that can be read as text.
     """
-    told = body.content_type
+    told = fetched.content_type
     if told in _UNTOLD:
-        return _sniffed(body)
+        return _sniffed(fetched)
     if told in _HTML:
         return "html", told
     if told in _PDF:
         return "pdf", told
     if told.startswith("text/") or _TEXT.fullmatch(told):
-        if _is_binary(body):
-            raise _unreadable(body, f"{told}, but binary data")
+        if _is_binary(fetched):
+            raise _unreadable(fetched, f"{told}, but binary data")
         return "text", told
-    raise _unreadable(body, told)
+    raise _unreadable(fetched, told)
 
 
-def _sniffed(body: Body) -> tuple[Kind, str]:
+def _sniffed(fetched: Fetched) -> tuple[Kind, str]:
     """Return what the content of a body shows it to be, as browsers see it: https://mimesniff.spec.whatwg.org/."""
-    beginning = body.content[:_LOOKED_AT]
+    beginning = fetched.content[:_LOOKED_AT]
     if beginning.lstrip().startswith(b"%PDF-"):
         return "pdf", "application/pdf"
-    if _is_binary(body):
-        raise _unreadable(body, "binary data of no known type")
+    if _is_binary(fetched):
+        raise _unreadable(fetched, "binary data of no known type")
     for mark in _MARKS:
         beginning = beginning.removeprefix(mark)
     if _LOOKS_LIKE_HTML.match(beginning):
@@ -109,15 +92,17 @@ def _sniffed(body: Body) -> tuple[Kind, str]:
     return "text", "text/plain"
 
 
-def _is_binary(body: Body) -> bool:
-    codec = codec_of(body.charset) if body.charset else None
-    if body.content.startswith(_MARKS) or (codec or "").startswith("utf-16"):
+def _is_binary(fetched: Fetched) -> bool:
+    codec = codec_of(fetched.charset) if fetched.charset else None
+    if fetched.content.startswith(_MARKS) or (codec or "").startswith("utf-16"):
         return False
-    return _BINARY.search(body.content[:_LOOKED_AT]) is not None
+    return _BINARY.search(fetched.content[:_LOOKED_AT]) is not None
 
 
-def _unreadable(body: Body, what: str) -> PageError:
-    return PageError(f"{body.url[:300]} is {what}, which cannot be read as text. HTML, PDF and all kinds of text can.")
+def _unreadable(fetched: Fetched, what: str) -> PageError:
+    return PageError(
+        f"{fetched.url[:300]} is {what}, which cannot be read as text. HTML, PDF and all kinds of text can."
+    )
 
 
 async def start_ahead() -> None:
@@ -126,11 +111,11 @@ async def start_ahead() -> None:
         await (await _workers["html"].here()).start_ahead()
 
 
-async def read(body: Body, kind: Kind, seconds: float) -> Text:
-    """Return the title and the text of a body, and whether some of it was left out.
+async def read(fetched: Fetched, kind: Kind, seconds: float) -> Text:
+    """Return the title and the text of an answer's body, and whether some of it was left out.
 
     Args:
-        body: The body of an answer.
+        fetched: The answer.
         kind: What it is; see `kind_of`.
         seconds: How many seconds reading may take.
 
@@ -138,39 +123,48 @@ async def read(body: Body, kind: Kind, seconds: float) -> Text:
         PageError: The body cannot be read, or not in time.
     """
     if kind == "text":
-        return "", await decoded(body), False
-    key = await _apart(body, lambda: key_of(body.content, kind, body.url, body.charset, body.truncated))
+        return "", await decoded(fetched), False
+    digest = await _apart(fetched, lambda: blake2b(fetched.content, digest_size=16).digest())
+    key = digest, kind, fetched.url, fetched.charset, fetched.truncated
     found = _recent.get(key)
     if found is None:
-        found = await _asked(body, kind, seconds)
+        found = await _asked(fetched, kind, seconds)
         if kind == "html" or not found[2]:  # another reading may get further in a PDF
-            _recent.put(key, found)
+            _remember(key, found)
     return found
 
 
-async def decoded(body: Body) -> str:
-    """Return a body as text."""
-    return await _apart(body, lambda: decode(body.content, body.charset, truncated=body.truncated))
+def _remember(key: tuple[object, ...], text: Text) -> None:
+    """Remember a text, and forget the oldest beyond what is kept. Other threads may do so at the same time."""
+    _recent[key] = text
+    while len(_recent) > _MOST_TEXTS or sum(len(text) for _, text, _ in [*_recent.values()]) > _MOST_CHARACTERS:
+        for oldest in [*_recent][:1]:
+            _recent.pop(oldest, None)
 
 
-async def _apart(body: Body, function: Callable[[], T]) -> T:
-    """Call a function that goes through a body, in a thread if that is long."""
-    if len(body.content) <= _SMALL:
+async def decoded(fetched: Fetched) -> str:
+    """Return an answer's body as text."""
+    return await _apart(fetched, lambda: fetched.text)
+
+
+async def _apart(fetched: Fetched, function: Callable[[], T]) -> T:
+    """Call a function that goes through an answer's body, in a thread if that is long."""
+    if len(fetched.content) <= _SMALL:
         return function()
     async with thread_slot():
         return await run_in_thread(function)
 
 
-async def _asked(body: Body, kind: Literal["html", "pdf"], seconds: float) -> Text:
+async def _asked(fetched: Fetched, kind: Literal["html", "pdf"], seconds: float) -> Text:
     """Return what a worker process says."""
     workers = await _workers[kind].here()
-    request = {"url": body.url, "charset": body.charset, "truncated": body.truncated}
+    request = {"url": fetched.url, "charset": fetched.charset, "truncated": fetched.truncated}
     try:
-        answer, content = await workers.ask(request, body.content, seconds)
+        answer, content = await workers.ask(request, fetched.content, seconds)
     except TimeoutError:
-        raise PageError(f"{body.url[:300]} could not be read within {seconds:g} seconds.") from None
+        raise PageError(f"{fetched.url[:300]} could not be read within {seconds:g} seconds.") from None
     except WorkerError as error:
-        raise PageError(f"{body.url[:300]} cannot be read: {error}.") from error
+        raise PageError(f"{fetched.url[:300]} cannot be read: {error}.") from error
     if "error" in answer:
         raise PageError(str(answer["error"]))
     return str(answer.get("title", "")), content.decode(errors="replace"), answer.get("left_out") is True

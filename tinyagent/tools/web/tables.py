@@ -89,7 +89,7 @@ def _fill(table: Element) -> bool:
     rows: list[tuple[Element, int]] = []
     left = MOST_ADDED
     for group in [[row] if row.tag == "tr" else _children(row, "tr") for row in _children(table, "tr", *_PARTS)]:
-        taken: list[int] = []
+        taken: dict[int, int] = {}
         for row in group:
             width, added = _fill_row(row, taken) if spans else (len(_cells(row)), 0)
             left += 2 * (width - added) - added
@@ -104,35 +104,27 @@ def _fill(table: Element) -> bool:
     return True
 
 
-def _fill_row(row: Element, taken: list[int]) -> tuple[int, int]:
+def _fill_row(row: Element, taken: dict[int, int]) -> tuple[int, int]:
     """Put empty cells where cells reach in from the left and from above; returns the row's length, and how many.
 
     Args:
         row: The row.
-        taken: For each of the first columns how many more rows a cell from above takes.
+        taken: For each column in which a cell from above is, how many rows the cell still takes, with this one.
     """
     column = added = 0
     for cell in _cells(row):
-        while column < len(taken) and taken[column]:
-            taken[column] -= 1
+        while column in taken:
             cell.insert_before(Element("td"))
             column, added = column + 1, added + 1
-        across = max(1, min(_number(cell.attr("colspan")), COLUMNS - column))
-        down = _number(cell.attr("rowspan")) or _MOST_ROWS
-        if down > 1 and column + across <= COLUMNS:
-            taken += [0] * (column + across - len(taken))
-            taken[column : column + across] = [down - 1] * across
-        elif column < len(taken):
-            taken[column : column + across] = [0] * len(taken[column : column + across])
-        for _ in range(across - 1):
-            cell.insert_after(Element("td"))
-        column, added = column + across, added + across - 1
-        for span in ("colspan", "rowspan"):
-            if span in cell.attrs:
-                del cell.attrs[span]
-    end = max((at + 1 for at in range(column, len(taken)) if taken[at]), default=column)
+        across = max(1, min(_number(cell.attrs.pop("colspan", "")), COLUMNS - column))
+        down = _number(cell.attrs.pop("rowspan", "")) or _MOST_ROWS
+        taken.update(dict.fromkeys(range(column, column + across), down))
+        column += 1
+    end = max([column, *(at + 1 for at in taken)])
     _add(row, end - column)
-    taken[column:end] = [max(0, rest - 1) for rest in taken[column:end]]
+    below = {at: rows - 1 for at, rows in taken.items() if rows > 1}
+    taken.clear()
+    taken.update(below)
     return end, added + end - column
 
 
@@ -141,9 +133,9 @@ def _add(row: Element, cells: int) -> None:
         row.append(Element("td"))
 
 
-def _number(text: str | None) -> int:
+def _number(text: object) -> int:
     """Return a whole number as HTML writes it; 1 for anything else."""
-    digits = (text or "").strip()
+    digits = str(text).strip()
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else 1
 
 

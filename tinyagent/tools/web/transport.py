@@ -34,16 +34,6 @@ transports: WeakKeyDictionary[httpx.AsyncClient, GuardedTransport] = WeakKeyDict
 _placed: ContextVar[bool] = ContextVar("tinyagent_http_placed", default=False)
 
 
-class Pool:
-    """A transport of httpx's, and how many requests it carries."""
-
-    __slots__ = ("busy", "transport")
-
-    def __init__(self, transport: httpx.AsyncHTTPTransport) -> None:
-        self.transport = transport
-        self.busy = 0
-
-
 class GuardedTransport:
     """httpx's transport over guarded connections; has the interface of httpx's AsyncBaseTransport.
 
@@ -63,7 +53,7 @@ class GuardedTransport:
         self._allowed = allowed
         self._proxied = proxy is not None
         self.places = asyncio.Semaphore(places)
-        self._pools: list[Pool] = []
+        self._pools: dict[httpx.AsyncHTTPTransport, int] = {}  # and how many requests each carries
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=POOL_SIZE, keepalive_expiry=KEEP_ALIVE)
         self._make = functools.partial(
             httpx.AsyncHTTPTransport, verify=verify, trust_env=False, limits=limits, proxy=proxy
@@ -87,57 +77,49 @@ class GuardedTransport:
         check_url(request.url, self._allowed)
         if self._proxied:
             check_name(request.url, self._allowed)
-        if placed := _placed.get():
-            return await self._send(request, self._pool(), placed)
-        await self.places.acquire()
-        try:
-            return await self._send(request, self._pool(), placed)
-        except BaseException:
-            self.places.release()
-            raise
+        placed = _placed.get()  # then `place` frees the place
+        if not placed:
+            await self.places.acquire()
+        pool = self._pool()
+        self._pools[pool] += 1
 
-    async def _send(self, request: httpx.Request, pool: Pool, placed: bool) -> httpx.Response:
-        """Send a request through a pool. Its place is freed at the answer's end, unless `place` has taken it."""
-        pool.busy += 1
+        def ended() -> None:
+            self._pools[pool] -= 1
+            if not placed:
+                self.places.release()
+
         token = sending.set(this := Sending())
         try:
-            response = await pool.transport.handle_async_request(request)
+            response = await pool.handle_async_request(request)
             try:
                 _check_redirect(response, request.url)
             except AddressRefusedError:
                 await response.aclose()
                 raise
         except BaseException:
-            pool.busy -= 1
+            ended()
             for stream in this.opened:  # cancelled in the TLS handshake, httpcore 1.0 leaves them open
                 await stream.aclose()
             raise
         finally:
             sending.reset(token)
-
-        def ended() -> None:
-            pool.busy -= 1
-            if not placed:
-                self.places.release()
-
         response.stream = _body_class()(response, ended)
         return response
 
-    def _pool(self) -> Pool:
+    def _pool(self) -> httpx.AsyncHTTPTransport:
         """Return the first pool with room; so few requests always find the connections of those before them."""
-        for pool in self._pools:
-            if pool.busy < POOL_SIZE:
+        for pool, busy in self._pools.items():
+            if busy < POOL_SIZE:
                 return pool
-        transport = self._make()
-        _put_under(transport, self._guard)
-        self._pools.append(pool := Pool(transport))
+        pool = self._make()
+        _put_under(pool, self._guard)
+        self._pools[pool] = 0
         return pool
 
     async def aclose(self) -> None:
         """Close every connection."""
-        pools, self._pools = self._pools, []
-        for pool in pools:
-            await pool.transport.aclose()
+        for pool in list(self._pools):
+            await pool.aclose()
 
 
 def _check_redirect(response: httpx.Response, url: httpx.URL) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from tinyagent.sandbox.child.files.arguments import on_descriptor, replaces
-from tinyagent.sandbox.child.files.nodes import File, failure
+from tinyagent.sandbox.child.files.nodes import failure
 from tinyagent.sandbox.child.files.tree import OpenFile, is_ours, tree
 
 #: What replaces the functions of `fcntl`, by name.
@@ -79,66 +79,23 @@ def _dup(opened: OpenFile) -> int:
 
 
 @on_descriptor
-def _isatty(opened: OpenFile) -> bool:
-    return False
+def _fsync(opened: OpenFile) -> None:
+    """Do nothing: nothing is written later."""
 
 
 @on_descriptor
-def _get_terminal_size(opened: OpenFile) -> NoReturn:
-    raise failure(errno.ENOTTY)
+def _fdatasync(opened: OpenFile) -> None:
+    """Do nothing: nothing is written later."""
 
 
 @on_descriptor
-def _ttyname(opened: OpenFile) -> NoReturn:
-    raise failure(errno.ENOTTY)
+def _sendfile(opened: OpenFile, *_: Any, **__: Any) -> NoReturn:
+    raise failure(errno.ENOTSOCK)  # whoever copies then reads and writes
 
 
 @on_descriptor
-def _get_blocking(opened: OpenFile) -> bool:
-    return True
-
-
-@on_descriptor
-def _get_inheritable(opened: OpenFile) -> bool:
-    return False
-
-
-@on_descriptor
-def _posix_fallocate(opened: OpenFile, offset: int, length: int) -> None:
-    file = opened.file(writing=True)
-    if offset < 0 or length <= 0:
-        raise failure(errno.EINVAL)
-    file.resize(max(file.size, offset + length))
-
-
-def _does_nothing(name: str) -> None:
-    def accept(opened: OpenFile, *_: Any) -> None:
-        """Do nothing: nothing is written later, shared or owned by another."""
-
-    accept.__name__ = name
-    on_descriptor(accept)
-
-
-for _name in ("fsync", "fdatasync", "fchown", "set_blocking", "set_inheritable", "posix_fadvise", "lockf"):
-    _does_nothing(_name)
-
-
-@replaces
-def _sendfile(out_fd: int, in_fd: int, offset: Any, count: int, *more: Any, **options: Any) -> int:
-    if is_ours(out_fd) and is_ours(in_fd):
-        return _copy(tree.opened(in_fd), tree.opened(out_fd), count, offset)
-    return posix.sendfile(out_fd, in_fd, offset, count, *more, **options)
-
-
-@replaces
-def _copy_file_range(src: int, dst: int, count: int, offset_src: Any = None, offset_dst: Any = None) -> int:
-    if is_ours(src) and is_ours(dst):
-        return _copy(tree.opened(src), tree.opened(dst), count, offset_src, offset_dst)
-    return posix.copy_file_range(src, dst, count, offset_src, offset_dst)
-
-
-def _copy(source: OpenFile, target: OpenFile, count: int, start: int | None, at: int | None = None) -> int:
-    return target.write(source.read(count, start), at)
+def _copy_file_range(opened: OpenFile, *_: Any, **__: Any) -> NoReturn:
+    raise failure(errno.EXDEV)  # likewise
 
 
 def _controls(function: Callable[..., Any]) -> None:
@@ -166,11 +123,5 @@ def _lockf(opened: OpenFile, *_: int) -> None:
 
 
 @_controls
-def _fcntl(opened: OpenFile, command: int, argument: Any = 0) -> Any:
-    return opened.flags if command == fcntl.F_GETFL else 0
-
-
-@_controls
-def _ioctl(opened: OpenFile, request: int, *_: Any) -> Any:
-    # pathlib copies by itself when it hears that copies cannot be shared
-    raise failure(errno.EOPNOTSUPP if isinstance(opened.node, File) else errno.ENOTTY)
+def _ioctl(opened: OpenFile, *_: Any) -> NoReturn:
+    raise failure(errno.EOPNOTSUPP)  # pathlib copies by itself when it hears that copies cannot be shared

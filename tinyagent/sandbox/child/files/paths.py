@@ -8,7 +8,6 @@ import errno
 import math
 import operator
 import os
-import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -16,15 +15,12 @@ from tinyagent.sandbox.child.files.arguments import (
     PATH,
     about,
     node_at,
-    path_text,
     place_at,
     replaces,
     takes_descriptors,
 )
-from tinyagent.sandbox.child.files.nodes import Directory, File, failure
-from tinyagent.sandbox.child.files.tree import Place, as_offset, tree
-
-_NOT_GIVEN: Any = object()
+from tinyagent.sandbox.child.files.nodes import Directory, failure
+from tinyagent.sandbox.child.files.tree import UMASK, OpenFile, Place, tree
 
 
 @takes_descriptors
@@ -58,40 +54,16 @@ def _chmod(path: Any, mode: int, *, dir_fd: Any = None, follow_symlinks: bool = 
 
 
 @takes_descriptors
-def _chown(path: Any, uid: int, gid: int, *, dir_fd: Any = None, follow_symlinks: bool = True) -> None:
-    with about(path):  # files belong to the user of the session, whatever is asked for
-        node_at("chown", path, dir_fd)
-
-
-@replaces
-def _lchown(path: Any, uid: int, gid: int) -> None:
+def _utime(path: Any, times: Any = None, *, ns: Any = None, dir_fd: Any = None, follow_symlinks: bool = True) -> None:
     with about(path):
-        node_at("lchown", path, kinds=PATH)
-
-
-@takes_descriptors
-def _utime(
-    path: Any, times: Any = None, *, ns: Any = _NOT_GIVEN, dir_fd: Any = None, follow_symlinks: bool = True
-) -> None:
-    if times is not None and ns is not _NOT_GIVEN:
-        raise ValueError("utime: you may specify either 'times' or 'ns' but not both")
-    if times is not None and not _is_pair(times):
-        raise TypeError("utime: 'times' must be either a tuple of two ints or None")
-    if ns is not _NOT_GIVEN and not _is_pair(ns):
-        raise TypeError("utime: 'ns' must be a tuple of two ints")
-    with about(*[path] * (sys.version_info >= (3, 13))):  # before 3.13, the error named no path
         node = node_at("utime", path, dir_fd)
     node.touch()
-    if ns is not _NOT_GIVEN:
+    if ns is not None:
         node.accessed, node.modified = map(operator.index, ns)
     elif times is not None:
         node.accessed, node.modified = map(_nanoseconds, times)
     else:
         node.accessed = node.modified
-
-
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, tuple) and len(value) == 2
 
 
 def _nanoseconds(time: Any) -> int:
@@ -104,13 +76,7 @@ def _nanoseconds(time: Any) -> int:
 @takes_descriptors
 def _truncate(path: Any, length: int) -> None:
     with about(path):
-        length = as_offset(length)
-        node = node_at("truncate", path)
-        if not isinstance(node, File):
-            raise failure(errno.EISDIR)
-        if length < 0:
-            raise failure(errno.EINVAL)
-        node.resize(length)
+        OpenFile(node_at("truncate", path), os.O_WRONLY).truncate(length)
 
 
 @replaces
@@ -123,7 +89,7 @@ def _open(path: Any, flags: int, mode: int = 0o777, *, dir_fd: Any = None) -> in
 def _mkdir(path: Any, mode: int = 0o777, *, dir_fd: Any = None) -> None:
     with about(path):
         place = place_at("mkdir", path, dir_fd)
-        made = Directory(mode & 0o1777 & ~tree.umask)
+        made = Directory(mode & 0o1777 & ~UMASK)
         if place.node is not None or place.directory.put(place.name, made) is not made:
             raise failure(errno.EEXIST)
 
@@ -209,35 +175,6 @@ def _is_inside(directory: Directory, outer: Directory) -> bool:
     return True
 
 
-@replaces
-def _link(src: Any, dst: Any, *, src_dir_fd: Any = None, dst_dir_fd: Any = None, follow_symlinks: bool = True) -> None:
-    with about(src, dst):
-        node = place_at("link", src, src_dir_fd, name="src").found()
-        target = place_at("link", dst, dst_dir_fd, name="dst")
-        if target.node is not None:
-            raise failure(errno.EEXIST)
-        if isinstance(node, Directory):
-            raise failure(errno.EPERM)
-        if target.slash:
-            raise failure(errno.ENOENT)
-        target.directory.put(target.name, node)
-
-
-@replaces
-def _symlink(src: Any, dst: Any, target_is_directory: bool = False, *, dir_fd: Any = None) -> NoReturn:
-    with about(src, dst):
-        path_text(src, "symlink", name="src")
-        place = place_at("symlink", dst, dir_fd, name="dst")
-        raise failure(errno.EPERM if place.node is None else errno.EEXIST)  # as on a file system without links
-
-
-@replaces
-def _readlink(path: Any, *, dir_fd: Any = None) -> NoReturn:
-    with about(path):
-        node_at("readlink", path, dir_fd, kinds=PATH)
-        raise failure(errno.EINVAL)
-
-
 @takes_descriptors
 def _chdir(path: Any) -> None:
     with about(path):
@@ -257,12 +194,6 @@ def _getcwdb() -> bytes:
     return os.fsencode(tree.cwd.path())
 
 
-@replaces
-def _umask(mask: int) -> int:
-    before, tree.umask = tree.umask, operator.index(mask) & 0o777
-    return before
-
-
 @takes_descriptors
 def _listxattr(path: Any = None, *, follow_symlinks: bool = True) -> list[str]:
     with about(path):
@@ -270,15 +201,18 @@ def _listxattr(path: Any = None, *, follow_symlinks: bool = True) -> list[str]:
     return []
 
 
-def _no_attribute(call: str, code: int) -> Callable[..., NoReturn]:
-    def refuse(path: Any, attribute: Any, *_: Any, follow_symlinks: bool = True) -> NoReturn:
-        with about(path):
-            node_at(call, path)
-            raise failure(code)
+def _refuse(call: str, paths: int) -> None:
+    def refuse(*args: Any, **_: Any) -> NoReturn:
+        """Refuse, as a file system without such a thing does."""
+        with about(*args[:paths]):
+            raise failure(errno.EPERM)
 
     refuse.__name__ = call
-    return takes_descriptors(refuse)
+    replaces(refuse)
 
 
-for _name, _code in (("getxattr", errno.ENODATA), ("removexattr", errno.ENODATA), ("setxattr", errno.ENOTSUP)):
-    _no_attribute(_name, _code)
+#: What there is not: links, owners and attributes. Copies and archives go on without.
+for _name in ("link", "symlink"):
+    _refuse(_name, paths=2)
+for _name in ("readlink", "chown", "lchown", "getxattr", "setxattr", "removexattr"):
+    _refuse(_name, paths=1)

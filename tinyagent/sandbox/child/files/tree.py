@@ -16,6 +16,8 @@ from tinyagent.sandbox.child.files.nodes import Directory, File, Node, NullDevic
 
 #: The working directory of the code, which is also its home.
 WORK = "/work"
+#: What everybody but the owner may not do with a new file.
+UMASK = 0o022
 _FIRST_DESCRIPTOR = 1000
 _PATH_MAX = 4096
 _ACCESS = os.O_RDONLY | os.O_WRONLY | os.O_RDWR
@@ -149,7 +151,6 @@ class Tree:
     """The file system: its root, the working directory and the descriptors."""
 
     def __init__(self) -> None:
-        self.umask = 0o022
         self.root = Directory(0o755)
         self.root.links = 1
         self.cwd = Directory(0o755)
@@ -170,7 +171,7 @@ class Tree:
             if place.slash:
                 raise failure(errno.EISDIR)
             if place.node is None:
-                made = File(mode & 0o7777 & ~self.umask)
+                made = File(mode & 0o7777 & ~UMASK)
                 place.node = place.directory.put(place.name, made)
                 if place.node is made:
                     flags &= ~os.O_EXCL

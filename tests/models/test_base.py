@@ -15,9 +15,8 @@ from tinyagent.errors import (
     TimeLimitReached,
 )
 from tinyagent.messages import Conversation
-from tinyagent.models import retry
-from tinyagent.models.base import NullSink
-from tinyagent.models.retry import Retries, backoff
+from tinyagent.models import base
+from tinyagent.models.base import NullSink, Retries, backoff
 from tinyagent.testing import CUT, RawReply, RawStream, ScriptedServer, call
 
 
@@ -66,7 +65,7 @@ async def test_a_server_that_asks_for_too_long_is_not_waited_for(wait):
 
 
 async def test_the_longest_wait_is_a_constant(monkeypatch):
-    monkeypatch.setattr(retry, "LONGEST_WAIT", 0.005)
+    monkeypatch.setattr(base, "LONGEST_WAIT", 0.005)
     with pytest.raises(RateLimitError):
         await ask(busy(429, retry_after="0.01"))
     assert (await ask(busy(429, retry_after="0.004"), "hello"))[1] == "hello"

@@ -1,0 +1,143 @@
+"""Approval: what policies say of a call before it is made, and what a person has decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tinyagent.agents.middleware import ToolCall
+from tinyagent.agents.records import ASKED, BEGUN, DECISION, decision_text, pending_text, revived, to_decision
+from tinyagent.core.context import Context
+from tinyagent.core.errors import ConfigurationError, MiddlewareError, RunError, ToolArgumentsError
+from tinyagent.core.jsonable import brief, error_text, to_text
+from tinyagent.core.messages import Call
+from tinyagent.core.policy import Allow, Ask, Decision, Deny, Paused, Pending, Policy, Return, Verdict
+from tinyagent.core.result import Observation
+from tinyagent.core.tool import Tool
+
+if TYPE_CHECKING:
+    from tinyagent.agents.journal import Journal
+    from tinyagent.agents.state import RunState
+
+_IN_FLIGHT = "It was in flight when the run was broken off, and may have been made. Say what it gave: Return(value)."
+
+
+async def approved(
+    run: RunState, tool: Tool[..., Any], call: Call, context: Context[Any], call_next: ToolCall
+) -> Observation:
+    """Make a call, if neither a policy nor a person denies it, and return what it gives.
+
+    Raises:
+        Paused: The call waits for a person.
+        MiddlewareError: A policy failed.
+    """
+    decision = await _decision(run, tool, call, context)
+    if isinstance(decision, Deny):
+        error = PermissionError(decision.reason)
+        return Observation(call, error_text(error), error=error_text(error)).raised(error)
+    if isinstance(decision, Return):
+        value = revived(tool, decision.value)
+        return Observation(call, to_text(value), value)
+    if tool.once and run.journal is not None:
+        await run.journal.begin(context.key, call, "")
+    if decision.arguments is None:
+        return await call_next(call, context)
+    other = Call(call.name, dict(decision.arguments), call.id)
+    seen = await call_next(other, context)
+    told = f"It was decided to call it with these arguments instead: {other.raw}\n{seen.text}"
+    return replace(seen, text=told, error=seen.error and told).raised(seen.exception)
+
+
+async def _decision(run: RunState, tool: Tool[..., Any], call: Call, context: Context[Any]) -> Decision:
+    journal, key = run.journal, context.key
+    if journal is not None and tool.once and key + BEGUN in journal:
+        in_flight = Pending(key + BEGUN, tool.name, call.arguments, _IN_FLIGHT, context.agent, "value")
+        return await _decided(journal, in_flight, tool)
+    if journal is not None and key + ASKED in journal:
+        return await _decided(journal, journal.asked(key), tool)
+    verdict = await _verdict(run.policies, tool, call, context)
+    if not isinstance(verdict, Ask):
+        return verdict
+    if journal is None:
+        raise MiddlewareError(
+            f"The tool {tool.name!r} needs approval, and the run has no store in which the call can wait: it came from "
+            "a toolkit when the run had begun. Pass store=MemoryStore() to the run."
+        )
+    return await _decided(journal, Pending(key, tool.name, call.arguments, verdict.prompt, context.agent), tool)
+
+
+async def _verdict(
+    policies: Iterable[Policy], tool: Tool[..., Any], call: Call, context: Context[Any]
+) -> Allow | Deny | Ask:
+    """Return the first verdict that objects; else the last that allows; else what the tool itself wants."""
+    allowed: Allow | None = None
+    for policy in policies:
+        name = getattr(policy, "__qualname__", None) or type(policy).__name__
+        try:
+            verdict: Verdict = await policy(tool, call, context)
+        except RunError:
+            raise
+        except Exception as error:
+            raise MiddlewareError(f"policy={name} failed: {error_text(error)}") from error
+        if isinstance(verdict, Deny | Ask):
+            return verdict
+        if not isinstance(verdict, Allow | None):
+            raise MiddlewareError(
+                f"policy={name} returned {brief(verdict)}: return Allow(), Deny('why'), Ask('...'), or None."
+            )
+        allowed = verdict or allowed
+    return allowed or (Ask(f"May {tool.name} be called?") if tool.needs_approval else Allow())
+
+
+async def _decided(journal: Journal, pending: Pending, tool: Tool[..., Any]) -> Decision:
+    """Return what was decided of a call.
+
+    Raises:
+        Paused: Nothing was decided yet.
+    """
+    key = pending.id + DECISION
+    if key not in journal:
+        decision = journal.decisions.get(pending.id)
+        if decision is None:
+            await journal.record(pending.id + ASKED, pending_text(pending))
+            raise Paused([pending])
+        check_decision(pending, decision, tool)
+        await journal.record(key, decision_text(decision))
+    return journal.read(key, to_decision)
+
+
+def check_decision(pending: Pending, decision: object, tool: Tool[..., Any] | None) -> None:
+    """Refuse what is no decision, or does not fit the call that waits; a tool that is not known yet cannot tell.
+
+    Raises:
+        ConfigurationError: The decision is refused; the text says what to pass.
+    """
+    what = f"The decision about {pending.tool!r} ({pending.id})"
+    if not isinstance(decision, Allow | Deny | Return):
+        raise ConfigurationError(f"{what} is {brief(decision)}: pass Allow(), Deny('why') or Return(value).")
+    if pending.wants == "value" and isinstance(decision, Allow):
+        raise ConfigurationError(f"{what} is Allow: it wants a value. Pass Return(value), or Deny('why').")
+    if tool is None:
+        return
+    try:
+        if isinstance(decision, Allow) and decision.arguments is not None:
+            tool.signature.validate(tool.name, decision.arguments)
+        elif isinstance(decision, Return):
+            revived(tool, decision.value, strict=True)
+    except (ToolArgumentsError, ValueError) as error:
+        raise ConfigurationError(f"{what} does not fit: {error}") from error
+
+
+def checked_decisions(decisions: object, pending: Mapping[str, Pending]) -> Mapping[str, Decision]:
+    """Return decisions by the ids of their calls, each of which must be waiting.
+
+    Raises:
+        ConfigurationError: `decisions` is no dict, or has an id under which nothing waits.
+    """
+    if not isinstance(decisions, Mapping):
+        raise ConfigurationError(f"The decisions are {brief(decisions)}: pass a dict, such as {{pending.id: Allow()}}.")
+    for unknown in decisions.keys() - pending.keys():
+        waiting = "; ".join(f"{each.tool} ({key})" for key, each in pending.items()) or "nothing"
+        raise ConfigurationError(f"No call waits under the id {brief(unknown)}. What waits is: {waiting}.")
+    return decisions
