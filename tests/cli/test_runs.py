@@ -249,7 +249,8 @@ async def test_what_cannot_be_read_hides_nothing_else(here, run_main):
 
 async def test_a_run_that_cannot_be_read_is_listed_as_damaged(here, run_main):
     await SQLiteStore("agents.db").put("bad\x1b", "bad\x1b/start", "{]")
-    await SQLiteStore("agents.db").put("odd", "odd/start", '{"task": 7, "agent": [], "started": "\\u001b"}')
+    start = '{"task": 7, "agent": [], "started": "\\u001b", "session": 8}'
+    await SQLiteStore("agents.db").put("odd", "odd/start", start)
     await paused()
     status, out, err = await run_main("runs")
     assert (status, err) == (0, "")
@@ -258,6 +259,8 @@ async def test_a_run_that_cannot_be_read_is_listed_as_damaged(here, run_main):
         ["odd", "at work" if "at work" in out else "unfinished"],
         ["order-17", "paused"],
     ]
+    assert (await run_main("show", "odd"))[1] == "Run odd\n[] (), ?, session 8\n│ 7\nunfinished\n"
+    assert (await run_main("show", "bad"))[0] == 1
 
 
 @pytest.mark.parametrize(("run", "said"), [("", "No run begins"), ("x", "No run begins"), ("order-", "Several runs")])
@@ -356,6 +359,18 @@ async def test_a_wrong_agent_says_what_to_pass(arguments, said, here, run_main):
 
 async def test_the_one_agent_of_a_module_is_meant(here, run_main):
     assert (await run_main("run", "Go.", "--agent", "my_tools"))[:2] == (0, "It is paid, boss.\n")
+
+
+async def test_a_run_that_failed_goes_on(here, run_main):
+    arguments = ("--tools", "my_tools.py:pay", "--store", "agents.db", "--base-url")
+    async with ScriptedServer([RawReply({"error": {"message": "no such model"}}, 404), "Hi."]) as server:
+        failed = await run_main("run", "Greet.", *arguments, server.url)
+        [run] = await recorded_runs(SQLiteStore("agents.db"))
+        status, out, _ = await run_main("resume", run.run_id, *arguments, server.url)
+        once_more = await run_main("resume", run.run_id, *arguments, server.url)  # which asks nobody
+    assert (failed[0], run.state) == (1, "failed")
+    assert (status, out) == (0, "Hi.\n")
+    assert once_more[:2] == (0, "Hi.\n")
 
 
 async def test_run_records_and_leaves_what_waits(here, run_main):

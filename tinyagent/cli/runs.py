@@ -125,7 +125,7 @@ async def _recorded(store: Store, beginning: str) -> tuple[RunRecord, dict[str, 
     if (run := RunRecord.of(name, records)) is None:
         how_many = "Several runs begin" if names else "No run begins"
         raise ConfigurationError(f"{how_many} with {beginning!r}. `tinyagent runs` lists them.")
-    return run, {**(await loaded(store, SPACE + run.session) if run.session else {}), **records}
+    return run, {**(await loaded(store, f"{SPACE}{run.session}") if run.session else {}), **records}
 
 
 async def _to_the_end(agent: Agent[Any, Any], run: Run[Any], store: Store | None, *, asks: bool = True) -> int:
@@ -168,8 +168,8 @@ async def _unless_stopped(work: Coroutine[Any, Any, T]) -> T | None:
     def stop(*_: object) -> None:
         loop.call_soon_threadsafe(task.cancel)
 
-    if threading.current_thread() is threading.main_thread():  # others hear no signals
-        signal.signal(signal.SIGINT, stop)
+    hears = threading.current_thread() is threading.main_thread()  # others hear no signals
+    before = signal.signal(signal.SIGINT, stop) if hears else None
     try:
         return await task
     except asyncio.CancelledError:
@@ -177,6 +177,9 @@ async def _unless_stopped(work: Coroutine[Any, Any, T]) -> T | None:
             raise
         put(sys.stderr, "\nStopped. Ctrl-D ends the chat.\n")
         return None
+    finally:
+        if hears:
+            signal.signal(signal.SIGINT, before)
 
 
 async def _decided(pending: Collection[Pending]) -> dict[str, Decision]:
