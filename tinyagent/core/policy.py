@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -139,7 +140,13 @@ def allow_only(*names: str) -> Policy:
 
 
 def first_of(*policies: Policy) -> Policy:
-    """Return a policy that asks these in order, and says what the first of them says that says something."""
+    """Return a policy that asks these in order, and says what the first of them says that says something.
+
+    Raises:
+        ConfigurationError: One of them is no policy.
+    """
+    for each in policies:
+        check_policy("first_of(...)", each)
 
     async def policy(tool: Tool[..., Any], call: Call, context: Context[Any]) -> Verdict:
         for each in policies:
@@ -167,13 +174,27 @@ async def ask_on_terminal(tool: Tool[..., Any], call: Call, context: Context[Any
 
 
 def _asked(what: str) -> Verdict:
-    with _one_at_a_time:
+    said = ""
+    with _one_at_a_time, suppress(AttributeError, OSError, ValueError):  # there is no terminal, or it has gone
         sys.stderr.write(f"{what}\nAllow it? [y/N, or why not] ")
         sys.stderr.flush()
         said = sys.stdin.readline().strip()
     if said.lower() in ("y", "yes"):
         return Allow()
     return Deny() if said.lower() in ("", "n", "no") else Deny(said)
+
+
+def check_policy(where: str, policy: object) -> None:
+    """Refuse what cannot be called as a policy; `where` says where it was passed.
+
+    Raises:
+        ConfigurationError: The object is no policy.
+    """
+    if isinstance(policy, type) or not callable(policy):
+        raise ConfigurationError(
+            f"{where}: {brief(policy)} is no policy. Pass an async function of tool, call and context that returns "
+            "Allow(), Deny('why'), Ask('...') or None, such as ask_before('delete_*')."
+        )
 
 
 def _checked(function: Callable[..., Any], names: tuple[Any, ...]) -> tuple[str, ...]:
