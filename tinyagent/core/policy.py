@@ -27,16 +27,33 @@ class Allow:
     Attributes:
         arguments: All arguments of the call, in place of those that the model wrote; the model is told. `None` leaves
             the call as it is.
+
+    Raises:
+        ConfigurationError: The arguments are no dict of values by name.
     """
 
     arguments: Mapping[str, Any] | None = None
 
+    def __post_init__(self) -> None:
+        given: object = self.arguments
+        if given is None or (isinstance(given, Mapping) and all(isinstance(name, str) for name in given)):
+            return
+        raise ConfigurationError(f"Allow({brief(given)}): pass all arguments of the call, as a dict of values by name.")
+
 
 @dataclass(frozen=True, slots=True)
 class Deny:
-    """The call is not made. The model is told why; in code the call raises a `PermissionError`."""
+    """The call is not made. The model is told why; in code the call raises a `PermissionError`.
+
+    Raises:
+        ConfigurationError: The reason is no text.
+    """
 
     reason: str = "It was not allowed."
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.reason, str):
+            raise ConfigurationError(f"Deny({brief(self.reason)}): pass the reason, as text for the model.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +69,16 @@ class Ask:
 
     Attributes:
         prompt: What the person is asked.
+
+    Raises:
+        ConfigurationError: The prompt is no text.
     """
 
     prompt: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.prompt, str):
+            raise ConfigurationError(f"Ask({brief(self.prompt)}): pass the question, as text for the person.")
 
 
 @dataclass(frozen=True, slots=True)
