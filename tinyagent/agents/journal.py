@@ -181,16 +181,25 @@ class Journal(Middleware):
             ReplayError: A part of the record was taken out when it was written (`redact=`).
             StoreError: The record cannot be read.
         """
-        text = self._records[key]
-        if text.startswith(REDACTED):
-            raise ReplayError(
-                f"The record {key!r} was redacted when it was written, so that the run cannot be answered from it."
-            )
+        text = unredacted(key, self._records)
         try:
             return read(text)
         except Exception as error:
             text = f"what it holds under {key!r} cannot be read: {error_text(error)}"
             raise StoreError(f"The store {type(self._store).__name__} is damaged: {text}") from error
+
+
+def unredacted(key: str, records: Mapping[str, str]) -> str:
+    """Return the record under a key.
+
+    Raises:
+        ReplayError: A part of the record was taken out when it was written.
+    """
+    if records[key].startswith(REDACTED):
+        raise ReplayError(
+            f"The record {key!r} was redacted when it was written, so that the run cannot be answered from it."
+        )
+    return records[key]
 
 
 async def hold(held: AsyncExitStack, store: Store, name: str, *, wait: bool = False) -> bool:
