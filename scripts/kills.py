@@ -337,7 +337,7 @@ def rounds(processes: int, kills: int) -> Iterator[tuple[int, list[list[str]]]]:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
             folder = Path(name)
             killed = one_round(folder, processes, kills)
-            kills -= killed or kills
+            kills -= killed
             yield killed, [json.loads(line) for line in (folder / "seen").read_text().splitlines()]
 
 

@@ -107,7 +107,7 @@ def test_what_is_no_path_of_a_file_is_refused(given):
 
 
 def test_a_folder_is_refused(tmp_path):
-    with pytest.raises(ConfigurationError, match=r"this is a folder\. Pass the path of a file in it"):
+    with pytest.raises(ConfigurationError, match=r"pass the path of a file, such as 'agents\.db', and not of a folder"):
         SQLiteStore(tmp_path)
 
 
@@ -374,9 +374,12 @@ def failing(text):
 @pytest.mark.parametrize(
     ("redact", "said"),
     [
-        (failing, r"agents\.db' has not recorded 'key': redact= raised ZeroDivisionError: in redact"),
-        (lambda text: None, r"agents\.db' has not recorded 'key': redact= gave NoneType, and no text"),
-        (str.encode, "redact= gave bytes, and no text"),
+        (failing, r"agents\.db' has not recorded 'key': redact= failed: ZeroDivisionError: in redact"),
+        (
+            lambda text: None,
+            r"agents\.db' has not recorded 'key': redact= failed: TypeError: it gave NoneType, and no text",
+        ),
+        (str.encode, "it gave bytes, and no text"),
     ],
 )
 async def test_a_redact_that_fails_writes_nothing(path, redact, said):
@@ -665,10 +668,13 @@ async def test_a_file_that_stays_locked(path, monkeypatch):
 
 
 async def test_a_file_that_is_locked_when_it_is_opened(path, monkeypatch):
+    tried, opened = [], module._opened
+    monkeypatch.setattr(module, "_opened", lambda *args, **options: tried.append(args) or opened(*args, **options))
     monkeypatch.setattr(module, "PATIENCE", 0.05)
     store = SQLiteStore(path)
     with locked(path):
         assert "database is locked" in await failure(store.put("r", "key", "text"))
+        assert len(tried) == 1, "opened once more to be closed"
     assert await store.put("r", "key", "text") is True
 
 

@@ -333,6 +333,7 @@ class Agent(ABC, Generic[Deps, Output]):
             "deadline": outer.deadline,
         }
         about |= {"middleware": outer.middleware, "journal": outer.journal, "policies": outer.policies}
+        about["replaying"] = outer.journal is not None and bool(outer.journal.keys(f"{inherited['run_id']}/"))
         return self._new_run(task, self._converse, inherited, streamed=outer.streamed, **about)
 
     def _new_run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from tinyagent.core.messages import Call
 from tinyagent.core.policy import Allow, Ask, Decision, Deny, Paused, Pending, Policy, Return, Verdict
 from tinyagent.core.result import Observation
 from tinyagent.core.tool import Tool
+from tinyagent.core.waiting import is_cancelled
 
 if TYPE_CHECKING:
     from tinyagent.agents.journal import Journal
@@ -78,7 +80,9 @@ async def _verdict(
             verdict: Verdict = await policy(tool, call, context)
         except RunError:
             raise
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and is_cancelled():
+                raise
             raise MiddlewareError(f"policy={name} failed: {error_text(error)}") from error
         if isinstance(verdict, Deny | Ask):
             return verdict

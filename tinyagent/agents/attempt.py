@@ -11,9 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tinyagent.agents.approval import check_decision, checked_decisions
-from tinyagent.agents.journal import Journal, hold, loaded
+from tinyagent.agents.journal import Journal, hold, loaded, unredacted
 from tinyagent.agents.loop import Ending
-from tinyagent.agents.runrecord import RunRecord
+from tinyagent.agents.runrecord import LEFT, RunRecord
 from tinyagent.agents.sessions import SessionLog
 from tinyagent.agents.state import RunState
 from tinyagent.agents.turn import direct_call
@@ -38,6 +38,7 @@ async def attempt(agent: Agent[Any, Any], run: RunState, work: Callable[[RunStat
         SessionBusyError: The run's session waits for a decision, or is in use.
         UnknownRunError: The run is to be taken up, and is not recorded.
         ConfigurationError: The records are of another task or agent, or a decision does not fit.
+        ReplayError: The task was redacted when it was recorded.
         StoreError: The store failed.
     """
     store = run.store
@@ -52,6 +53,7 @@ async def attempt(agent: Agent[Any, Any], run: RunState, work: Callable[[RunStat
         if before is None and run.resumed:
             raise UnknownRunError(f"The store {type(store).__name__} has no run {run.run_id!r}.")
         if before is not None:
+            unredacted(f"{run.run_id}/start", records)
             work = _as_recorded(agent, run, before, work)
         if run.session is not None:
             run.log = await SessionLog.join(held, store, run, before)
@@ -60,7 +62,7 @@ async def attempt(agent: Agent[Any, Any], run: RunState, work: Callable[[RunStat
         _check(agent, run, journal)
         if before is None:
             await _begin(agent, run, journal, work)
-        elif before.state in ("failed", "paused"):
+        elif before.state in LEFT:
             await journal.record(f"{run.run_id}/resumed/{before.left}", "{}", of_run=True)
         run.replaying = before is not None
         run.begin()
@@ -155,7 +157,7 @@ async def _followed(run: RunState, journal: Journal, work: Callable[[RunState], 
 
 async def _leave(run: RunState, journal: Journal, how: Mapping[str, Any]) -> None:
     key = f"{run.run_id}/end"
-    if how["state"] in ("failed", "paused"):
+    if how["state"] in LEFT:
         key = f"{run.run_id}/left/{1 + sum(each.startswith(f'{run.run_id}/left/') for each in journal.records)}"
     if key not in journal:
         await journal.record(key, json.dumps({**how, "agent": run.info.agent}), of_run=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from tinyagent.agents.middleware import Middleware, ModelCall, ToolCall
 from tinyagent.agents.records import (
@@ -29,13 +30,15 @@ from tinyagent.core.messages import Call, Reply
 from tinyagent.core.policy import Decision, Pending
 from tinyagent.core.result import Observation
 from tinyagent.core.store import REDACTED, Store
-from tinyagent.core.waiting import is_cancelled
+from tinyagent.core.waiting import is_cancelled, once_per_loop
 from tinyagent.models.base import ModelRequest, Sink
 
 T = TypeVar("T")
 
-#: Seconds between two attempts to hold what someone else works on: the first, and the longest.
-PAUSE, LONGEST_PAUSE = 0.005, 0.2
+#: Seconds between two attempts to hold what someone else works on.
+PAUSE = 0.02
+#: Where those of an event loop wait who want to hold the same: a lock for each store and name, as long as one waits.
+_lines: Callable[[], WeakValueDictionary[tuple[int, str], asyncio.Lock]] = once_per_loop(WeakValueDictionary)
 _METHODS = ("load", "put", "runs", "delete", "claim")
 
 
@@ -178,16 +181,25 @@ class Journal(Middleware):
             ReplayError: A part of the record was taken out when it was written (`redact=`).
             StoreError: The record cannot be read.
         """
-        text = self._records[key]
-        if text.startswith(REDACTED):
-            raise ReplayError(
-                f"The record {key!r} was redacted when it was written, so that the run cannot be answered from it."
-            )
+        text = unredacted(key, self._records)
         try:
             return read(text)
         except Exception as error:
             text = f"what it holds under {key!r} cannot be read: {error_text(error)}"
             raise StoreError(f"The store {type(self._store).__name__} is damaged: {text}") from error
+
+
+def unredacted(key: str, records: Mapping[str, str]) -> str:
+    """Return the record under a key.
+
+    Raises:
+        ReplayError: A part of the record was taken out when it was written.
+    """
+    if records[key].startswith(REDACTED):
+        raise ReplayError(
+            f"The record {key!r} was redacted when it was written, so that the run cannot be answered from it."
+        )
+    return records[key]
 
 
 async def hold(held: AsyncExitStack, store: Store, name: str, *, wait: bool = False) -> bool:
@@ -197,27 +209,33 @@ async def hold(held: AsyncExitStack, store: Store, name: str, *, wait: bool = Fa
         held: Gives it back.
         store: The store.
         name: The run or session.
-        wait: Try again until it is free.
+        wait: Wait until it is free: behind those of this event loop that wait already, beside those of others.
 
     Raises:
         StoreError: The store failed.
     """
-    pause = PAUSE
-    while True:
-        claim = store.claim(name)
-        try:
-            if await claim.__aenter__():
-                held.push_async_exit(claim)
-                return True
+    if not wait:
+        return await _taken(held, store, name)
+    line = _lines().setdefault((id(store), name), asyncio.Lock())
+    async with line:
+        while not await _taken(held, store, name):  # noqa: ASYNC110 - another process may hold it
+            await asyncio.sleep(PAUSE)
+    return True
+
+
+async def _taken(held: AsyncExitStack, store: Store, name: str) -> bool:
+    claim = store.claim(name)
+    try:
+        mine = await claim.__aenter__()
+        if mine:
+            held.push_async_exit(claim)
+        else:
             await claim.__aexit__(None, None, None)
-        except StoreError:
-            raise
-        except Exception as error:
-            raise StoreError(f"The store {type(store).__name__} failed: {error_text(error)}") from error
-        if not wait:
-            return False
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE)
+    except StoreError:
+        raise
+    except Exception as error:
+        raise StoreError(f"The store {type(store).__name__} failed: {error_text(error)}") from error
+    return mine
 
 
 async def loaded(store: Store, run: str) -> Mapping[str, str]:

@@ -64,12 +64,15 @@ async def _step(agent: Agent[Any, Any], run: RunState, tool_choice: ToolChoice =
     """Ask the model and act on its reply; return the ending, or `None` where the run goes on."""
     _check_tokens(run)
     number = run.begin_step()
+    last = "last/" if tool_choice == "none" else ""  # a run that may take more steps asks another question here
+    key = f"{run.run_id}/{number}/{last}model"
+    run.replaying = run.journal is not None and key in run.journal
     run.emit(StepStarted(number))
     turn = agent._turn(run, number, tool_choice)
     reply: Reply | None = None
     try:
         async with turn:
-            reply = await _ask(agent, run, turn, tool_choice)
+            reply = await _ask(agent, run, turn, tool_choice, key)
             message = reply.message()
             run.conversation.append(message)
             outcome = await turn.act(reply)
@@ -94,13 +97,10 @@ async def _step(agent: Agent[Any, Any], run: RunState, tool_choice: ToolChoice =
     return ending
 
 
-async def _ask(agent: Agent[Any, Any], run: RunState, turn: Turn, tool_choice: ToolChoice) -> Reply:
-    """Return the reply to the conversation: from the journal, or through the middleware from the model."""
+async def _ask(agent: Agent[Any, Any], run: RunState, turn: Turn, tool_choice: ToolChoice, key: str) -> Reply:
+    """Return the reply to the conversation: the journal's, or through the middleware that of the model."""
     if run.log is not None:
         await run.log.keep(run)
-    last = "last/" if tool_choice == "none" else ""  # a run that may take more steps asks another question here
-    key = f"{run.run_id}/{len(run.steps) + 1}/{last}model"
-    run.replaying = run.journal is not None and key in run.journal
     request = ModelRequest(run.conversation, agent._offered(run), tool_choice, run.streamed, run.deadline, key)
     model: ModelCall = partial(asked, agent.model)
     if run.chain:

@@ -15,7 +15,7 @@ from tinyagent.core.errors import ConfigurationError, UnknownOptionError
 from tinyagent.core.generics import Deps
 from tinyagent.core.jsonable import brief
 from tinyagent.core.limits import Limits
-from tinyagent.core.policy import Policy
+from tinyagent.core.policy import Policy, check_policy
 from tinyagent.core.store import Store
 from tinyagent.core.tool import NAME_PATTERN
 from tinyagent.models.base import Model
@@ -127,11 +127,8 @@ def check_options(options: AgentOptions[Deps]) -> AgentOptions[Deps]:
         raise ConfigurationError(f"name={name!r}: pass a name for the agent.")
     if not isinstance(description, str):
         raise ConfigurationError(f"description={description!r}: pass text that says what the agent is good for.")
-    if given["policy"] is not None and (isinstance(given["policy"], type) or not callable(given["policy"])):
-        raise ConfigurationError(
-            f"policy={brief(given['policy'])}: pass an async function of tool, call and context that returns Allow(), "
-            "Deny('why'), Ask('...') or None, such as ask_before('delete_*')."
-        )
+    if given["policy"] is not None:
+        check_policy("policy=", given["policy"])
     if given["store"] is not None:
         from tinyagent.agents.journal import checked_store
 

@@ -11,6 +11,9 @@ from tinyagent.core.errors import StoreError
 from tinyagent.core.jsonable import error_text
 from tinyagent.core.store import REDACTED
 
+#: The states in which a run may be left, and go on later.
+LEFT = ("failed", "paused", "step_limit_reached")
+
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
@@ -22,7 +25,7 @@ class RunRecord:
         agent: The name of the agent that began.
         model: The name of that agent's model.
         started: When the run began, in seconds since the epoch.
-        state: How the run ended (see `tinyagent.results.State`); `failed` or `paused` when it was left so; `dropped`;
+        state: How the run ended, or was left (see `tinyagent.results.State`); `dropped`;
             `unfinished` when it goes on, was cancelled, or its process has died.
         error: What it failed with.
         metadata: What was passed as `agent.run(..., metadata=...)`, as plain data.
@@ -31,7 +34,7 @@ class RunRecord:
         messages: The earlier conversation that was passed to it, as plain data.
         call: The tool and the arguments of a run that is one call.
         speaker: The name of the agent that was at work last.
-        left: How often it was left failed or paused.
+        left: How often it was left, to go on later.
     """
 
     run_id: str

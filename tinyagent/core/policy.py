@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -25,16 +26,33 @@ class Allow:
     Attributes:
         arguments: All arguments of the call, in place of those that the model wrote; the model is told. `None` leaves
             the call as it is.
+
+    Raises:
+        ConfigurationError: The arguments are no dict of values by name.
     """
 
     arguments: Mapping[str, Any] | None = None
 
+    def __post_init__(self) -> None:
+        given: object = self.arguments
+        if given is None or (isinstance(given, Mapping) and all(isinstance(name, str) for name in given)):
+            return
+        raise ConfigurationError(f"Allow({brief(given)}): pass all arguments of the call, as a dict of values by name.")
+
 
 @dataclass(frozen=True, slots=True)
 class Deny:
-    """The call is not made. The model is told why; in code the call raises a `PermissionError`."""
+    """The call is not made. The model is told why; in code the call raises a `PermissionError`.
+
+    Raises:
+        ConfigurationError: The reason is no text.
+    """
 
     reason: str = "It was not allowed."
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.reason, str):
+            raise ConfigurationError(f"Deny({brief(self.reason)}): pass the reason, as text for the model.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +68,16 @@ class Ask:
 
     Attributes:
         prompt: What the person is asked.
+
+    Raises:
+        ConfigurationError: The prompt is no text.
     """
 
     prompt: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.prompt, str):
+            raise ConfigurationError(f"Ask({brief(self.prompt)}): pass the question, as text for the person.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +163,13 @@ def allow_only(*names: str) -> Policy:
 
 
 def first_of(*policies: Policy) -> Policy:
-    """Return a policy that asks these in order, and says what the first of them says that says something."""
+    """Return a policy that asks these in order, and says what the first of them says that says something.
+
+    Raises:
+        ConfigurationError: One of them is no policy.
+    """
+    for each in policies:
+        check_policy("first_of(...)", each)
 
     async def policy(tool: Tool[..., Any], call: Call, context: Context[Any]) -> Verdict:
         for each in policies:
@@ -168,7 +199,9 @@ async def ask_whether(what: str) -> Allow | Deny | None:
     """
     from tinyagent.core.question import ask
 
-    said = await ask(f"{one_line(what)}\nAllow it? [y/N, or why not] ")
+    said = None
+    with suppress(AttributeError, OSError, ValueError):  # there is no terminal, or it has gone
+        said = await ask(f"{one_line(what)}\nAllow it? [y/N, or why not] ")
     if said is None:
         return None
     if said.lower() in ("y", "yes"):
@@ -179,6 +212,19 @@ async def ask_whether(what: str) -> Allow | Deny | None:
 def in_words(tool: str, arguments: Mapping[str, Any]) -> str:
     """Return a call as a person can judge it: the arguments that the tool gets, all of them, in one line of JSON."""
     return f"{tool}({json.dumps(to_data(arguments), ensure_ascii=False)})"
+
+
+def check_policy(where: str, policy: object) -> None:
+    """Refuse what cannot be called as a policy; `where` says where it was passed.
+
+    Raises:
+        ConfigurationError: The object is no policy.
+    """
+    if isinstance(policy, type) or not callable(policy):
+        raise ConfigurationError(
+            f"{where}: {brief(policy)} is no policy. Pass an async function of tool, call and context that returns "
+            "Allow(), Deny('why'), Ask('...') or None, such as ask_before('delete_*')."
+        )
 
 
 def _checked(function: Callable[..., Any], names: tuple[Any, ...]) -> tuple[str, ...]:

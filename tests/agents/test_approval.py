@@ -1,0 +1,518 @@
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import date
+
+import pytest
+
+from tests.agents.kinds import block, needs_sandbox
+from tinyagent import (
+    Allow,
+    Ask,
+    Call,
+    ConfigurationError,
+    Deny,
+    MemoryStore,
+    ReactAgent,
+    Reply,
+    Return,
+    RunResult,
+    TinyCodeAgent,
+    Tool,
+    ask_before,
+    tool,
+)
+from tinyagent.errors import ApprovalError, MiddlewareError
+from tinyagent.middleware import Middleware
+from tinyagent.policies import allow_only, first_of, read_only
+from tinyagent.testing import ScriptedModel, call
+
+
+class Till:
+    """Tools that keep what reaches them."""
+
+    def __init__(self):
+        self.paid = []
+
+    async def pay(self, amount: int) -> str:
+        """Pay."""
+        self.paid.append(amount)
+        return f"paid {amount}"
+
+    async def look(self) -> str:
+        """Look."""
+        self.paid.append("look")
+        return "seen"
+
+
+@pytest.fixture
+def till():
+    return Till()
+
+
+def agent_of(till, *replies, policy=None, **options):
+    model = ScriptedModel([*replies])
+    return ReactAgent([till.pay, Tool(till.look, read_only=True)], model=model, policy=policy, **options)
+
+
+def ids(result):
+    return [each.id for each in result.pending]
+
+
+# ---- what policies say
+
+
+async def test_a_denied_call_is_told_with_its_reason(kind, till):
+    model = ScriptedModel(kind.script([[call("pay", amount=1)], "no then"]))
+    agent = kind.agent([till.pay], model=model, policy=first_of(read_only, allow_only("look")))
+    result = await agent.run("Go.")
+    [seen] = [each for each in result.steps[0].observations if each.call.name == "pay"]
+    assert seen.error == "PermissionError: Only tools that change nothing may be called, and pay may."
+    assert isinstance(seen.exception, PermissionError)
+    assert "Only tools that change nothing may be called" in model.requests[1].messages[-1].text
+    assert result.output == "no then"
+    assert till.paid == []
+
+
+@needs_sandbox
+async def test_code_can_catch_that_it_is_denied(till):
+    code = "try:\n    await pay(amount=1)\nexcept PermissionError as error:\n    final_answer(str(error))"
+    agent = TinyCodeAgent([till.pay], model=ScriptedModel([block(code)]), policy=allow_only("look"))
+    assert (await agent.run("Go.")).output == "pay may not be called, only look."
+
+
+async def test_a_policy_may_change_the_arguments_and_the_model_is_told(kind, till):
+    async def at_most(tool, call, context):
+        return Allow({"amount": 5}) if call.arguments.get("amount", 0) > 5 else None
+
+    store = MemoryStore()
+    for _ in range(2):  # the second time from the records
+        model = ScriptedModel(kind.script([[call("pay", amount=100)], "done"]))
+        agent = kind.agent([till.pay], model=model, policy=at_most)
+        result = await agent.run("Go.", run_id="r", store=store)
+        [seen] = [each for each in result.steps[0].observations if each.call.name == "pay"]
+        assert seen.text.endswith("\npaid 5")
+        assert seen.text.startswith("It was decided to call it with these arguments instead: ")
+        assert seen.value == "paid 5"
+        assert till.paid == [5]
+        assert seen.call.arguments == {"amount": 5}
+
+
+async def test_changed_arguments_that_do_not_fit_are_told(till):
+    async def wrong(tool, call, context):
+        return Allow({"sum": 5})
+
+    result = await agent_of(till, [call("pay", amount=1)], "done", policy=wrong).run("Go.")
+    assert "amount" in result.steps[0].observations[0].error
+    assert till.paid == []
+
+
+@pytest.mark.parametrize("verdict", [True, "yes", Return(3), Allow, Deny("no").reason])
+async def test_a_policy_that_returns_nonsense_ends_the_run(kind, till, verdict):
+    async def odd(tool, call, context):
+        return verdict
+
+    model = ScriptedModel(kind.script([[call("pay", amount=1)], "done"]))
+    with pytest.raises(MiddlewareError, match=r"^policy=.*odd returned .*: return Allow\(\), Deny\('why'\), Ask"):
+        await kind.agent([till.pay], model=model, policy=odd).run("Go.")
+    assert till.paid == []
+
+
+@pytest.mark.parametrize("make", [lambda: Allow(5), lambda: Allow([1]), lambda: Allow({1: 2})])
+async def test_arguments_are_a_dict(make):
+    with pytest.raises(ConfigurationError, match=r"^Allow\(.*\): pass all arguments of the call, as a dict"):
+        make()
+
+
+@pytest.mark.parametrize("make", [Deny, Ask])
+async def test_reasons_and_questions_are_texts(make):
+    with pytest.raises(ConfigurationError, match=rf"^{make.__name__}\(None\): pass the .*, as text"):
+        make(None)
+
+
+def plain(tool, call, context):
+    return Allow()
+
+
+async def raises(tool, call, context):
+    raise KeyError("oops")
+
+
+async def cancelled(tool, call, context):
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("policy", [plain, raises, cancelled, ask_before])
+async def test_a_policy_that_fails_ends_the_run_and_is_named(kind, till, policy):
+    model = ScriptedModel(kind.script([[call("pay", amount=1), call("look")], "done"]))
+    with pytest.raises(MiddlewareError, match=rf"^policy={policy.__name__} failed: ") as caught:
+        await kind.agent([till.pay, till.look], model=model, policy=policy).run("Go.")
+    assert caught.value.result.state == "failed"
+    assert till.paid == []
+
+
+async def test_a_run_that_is_cancelled_while_its_policy_waits_is_cancelled(kind, till):
+    asked = asyncio.Event()
+
+    async def waits(tool, call, context):
+        asked.set()
+        await asyncio.Event().wait()
+
+    model = ScriptedModel(kind.script([[call("pay", amount=1)], "done"]))
+    task = asyncio.create_task(kind.agent([till.pay], model=model, policy=waits).run("Go."))
+    await asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert till.paid == []
+
+
+async def test_a_policy_knows_the_tool_the_call_and_the_run(till):
+    seen = []
+
+    async def knows(tool, call, context):
+        seen.append((tool.name, call.arguments, context.agent, context.key, context.deps))
+
+    agent = agent_of(till, [Call("pay", {"amount": 1}, "c1")], "done", policy=knows, name="cashier")
+    await agent.run("Go.", run_id="r", deps="till")
+    assert seen == [("pay", {"amount": 1}, "cashier", "r/1/tool/c1", "till")]
+
+
+class Careful(Middleware):
+    def __init__(self):
+        self.seen = []
+
+    async def wrap_tool_call(self, call, context, call_next):
+        self.seen.append(call.arguments)
+        return await call_next(call, context)
+
+
+async def test_policies_come_before_middleware_which_sees_what_is_made(till):
+    careful = Careful()
+    agent = agent_of(till, [Call("pay", {"amount": 9}, "c1")], "done", policy=ask_before("pay"), middleware=[careful])
+    result = await agent.run("Go.")
+    assert careful.seen == []
+    await agent.resume(result, {ids(result)[0]: Allow({"amount": 2})})
+    assert careful.seen == [{"amount": 2}]
+    assert till.paid == [2]
+
+
+# ---- what waits, and what is decided
+
+
+async def test_two_calls_of_a_turn_wait_and_a_decided_one_runs_at_once(till):
+    first, second = Call("pay", {"amount": 1}, "c1"), Call("pay", {"amount": 2}, "c2")
+    agent = agent_of(till, [first, Call("look", {}, "c3"), second], "done", policy=ask_before("pay"))
+    result = await agent.run("Go.")
+    assert result.state == "paused"
+    assert [(each.tool, each.arguments, each.agent, each.wants) for each in result.pending] == [
+        ("pay", {"amount": 1}, "agent", "decision"),
+        ("pay", {"amount": 2}, "agent", "decision"),
+    ]
+    assert till.paid == ["look"]
+    one, two = ids(result)
+    result = await agent.resume(result, {two: Allow()})
+    assert ids(result) == [one]
+    assert till.paid == ["look", 2]
+    with pytest.raises(ConfigurationError, match=rf"No call waits under the id '{two}'. What waits is: pay \({one}\)"):
+        await agent.resume(result, {two: Deny("no"), one: Allow()})  # decided twice
+    result = await agent.resume(result, {one: Deny("too much")})
+    assert result.output == "done"
+    assert till.paid == ["look", 2]
+    assert [each.text for each in result.steps[0].observations] == ["PermissionError: too much", "seen", "paid 2"]
+
+
+async def test_a_policy_is_not_asked_again_about_what_was_decided(till):
+    asked = []
+
+    async def once(tool, call, context):
+        asked.append(call.id)
+        return Ask("?")
+
+    agent = agent_of(till, [Call("pay", {"amount": 1}, "c1")], [Call("pay", {"amount": 2}, "c2")], "done", policy=once)
+    result = await agent.run("Go.")
+    result = await agent.resume(result, {ids(result)[0]: Allow()})
+    assert asked == ["c1", "c2"]
+    assert (await agent.resume(result, {ids(result)[0]: Allow()})).output == "done"
+    assert asked == ["c1", "c2"]
+
+
+WRONG = [
+    ("yes", r"is 'yes': pass Allow\(\), Deny\('why'\) or Return\(value\)"),
+    (True, "is True: pass Allow"),
+    (Allow, "is .*: pass Allow"),
+    (Ask("?"), "is .*: pass Allow"),
+    (Allow({"sum": 1}), "does not fit: .*amount"),
+    (Allow({"amount": "many"}), "does not fit: .*amount"),
+    (Allow({}), "does not fit: .*amount"),
+    (Return(5), "does not fit: "),
+    (Return({"a": 1}), "does not fit: "),
+]
+
+
+@pytest.mark.parametrize(("decision", "said"), WRONG)
+@pytest.mark.parametrize("inside", [False, True])
+async def test_a_decision_that_does_not_fit_is_refused_and_nothing_is_recorded(till, decision, said, inside):
+    agent = agent_of(till, [call("pay", amount=1)], "done", policy=ask_before("pay"), name="cashier")
+    if inside:
+        agent = ReactAgent([agent.as_tool("ask", "Asks.")], model=ScriptedModel([[call("ask", task="Go.")], "done"]))
+    store = MemoryStore()
+    result = await agent.run("Go.", run_id="r", store=store)
+    before = await store.load("r")
+    with pytest.raises(ConfigurationError, match=rf"(?s)^The decision about 'pay' \({ids(result)[0]}\) {said}"):
+        await agent.resume("r", {ids(result)[0]: decision}, store=store)
+    assert await store.load("r") == before
+    assert till.paid == []
+    assert (await agent.resume("r", {ids(result)[0]: Allow({"amount": 3})}, store=store)).output == "done"
+    assert till.paid == [3]
+
+
+@pytest.mark.parametrize("decisions", [None, [], "r", 5])
+async def test_decisions_are_a_dict(till, decisions):
+    result = await agent_of(till, [call("pay", amount=1)], policy=ask_before("pay")).run("Go.")
+    with pytest.raises(ConfigurationError, match=r"The decisions are .*: pass a dict, such as"):
+        await agent_of(till).resume(result, decisions)
+
+
+async def test_an_unknown_id_is_refused_with_what_waits(till):
+    agent = agent_of(till, [call("pay", amount=1)], "done", policy=ask_before("pay"))
+    result = await agent.run("Go.")
+    with pytest.raises(ConfigurationError, match=r"No call waits under the id 'x'. What waits is: pay \("):
+        await agent.resume(result, {"x": Allow()})
+    with pytest.raises(ConfigurationError, match=r"No call waits under the id 5\. "):
+        await agent.resume(result, {5: Allow()})
+    done = await agent.resume(result, {ids(result)[0]: Allow()})
+    assert done.output == "done"
+
+
+async def test_resuming_without_a_decision_pauses_again(till):
+    agent = agent_of(till, [call("pay", amount=1)], "done", policy=ask_before("pay"))
+    store = MemoryStore()
+    first = await agent.run("Go.", run_id="r", store=store)
+    again = await agent.resume("r", store=store)
+    assert again.state == "paused"
+    assert again.pending == first.pending
+    assert again.messages == first.messages
+    assert (await agent.resume("r", {ids(again)[0]: Allow()}, store=store)).output == "done"
+    assert till.paid == [1]
+
+
+@dataclass
+class Town:
+    name: str
+    founded: date
+
+
+async def town(name: str) -> Town:
+    """Find a town."""
+    raise AssertionError("nobody decided to call it")
+
+
+@pytest.mark.parametrize(
+    "value", [Town("Oslo", date(1040, 1, 1)), {"name": "Oslo", "founded": "1040-01-01"}], ids=["object", "data"]
+)
+@pytest.mark.parametrize("kept", ["store", "json"])
+async def test_a_returned_value_is_checked_and_comes_back_as_the_annotated_type(value, kept):
+    agent = ReactAgent([town], model=ScriptedModel([[call("town", name="Oslo")], "done"]), policy=ask_before("town"))
+    store = MemoryStore() if kept == "store" else None
+    result = await agent.run("Go.", run_id="r", store=store)
+    run = "r" if store else RunResult.from_json(result.to_json())
+    with pytest.raises(ConfigurationError, match="does not fit: "):
+        await agent.resume(run, {ids(result)[0]: Return({"name": "Oslo"})}, store=store)
+    done = await agent.resume(run, {ids(result)[0]: Return(value)}, store=store)
+    [seen] = done.steps[0].observations
+    assert seen.value == Town("Oslo", date(1040, 1, 1))
+    assert seen.text == '{"name":"Oslo","founded":"1040-01-01"}'
+
+
+@needs_sandbox
+async def test_a_returned_value_is_read_by_code_and_a_replay_reads_the_same():
+    code = "t = await town('Oslo')\nprint(t)\nfinal_answer(t['name'])"
+    agent = TinyCodeAgent([town], model=ScriptedModel([block(code)]), policy=ask_before("town"))
+    store = MemoryStore()
+    result = await agent.run("Go.", run_id="r", store=store)
+    value = {"name": "Oslo", "founded": "1040-01-01"}
+    done = await agent.resume("r", {ids(result)[0]: Return(value)}, store=store)
+    assert done.output == "Oslo"
+    assert (await agent.resume("r", store=store)).output == "Oslo"
+
+
+# ---- where a policy holds
+
+
+async def test_the_policy_of_the_outer_agent_holds_at_any_depth(till):
+    inner = agent_of(till, [call("pay", amount=1)], "in", name="inner", policy=allow_only("pay", "look"))
+    middle = ReactAgent([inner.as_tool("inner", "Pays.")], model=ScriptedModel([[call("inner", task="x")], "mid"]))
+    outer = ReactAgent(
+        [middle.as_tool("middle", "Pays.")],
+        model=ScriptedModel([[call("middle", task="x")], "out"]),
+        policy=ask_before("pay"),
+    )
+    result = await outer.run("Go.")
+    assert [(each.tool, each.agent) for each in result.pending] == [("pay", "inner")]
+    assert (await outer.resume(result, {ids(result)[0]: Allow()})).output == "out"
+    assert till.paid == [1]
+
+
+async def test_it_holds_after_a_handoff_beside_that_of_the_next_agent(till):
+    second = agent_of(till, [call("pay", amount=1), call("look")], "done", policy=ask_before("pay"), name="second")
+    model = ScriptedModel([[call("transfer_to_second")]])
+    first = ReactAgent(model=model, handoffs=[second], policy=allow_only("pay", "transfer_*"), name="first")
+    result = await first.run("Go.")
+    assert [(each.tool, each.agent) for each in result.pending] == [("pay", "second")]
+    assert result.steps[-1].observations[0].text == "PermissionError: look may not be called, only pay, transfer_*."
+    assert (await first.resume(result, {ids(result)[0]: Return("paid")})).output == "done"
+    assert till.paid == []
+
+
+async def test_a_denied_handoff_does_not_happen(till):
+    second = agent_of(till, "never", name="second")
+    model = ScriptedModel([[call("transfer_to_second")], "mine"])
+    first = ReactAgent(model=model, handoffs=[second], policy=allow_only("pay"))
+    result = await first.run("Go.")
+    assert result.output == "mine"
+    assert result.info.agent == first.name
+
+
+async def test_a_single_call_without_a_model_waits_too(till):
+    agent = agent_of(till, policy=ask_before("pay"))
+    assert await agent.execute_tool("look") == "seen"
+    with pytest.raises(ApprovalError, match="waits for a decision") as caught:
+        await agent.execute_tool("pay", amount=3)
+    result = caught.value.result
+    assert (await agent.resume(result, {ids(result)[0]: Allow()})).output == "paid 3"
+    assert till.paid == ["look", 3]
+    with pytest.raises(PermissionError, match="no"):
+        await agent_of(till, policy=_denies).execute_tool("pay", amount=3)
+
+
+async def _denies(tool, call, context):
+    return Deny("no")
+
+
+# ---- approval that a tool wants itself
+
+
+async def test_a_tool_that_needs_approval_asks_unless_a_policy_says_more(till):
+    guarded = Tool(till.pay, needs_approval=True)
+
+    def agent(policy=None):
+        return ReactAgent([guarded], model=ScriptedModel([[call("pay", amount=1)], "done"]), policy=policy)
+
+    result = await agent().run("Go.")
+    assert result.pending[0].prompt == "May pay be called?"
+    result = await agent(ask_before("look")).run("Go.")
+    assert result.state == "paused"
+    result = await agent(_denies).run("Go.")
+    assert result.state == "success"
+    assert till.paid == []
+
+    async def allows(tool, call, context):
+        return Allow()
+
+    await agent(allows).run("Go.")
+    assert till.paid == [1]
+
+
+@pytest.mark.parametrize("how", ["policy", "needs_approval", "once", "outer"])
+async def test_calls_that_may_ask_are_never_started_early(till, how):
+    began = []
+
+    async def pay(amount: int) -> str:
+        """Pay."""
+        began.append(amount)
+        return "paid"
+
+    async def model(request, sink):
+        if len(request.messages) > 1 and request.messages[-1].role == "tool":
+            return Reply("done")
+        made = Call("pay", {"amount": 1}, "c1")
+        sink.call(made)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert began == []
+        return Reply(calls=(made,), finish_reason="tool_calls")
+
+    async def allows(tool, call, context):
+        return Allow()
+
+    options = {"needs_approval": how == "needs_approval", "once": how == "once"}
+    agent = ReactAgent([Tool(pay, **options)], model=model, policy=allows if how != "outer" else None)
+    if how == "outer":
+        script = ScriptedModel([[call("ask", task="Go.")], "done"])
+        agent = ReactAgent([agent.as_tool("ask", "Asks.")], model=script, policy=allows)
+    async with agent.stream("Go.") as run:
+        assert (await run.drain()).output == "done"
+    assert began == [1]
+
+
+# ---- calls that must not be made twice
+
+
+class Lost(MemoryStore):
+    """A store that loses what a call gave, as if the process had died before it was recorded."""
+
+    lost = "/tool/c1"
+
+    async def put(self, run, key, text):
+        return True if key.endswith(self.lost) else await super().put(run, key, text)
+
+
+@pytest.mark.parametrize("decision", [Return("paid 1"), Deny("It has failed.")])
+@pytest.mark.parametrize("asks", [False, True])
+async def test_a_call_of_once_that_was_in_flight_wants_a_value(till, decision, asks):
+    async def says(request, sink):
+        if len(request.messages) > 1:
+            return Reply("done")
+        return Reply(calls=(Call("pay", {"amount": 1}, "c1"), Call("look", {}, "c2")), finish_reason="tool_calls")
+
+    def agent():
+        return ReactAgent([Tool(till.pay, once=True, needs_approval=asks), till.look], model=says)
+
+    store = Lost()
+    result = await agent().run("Go.", run_id="r", store=store)
+    if asks:
+        result = await agent().resume("r", {ids(result)[0]: Allow()}, store=store)
+    assert result.output == "done"
+    assert sorted(map(str, till.paid)) == ["1", "look"]
+    store._runs["r"] = {key: text for key, text in store._runs["r"].items() if "/1/" in key or key == "r/start"}
+    result = await agent().resume("r", store=store)
+    assert result.state == "paused"
+    [waits] = result.pending
+    assert (waits.tool, waits.wants, waits.arguments) == ("pay", "value", {"amount": 1})
+    assert waits.id.endswith("/c1/begun")
+    assert "in flight" in waits.prompt
+    with pytest.raises(ConfigurationError, match="is Allow: it wants a value"):
+        await agent().resume("r", {waits.id: Allow()}, store=store)
+    with pytest.raises(ConfigurationError, match="does not fit"):
+        await agent().resume("r", {waits.id: Return(5)}, store=store)
+    store.lost = "nothing"
+    result = await agent().resume("r", {waits.id: decision}, store=store)
+    assert result.output == "done"
+    assert sorted(map(str, till.paid)) == ["1", "look"]
+    told = "paid 1" if isinstance(decision, Return) else "PermissionError: It has failed."
+    assert result.steps[0].observations[0].text == told
+
+
+@tool(once=True)
+async def launch() -> str:
+    """Launch."""
+    return "up"
+
+
+@needs_sandbox
+async def test_a_call_of_once_that_code_made_wants_a_value_too():
+    def agent():
+        return TinyCodeAgent([launch], model=ScriptedModel([block("x = await launch()\nfinal_answer(x)")]))
+
+    store = Lost()
+    store.lost = "/block1_launch_1"
+    await agent().run("Go.", run_id="r", store=store)
+    [key] = [key for key in await store.load("r") if key.endswith("/begun")]
+    store.lost = key.rpartition("/tool")[2].removesuffix("/begun")
+    store._runs["r"] = {each: text for each, text in store._runs["r"].items() if each in ("r/start", "r/1/model", key)}
+    result = await agent().resume("r", store=store)
+    assert ids(result) == [key]
+    store.lost = "nothing"
+    assert (await agent().resume("r", {key: Return("up")}, store=store)).output == "up"
