@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -199,9 +198,7 @@ async def ask_whether(what: str) -> Allow | Deny | None:
     """
     from tinyagent.core.question import ask
 
-    said = None
-    with suppress(AttributeError, OSError, ValueError):  # there is no terminal, or it has gone
-        said = await ask(f"{one_line(what)}\nAllow it? [y/N, or why not] ")
+    said = await ask(f"{one_line(what)}\nAllow it? [y/N, or why not] ")
     if said is None:
         return None
     if said.lower() in ("y", "yes"):
