@@ -30,6 +30,7 @@ class RunRecord:
         error: What it failed with.
         metadata: What was passed as `agent.run(..., metadata=...)`, as plain data.
         session: The session that it belongs to; `None` where there is none.
+        first: The name of the agent that goes on in its place, since it answered last in the session; else empty.
         place: How many messages the session had before it.
         messages: The earlier conversation that was passed to it, as plain data.
         call: The tool and the arguments of a run that is one call.
@@ -46,6 +47,7 @@ class RunRecord:
     error: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     session: str | None = None
+    first: str = ""
     place: int = 0
     messages: Sequence[Mapping[str, Any]] = ()
     call: Sequence[Any] | None = None
