@@ -10,7 +10,7 @@ from tinyagent.agents.agent import Agent
 from tinyagent.agents.journal import checked_store, loaded, told
 from tinyagent.agents.runrecord import RunRecord
 from tinyagent.agents.sessions import SPACE
-from tinyagent.core.errors import ConfigurationError, RunBusyError
+from tinyagent.core.errors import ConfigurationError, RunBusyError, StoreError
 from tinyagent.core.jsonable import brief
 from tinyagent.core.result import MapItem
 from tinyagent.core.store import Store
@@ -28,8 +28,15 @@ async def recorded_runs(store: Store, *, unfinished: bool = False) -> list[RunRe
     """
     names: Any = await told(store, "runs", "end" if unfinished else None)
     names = [name for name in names if not name.startswith(SPACE)]
-    found = [RunRecord.of(name, await loaded(store, name)) for name in names]
-    return [each for each in found if each is not None]
+    found: list[RunRecord] = []
+    for name in names:
+        records = await loaded(store, name)
+        try:
+            run = RunRecord.of(name, records)
+        except StoreError as error:
+            run = RunRecord(name, "", "", state="damaged", error=str(error))
+        found += [run] if run is not None else []
+    return found
 
 
 async def resume_all(
@@ -56,11 +63,13 @@ async def resume_all(
     if not isinstance(concurrency, int) or concurrency < 1:
         raise ConfigurationError(f"concurrency={brief(concurrency)}: pass a whole number above 0.")
     places = asyncio.Semaphore(concurrency)
-    left = [each for each in await recorded_runs(store, unfinished=True) if each.state == "unfinished"]
+    left = [each for each in await recorded_runs(store, unfinished=True) if each.state in ("unfinished", "damaged")]
 
     async def take_up(place: int, run: RunRecord) -> MapItem[Any] | None:
         async with places:
             try:
+                if run.state == "damaged":
+                    raise StoreError(run.error)
                 if run.agent not in agents:
                     known = ", ".join(agents) or "none"
                     raise ConfigurationError(

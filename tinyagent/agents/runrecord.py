@@ -25,8 +25,8 @@ class RunRecord:
         agent: The name of the agent that began.
         model: The name of that agent's model.
         started: When the run began, in seconds since the epoch.
-        state: How the run ended, or was left (see `tinyagent.results.State`); `dropped`;
-            `unfinished` when it goes on, was cancelled, or its process has died.
+        state: How the run ended, or was left (see `tinyagent.results.State`); `dropped`; `damaged` when its records
+            cannot be read; `unfinished` when it goes on, was cancelled, or its process has died.
         error: What it failed with.
         metadata: What was passed as `agent.run(..., metadata=...)`, as plain data.
         session: The session that it belongs to; `None` where there is none.
