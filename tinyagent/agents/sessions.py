@@ -143,8 +143,8 @@ class SessionLog:
         """Keep the messages that have come since the last time."""
         if self._over:
             return
-        messages = [each for each in run.conversation.messages if not isinstance(each, System)]
-        new = messages[self.place :]
+        messages = run.conversation.messages
+        new = messages[self.place + isinstance(messages[0], System) :]
         known = _known(run, self._seen, new)
         self._seen = len(run.steps)
         texts = {}
