@@ -478,7 +478,7 @@ async def test_inner_calls_pass_through_the_effects_of_the_outer_run(kind, tmp_p
         assert f"r/1/tool/{call_id}" in keys
         inside = sorted(key.split("/", 4)[4] for key in keys if key.startswith(f"r/1/{call_id}/"))
         inside = [key for key in inside if not key.endswith("/begun")]
-        assert [re.sub(r"tool/.*", "tool", key) for key in inside] == ["1/model", "1/tool", "2/model"]
+        assert [re.sub(r"tool/.*", "tool", key) for key in inside] == ["1/agent", "1/model", "1/tool", "2/model"]
     replies = []  # nothing is asked or called any more
     again = await agent().run("Go.", run_id="r", store=DiskStore(tmp_path / "j"))
     assert kind.values(again) == kind.values(result)

@@ -86,7 +86,7 @@ def _as_recorded(
             f"The run {run.run_id!r} cannot go on: it was dropped, or its session has gone on without it."
         )
     run.info = replace(run.info, started=before.started)
-    run.session = before.session
+    run.session, run.speaker = before.session, before.first
     if not run.resumed:
         if before.task != run.task:
             raise ConfigurationError(
@@ -127,6 +127,8 @@ async def _begin(agent: Agent[Any, Any], run: RunState, journal: Journal, work: 
         start["call"] = [call.name, to_data(call.arguments)]
     elif run.log is not None:
         start |= {"session": run.session, "place": run.log.place}
+        if run.speaker not in ("", agent.name):
+            start["first"] = run.speaker
     else:
         earlier = [each for each in run.conversation.messages[:-1] if not (isinstance(each, System) and each.agent)]
         if earlier:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from itertools import takewhile
+from operator import itemgetter
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
@@ -79,14 +82,20 @@ class Journal(Middleware):
         self._run = run
         self._space = run if space is None else space
         self._records = dict(records)
-        self._earlier = [key for key in records if key.startswith(f"{run}/")]
+        self._note_earlier()
 
     def __contains__(self, key: object) -> bool:
         return key in self._records
 
+    def _note_earlier(self) -> None:
+        places = enumerate(key for key in self._records if key.startswith(f"{self._run}/"))
+        self._earlier = sorted((key, place) for place, key in places)
+
     def keys(self, prefix: str) -> list[str]:
-        """Return the keys that begin with the prefix, of what was recorded before this attempt at the run."""
-        return [key for key in self._earlier if key.startswith(prefix)]
+        """Return the keys that begin with the prefix, in their order, of what was recorded before this attempt."""
+        from_here = range(bisect_left(self._earlier, (prefix,)), len(self._earlier))
+        found = takewhile(lambda item: item[0].startswith(prefix), map(self._earlier.__getitem__, from_here))
+        return [key for key, _ in sorted(found, key=itemgetter(1))]
 
     async def wrap_model_call(self, request: ModelRequest, sink: Sink, call_next: ModelCall) -> Reply:
         """Return the recorded reply; where there is none, record and return that of the model.
@@ -158,7 +167,7 @@ class Journal(Middleware):
             self._records[key] = text
         else:
             self._records |= await loaded(self._store, space)
-            self._earlier = [key for key in self._records if key.startswith(f"{self._run}/")]
+            self._note_earlier()
         return done
 
     def spent(self, prefix: str) -> Usage:

@@ -64,11 +64,13 @@ async def resume_all(
     if not isinstance(concurrency, int) or concurrency < 1:
         raise ConfigurationError(f"concurrency={brief(concurrency)}: pass a whole number above 0.")
     places = asyncio.Semaphore(concurrency)
-    left = [each for each in await recorded_runs(store, unfinished=True) if each.state == "unfinished"]
+    left = [each for each in await recorded_runs(store, unfinished=True) if each.state in ("unfinished", "damaged")]
 
     async def take_up(place: int, run: RunRecord) -> MapItem[Any] | None:
         async with places:
             try:
+                if run.state == "damaged":
+                    raise StoreError(run.error)
                 if run.agent not in agents:
                     known = ", ".join(agents) or "none"
                     raise ConfigurationError(

@@ -25,11 +25,12 @@ class RunRecord:
         agent: The name of the agent that began.
         model: The name of that agent's model.
         started: When the run began, in seconds since the epoch.
-        state: How the run ended, or was left (see `tinyagent.results.State`); `dropped`;
-            `unfinished` when it goes on, was cancelled, or its process has died.
+        state: How the run ended, or was left (see `tinyagent.results.State`); `dropped`; `damaged` when its records
+            cannot be read; `unfinished` when it goes on, was cancelled, or its process has died.
         error: What it failed with.
         metadata: What was passed as `agent.run(..., metadata=...)`, as plain data.
         session: The session that it belongs to; `None` where there is none.
+        first: The name of the agent that goes on in its place, since it answered last in the session; else empty.
         place: How many messages the session had before it.
         messages: The earlier conversation that was passed to it, as plain data.
         call: The tool and the arguments of a run that is one call.
@@ -46,6 +47,7 @@ class RunRecord:
     error: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     session: str | None = None
+    first: str = ""
     place: int = 0
     messages: Sequence[Mapping[str, Any]] = ()
     call: Sequence[Any] | None = None

@@ -12,7 +12,7 @@ from tinyagent.agents.journal import Journal, checked_store, hold, loaded, told
 from tinyagent.agents.records import to_reply
 from tinyagent.agents.runrecord import RunRecord
 from tinyagent.core.errors import ConfigurationError, RunBusyError, SessionBusyError, StoreError, UnknownRunError
-from tinyagent.core.jsonable import error_text, to_data
+from tinyagent.core.jsonable import brief, error_text, to_data
 from tinyagent.core.messages import Conversation, Message, System, ToolReply, User
 from tinyagent.core.store import REDACTED, Store
 from tinyagent.models.chat import as_messages
@@ -143,8 +143,8 @@ class SessionLog:
         """Keep the messages that have come since the last time."""
         if self._over:
             return
-        messages = [each for each in run.conversation.messages if not isinstance(each, System)]
-        new = messages[self.place :]
+        messages = run.conversation.messages
+        new = messages[self.place + isinstance(messages[0], System) :]
         known = _known(run, self._seen, new)
         self._seen = len(run.steps)
         texts = {}
@@ -249,7 +249,10 @@ class Conversations:
         for number, line in enumerate(lines, 1):
             try:
                 data = json.loads(line)
-                sessions.setdefault(data.pop("session"), []).extend(as_messages([data]))
+                session = data.pop("session")
+                if not isinstance(session, str):
+                    raise TypeError(f"the session is {brief(session)}")
+                sessions.setdefault(session, []).extend(as_messages([data]))
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise ConfigurationError(f"Line {number} is none that export() writes: {error_text(error)}") from error
         for session, messages in sessions.items():
