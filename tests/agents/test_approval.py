@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from dataclasses import dataclass
 from datetime import date
 
@@ -23,6 +24,7 @@ from tinyagent import (
     ask_before,
     tool,
 )
+from tinyagent.core.registry import as_tool
 from tinyagent.errors import ApprovalError, MiddlewareError
 from tinyagent.middleware import Middleware
 from tinyagent.policies import allow_only, first_of, read_only
@@ -413,6 +415,32 @@ async def test_a_tool_that_needs_approval_asks_unless_a_policy_says_more(till):
 
     await agent(allows).run("Go.")
     assert till.paid == [1]
+
+
+def _passing_on(guarded):
+    @functools.wraps(guarded)
+    async def pay(amount: int) -> str:
+        return await guarded(amount)
+
+    return pay
+
+
+@pytest.mark.parametrize(
+    "made_of",
+    [
+        functools.partial,
+        lambda guarded: functools.partial(guarded, amount=1),
+        lambda guarded: Tool(guarded, name="pay"),
+        lambda guarded: Tool(functools.partial(functools.partial(guarded)), name="pay"),
+        _passing_on,
+    ],
+)
+async def test_what_is_made_of_a_tool_that_needs_approval_needs_it_too(till, made_of):
+    made = as_tool(made_of(Tool(till.pay, needs_approval=True, once=True)))
+    assert made.once
+    agent = ReactAgent([made], model=ScriptedModel([[call("pay", amount=1)]]))
+    assert (await agent.run("Go.")).state == "paused"
+    assert till.paid == []
 
 
 @pytest.mark.parametrize("how", ["policy", "needs_approval", "once", "outer"])
