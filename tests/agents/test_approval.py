@@ -101,6 +101,28 @@ async def test_a_policy_may_change_the_arguments_and_the_model_is_told(kind, til
         assert seen.call.arguments == {"amount": 5}
 
 
+@pytest.mark.parametrize("decision", [None, Allow(), Allow({"amount": 7})])
+async def test_arguments_that_a_policy_has_changed_stay_so_whatever_the_next_one_says(till, decision):
+    judged = []
+
+    async def caps(tool, call, context):
+        return Allow({"amount": min(call.arguments["amount"], 10)}) if tool.name == "pay" else None
+
+    async def next_one(tool, call, context):
+        judged.append(call.arguments["amount"])
+        return Allow() if decision is None else Ask("May it?")
+
+    team = agent_of(till, [call("pay", amount=1000)], "paid", name="till", description="Pays.", policy=next_one)
+    boss = ReactAgent([team], model=ScriptedModel([call("till", task="Pay."), "done"]), policy=caps)
+    result = await boss.run("Go.")
+    if decision is not None:
+        assert [each.arguments for each in result.pending] == [{"amount": 10}]
+        result = RunResult.from_json(result.to_json())
+        assert (await boss.resume(result, {ids(result)[0]: decision})).output == "done"
+    assert till.paid == [7 if decision == Allow({"amount": 7}) else 10]
+    assert judged == [10]
+
+
 async def test_changed_arguments_that_do_not_fit_are_told(till):
     async def wrong(tool, call, context):
         return Allow({"sum": 5})
