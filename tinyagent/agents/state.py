@@ -318,6 +318,7 @@ class RunState:
     def result(self) -> RunResult[Any]:
         """The result of the run; what there is of it while the run goes on, or where it failed or was left."""
         seconds = time.perf_counter() - self._clock if self._seconds is None else self._seconds
+        unfinished = self.pending or self.error is not None  # what was done is in the records, and is not done again
         return RunResult(
             output=self.output,
             state=self.state,
@@ -328,7 +329,7 @@ class RunState:
             finish_reason=self.finish_reason,
             metadata=self.metadata,
             pending=self.pending,
-            records=self.journal.records if self.private and self.pending and self.journal is not None else {},
+            records=self.journal.records if self.private and unfinished and self.journal is not None else {},
         )
 
     def finish(self, state: State, output: Any = None, error: BaseException | None = None) -> None:
