@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import textwrap
 from dataclasses import dataclass
 from datetime import date
 
@@ -605,3 +606,24 @@ async def test_a_call_of_once_that_code_made_wants_a_value_too():
     assert ids(result) == [key]
     store.lost = "nothing"
     assert (await agent().resume("r", {key: Return("up")}, store=store)).output == "up"
+
+
+@needs_sandbox
+async def test_code_may_have_ended_before_a_call_in_its_background_is_decided(till):
+    code = """
+    import asyncio
+
+    async def later():
+        print(await pay(amount=1))
+        await look()
+
+    task = asyncio.create_task(later())
+    await asyncio.sleep(0.01)
+    print("ended")
+    """
+    model = ScriptedModel([block(textwrap.dedent(code)), block("final_answer('done')")])
+    agent = TinyCodeAgent([Tool(till.pay, needs_approval=True), till.look], model=model, store=MemoryStore())
+    result = await agent.run("Go.")
+    assert result.state == "paused"
+    assert (await agent.resume(result.info.run_id, {ids(result)[0]: Allow()})).output == "done"
+    assert till.paid[:1] == [1]
