@@ -274,7 +274,7 @@ def test_a_run_waits_twice_and_no_call_is_made_twice(place, how, tmp_path):
     assert said[:2] == ["success", []]
     assert RunResult.from_json(said[2]).output == "done"
     assert sorted(tools.file.read_text().split()) == received(place).split()
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads
 
 
 @pytest.mark.parametrize("where", ["store", "no store"])
