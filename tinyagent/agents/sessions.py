@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack
@@ -147,13 +146,13 @@ class SessionLog:
         new = messages[self.place + isinstance(messages[0], System) :]
         known = _known(run, self._seen, new)
         self._seen = len(run.steps)
-        texts = {}
-        for message in new:
+        for message in new:  # one after the other: wherever this breaks off, what is kept is the beginning
             what = known.get(id(message)) or {"message": to_data(message)}
-            texts[f"{self._prefix}{self.place:08}"] = json.dumps({"run": run.run_id, **what})
+            key = f"{self._prefix}{self.place:08}"
             self.place += 1
-        puts = (told(self._store, "put", self.space, *item) for item in texts.items() if item[0] not in self.records)
-        await asyncio.gather(*puts)
+            text = json.dumps({"run": run.run_id, **what})
+            if key not in self.records and not await told(self._store, "put", self.space, key, text):
+                raise StoreError(f"The session {run.session!r} was written by someone else: {key!r} was there already.")
 
 
 def _known(run: RunState, seen: int, new: Iterable[Message]) -> dict[int, dict[str, Any]]:
