@@ -126,7 +126,7 @@ class Agent(ABC, Generic[Deps, Output]):
     @property
     def may_ask(self) -> bool:
         """Whether a call of its tools may wait for a person: it has a policy, or a tool that needs approval."""
-        return self.policy is not None or any(tool.needs_approval for tool in self.tools.values())
+        return self.policy is not None or self.toolbox.asks
 
     @property
     def instructions(self) -> str:
