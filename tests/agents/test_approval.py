@@ -23,9 +23,11 @@ from tinyagent import (
     ask_before,
     tool,
 )
-from tinyagent.errors import ApprovalError, MiddlewareError
+from tinyagent.errors import ApprovalError, MiddlewareError, StoreError
+from tinyagent.messages import Assistant
 from tinyagent.middleware import Middleware
 from tinyagent.policies import allow_only, first_of, read_only
+from tinyagent.stores import SQLiteStore, resume_all
 from tinyagent.testing import ScriptedModel, call
 
 
@@ -516,3 +518,131 @@ async def test_a_call_of_once_that_code_made_wants_a_value_too():
     assert ids(result) == [key]
     store.lost = "nothing"
     assert (await agent().resume("r", {key: Return("up")}, store=store)).output == "up"
+
+
+# ---- several at once
+
+
+def by_step(*replies):
+    """A model without a memory: it says what comes after the replies that it sees."""
+
+    async def model(request, sink):
+        said = replies[sum(isinstance(each, Assistant) for each in request.messages)]
+        return Reply(said) if isinstance(said, str) else Reply(calls=tuple(said), finish_reason="tool_calls")
+
+    return model
+
+
+async def test_several_inner_agents_wait_at_once_in_the_order_of_their_calls(till):
+    def inner(name, amount, **options):
+        model = by_step([Call("pay", {"amount": amount}, "c1")], name)
+        return ReactAgent([till.pay], model=model, name=name).as_tool(description="Pays.", **options)
+
+    calls = [Call("b", {"task": "x"}, "i1"), Call("a", {"task": "x"}, "i2"), Call("b", {"task": "x"}, "i3")]
+    tools = [inner("a", 1), inner("b", 2, timeout=30, retries=2)]
+    agent = ReactAgent(tools, model=by_step(calls, "done"), policy=ask_before("pay"))
+    result = await agent.run("Go.")
+    assert [each.agent for each in result.pending] == ["b", "a", "b"]
+    assert len(set(ids(result))) == 3
+    result = await agent.resume(result, {ids(result)[1]: Allow()})
+    assert [each.agent for each in result.pending] == ["b", "b"]
+    assert till.paid == [1]
+    result = await agent.resume(result, {each: Allow() for each in ids(result)})
+    assert result.output == "done"
+    assert till.paid == [1, 2, 2]
+
+
+@needs_sandbox
+async def test_code_inside_code_waits_at_once(till):
+    inside = block("await look()\nfinal_answer(await pay(1))")
+    inner = TinyCodeAgent([till.pay, till.look], model=by_step(inside), name="inner", description="Pays.")
+    code = "import asyncio\nprint(await asyncio.gather(inner(task='x'), inner(task='x'), inner(task='y')))"
+    outer = TinyCodeAgent([inner], model=by_step(block(code), block("final_answer('done')")), policy=ask_before("pay"))
+    result = await outer.run("Go.")
+    assert len(set(ids(result))) == 3
+    while result.pending:
+        result = await outer.resume(RunResult.from_json(result.to_json()), {ids(result)[0]: Allow()})
+    assert result.output == "done"
+    assert till.paid == ["look"] * 3 + [1] * 3
+
+
+@needs_sandbox
+async def test_what_code_does_at_last_is_not_done_while_it_waits(till):
+    code = "try:\n    paid = await pay(1)\nfinally:\n    await look()\nfinal_answer(paid)"
+    agent = TinyCodeAgent([till.pay, till.look], model=by_step(block(code)), policy=ask_before("pay"))
+    result = await agent.run("Go.")
+    assert till.paid == []
+    assert (await agent.resume(result, {ids(result)[0]: Allow()})).output == "paid 1"
+    assert till.paid == [1, "look"]
+
+
+async def test_agents_that_a_function_names_may_ask_too(till):
+    model = by_step([], [Call("pay", {"amount": 1}, "c1")], "done")
+    second = ReactAgent([till.pay], model=model, policy=ask_before("pay"), name="second")
+    first = ReactAgent(model=by_step([Call("transfer_to_second", {}, "t")]), handoffs=lambda: [second], name="first")
+    result = await first.run("Go.")
+    assert (await first.resume(result, {ids(result)[0]: Allow()})).output == "done"
+
+
+@tool(returns_answer=True)
+async def finish(value: int) -> int:
+    """Answer."""
+    return value * 2
+
+
+@pytest.mark.parametrize(("decision", "output"), [(Allow(), 42), (Allow({"value": 1}), 2), (Return(5), 5)])
+async def test_a_call_that_ends_the_run_may_wait(kind, decision, output):
+    agent = kind.agent(
+        [finish], model=ScriptedModel(kind.script([[call("finish", value=21)]])), policy=ask_before("*sh")
+    )
+    result = await agent.run("Go.")
+    assert (await agent.resume(result, {ids(result)[0]: decision})).output == output
+
+
+# ---- what is decided stands
+
+
+class Full(MemoryStore):
+    """A store whose disk is full after a record whose key ends so."""
+
+    after = "nothing"
+
+    async def put(self, run, key, text):
+        await super().put(run, key, text)
+        if key.endswith(self.after):
+            raise OSError("disk full")
+        return True
+
+
+async def test_a_decision_stands_although_the_process_dies_before_the_call(till):
+    store = Full()
+    agent = ReactAgent([till.pay], model=by_step([Call("pay", {"amount": 1}, "c1")], "done"), policy=ask_before("pay"))
+    result = await agent.run("Go.", run_id="r", store=store)
+    store.after = "/decision"
+    with pytest.raises(StoreError):
+        await agent.resume("r", {ids(result)[0]: Allow({"amount": 7})}, store=store)
+    store.after = "nothing"
+    assert till.paid == []
+    with pytest.raises(ConfigurationError, match="No call waits under"):
+        await agent.resume("r", {ids(result)[0]: Deny("no")}, store=store)
+    [item] = await resume_all(store, {"agent": agent})
+    assert item.result.output == "done"
+    assert till.paid == [7]
+
+
+async def test_a_single_call_with_objects_waits_in_a_store(tmp_path):
+    seen = []
+
+    async def found(town: Town) -> str:
+        """Found a town."""
+        seen.append(town)
+        return town.name
+
+    agent = ReactAgent(
+        [found], model=by_step("never"), policy=ask_before("*"), store=SQLiteStore(tmp_path / "store.db")
+    )
+    with pytest.raises(ApprovalError) as caught:
+        await agent.execute_tool("found", town=Town("Oslo", date(1040, 1, 1)))
+    result = caught.value.result
+    assert (await agent.resume(result.info.run_id, {ids(result)[0]: Allow()})).output == "Oslo"
+    assert seen == [Town("Oslo", date(1040, 1, 1))]

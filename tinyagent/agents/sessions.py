@@ -145,15 +145,13 @@ class SessionLog:
             return
         messages = run.conversation.messages
         new = messages[self.place + isinstance(messages[0], System) :]
-        known = _known(run, self._seen, new)
-        self._seen = len(run.steps)
-        texts = {}
-        for message in new:
-            what = known.get(id(message)) or {"message": to_data(message)}
-            texts[f"{self._prefix}{self.place:08}"] = json.dumps({"run": run.run_id, **what})
-            self.place += 1
-        puts = (told(self._store, "put", self.space, *item) for item in texts.items() if item[0] not in self.records)
-        await asyncio.gather(*puts)
+        left = {f"{self._prefix}{place:08}": message for place, message in enumerate(new, self.place)}
+        left = {key: message for key, message in left.items() if key not in self.records}
+        known = _known(run, self._seen, left.values()) if left else {}
+        self._seen, self.place = len(run.steps), self.place + len(new)
+        said = {key: known.get(id(message)) or {"message": to_data(message)} for key, message in left.items()}
+        texts = {key: json.dumps({"run": run.run_id, **what}) for key, what in said.items()}
+        await asyncio.gather(*(told(self._store, "put", self.space, *item) for item in texts.items()))
 
 
 def _known(run: RunState, seen: int, new: Iterable[Message]) -> dict[int, dict[str, Any]]:

@@ -166,7 +166,11 @@ class Turn:
         """Return what the given calls gave, in their order, as far as they have ended."""
         found = [self._observations[call.id] for call in calls if call.id in self._observations]
         answers = tuple((observation, self._shown(observation.text)) for observation in found)
-        return Outcome(answers, pending=tuple(each for waiting in self._pending.values() for each in waiting))
+        return Outcome(answers, pending=self._waiting())
+
+    def _waiting(self) -> tuple[Pending, ...]:
+        """Return what waits for a decision, in the order in which the calls were started."""
+        return tuple(each for call_id in self._tasks for each in self._pending.get(call_id, ()))
 
     def error_of(self, observation: Observation) -> Exception | None:
         """Return what the call raised, as an exception; `None` where it succeeded."""
