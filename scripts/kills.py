@@ -3,10 +3,11 @@
     python scripts/kills.py [--kills 200] [--seed 1]
 
 Twenty agents work at once on one SQLite file, in one process, then in four: streamed eager ReactAgents, some with two
-agents of their own, some that ask before each call, TinyCodeAgents that gather, sessions that go on from run to run, and
-sessions whose next run comes although the last was killed. `kill -9` ends a process at a random moment; the next takes
-up what nobody works on, until all is done, and the next round begins. The table counts what must never be: answered
-calls that were made again, wrong outputs, histories that no server would take. The exit status is 1 where there is any.
+agents of their own, some that ask before each call, TinyCodeAgents that gather, sessions that go on from run to run,
+and sessions whose next run comes although the last was killed. `kill -9` ends a process at a random moment; the next
+takes up what nobody works on, until all is done, and the next round begins. The table counts what must never be, such
+as answered calls that were made again, wrong outputs, and histories that no server would take. The exit status is 1
+where there is any.
 """
 
 from __future__ import annotations
