@@ -51,7 +51,7 @@ test: $(STAMP) ## run the tests; under 95 % branch coverage they fail
 # Not part of `make test`, which runs a short form of each.
 .PHONY: slow
 slow: $(STAMP) ## run the long tests: every hostile attempt, every variant, many generated cases
-	@$(BIN)/python -m pytest --no-header -n $(WORKERS) --dist worksteal --slow $(ARGS)
+	@$(BIN)/python -m pytest --no-header -n $(WORKERS) --dist worksteal --timeout 600 --slow $(ARGS)
 
 # Not part of `make test`: a server and a model of other projects. Their environment sees the packages of ours too.
 REAL := .venvs/real

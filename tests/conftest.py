@@ -7,13 +7,17 @@ There are many thousand, most of a few milliseconds: what is done for each is do
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
 import sys
+import threading
 import warnings
+from collections import Counter
 
 import pytest
+from hypothesis import settings
 
 from tinyagent.core.registry import get_registry
 
@@ -30,12 +34,16 @@ LAST_TURNS = 50
 
 
 def pytest_addoption(parser):
-    parser.addoption("--slow", action="store_true", help="run the long tests, marked `slow`, not the others")
+    parser.addoption("--slow", action="store_true", help="run the long tests alone: `slow` and generated ones")
     parser.addoption("--loop", choices=("asyncio", "uvloop"), default="asyncio", help="the event loop of all tests")
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes long, and a short form of it runs always; see `make slow`")
+    config.addinivalue_line("markers", "one_in(n): of the test's cases all but one in n are slow")
+    examples = 500 if config.getoption("--slow") else 50
+    settings.register_profile("tests", max_examples=examples, deadline=None, database=None)
+    settings.load_profile("tests")
     config.addinivalue_line("markers", "each_loop: runs on asyncio's event loop and on uvloop's")
     if config.getoption("--loop") == "uvloop":
         import uvloop
@@ -65,11 +73,19 @@ def _ctrl_c_works():
 
 
 def pytest_collection_modifyitems(config, items):
-    slow = config.getoption("--slow")
-    left_out = [item for item in items if ("slow" in item.keywords) != slow]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if ("slow" in item.keywords) == slow]
+    """Leave out the long tests, or, with `--slow`, all others."""
+    cases = Counter()
+    chosen, left_out = [], []
+    for item in items:
+        slow = "slow" in item.keywords
+        if marker := item.get_closest_marker("one_in"):
+            slow = cases[item.function] % marker.args[0] != 0
+            cases[item.function] += 1
+        if config.getoption("--slow"):
+            slow = not (slow or getattr(item.function, "is_hypothesis_test", False))
+        (left_out if slow else chosen).append(item)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = sorted(chosen, key=lambda item: item.get_closest_marker("timeout") is None)  # the longest first
 
 
 @pytest.hookimpl(wrapper=True)
@@ -83,49 +99,65 @@ def pytest_collection_finish():
 _tracer = None
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol():
-    """Measure coverage in fixtures and tests alone: to follow what pytest does in between takes longer than most."""
+def _in_between(*_, **__):
+    """Measure coverage in modules, fixtures and tests alone: to follow what pytest does in between takes longer."""
     global _tracer
-    tracer = sys.gettrace()
-    if type(tracer).__module__ != "coverage":  # nothing is measured, or by other means
-        return (yield)
-    _tracer = tracer
-    sys.settrace(None)
+    before = _tracer, sys.gettrace()
+    if type(before[1]).__module__ == "coverage":  # else nothing is measured, or by other means
+        _tracer = before[1]
+        sys.settrace(None)
     try:
         return (yield)
     finally:
-        _tracer = None
-        sys.settrace(tracer)
+        _tracer = before[0]
+        sys.settrace(before[1])
 
 
+pytest_collection = pytest.hookimpl(wrapper=True, tryfirst=True)(_in_between)
+pytest_runtest_protocol = pytest.hookimpl(wrapper=True, tryfirst=True)(_in_between)
+
+
+@contextlib.contextmanager
 def _traced():
     before = sys.gettrace()
-    sys.settrace(_tracer)
+    sys.settrace(_tracer or before)
     try:
-        return (yield)
+        yield
     finally:
         sys.settrace(before)
 
 
+def pytest_collectstart(collector):
+    if isinstance(collector, pytest.Module):
+        with _traced(), contextlib.suppress(Exception, pytest.skip.Exception):  # which come again when it is collected
+            collector.obj
+
+
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_fixture_setup():
-    return (yield) if _tracer is None else (yield from _traced())
+    with _traced():
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_pyfunc_call(pyfuncitem):
-    return (yield) if _tracer is None or "untraced" in pyfuncitem.fixturenames else (yield from _traced())
+    with contextlib.nullcontext() if "untraced" in pyfuncitem.fixturenames else _traced():
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
-def pytest_runtest_teardown():
-    return (yield) if _tracer is None else (yield from _traced())
+def pytest_runtest_teardown(item):
+    with contextlib.nullcontext() if "untraced" in item.fixturenames else _traced():
+        return (yield)
 
 
 @pytest.fixture
 def untraced():
-    """For tests of how long something takes: measuring coverage takes several times as long as what it measures."""
+    """For long tests and those of time: measuring coverage takes several times as long as what it measures."""
+    in_threads = threading.gettrace()
+    threading.settrace(None)
+    yield
+    threading.settrace(in_threads)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -80,6 +80,23 @@ EXPECTED = {
         "→ booking agent\nYou leave for Ghent on Sunday at 9:14, when the sun is out.\n",
         "(booking agent, 9 model calls in all)",
     ],
+    "approval_demo.py": [
+        "paused: 2 calls wait. \n  customer: Ms Okafor\nOffline: ",  # another process
+        "  May refund be called? refund({'order': 17, 'euros': 20})\n  yes\n  May refund be called? ",
+        "  no\n  (paying 20 euros)\nFor",
+        "For Ms Okafor, order 17: 20 euros are on their way. The other one was not paid: too much for one day.\n",
+    ],
+    "chat_demo.py": [
+        '  [stock({"tea": "sencha"})]\nThere are 12 tins of sencha.\n',
+        '> How much oolong is left?\n  [stock({"tea": "oolong"})]\n  (killed)\nOffline: ',
+        "> What did I say first?\nYou said: I am Ada, and I like tea. (message 8)\n",
+        "  ['user', 'assistant', 'user', 'assistant', 'tool', 'assistant', 'user', 'user', 'assistant']\n",
+    ],
+    "resume_demo.py": [
+        "  page 1\n  page 2\n  page 3\n  page 4\n  page 5\n  (killed)\nOffline: ",
+        "  page 6\n  page 7\n  page 8\n'Translate the 8 pages of the book, one after the other.' was taken up: ",
+        "was taken up: All 8 pages are translated. (9 steps)\n",
+    ],
     "mcp_demo.py": [
         "→ in_stock({'item': 'lamps'})",
         ": there are only 3 chairs",

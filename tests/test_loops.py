@@ -104,6 +104,7 @@ def serving():
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize(
     "path",
     ["/ask", "/stream", pytest.param("/code", marks=pytest.mark.skipif(not PROCESS, reason="no ProcessSandbox"))],

@@ -38,6 +38,8 @@ async def test_every_snippet_runs(tmp_path: Path) -> None:
     assert "\n2\n['run_started', 'tool_started', 'tool_finished', 'run_finished'] 3\n3 notes\n" in output
     assert "('expert:" in output
     assert "expert\n" in output
+    assert "Answer to 7 messages\n['user-7'] 8\n" in output
+    assert "paused\nMay delete_note be called? delete_note {'title': 'Lisbon'}\nAnswer to 3 messages\n" in output
     assert "{'sunny': 'Sunny and 21 °C in Lisbon'}" in output
     assert f"hello\n {len('Sunny and 21 °C in Lisbon')} None (Observation(" in output
 
@@ -90,6 +92,7 @@ async def run(program: Path, base_url: str) -> str:
         "-W",
         "error",
         str(program),
+        cwd=program.parent,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={"OPENAI_BASE_URL": base_url, "PYTHONUTF8": "1", "PATH": ""},

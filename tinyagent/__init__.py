@@ -117,7 +117,7 @@ _ELSEWHERE = {
     "BaseTool FunctionTool StructuredTool function_tool": "Write @tool above a function, or Tool(function).",
     "RunContext RunContextWrapper ToolContext": "Write Context: a tool's parameter so annotated is filled.",
     "Runner": "Write await agent.run(...), or run_sync(agent.run(...)).",
-    "Memory ConversationMemory": "Write agent.run(..., messages=result.messages).",
+    "Memory ConversationMemory": "Write agent.run(..., session='user-7'), with a store; or messages=result.messages.",
     "UsageLimits": "Write Limits(steps=10, tokens=50_000, seconds=60).",
     "handoff Handoff": "Write ReactAgent(..., handoffs=[agent]).",
     "MaxStepsError StepLimitError": "Write StepLimitReached.",

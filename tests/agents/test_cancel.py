@@ -598,6 +598,7 @@ async def cancelled_after(kind, number, model, *, connected, again=None):
     return scenario, True
 
 
+@pytest.mark.one_in(7)
 @pytest.mark.parametrize("http", ["httpx", "aiohttp"])
 @pytest.mark.parametrize("connected", [False, True], ids=["fresh", "connected"])
 @pytest.mark.parametrize("again", [None, 0, 1, 2, 3], ids=lambda again: "once" if again is None else f"again-{again}")

@@ -82,6 +82,7 @@ def many_descriptors():
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(
     ("kind", "http"),
@@ -91,7 +92,7 @@ def many_descriptors():
         pytest.param(WRITTEN, None, id="code", marks=needs_sandbox),
     ],
 )
-@pytest.mark.usefixtures("many_descriptors")
+@pytest.mark.usefixtures("many_descriptors", "untraced")
 def test_five_hundred_runs_at_once_are_right_unmixed_and_leave_nothing(kind, http, monkeypatch):
     monkeypatch.setattr(threads, "IDLE", 0.05)
 

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from openai.types.chat import ChatCompletionMessage
 
 from tinyagent import Call, ConfigurationError, Notice, ReactAgent, User, messages_from_json, messages_to_json
@@ -84,7 +84,6 @@ async def test_whatever_is_cut_out_and_joined_runs():
     async with ScriptedServer(mentioned) as server, ReactAgent([add], model=server.model()) as agent:
         loop = asyncio.get_running_loop()
 
-        @settings(max_examples=150, deadline=None, database=None)
         @given(parts, st.randoms(use_true_random=False), st.booleans())
         def check(chosen, random, shuffled):
             messages = [message for part in chosen for message in part]

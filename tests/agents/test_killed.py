@@ -117,6 +117,7 @@ def lives(folder, at, when):
     return (folder / "answer").read_text(), calls, count
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(("at", "when"), [(1, "after"), (3, "after"), (2, "before"), (5, "before")])
 def test_no_answered_call_is_made_again_and_the_run_ends_as_it_would_have(at, when, tmp_path):
     whole, made, _ = lives(tmp_path / "whole", 0, "never")

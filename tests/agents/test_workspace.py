@@ -67,6 +67,15 @@ def wait_for_the_end_of(pids):
         time.sleep(0.005)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """What the program says when nothing kills it."""
+    status, expected = program(tmp_path_factory.mktemp("whole"), CODE)
+    assert status == 0, expected
+    assert expected["output"][1:3] == ["A", ["B", "C"]]
+    return expected
+
+
 @pytest.mark.parametrize(
     ("die_at", "made"),
     [
@@ -75,20 +84,13 @@ def wait_for_the_end_of(pids):
         ("d", ["d"]),  # between two blocks' calls: the first block runs again as it did
     ],
 )
-def test_a_run_that_was_killed_is_resumed_in_another_process(die_at, made, tmp_path):
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    whole.mkdir()
-    killed.mkdir()
-    status, expected = program(whole, CODE)
-    assert status == 0, expected
-    assert expected["output"][1:3] == ["A", ["B", "C"]]
-    assert program(killed, CODE, die_at) == (-signal.SIGKILL, "")
-    wait_for_the_end_of(json.loads((killed / "processes").read_text()))
-    before = calls(killed)
+def test_a_run_that_was_killed_is_resumed_in_another_process(die_at, made, whole, tmp_path):
+    assert program(tmp_path, CODE, die_at) == (-signal.SIGKILL, "")
+    wait_for_the_end_of(json.loads((tmp_path / "processes").read_text()))
+    before = calls(tmp_path)
     assert before[-1] == die_at or (die_at == "b" and "c" in before)
-    status, resumed = program(killed, CODE)
-    assert (status, resumed) == (0, expected)
-    again = calls(killed)[len(before) :]
+    assert program(tmp_path, CODE) == (0, whole)
+    again = calls(tmp_path)[len(before) :]
     assert sorted(again) == sorted(made)
 
 

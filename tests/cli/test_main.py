@@ -21,7 +21,8 @@ import pytest
 import tinyagent
 from tests.agents.kinds import needs_sandbox
 from tests.tools.mcp.support import over_http
-from tinyagent.cli.main import DEFAULT_MODEL, load_tools, main
+from tinyagent.cli.loading import load_tools
+from tinyagent.cli.main import DEFAULT_MODEL, main
 from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.tool import Tool
 from tinyagent.testing import RawReply, Reply, call
@@ -248,7 +249,7 @@ async def test_a_wrong_mcp_server_says_what_to_pass(spec, status, said, here, ru
 
 
 async def test_mcp_without_its_extra_says_what_to_install(here, run_main, monkeypatch):
-    monkeypatch.setattr("tinyagent.tools.mcp.options.find_spec", lambda _: None)
+    monkeypatch.setattr("tinyagent.tools.mcp.tools.find_spec", lambda _: None)
     status, _, err = await run_main("run", "Go.", "--mcp", "npx some-server")
     assert status == 2
     assert "pip install 'tinyagent[mcp]'" in err

@@ -459,7 +459,7 @@ def test_ordinary_text_stays_as_it_is(text):
 # ---- values that are no JSON
 
 
-@settings(max_examples=100, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(values)
 def test_no_value_stops_the_show(value):
     described = describe_call(Call("tool", {"value": value}))

@@ -106,6 +106,21 @@ def test_two_objects_in_one_process_exclude_each_other(make):
     assert one.take("r") is False
 
 
+def test_giving_one_back_keeps_the_others(make):
+    one, two = make(), make()
+    assert one.take("r")
+    assert one.take("s")
+    one.give("r")
+    assert two.take("s") is False
+    assert two.take("r") is True
+
+
+def test_many_runs_do_not_get_in_each_others_way(make):
+    one, two = make(), make()
+    assert all((one, two)[number % 2].take(f"run {number}") for number in range(200))
+    assert not any((two, one)[number % 2].take(f"run {number}") for number in range(200))
+
+
 def test_another_process_is_excluded_and_its_claims_are_free_when_it_is_killed(make, path, one_file):
     claims = make()
     assert claims.take("mine")
@@ -209,15 +224,15 @@ def test_any_name_can_be_claimed(make, run):
 def test_what_is_removed_between_opening_and_locking_is_opened_anew(path, monkeypatch):
     one, two, three = (Claims(path, one_file=False) for _ in range(3))
     one.take("r")
-    lock = module._lock_file
+    lock = module.fcntl.flock
 
-    def locked_late(descriptor):
-        monkeypatch.setattr(module, "_lock_file", lock)
+    def locked_late(descriptor, how):
+        monkeypatch.setattr(module.fcntl, "flock", lock)
         monkeypatch.setattr(module, "_lock", threading.Lock())  # as if it were in another process
         one.give("r")
-        lock(descriptor)
+        lock(descriptor, how)
 
-    monkeypatch.setattr(module, "_lock_file", locked_late)
+    monkeypatch.setattr(module.fcntl, "flock", locked_late)
     assert two.take("r") is True
     assert three.take("r") is False, "two has locked a file that is not there"
 

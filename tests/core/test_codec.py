@@ -149,13 +149,11 @@ exact = st.recursive(
 
 
 @pytest.mark.timeout(120)
-@settings(max_examples=150, deadline=None, database=None)
 @given(exact, st.booleans())
 def test_exact_types_cross_as_they_are(value, records):
     assert same(crossed(value, records=records), value)
 
 
-@settings(max_examples=200, deadline=None, database=None)
 @given(leaves, st.booleans())
 def test_nothing_of_an_exact_value_crosses_as_its_text(value, records):
     noted = []
@@ -895,7 +893,6 @@ def test_a_text_with_any_byte_changed_is_a_text_or_refused():
     assert refused > len(body)
 
 
-@settings(max_examples=300, deadline=None, database=None)
 @given(st.binary(max_size=60))
 def test_noise_is_refused(data):
     with pytest.raises(MalformedError):
@@ -1164,7 +1161,6 @@ def test_libraries_find_nothing_to_call_in_a_record():
 
 
 @pytest.mark.timeout(120)
-@settings(max_examples=300, deadline=None, database=None)
 @given(st.data())
 def test_any_text_decodes_to_plain_types_or_is_refused(data):
     try:
@@ -1177,7 +1173,6 @@ def test_any_text_decodes_to_plain_types_or_is_refused(data):
 
 
 @pytest.mark.timeout(120)
-@settings(max_examples=200, deadline=None, database=None)
 @given(st.randoms(use_true_random=False))
 def test_any_changed_text_decodes_to_plain_types_or_is_refused(dice):
     body = bytearray(to_json(EVERYTHING | {"v": [*EVERYTHING["v"][:-2], EVERYTHING["v"][-1]]}))
@@ -1318,7 +1313,7 @@ def seconds_of_reading(body):
     return min(taken)
 
 
-@settings(max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.tuples(st.sampled_from([b'"', b"\\", b"[", b"]", b"{", b"}", b"9", b",", b":", b"a", b'"!":']),
                        st.sampled_from([1, 2, 3, 1_000, 50_000, 200_000])), min_size=1, max_size=8)
@@ -1380,7 +1375,6 @@ def test_a_value_of_many_parts_is_not_packed_on_the_way():
 
 
 @pytest.mark.timeout(120)
-@settings(max_examples=500, deadline=None, database=None)
 @given(plain)
 def test_any_json_is_a_value_or_refused(data):
     try:

@@ -245,7 +245,6 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None, database=None)
 @given(json_values)
 def test_json_stays_what_it_is(value):
     assert to_data(value) == value
@@ -480,7 +479,7 @@ def test_no_library_is_imported_for_it():
 # ---- any value whatever
 
 
-@settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(values)
 def test_no_value_fails(value):
     json.dumps(to_data(value), allow_nan=False)

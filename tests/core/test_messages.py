@@ -7,7 +7,7 @@ import re
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.jsonable import adapter, to_data
@@ -353,7 +353,6 @@ any_message = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None, database=None)
 @given(st.lists(any_message, max_size=12), st.booleans())
 def test_whatever_is_appended_the_history_is_valid(messages, close_as_it_goes):
     conversation = Conversation()

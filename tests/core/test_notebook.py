@@ -4,7 +4,7 @@ import dataclasses
 import re
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from markdown_it import MarkdownIt
 
 from tinyagent.core.limits import Usage
@@ -231,7 +231,6 @@ MARKS = [
 pieces = st.sampled_from([*HOSTILE, *MARKS, *["\n", "\n\n", "    ", "- ", "> ", "\t"]])
 
 
-@settings(max_examples=500, deadline=None, database=None)
 @given(st.lists(pieces, max_size=12).map("".join))
 def test_nothing_runs_however_it_is_put_together(text):
     assert not list(harm(safe_markdown(text)))

@@ -22,7 +22,7 @@ from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, Option
 import pydantic
 import pytest
 import typing_extensions
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -1212,7 +1212,6 @@ def test_value_written_as_json_comes_back(annotation, values):
     tool = takes(annotation)
     validator = Draft202012Validator(tool.parameters)
 
-    @settings(max_examples=25, deadline=None, database=None)
     @given(values)
     def check(value):
         written = json.loads(to_json(value))

@@ -107,7 +107,7 @@ def test_what_is_no_path_of_a_file_is_refused(given):
 
 
 def test_a_folder_is_refused(tmp_path):
-    with pytest.raises(ConfigurationError, match=r"this is a folder\. Pass the path of a file in it"):
+    with pytest.raises(ConfigurationError, match=r"pass the path of a file, such as 'agents\.db', and not of a folder"):
         SQLiteStore(tmp_path)
 
 
@@ -374,9 +374,12 @@ def failing(text):
 @pytest.mark.parametrize(
     ("redact", "said"),
     [
-        (failing, r"agents\.db' has not recorded 'key': redact= raised ZeroDivisionError: in redact"),
-        (lambda text: None, r"agents\.db' has not recorded 'key': redact= gave NoneType, and no text"),
-        (str.encode, "redact= gave bytes, and no text"),
+        (failing, r"agents\.db' has not recorded 'key': redact= failed: ZeroDivisionError: in redact"),
+        (
+            lambda text: None,
+            r"agents\.db' has not recorded 'key': redact= failed: TypeError: it gave NoneType, and no text",
+        ),
+        (str.encode, "it gave bytes, and no text"),
     ],
 )
 async def test_a_redact_that_fails_writes_nothing(path, redact, said):
@@ -665,28 +668,55 @@ async def test_a_file_that_stays_locked(path, monkeypatch):
 
 
 async def test_a_file_that_is_locked_when_it_is_opened(path, monkeypatch):
+    tried, opened = [], module._opened
+    monkeypatch.setattr(module, "_opened", lambda *args, **options: tried.append(args) or opened(*args, **options))
     monkeypatch.setattr(module, "PATIENCE", 0.05)
     store = SQLiteStore(path)
     with locked(path):
         assert "database is locked" in await failure(store.put("r", "key", "text"))
+        assert len(tried) == 1, "opened once more to be closed"
     assert await store.put("r", "key", "text") is True
 
 
-@pytest.mark.parametrize("statement", ["BEGIN IMMEDIATE", "SELECT * FROM sqlite_master"])
-async def test_whoever_holds_the_file_for_a_while_is_waited_for(path, statement):
-    """Also at the switch to WAL, for which SQLite itself does not wait."""
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("PRAGMA user_version=0")
-        other.execute("BEGIN")
-        other.execute(statement.replace("BEGIN IMMEDIATE", "PRAGMA user_version=0")).fetchall()
-        work = asyncio.create_task(SQLiteStore(path).put("r", "key", "text"))
-        tried = []
-        while len(tried) < 1000 and not work.done():
-            tried.append(1)
-            await asyncio.sleep(0)
-        assert not work.done()
-        other.execute("ROLLBACK")
-        assert await work is True
+async def test_whoever_writes_before_the_switch_to_wal_is_waited_for(path, monkeypatch):
+    """SQLite itself does not wait for writers there."""
+    migrate, waited = module._migrate, threading.Event()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+
+        def come(statement):
+            if "journal_mode" in statement and not waited.is_set():
+                other.execute("BEGIN IMMEDIATE")
+
+        def watched(file, path):
+            file.set_trace_callback(come)
+            migrate(file, path)
+
+        def sleep(seconds):
+            other.execute("ROLLBACK")
+            waited.set()
+
+        monkeypatch.setattr(module, "_migrate", watched)
+        monkeypatch.setattr(module.time, "sleep", sleep)
+        assert await SQLiteStore(path).put("r", "key", "text") is True
+        assert waited.is_set()
+    assert contents(path) == {("r", "key"): "text"}
+
+
+async def test_a_text_that_is_too_large_fails_alone(path, monkeypatch):
+    opened = module._opened
+
+    def small(*args, **options):
+        file = opened(*args, **options)
+        file.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 10_000)
+        return file
+
+    monkeypatch.setattr(module, "_opened", small)
+    store = SQLiteStore(path)
+    async with holding():
+        assert await store.put("r", "first", "x" * 5000) is True
+        assert "too big" in await failure(store.put("s", "large", "x" * 50_000))
+        assert await store.put("r", "second", "x" * 5000) is True
+        assert list(await store.runs()) == ["r"]
 
 
 async def test_a_run_keeps_what_it_had_when_its_store_fails(path, monkeypatch):

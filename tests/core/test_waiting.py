@@ -9,7 +9,7 @@ import pytest
 import sniffio
 
 from tinyagent import ConfigurationError, OpenAIModel, ReactAgent, run_sync
-from tinyagent.core.waiting import asyncio_loop, wait_to_the_end, within
+from tinyagent.core.waiting import Places, asyncio_loop, once_per_loop, wait_to_the_end, within
 from tinyagent.testing import ScriptedModel
 
 
@@ -109,3 +109,33 @@ async def test_the_running_loop_is_returned():
 
 def test_without_a_loop_run_sync_works():
     assert run_sync(ReactAgent(model=ScriptedModel(["hello"])).run("Hi")).output == "hello"
+
+
+def test_each_event_loop_has_its_own_and_keeps_it():
+    own = once_per_loop(object)
+
+    async def twice():
+        return own(), own()
+
+    (first, again), (other, _) = asyncio.run(twice()), asyncio.run(twice())
+    assert first is again is not other
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        own()
+
+
+async def test_each_key_has_so_many_places_of_its_own():
+    places, at_once = Places(2), []
+
+    async def take(key):
+        async with places.place(key):
+            at_once.append(key)
+            most = at_once.count(key)
+            await asyncio.sleep(0)
+            at_once.remove(key)
+            return most
+
+    assert max(await asyncio.gather(*(take("a") for _ in range(9)))) == 2
+    async with places.place("a"), places.place("a"):
+        assert await take("b") == 1
+        places.number = 3  # takes effect for the next who asks
+        assert await take("a") == 1

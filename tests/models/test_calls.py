@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 from tinyagent.models.calls import OpenCall, parse_arguments
 
-examples = settings(max_examples=80, deadline=None, database=None, derandomize=True)
+examples = settings(derandomize=True)
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),

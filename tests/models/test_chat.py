@@ -5,7 +5,7 @@ import json
 from types import MappingProxyType
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from openai.types.chat import ChatCompletion, ChatCompletionMessage
 
 from tinyagent.core.errors import ConfigurationError
@@ -78,7 +78,6 @@ any_messages = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None, database=None)
 @given(any_messages)
 def test_whatever_messages_hold_survives(messages):
     assert fields(messages_from_json(messages_to_json(messages))) == fields(messages)
@@ -301,7 +300,6 @@ def test_what_is_no_list_of_messages_is_told_with_what_to_pass(given, said):
         assert len(str(caught.value)) < 300
 
 
-@settings(max_examples=300, deadline=None, database=None)
 @given(
     st.lists(
         st.fixed_dictionaries(

@@ -144,6 +144,7 @@ def test_calls_that_the_token_limit_cuts_are_not_shown(text):
     assert (page.shown, [call.name for call in reply.calls]) == ("", ["reply"])
 
 
+@pytest.mark.usefixtures("untraced")
 def test_a_reply_of_a_great_many_objects_is_heard_in_linear_time():
     text = '{"name": 1} ' * 100_000
     page, shown = hear(TextReply, text)
@@ -207,6 +208,7 @@ def test_what_is_no_json_breaks_it_off(text):
     assert reader.broken
 
 
+@pytest.mark.usefixtures("untraced")
 def test_every_piece_is_read_once():
     """A million characters in pieces of one, and as one piece."""
     text = '{"answer": "' + "ab\\n" * 50_000 + '"}'

@@ -324,6 +324,7 @@ asyncio.run(main(sys.argv[1], sys.argv[2] == "True"))
 """
 
 
+@pytest.mark.one_in(3)
 async def test_the_first_run_imports_nothing_and_reads_no_certificates_in_the_event_loop(tmp_path, http, streamed):
     program = tmp_path / "first_run.py"
     program.write_text(FIRST_RUN)

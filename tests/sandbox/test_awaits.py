@@ -88,21 +88,21 @@ HARD = {
 @pytest.mark.parametrize("code", HARD.values(), ids=HARD)
 def test_no_part_of_the_code_is_read_many_times(code):
     tree = ast.parse(code)
-    flow = Flow(tree, TOOLS)
+    flow = Flow(tree, TOOLS, {})
     assert flow._steps <= min(100 * sum(1 for _ in ast.walk(tree)), _MOST_STEPS + 1)
 
 
 def test_what_would_take_too_long_to_read_counts_as_not_awaited():
     chain = "".join(f"a{n} = a{n + 1}\n" for n in range(1000))
-    assert Flow(ast.parse(f"{chain}a1000 = search(1)\nawait a0"), TOOLS).started == set()
-    assert started(Flow(ast.parse("a1 = search(1)\na0 = a1\nawait a0"), TOOLS)) == ["search(1)"]
+    assert Flow(ast.parse(f"{chain}a1000 = search(1)\nawait a0"), TOOLS, {}).started == set()
+    assert started(Flow(ast.parse("a1 = search(1)\na0 = a1\nawait a0"), TOOLS, {})) == ["search(1)"]
 
 
 def test_fields_of_classes_are_found_by_place_and_by_name():
     job = "class Job:\n    n: int\n    call: object\n"
     code = f"{job}a, b = Job(1, search(1)), Job(2, call=search(2))\nawait a.call\nawait b.call"
-    assert started(Flow(ast.parse(code), TOOLS)) == ["search(1)", "search(2)"]
-    assert started(Flow(ast.parse(f"{code}\nprint(a.call)"), TOOLS)) == []
+    assert started(Flow(ast.parse(code), TOOLS, {})) == ["search(1)", "search(2)"]
+    assert started(Flow(ast.parse(f"{code}\nprint(a.call)"), TOOLS, {})) == []
 
 
 #: Code that awaits what a tool gives, and looks at the same value in another way, or may do so unseen.
@@ -126,14 +126,14 @@ LOOKED_AT = {
 
 @pytest.mark.parametrize("code", LOOKED_AT.values(), ids=LOOKED_AT)
 def test_what_is_looked_at_as_well_is_not_started(code):
-    assert [call for call in started(Flow(ast.parse(code), TOOLS)) if "search" in call] == []
+    assert [call for call in started(Flow(ast.parse(code), TOOLS, {})) if "search" in call] == []
 
 
 def test_a_tool_that_a_function_of_the_library_may_call_is_handed_on_as_it_is():
-    flow = Flow(ast.parse("f = search\nx = sorted(y, key=f)\nawait f(1)"), TOOLS)
+    flow = Flow(ast.parse("f = search\nx = sorted(y, key=f)\nawait f(1)"), TOOLS, {})
     assert started(flow) == ["f(1)"]
     assert {ast.unparse(node): node in flow.started for node in flow.points} == {"search": False, "f": True}
 
 
 def test_a_class_in_a_pattern_is_no_tool():
-    assert not Flow(ast.parse("match x:\n    case search(y=z): pass"), TOOLS).points
+    assert not Flow(ast.parse("match x:\n    case search(y=z): pass"), TOOLS, {}).points

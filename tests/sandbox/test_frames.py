@@ -1,7 +1,7 @@
 """Frames: what crosses, with its length before it."""
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from tinyagent.core.codec import MAX_BYTES, MalformedError, TooLargeError, pack
 from tinyagent.sandbox.frames import FrameBuffer, decode_frame, encode_frame
@@ -31,7 +31,6 @@ frames = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None, database=None)
 @given(frames, st.randoms(use_true_random=False))
 def test_frames_are_found_in_whatever_pieces_they_come(sent, cut):
     stream = b"".join(encode_frame(pack(frame)) for frame in sent)
@@ -53,7 +52,6 @@ def test_a_frame_cut_at_any_byte_is_no_frame():
         assert buffer.next() is None
 
 
-@settings(max_examples=300, deadline=None, database=None)
 @given(st.binary(max_size=60))
 def test_noise_is_a_frame_of_its_length_or_refused(data):
     buffer = FrameBuffer()

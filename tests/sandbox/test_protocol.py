@@ -12,7 +12,7 @@ import socket
 import weakref
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from tinyagent.core.codec import MAX_BYTES, Record, TooLargeError
 from tinyagent.sandbox import protocol
@@ -276,7 +276,6 @@ async def test_more_than_the_socket_holds_is_heard_in_order():
         assert [frame["s"] for frame in peer.heard] == sent
 
 
-@settings(max_examples=30, deadline=None, database=None)
 @given(
     st.lists(
         st.lists(st.sampled_from([0, 10, LARGE - 100, LARGE + 100, 3 * LARGE]), max_size=6), min_size=3, max_size=3

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tinyagent.sandbox.awaits.definitions import Definitions
+from tinyagent.sandbox.awaits.names import names_bound
 from tinyagent.sandbox.child.rewrite import depends_on_later, needs_loop, rewritten, started_in
 
 #: An async tool and a synchronous one.
@@ -402,8 +403,9 @@ AWAITED_LATER = {
 def started(code, file, earlier):
     """The places in functions where calls are awaited, as the code tells; what it defines is kept."""
     tree = parsed(code)
-    found = started_in(earlier.flow(tree, TOOLS), file, earlier)
-    earlier.learn(tree, TOOLS, file)
+    flow = earlier.flow(tree, TOOLS)
+    found = started_in(flow, file, earlier)
+    earlier.learn(tree, flow.names, TOOLS, file)
     return found
 
 
@@ -593,5 +595,6 @@ def test_whether_a_statement_depends_on_what_follows(code, depends):
 )
 def test_what_came_before_may_tell_it(before, code, depends):
     earlier = Definitions()
-    earlier.learn(ast.parse(before), {"search"})
+    tree = ast.parse(before)
+    earlier.learn(tree, names_bound(tree), {"search"})
     assert depends_on_later(ast.parse(code), {"search"}, earlier) is depends

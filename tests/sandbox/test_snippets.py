@@ -89,6 +89,7 @@ async def arriving(parts: list[str]) -> AsyncIterator[str]:
         await asyncio.sleep(0)
 
 
+@pytest.mark.one_in(5)
 @only_here
 @pytest.mark.timeout(300)
 @cases(

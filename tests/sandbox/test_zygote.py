@@ -128,6 +128,18 @@ async def test_a_session_is_forked_ahead_for_the_next():
             assert (await session.execute("1 + 1")).value == 2
 
 
+async def test_a_session_that_waits_comes_before_spares():
+    zygote = await this_zygote()
+    limits, others = (zygotes.ChildLimits(memory=size << 20, cpu_seconds=1, threads=0) for size in (105, 106))
+    waiting = asyncio.create_task(zygote.child(limits))
+    await asyncio.sleep(0)
+    zygote._fork_ahead(others)
+    assert zygote._spares[others] == []
+    (await waiting).close()
+    zygote._fork_ahead(others)
+    assert len(zygote._spares[others]) == 2
+
+
 async def test_a_spare_that_has_died_is_not_used():
     limits = SandboxLimits(memory=101 * 2**20)
     async with ProcessSandbox(limits=limits).open():

@@ -40,11 +40,6 @@ class Label(NamedTuple):
         """Whether the label names a known language."""
         return self.is_python or self.language in _OTHERS
 
-    @property
-    def is_markdown(self) -> bool:
-        """Whether blocks with this label may hold fences."""
-        return self.language in _MARKDOWN
-
 
 def label_of(info: str) -> Label:
     """Return the label in an info string, the text behind a fence (CommonMark, "Fenced code blocks")."""
@@ -84,7 +79,7 @@ class TextBlock:
     def __init__(self, fence: str, label: Label, *, code: bool) -> None:
         self.is_code = code
         self._fence = fence
-        self._markdown = label.is_markdown
+        self._markdown = label.language in _MARKDOWN
         self._nested = 0
         self._lines: list[str] = []
 

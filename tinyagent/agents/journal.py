@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import takewhile
 from operator import itemgetter
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from tinyagent.agents.middleware import Middleware, ModelCall, ToolCall
 from tinyagent.agents.records import (
@@ -32,13 +33,15 @@ from tinyagent.core.messages import Call, Reply
 from tinyagent.core.policy import Decision, Pending
 from tinyagent.core.result import Observation
 from tinyagent.core.store import REDACTED, Store
-from tinyagent.core.waiting import is_cancelled
+from tinyagent.core.waiting import is_cancelled, once_per_loop
 from tinyagent.models.base import ModelRequest, Sink
 
 T = TypeVar("T")
 
-#: Seconds between two attempts to hold what someone else works on: the first, and the longest.
-PAUSE, LONGEST_PAUSE = 0.005, 0.2
+#: Seconds between two attempts to hold what someone else works on.
+PAUSE = 0.02
+#: Where those of an event loop wait who want to hold the same: a lock for each store and name, as long as one waits.
+_lines: Callable[[], WeakValueDictionary[tuple[int, str], asyncio.Lock]] = once_per_loop(WeakValueDictionary)
 _METHODS = ("load", "put", "runs", "delete", "claim")
 
 
@@ -215,27 +218,33 @@ async def hold(held: AsyncExitStack, store: Store, name: str, *, wait: bool = Fa
         held: Gives it back.
         store: The store.
         name: The run or session.
-        wait: Try again until it is free.
+        wait: Wait until it is free: behind those of this event loop that wait already, beside those of others.
 
     Raises:
         StoreError: The store failed.
     """
-    pause = PAUSE
-    while True:
-        claim = store.claim(name)
-        try:
-            if await claim.__aenter__():
-                held.push_async_exit(claim)
-                return True
+    if not wait:
+        return await _taken(held, store, name)
+    line = _lines().setdefault((id(store), name), asyncio.Lock())
+    async with line:
+        while not await _taken(held, store, name):  # noqa: ASYNC110 - another process may hold it
+            await asyncio.sleep(PAUSE)
+    return True
+
+
+async def _taken(held: AsyncExitStack, store: Store, name: str) -> bool:
+    claim = store.claim(name)
+    try:
+        mine = await claim.__aenter__()
+        if mine:
+            held.push_async_exit(claim)
+        else:
             await claim.__aexit__(None, None, None)
-        except StoreError:
-            raise
-        except Exception as error:
-            raise StoreError(f"The store {type(store).__name__} failed: {error_text(error)}") from error
-        if not wait:
-            return False
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE)
+    except StoreError:
+        raise
+    except Exception as error:
+        raise StoreError(f"The store {type(store).__name__} failed: {error_text(error)}") from error
+    return mine
 
 
 async def loaded(store: Store, run: str) -> Mapping[str, str]:

@@ -19,6 +19,8 @@ from tinyagent.core.store import Store
 async def recorded_runs(store: Store, *, unfinished: bool = False) -> list[RunRecord]:
     """Return what a store says of its runs, in the order in which they began.
 
+    Of a run whose record cannot be read the state is `damaged`.
+
     Args:
         store: The store.
         unfinished: Leave out the runs that have ended with an answer.
@@ -28,15 +30,14 @@ async def recorded_runs(store: Store, *, unfinished: bool = False) -> list[RunRe
     """
     names: Any = await told(store, "runs", "end" if unfinished else None)
     names = [name for name in names if not name.startswith(SPACE)]
-    found: list[RunRecord] = []
+    found = []
     for name in names:
         records = await loaded(store, name)
         try:
-            run = RunRecord.of(name, records)
-        except StoreError as error:
-            run = RunRecord(name, "", "", state="damaged", error=str(error))
-        found += [run] if run is not None else []
-    return found
+            found.append(RunRecord.of(name, records))
+        except StoreError as error:  # which hides none of the others
+            found.append(RunRecord(name, "", "", state="damaged", error=str(error)))
+    return [each for each in found if each is not None]
 
 
 async def resume_all(

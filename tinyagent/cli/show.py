@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
 from tinyagent.agents.fences import FenceReader
+from tinyagent.agents.records import BEGUN
 from tinyagent.core.events import (
     CallSealed,
     CodeFinished,
@@ -30,13 +31,15 @@ from tinyagent.core.events import (
     ToolStarted,
 )
 from tinyagent.core.jsonable import to_data, words
-from tinyagent.core.text import excerpt, printable
+from tinyagent.core.policy import in_words
+from tinyagent.core.text import excerpt, one_line, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from tinyagent.agents.run import Run
     from tinyagent.core.messages import Call
+    from tinyagent.core.policy import Pending
     from tinyagent.core.result import Execution, RunResult
     from tinyagent.core.tool import Tool
 
@@ -73,7 +76,7 @@ class Terminal:
         self._blocks = FenceReader()  # where the code in that text is
 
     async def show(self, run: Run[Any]) -> RunResult[Any]:
-        """Show the run to its end and return the result.
+        """Show the run to its end and return the result; of what was done before only how it ended.
 
         Raises:
             RunError: The run failed; its events have been shown.
@@ -81,7 +84,8 @@ class Terminal:
         async with run:
             async for event in run:
                 self._tools = run.state.toolbox.tools
-                self.event(event)
+                if not event.replayed or isinstance(event, RunFinished | RunFailed | Notice):
+                    self.event(event)
         return run.result
 
     def event(self, event: Event) -> None:
@@ -138,9 +142,9 @@ class Terminal:
             case TextVoided(text):
                 self._said = self._said.removesuffix(text)
                 self._blocks.feed(self._said)
-                self._line(f"↶ That does not count: {_short(text)}", "yellow")
+                self._line(f"↶ That does not count: {short(text)}", "yellow")
             case Retry(what, attempt, seconds, reason):
-                self._line(f"↻ {what}, attempt {attempt} in {seconds:.1f} s: {_short(reason)}", "yellow")
+                self._line(f"↻ {what}, attempt {attempt} in {seconds:.1f} s: {short(reason)}", "yellow")
             case Notice(text):
                 self._line(f"! {text}", "yellow")
             case LimitHit(limit, value):
@@ -162,10 +166,12 @@ class Terminal:
 
     def _finish(self, result: RunResult[Any]) -> None:
         self._end_line()
+        if result.state == "paused":  # whoever shows the run says what waits
+            return
         answer = words(result.output)
         if not (self._live and self._said and answer.endswith(self._said)):
             as_it_is = not self._live and not self._out.isatty()
-            _put(self._out, f"{answer if as_it_is else printable(answer)}\n")
+            put(self._out, f"{answer if as_it_is else printable(answer)}\n")
         if result.state == "cut":
             self._line("! The answer was cut by the token limit.", "yellow")
         self._line(footer(result), "dim")
@@ -177,30 +183,40 @@ class Terminal:
         self._last = (kind, text)
         if safe:
             self._open = None if safe.endswith("\n") else kind
-            _put(self._out, safe) if kind == "text" else _put(self._trace, self._style(safe, "dim"))
+            put(self._out, safe) if kind == "text" else put(self._trace, self._style(safe, "dim"))
 
     def _line(self, text: str, style: str) -> None:
         self._end_line()
         self._last = ("", "")
-        _put(self._trace, self._style(" ".join(printable(text).split("\n")), style) + "\n")
+        put(self._trace, self._style(one_line(text), style) + "\n")
 
     def _end_line(self) -> None:
         if self._open is not None:
-            _put(self._out if self._open == "text" else self._trace, "\n")
+            put(self._out if self._open == "text" else self._trace, "\n")
             self._open = None
 
 
-def _put(stream: TextIO, text: str) -> None:
+def put(stream: TextIO, text: str) -> None:
     """Write text to a stream at once; characters that its encoding lacks become question marks."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     stream.write(text.encode(encoding, "replace").decode(encoding))
     stream.flush()
 
 
+def waiting(pending: Collection[Pending]) -> list[str]:
+    """Return a line for each call that waits: what is asked, the whole call, and by which id it is decided."""
+    last = {each.id: each.id.removesuffix(BEGUN).rpartition("/")[2] for each in pending}
+    short_ids = {key: part if list(last.values()).count(part) == 1 else key for key, part in last.items()}
+    return [
+        one_line(f"{each.prompt} {each.agent}: {in_words(each.tool, each.arguments)} [{short_ids[each.id]}]".lstrip())
+        for each in pending
+    ]
+
+
 def describe_call(call: Call) -> str:
     """Return a call as it would be written in Python, shortened."""
     values = ((name, json.dumps(to_data(value), ensure_ascii=False)) for name, value in call.arguments.items())
-    return f"{_short(call.name)}({_short(', '.join(f'{name}={text}' for name, text in values))})"
+    return f"{short(call.name)}({short(', '.join(f'{name}={text}' for name, text in values))})"
 
 
 def _ends_text(event: Event) -> bool:
@@ -218,11 +234,11 @@ def _step_of_call(event: ToolStarted | ToolProgress | ToolFinished) -> tuple[str
         case ToolStarted(call):
             return f"→ {describe_call(call)}", "cyan"
         case ToolProgress(call, value):
-            return f"  {_short(call.name)}: {_short(words(value))}", "dim"
+            return f"  {short(call.name)}: {short(words(value))}", "dim"
         case ToolFinished(observation):
             mark, style = ("✗", "red") if observation.error else ("←", "green")
             return (
-                f"{mark} {_short(observation.call.name)}: {_short(observation.text)} ({observation.seconds:.2f} s)",
+                f"{mark} {short(observation.call.name)}: {short(observation.text)} ({observation.seconds:.2f} s)",
                 style,
             )
 
@@ -238,11 +254,12 @@ def _outcome(execution: Execution) -> tuple[str, str]:
     """Return one line that says how a block of code ended, and the line's style."""
     seconds = f" ({execution.seconds:.2f} s)"
     if execution.error is not None:
-        return f"✗ {_short(str(execution.error))}{seconds}", "red"
-    return (f"= {_short(execution.repr)}{seconds}" if execution.repr is not None else f"✓ ran{seconds}"), "green"
+        return f"✗ {short(str(execution.error))}{seconds}", "red"
+    return (f"= {short(execution.repr)}{seconds}" if execution.repr is not None else f"✓ ran{seconds}"), "green"
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """Return the beginning of a text in one line, safe to print."""
     return excerpt(printable(" ".join(text.split())[: LINE + 1]), LINE - 1, "…")
 
 

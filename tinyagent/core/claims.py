@@ -88,8 +88,10 @@ class Claims:
             try:
                 if self._one_file:
                     _lock_byte(descriptor, name, fcntl.F_WRLCK)
+                elif sys.platform == "win32":
+                    msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
                 else:
-                    _lock_file(descriptor)
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if self._one_file or os.path.samestat(os.fstat(descriptor), file.stat()):
                     self._held[name] = descriptor
             except FileNotFoundError:  # whoever held it has removed it meanwhile
@@ -116,13 +118,6 @@ def _name(run: str) -> str:
 def _lock_byte(descriptor: int, name: str, kind: int) -> None:
     """Lock or unlock the byte of a name: a place, beyond the end of the file, that no other name has."""
     fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, struct.pack("hhqqi0q", kind, os.SEEK_SET, int(name[:15], 16), 1, 0))
-
-
-def _lock_file(descriptor: int) -> None:
-    if sys.platform == "win32":
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-    else:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _forget() -> None:

@@ -185,7 +185,7 @@ class SessionBusyError(RunBusyError):
         pending: The calls of that run which wait.
     """
 
-    def __init__(self, message: str, session: str, run_id: str = "", pending: Iterable[Pending] = ()) -> None:
+    def __init__(self, message: str, session: str = "", run_id: str = "", pending: Iterable[Pending] = ()) -> None:
         super().__init__(message)
         self.session = session
         self.run_id = run_id

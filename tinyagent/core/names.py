@@ -14,6 +14,8 @@ from tinyagent.core.errors import UnknownOptionError
 
 _INSTRUCTIONS = "pass instructions='...'"
 _MESSAGES = "pass messages=result.messages, of the run before, to agent.run(...)"
+_SESSION = "pass store=SQLiteStore('agents.db') to the agent, and session='user-7' to agent.run(...)"
+_POLICY = "pass policy=ask_before('pay') to the agent"
 _WATCH = "read the events of agent.stream(...), or set logging.getLogger('tinyagent').setLevel('DEBUG')"
 _CLIENT = "pass client=AsyncOpenAI(...) with it"
 _OUTPUT = "a tool with @tool(returns_answer=True) makes the answer an object; any other answer is text"
@@ -35,7 +37,9 @@ _CURES: dict[str, dict[str, str]] = {
         "read the events of agent.stream(...)": "callbacks callback callback_manager step_callback step_callbacks "
         "on_event stream stream_outputs streaming handlers",
         "pass middleware=[...]": "hooks plugins interceptors capabilities",
-        _MESSAGES: "memory chat_history history message_history checkpointer conversation session session_id messages",
+        _MESSAGES: "chat_history history message_history messages",
+        _SESSION: "memory checkpointer conversation session session_id conversation_id thread_id",
+        _POLICY: "approval approve human_in_the_loop interrupt_before interrupt_on require_approval permissions",
         _OUTPUT: "output_type response_model response_format result_type output_schema output_model structured_output",
         "agent.run(...) always returns a RunResult": "return_result return_full_result return_intermediate_steps "
         "return_trajectory",
@@ -49,19 +53,20 @@ _CURES: dict[str, dict[str, str]] = {
         "pass tools=[Planning()]": "planning planning_interval planner reasoning",
         "pass tools=[agent], or handoffs=[agent]": "agents managed_agents sub_agents subagents team members transfers",
         "pass deps=... to agent.run(...)": "context context_type context_schema dependencies deps",
-        "it is a run's: agent.run('...', {name}=...)": "run_id metadata store",
+        "it is a run's: agent.run('...', {name}=...)": "run_id metadata when_busy",
         "the first tool with @tool(returns_answer=True) that succeeds ends the run": "final_answer final_answer_checks "
         "is_termination_msg tool_use_behavior return_direct",
     },
     "run": {
         "the task comes first: agent.run('...')": "prompt query question input inputs message user_prompt user_input",
         "pass deps=...": "context ctx dependencies state",
-        "pass messages=result.messages, of the run before": "memory chat_history history message_history thread_id "
-        "conversation session session_id conversation_id reset",
+        "pass messages=result.messages, of the run before": "chat_history history message_history reset",
+        _SESSION: "memory thread_id conversation session_id conversation_id",
+        _POLICY: "approval approve human_in_the_loop interrupt_before interrupt_on require_approval permissions",
         "use agent.stream(...) for the events of a run": "stream streaming stream_mode callbacks verbose",
         "pass store=MemoryStore()": "journal checkpointer",
         "it is the agent's: ReactAgent(..., {name}=...)": "tools model client instructions prompt_file deps_type "
-        "limits name description handoffs eager max_observation continue_cut",
+        "limits name description handoffs policy eager max_observation continue_cut",
     },
     "model": {
         "the model's name comes first: OpenAIModel('gpt-4o-mini')": "model model_name model_id deployment engine",

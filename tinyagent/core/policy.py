@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-import threading
+import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tinyagent.core.errors import ConfigurationError
-from tinyagent.core.jsonable import brief
-from tinyagent.core.text import printable
+from tinyagent.core.jsonable import brief, to_data
+from tinyagent.core.text import one_line
 
 if TYPE_CHECKING:
     from tinyagent.core.context import Context
@@ -181,31 +179,36 @@ def first_of(*policies: Policy) -> Policy:
     return policy
 
 
-_one_at_a_time = threading.Lock()  # two questions at once could not be told apart
-
-
 async def ask_on_terminal(tool: Tool[..., Any], call: Call, context: Context[Any]) -> Verdict:
     """Ask whoever sits at the terminal before each call of a tool that is not `read_only`: a policy that waits.
 
     The question goes to standard error, the answer is a line of standard input; without one the call is denied.
     """
-    from tinyagent.core.threads import run_in_thread
-
     if tool.read_only:
         return None
     who = f"{context.agent} wants to call " if context.agent else ""
-    return await run_in_thread(_asked, printable(f"{who}{tool.name}({call.raw})"))
+    return await ask_whether(who + in_words(tool.name, call.arguments)) or Deny()
 
 
-def _asked(what: str) -> Verdict:
-    said = ""
-    with _one_at_a_time, suppress(AttributeError, OSError, ValueError):  # there is no terminal, or it has gone
-        sys.stderr.write(f"{what}\nAllow it? [y/N, or why not] ")
-        sys.stderr.flush()
-        said = sys.stdin.readline().strip()
+async def ask_whether(what: str) -> Allow | Deny | None:
+    """Ask whoever sits at the terminal whether something may be done; return `None` where nobody answers.
+
+    Args:
+        what: What may be done; it is shown in one line.
+    """
+    from tinyagent.core.question import ask
+
+    said = await ask(f"{one_line(what)}\nAllow it? [y/N, or why not] ")
+    if said is None:
+        return None
     if said.lower() in ("y", "yes"):
         return Allow()
     return Deny() if said.lower() in ("", "n", "no") else Deny(said)
+
+
+def in_words(tool: str, arguments: Mapping[str, Any]) -> str:
+    """Return a call as a person can judge it: the arguments that the tool gets, all of them, in one line of JSON."""
+    return f"{tool}({json.dumps(to_data(arguments), ensure_ascii=False)})"
 
 
 def check_policy(where: str, policy: object) -> None:

@@ -206,6 +206,11 @@ class RunResult(Generic[Output]):
     def __str__(self) -> str:
         return words(self.output)
 
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.info.run_id
+
     def _repr_markdown_(self) -> str:
         """Return what Jupyter shows: the answer, how the run ended, its steps, tokens and seconds."""
         from tinyagent.core.notebook import result_markdown

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias, TypeVar
 from tinyagent.core.claims import Claims
 from tinyagent.core.errors import ConfigurationError, StoreError, StoreFormatError
 from tinyagent.core.jsonable import brief, error_text
-from tinyagent.core.shared import PerLoop, held
+from tinyagent.core.shared import PerLoop, keep_open
 from tinyagent.core.store import REDACTED
 
 T = TypeVar("T")
@@ -60,14 +60,16 @@ _connections: set[_Connection] = set()
 class SQLiteStore:
     """A store in one SQLite file, for runs that outlive their process; several processes may use the file at once.
 
-    What `put` has answered is there however the process ends. The file is opened when a run first needs it, and closed
-    when the run ends. One object serves any number of runs, event loops and threads. Every method may raise a
-    `StoreError`, which names the file and says what to do; the object works again once that is done.
+    What `put` has answered is there however the process ends. The file must be on a disk of this machine. It is opened
+    when a run first needs it, and closed when the run ends. One object serves any number of runs, event loops and
+    threads. Every method may raise a `StoreError`, which names the file and says what to do; once that is done, the
+    object works again.
 
     Args:
         path: The file; it is made where there is none, its folder is not. `<path>-wal` and `<path>-shm` belong to it
             while it is open; in `<path>-claims` is locked who works on which run.
-        safe: Whether what was answered survives the loss of power too. Each record then waits for the disk.
+        safe: Whether what was answered survives the loss of power too. Each record then waits for the disk. Otherwise
+            the last records may be missing after that, and those before are whole.
         redact: Takes a text before it is written, and returns it without its secrets. It is called on the event loop.
             A text that it has changed is never replayed: a run that would need it ends with a `ReplayError`.
 
@@ -116,7 +118,9 @@ class SQLiteStore:
 
     async def _do(self, function: Callable[..., T], *args: _Cell | None) -> T:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        async with held(self._open.here()) as connection:
+        opened = self._open.here()
+        await keep_open(opened)
+        async with opened as connection:
             connection.waiting.put((future, function, args))
             return await future
 
@@ -125,12 +129,11 @@ class SQLiteStore:
             return text
         try:
             redacted: object = self._redact(text)
+            if not isinstance(redacted, str):
+                raise TypeError(f"it gave {type(redacted).__name__}, and no text")
         except Exception as error:
-            said = f"redact= raised {error_text(error)}"
-            raise StoreError(f"The store {self._path!r} has not recorded {key!r}: {said}") from error
-        if not isinstance(redacted, str):
-            said = f"redact= gave {type(redacted).__name__}, and no text."
-            raise StoreError(f"The store {self._path!r} has not recorded {key!r}: {said}")
+            said = f"The store {self._path!r} has not recorded {key!r}: redact= failed: {error_text(error)}"
+            raise StoreError(said) from error
         return text if redacted == text else REDACTED + redacted
 
 
@@ -182,15 +185,13 @@ class _Connection:
         while not self.waiting.empty():
             taken.append(self.waiting.get())
         works = [work for work in taken if work is not None]
-        results: list[Any] = []
-        failure: Exception | None = None
         with self.lock:
             try:
-                results = self._commit(works)
+                outcome: list[Any] | Exception = self._commit(works) if works else []
             except Exception as error:  # noqa: BLE001 - raised where the work is awaited
-                failure = error
+                outcome = error
                 self.close()
-        self._tell(_settle, [future for future, _, _ in works], results, failure, self._path)
+        self._tell(_settle, works, outcome, self._path)
         return None not in taken
 
     def _commit(self, works: list[_Work]) -> list[Any]:
@@ -206,24 +207,22 @@ class _Connection:
             self._loop.call_soon_threadsafe(function, *args)
 
 
-def _settle(futures: list[asyncio.Future[Any]], results: list[Any], failure: Exception | None, path: str) -> None:
-    for number, future in enumerate(futures):
+def _settle(works: list[_Work], outcome: list[Any] | Exception, path: str) -> None:
+    for number, (future, _, _) in enumerate(works):
         if future.done():  # whoever waited was cancelled
             continue
-        if failure is None:
-            future.set_result(results[number])
+        if isinstance(outcome, Exception):
+            future.set_exception(_store_error(outcome, path))
         else:
-            future.set_exception(_store_error(path, failure))
+            future.set_result(outcome[number])
 
 
-def _store_error(path: str, error: Exception) -> StoreError:
+def _store_error(error: Exception, path: str) -> StoreError:
     """Return an error for one caller alone: a run that it ends puts its result there."""
-    if isinstance(error, StoreError):
-        said = type(error)(str(error))
-    else:
-        said = StoreError(f"The store {path!r} failed: {error_text(error)}. {_CURES.get(_code(error), '')}".rstrip())
-    said.__cause__ = error
-    return said
+    said = f"The store {path!r} failed: {error_text(error)}. {_CURES.get(_code(error), '')}".rstrip()
+    told = type(error)(str(error)) if isinstance(error, StoreError) else StoreError(said)
+    told.__cause__ = error
+    return told
 
 
 def _code(error: BaseException) -> int:
@@ -242,8 +241,9 @@ def _opened(path: str, *, safe: bool) -> sqlite3.Connection:
             file.execute("BEGIN IMMEDIATE")
             _migrate(file, path)
             file.execute("COMMIT")
-            file.execute("PRAGMA journal_mode=WAL")  # which does not wait for others by itself
+            file.execute("PRAGMA journal_mode=WAL")  # which does not wait for writers by itself
             file.execute(f"PRAGMA synchronous={'FULL' if safe else 'NORMAL'}")
+            file.execute("PRAGMA wal_autocheckpoint=4000")  # 16 MB: rarer than by default, as it waits for the disk
             return file
         except BaseException as error:
             file.close()
@@ -273,9 +273,11 @@ def _load(file: sqlite3.Connection, run: _Cell) -> dict[str, str]:
 
 
 def _put(file: sqlite3.Connection, run: _Cell, key: _Cell, text: _Cell) -> bool:
-    file.execute("INSERT OR IGNORE INTO runs(name) VALUES (?)", (run,))
     insert = "INSERT OR IGNORE INTO records(run, key, text) SELECT id, ?, ? FROM runs WHERE name = ?"
-    return file.execute(insert, (key, text, run)).rowcount == 1
+    done = file.execute(insert, (key, text, run)).rowcount
+    if not done and file.execute("INSERT OR IGNORE INTO runs(name) VALUES (?)", (run,)).rowcount:  # its first record
+        done = file.execute(insert, (key, text, run)).rowcount
+    return done == 1
 
 
 def _runs(file: sqlite3.Connection, without: _Cell | None) -> list[str]:
@@ -305,12 +307,11 @@ def _text(cell: _Cell) -> str:
 
 def _checked(path: object) -> str:
     name = os.fspath(path) if isinstance(path, str | os.PathLike) else None
-    if not isinstance(name, str) or not name or "\0" in name or name.startswith((":memory:", "file:")):
+    if not isinstance(name, str) or name.startswith((":memory:", "file:")) or "\0" in name or Path(name).is_dir():
         raise ConfigurationError(
-            f"SQLiteStore({brief(path)}): pass the path of a file, such as 'agents.db'. MemoryStore() is for memory."
+            f"SQLiteStore({brief(path)}): pass the path of a file, such as 'agents.db', and not of a folder. For "
+            "records in memory there is MemoryStore()."
         )
-    if Path(name).is_dir():
-        raise ConfigurationError(f"SQLiteStore({brief(path)}): this is a folder. Pass the path of a file in it.")
     return os.path.realpath(name)
 
 

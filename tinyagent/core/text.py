@@ -53,6 +53,11 @@ def printable(text: str, before: str = "") -> str:
     return _HIDDEN.sub(_visible, text)
 
 
+def one_line(text: str) -> str:
+    """Return a whole text in one line, as a terminal can show it safely."""
+    return " ".join(printable(text).split("\n"))
+
+
 def _visible(found: re.Match[str]) -> str:
     hidden = found[0]
     return "\n" if hidden[0] == "\r" else hidden.encode("unicode_escape").decode()

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from tinyagent.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from anyio import CapacityLimiter
+
+T = TypeVar("T")
 
 #: Seconds before the first retry; doubled for each further one, up to LONGEST_BACKOFF, with jitter.
 FIRST_BACKOFF = 0.5
@@ -35,6 +37,20 @@ def asyncio_loop() -> asyncio.AbstractEventLoop:
         f"tinyagent needs asyncio, and {here}. Await it inside asyncio.run(main()), or call "
         "tinyagent.run_sync(...) where nothing can be awaited."
     )
+
+
+def once_per_loop(make: Callable[[], T]) -> Callable[[], T]:
+    """Return a function that returns the running event loop's own object, which `make` makes when it is first asked."""
+    made: WeakKeyDictionary[asyncio.AbstractEventLoop, T] = WeakKeyDictionary()
+
+    def here() -> T:
+        loop = asyncio.get_running_loop()
+        found = made.get(loop)
+        if found is None:
+            found = made[loop] = make()
+        return found
+
+    return here
 
 
 def _other_library() -> str | None:

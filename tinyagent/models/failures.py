@@ -162,7 +162,7 @@ def met_another_loop(error: BaseException) -> bool:
 
 def reason_of(error: BaseException) -> str:
     """Return the innermost cause of an error, in words, without secret keys and without a full stop."""
-    error = _root(error)
+    *_, error = _causes(error)
     said = re.sub(r"^\d{3}, message: ", "", " ".join(str(error).split())).rstrip(".")  # a status that aiohttp made up
     for pattern, words in _IN_WORDS:
         if found := pattern.search(said):
@@ -171,11 +171,6 @@ def reason_of(error: BaseException) -> str:
         return "the connection was reset"
     said = _SECRET.sub(r"\1***", said)
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
-
-
-def _root(error: BaseException) -> BaseException:
-    *_, root = _causes(error)
-    return root
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

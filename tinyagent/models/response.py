@@ -7,10 +7,10 @@ LF or CR, comments begin with a colon, several `data` lines of one event are joi
 from __future__ import annotations
 
 import asyncio
-import codecs
 import contextlib
 import io
 from collections.abc import AsyncIterator, Iterator
+from encodings import utf_8_sig
 from typing import Any
 
 from tinyagent.core.errors import MalformedReplyError, ModelTimeoutError
@@ -26,8 +26,7 @@ class EventParser:
     __slots__ = ("_data", "_event", "_parts", "_text")
 
     def __init__(self) -> None:
-        utf8 = codecs.getincrementaldecoder("utf-8-sig")("replace")
-        self._text = io.IncrementalNewlineDecoder(utf8, translate=True)
+        self._text = io.IncrementalNewlineDecoder(utf_8_sig.IncrementalDecoder("replace"), translate=True)
         self._parts: list[str] = []  # the parts of a line that is not complete
         self._event = ""
         self._data: list[str] = []

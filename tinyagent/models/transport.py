@@ -16,10 +16,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
-from weakref import WeakKeyDictionary
 
 from tinyagent.core.errors import ConfigurationError, MissingExtraError
 from tinyagent.core.threads import run_in_thread
+from tinyagent.core.waiting import once_per_loop
 from tinyagent.models.address import bad_proxy, is_here, needs_httpx, proxies, proxy_of
 
 if TYPE_CHECKING:
@@ -80,14 +80,14 @@ def _loaded(error: str, *modules: str) -> tuple[type[Exception], ...]:
 
 
 _warm = False
-_warming: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+_warming = once_per_loop(asyncio.Lock)
 
 
 async def warm_up() -> None:
     """Do in a thread, once in the process, the imports and set-up with which a first request would hold the loop up."""
     if _warm:
         return
-    async with _warming.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+    async with _warming():
         if not _warm:
             await run_in_thread(_warm_up)
 

@@ -11,11 +11,11 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
-from weakref import WeakKeyDictionary
 
 from tinyagent.core.codec import FEW_PARTS, MalformedError, ManyPartsError, pack
 from tinyagent.core.jsonable import words
 from tinyagent.core.threads import run_in_thread
+from tinyagent.core.waiting import once_per_loop
 from tinyagent.sandbox.frames import FrameBuffer, decode_frame, encode_frame
 
 #: Bytes of answers that a process may leave unread before it is taken for dead.
@@ -225,16 +225,8 @@ class _Turns:
         asyncio.get_running_loop().call_later(0, self._run)
 
 
-_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, _Turns] = WeakKeyDictionary()
-
-
-def turns_of_loop() -> _Turns:
-    """Return the turns of the running event loop, in which work that takes a while is done bit by bit."""
-    loop = asyncio.get_running_loop()
-    turns = _turns.get(loop)
-    if turns is None:
-        turns = _turns[loop] = _Turns()
-    return turns
+#: Returns the turns of the running event loop, in which work that takes a while is done bit by bit.
+turns_of_loop = once_per_loop(_Turns)
 
 
 async def packed_in_turn(value: object, pay: Callable[[float], None] = lambda _: None) -> Any:

@@ -237,11 +237,13 @@ class Zygote:
         return None
 
     def _fork_ahead(self, limits: ChildLimits) -> None:
-        """Ask for missing spares with these limits; those with limits that were used longer ago end."""
+        """Ask for missing spares with these limits, unless children are on their way; old spares with others end."""
         spares = self._spares[limits] = self._spares.pop(limits, [])  # to the end: used last
         for unused in list(self._spares)[:-_KINDS_OF_SPARES]:
             for child in self._spares.pop(unused):
                 child.close()
+        if not all(child.begun.is_set() for child in self._children.values()):
+            return  # whoever waits for one comes first, and asks for spares then
         with contextlib.suppress(SandboxError):  # the next session then waits for a child of its own
             while len(spares) < _SPARES:
                 spares.append(self._ask(limits))

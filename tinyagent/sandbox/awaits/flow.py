@@ -12,7 +12,6 @@ import ast
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Set
 from contextlib import suppress
-from types import MappingProxyType
 
 from tinyagent.sandbox.awaits.names import names_bound, parameters
 from tinyagent.sandbox.awaits.reader import CONSUMERS, Reader, TooMuch
@@ -72,9 +71,7 @@ class Flow(Reader):
         RecursionError: The code is nested too deep.
     """
 
-    def __init__(
-        self, tree: ast.Module, tools: Collection[str], earlier: Mapping[str, ast.stmt] = MappingProxyType({})
-    ) -> None:
+    def __init__(self, tree: ast.Module, tools: Collection[str], earlier: Mapping[str, ast.stmt]) -> None:
         self.names = names_bound(tree)
         known = {name: statement for name, statement in earlier.items() if name not in self.names}
         super().__init__({*tools}, {*self.names, *known})
@@ -172,12 +169,9 @@ class Flow(Reader):
             if name != "dict":
                 self._escape(by_name)
             return whole | unnamed | inside(by_name)
-        elif name in _LOOKING:
-            self._use(unnamed | by_name)
-        elif name in _SHOWING:
-            self._show(unnamed | by_name)
         elif name in _PART:
             self._escape(by_name)
         else:
-            self._escape(unnamed | by_name)
+            note = self._use if name in _LOOKING else self._show if name in _SHOWING else self._escape
+            note(unnamed | by_name)
         return self._part(whole | unnamed) if name in _PART else _NOTHING

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import contextlib
+import functools
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,6 @@ from tinyagent.core.tool import Tool
 from tinyagent.sandbox.awaits.definitions import Definition
 from tinyagent.sandbox.base import Answer, SandboxLimits
 from tinyagent.sandbox.block import Block
-from tinyagent.sandbox.monty.output import Printed
 from tinyagent.sandbox.monty.pool import end
 from tinyagent.sandbox.monty.values import exception_to_monty, from_monty, to_monty, written
 
@@ -75,6 +76,7 @@ class Driver:
     ) -> None:
         self.block: Block | None = None
         self.cancelled: asyncio.CancelledError | None = None
+        self._loop = asyncio.get_running_loop()
         self._worker = worker
         self._tools = tools
         self._limits = limits
@@ -97,7 +99,7 @@ class Driver:
     def seconds(self) -> float:
         """Return the seconds that code has run so far, all turns together."""
         runs = self._turn is not None and not self._turn.done()
-        return self._seconds + (asyncio.get_running_loop().time() - self._began if runs else 0.0)
+        return self._seconds + (self._loop.time() - self._began if runs else 0.0)
 
     @property
     def next_feed(self) -> str:
@@ -131,22 +133,26 @@ class Driver:
         self._feeds += 1
         self._asked.clear()
         self._answers.clear()  # answers that came too late
-        printed = Printed(self.block, self.kill, FLOOD * self._limits.output)
+        hear = functools.partial(self._hear_output, self.block)
         try:
-            first = self._worker.feed_start(code, inputs=dict(inputs or {}), print_callback=printed.hear)
+            first = self._worker.feed_start(code, inputs=dict(inputs or {}), print_callback=hear)
             self._turn = asyncio.ensure_future(first)
             while True:
                 snapshot = await self._end_of_turn(self._turn)
-                printed.flush()
                 if isinstance(snapshot, MontyComplete):
                     return snapshot.output
                 self._turn = asyncio.ensure_future(await self._answered(snapshot))
         finally:
-            printed.flush()
             self._turn = None
             for timer in self._sleeps:
                 timer.cancel()
             self._sleeps.clear()
+
+    def _hear_output(self, block: Block | None, _stream: str, text: str) -> None:
+        """Take output, in a thread of the package; what our own code prints goes nowhere."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            if block is not None and block.hear(text) > FLOOD * self._limits.output and self._killed is None:
+                self._loop.call_soon_threadsafe(self.kill, "it printed without end")
 
     async def _end_of_turn(self, turn: asyncio.Future[AsyncSnapshot]) -> AsyncSnapshot:
         """Wait until the worker asks something or is done, and return that.
@@ -158,8 +164,7 @@ class Driver:
         """
         from pydantic_monty import MontyCrashedError
 
-        loop = asyncio.get_running_loop()
-        self._began = loop.time()
+        self._began = self._loop.time()
         if self._killed is not None:
             turn.cancel()
         while not turn.done():
@@ -167,7 +172,7 @@ class Driver:
                 await asyncio.wait([turn])
             except asyncio.CancelledError as error:
                 self._cancel(error)
-        self._seconds += loop.time() - self._began
+        self._seconds += self._loop.time() - self._began
         if turn.cancelled() or self._killed is not None:
             raise Lost(self._killed or "it was killed")
         try:
@@ -281,7 +286,7 @@ class Driver:
         self._asked.add(number)
         nothing: ExternalSettledResult = {"return_value": None}
         delay = min(seconds, _LONGEST_SLEEP)
-        self._sleeps.append(asyncio.get_running_loop().call_later(delay, self._answer, number, nothing))
+        self._sleeps.append(self._loop.call_later(delay, self._answer, number, nothing))
 
     def _answer(self, number: int, answer: ExternalSettledResult) -> None:
         self._answers[number] = answer
@@ -295,7 +300,7 @@ class Driver:
             ready = [number for number in numbers if number in self._answers or number not in self._asked]
             if ready or not numbers:
                 return {number: self._answers.pop(number, _GONE) for number in ready}
-            self._wake = asyncio.get_running_loop().create_future()
+            self._wake = self._loop.create_future()
             try:
                 await self._wake
             except asyncio.CancelledError as error:

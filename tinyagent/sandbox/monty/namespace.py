@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tinyagent.core.result import CodeError, Execution
@@ -25,16 +25,6 @@ if TYPE_CHECKING:
 _MOST_NAMES = 200
 
 
-@dataclass
-class _Outcome:
-    """What the pieces of a block gave so far."""
-
-    value: Any = None
-    printed: str | None = None
-    error: CodeError | None = None
-    has_value: bool = False
-
-
 class Namespace:
     """The names of one worker.
 
@@ -50,6 +40,7 @@ class Namespace:
         self._limits = limits
         self._names: dict[str, None] = {}  # names that may exist
         self._fed: dict[str, Fed] = {}
+        self._has_value = False  # whether the last piece has a value
         self._definitions = Definitions()
         self._kept: dict[str, str] = {}  # by tool: the name of a value that was put under the tool's name
         self._suspects: set[str] = set()  # names of tools that the code may have given to something else
@@ -77,41 +68,35 @@ class Namespace:
         found: dict[str, Any] = await self.driver.feed(values_of(filter(is_name, names)))
         return {name: shown(told)[0] for name, told in found.items()}
 
-    async def _existing(self) -> tuple[str, ...]:
-        """Return the names that exist of those the code may have defined; none where the worker cannot tell."""
+    async def _aside(self, code: str, inputs: Mapping[str, Any] | None = None) -> Any:
+        """Run code of ours in the middle of a block, and return its value; `None` where the worker cannot."""
         from pydantic_monty import MontyError
 
         block, self.driver.block = self.driver.block, None
         try:
-            found = await self.driver.feed(existing_among(self.names)) if self.driver.cancelled is None else []
-        except MontyError:
-            return ()
+            return await self.driver.feed(code, inputs=inputs) if self.driver.cancelled is None else None
+        except MontyError:  # no memory for it
+            return None
         finally:
             self.driver.block = block
-        return tuple(found)
+
+    async def _existing(self) -> tuple[str, ...]:
+        """Return the names that exist of those the code may have defined; none where the worker cannot tell."""
+        return tuple(await self._aside(existing_among(self.names)) or ())
 
     async def _give_names_back(self, block: Block) -> None:
         """Give every tool its own name again after a block; a value that was put there stays, under another name."""
-        from pydantic_monty import MontyError
-
-        if not self._suspects or self.driver.cancelled is not None:
-            return
         for name in self._suspects - self._kept.keys():
             self._kept[name] = name_for_value(name, self._names)
-        self.driver.block, running = None, self.driver.block
-        try:
-            taken = await self.driver.feed(move_taken({name: self._kept[name] for name in self._suspects}))
-            for name in taken:
-                await self.driver.feed("None", inputs={name: stub(name)})
-                self._names[self._kept[name]] = None
-        except MontyError:  # no memory for it: tried again after the next block
-            return
-        finally:
-            self.driver.block = running
+        kept = {name: self._kept[name] for name in self._suspects}
+        taken = await self._aside(move_taken(kept)) if kept else None
+        if taken is None or await self._aside("True", {name: stub(name) for name in taken}) is None:
+            return  # tried again after the next block
         for name in self._suspects:
             self._names.pop(name, None)
         self._suspects.clear()
-        block.hear(given_back({name: self._kept[name] for name in taken}))
+        self._names.update(dict.fromkeys(kept[name] for name in taken))
+        block.hear(given_back({name: kept[name] for name in taken}))
 
     # ---- blocks
 
@@ -121,22 +106,23 @@ class Namespace:
         Raises:
             Lost: The worker is gone, or its values cannot be relied on any more.
         """
-        outcome = _Outcome()
+        value = printed = error = None
         async with aclosing(pieces_of(code)) as pieces:
             async for piece, last in pieces:
                 if block.stopped is not None:
-                    outcome.error = CodeError(block.stop_kind, block.stopped, names=await self._existing())
+                    error = CodeError(block.stop_kind, block.stopped, names=await self._existing())
                     break
-                await self._run_piece(block, piece, outcome, last=last)
-                if outcome.error is not None or block.ended or block.fatal is not None:
+                value, printed, error = await self._run_piece(block, piece, last=last)
+                if error is not None or block.ended or block.fatal is not None:
                     break
         await self._give_names_back(block)
-        if block.ended:
-            outcome = _Outcome()
-        return block.execution(outcome.value, outcome.printed, outcome.error)
+        return block.execution(None, None, None) if block.ended else block.execution(value, printed, error)
 
-    async def _run_piece(self, block: Block, code: str, outcome: _Outcome, *, last: bool) -> None:
-        """Run one piece of a block; an empty last piece gets the value of the piece before told."""
+    async def _run_piece(self, block: Block, code: str, *, last: bool) -> tuple[Any, str | None, CodeError | None]:
+        """Run one piece of a block, and return its value, the value's `repr` and its error.
+
+        An empty last piece gets the value of the piece before told.
+        """
         from pydantic_monty import MontyRuntimeError, MontySyntaxError
 
         text, awaited = "None", frozenset[tuple[int, int]]()
@@ -151,18 +137,17 @@ class Namespace:
             hidden = "exec" in code or "eval" in code  # code in texts, which may bind names
             self._suspects |= self._tools.keys() if hidden else self._tools.keys() & self._names.keys()
             block.code.append(code)
-            outcome.has_value, text, awaited = source.has_value, source.text, source.awaited
-        show = last and outcome.has_value
+            self._has_value, text, awaited = source.has_value, source.text, source.awaited
+        show = last and self._has_value
         block.clock.resume()
         try:
             told = await self.driver.feed(f"{text}\n{SHOW_VALUE}" if show else text, awaited)
         except (MontyRuntimeError, MontySyntaxError) as error:
-            outcome.error = await self._failure(block, error)
-        else:
-            outcome.value, outcome.printed = shown(told) if show else (None, None)
+            return None, None, await self._failure(block, error)
         finally:
             block.clock.pause()
             await block.end_calls()
+        return (*(shown(told) if show else (None, None)), None)
 
     async def _failure(self, block: Block, error: CodeFailure) -> CodeError | None:
         """Return the error that ended a block; `None` where a tool did.

@@ -10,17 +10,16 @@ import sys
 import threading
 import time
 from types import FrameType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from tinyagent.core.errors import MissingExtraError, SandboxUnavailableError
 from tinyagent.core.threads import in_forked_copy
+from tinyagent.core.waiting import wait_to_the_end
 from tinyagent.sandbox.base import SandboxLimits
 
 if TYPE_CHECKING:
     from pydantic_monty import AsyncMonty, AsyncMontySession, OSPolicy
-
-T = TypeVar("T")
 
 #: Workers that may run at once. Each session has one of its own, also while its agent waits for the model: the
 #: package's own limit, the number of cores, would let the next session wait for ever.
@@ -105,7 +104,7 @@ class Pool:
         loop = asyncio.get_running_loop()
         if _pools.get(loop) is self:
             del _pools[loop]
-        await finished(asyncio.ensure_future(self._end()))
+        await _finished(self._end())
 
     async def _end(self) -> None:
         if self._entering is not None:
@@ -146,20 +145,14 @@ class Pool:
 async def end(worker: AsyncMontySession) -> None:
     """Give a worker back. A worker whose turn was cancelled is killed; for one that is gone, do nothing."""
     with contextlib.suppress(RuntimeError):  # the worker has ended already
-        await finished(asyncio.ensure_future(worker.__aexit__(None, None, None)))
+        await _finished(worker.__aexit__(None, None, None))
 
 
-async def finished(future: asyncio.Future[T]) -> T:
-    """Wait until a future is done, whatever happens, and return its result; a cancellation is raised after that."""
-    cancelled = None
-    while not future.done():
-        try:
-            await asyncio.wait([future])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
-    return future.result()
+async def _finished(work: Any) -> None:
+    """Wait until work is done, whatever happens; a cancellation is raised after that."""
+    task: Any = asyncio.ensure_future(work)
+    await wait_to_the_end([task])
+    task.result()
 
 
 def _result(future: asyncio.Future[Any]) -> None:

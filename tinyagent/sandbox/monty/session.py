@@ -129,10 +129,9 @@ class MontySession(SandboxSession):
             space = await self._ready()
             self._blocks += 1
             block = self._block = space.driver.block = Block(self._blocks, self._limits, on_output, self._call)
-            block.clock.expired = lambda: self._stop(
-                f"the block ran longer than {self._limits.seconds:g} s", "TimeoutError"
-            )
+            block.soon = asyncio.get_running_loop().call_soon_threadsafe  # the package has threads of its own
             block.clock.computed = space.driver.seconds
+            block.on_stop = lambda: self._interrupt(f"{block.stopped}")
             block.on_fatal = space.driver.stop
             untold, self._untold = self._untold, None
             self.last = None
@@ -173,13 +172,14 @@ class MontySession(SandboxSession):
             finally:
                 self._settle(driver)
 
-    def _stop(self, reason: str, kind: str = "KeyboardInterrupt") -> None:
+    def _stop(self, reason: str) -> None:
         """Interrupt what runs; kill the worker if that does not stop within the grace."""
-        block = self._block
-        if block is not None:
-            if block.stopped is not None:
-                return
-            block.stop(reason, kind)
+        if self._block is not None:
+            self._block.stop(reason)
+        else:
+            self._interrupt(reason)
+
+    def _interrupt(self, reason: str) -> None:
         driver = self._space.driver if self._space is not None else None
         if driver is None or not driver.is_busy or self._killer is not None:
             return

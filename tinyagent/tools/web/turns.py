@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
-from weakref import WeakKeyDictionary
+
+from tinyagent.core.waiting import once_per_loop
 
 #: Seconds for which all fetches together may hold the event loop before its other tasks go on.
 TURN = 0.02
@@ -52,13 +53,5 @@ class Turns:
         self._began = None
 
 
-_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, Turns] = WeakKeyDictionary()
-
-
-def turns() -> Turns:
-    """Return the `Turns` of the running event loop."""
-    loop = asyncio.get_running_loop()
-    found = _turns.get(loop)
-    if found is None:
-        found = _turns[loop] = Turns()
-    return found
+#: Returns the `Turns` of the running event loop.
+turns = once_per_loop(Turns)
