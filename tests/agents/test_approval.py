@@ -630,6 +630,30 @@ async def test_a_decision_stands_although_the_process_dies_before_the_call(till)
     assert till.paid == [7]
 
 
+@pytest.mark.parametrize("decision", [None, Deny("too much"), Allow({"amount": 2}), Return("paid already")])
+async def test_what_waits_is_not_made_by_an_agent_that_would_not_have_asked(kind, till, decision):
+    """The process that goes on may have been started with other options than the one that paused."""
+    script = kind.script([[Call("pay", {"amount": 1}, "c1")], "done"])
+
+    def agent(**options):
+        return kind.agent([till.pay], model=by_reply(script), **options)
+
+    store = MemoryStore()
+    result = await agent(policy=ask_before("pay")).run("Go.", run_id="r", store=store)
+    [key] = ids(result)
+    result = await agent().resume("r", {key: decision} if decision else {}, store=store)
+    assert till.paid == ([2] if isinstance(decision, Allow) else [])
+    assert result.state == ("success" if decision else "paused")
+    assert ids(result) == ([] if decision else [key])
+
+
+def by_reply(replies):
+    async def model(request, sink):
+        return replies[sum(isinstance(each, Assistant) for each in request.messages)]
+
+    return model
+
+
 async def test_a_single_call_with_objects_waits_in_a_store(tmp_path):
     seen = []
 

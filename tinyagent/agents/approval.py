@@ -53,7 +53,7 @@ async def approved(
 
 async def _decision(run: RunState, tool: Tool[..., Any], call: Call, context: Context[Any]) -> Decision:
     journal, key = run.journal, context.key
-    if journal is not None and tool.once and key + BEGUN in journal:
+    if journal is not None and key + BEGUN in journal and (tool.once or journal.waited(key + BEGUN)):
         in_flight = Pending(key + BEGUN, tool.name, call.arguments, _IN_FLIGHT, context.agent, "value")
         return await _decided(journal, in_flight, tool)
     if journal is not None and key + ASKED in journal:

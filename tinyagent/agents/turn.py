@@ -271,7 +271,7 @@ class Turn:
         work: ToolCall = partial(self._call_tool, tool, began)
         if run.chain:
             work = partial(self._by_middleware, around_tool(run.chain, work), began)
-        if tool is not None and self._guarded(tool):
+        if tool is not None and (self._guarded(tool) or (run.journal is not None and run.journal.waited(key))):
             from tinyagent.agents.approval import approved
 
             work = partial(approved, run, tool, call_next=work)
