@@ -129,8 +129,13 @@ def _traced():
 
 def pytest_collectstart(collector):
     if isinstance(collector, pytest.Module):
-        with _traced(), contextlib.suppress(Exception, pytest.skip.Exception):  # which come again when it is collected
-            collector.obj
+        try:
+            with _traced():
+                collector.obj
+        except (Exception, pytest.skip.Exception):  # noqa: BLE001 - it comes again when the module is collected,
+            for name, module in list(sys.modules.items()):  # unless what is half made of it is still there
+                if getattr(module, "__file__", None) == str(collector.path):
+                    del sys.modules[name]
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
