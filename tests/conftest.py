@@ -132,7 +132,7 @@ def pytest_collectstart(collector):
         try:
             with _traced():
                 collector.obj
-        except (Exception, pytest.skip.Exception):  # noqa: BLE001 - it comes again when the module is collected,
+        except (Exception, pytest.skip.Exception):
             for name, module in list(sys.modules.items()):  # unless what is half made of it is still there
                 if getattr(module, "__file__", None) == str(collector.path):
                     del sys.modules[name]
