@@ -132,8 +132,8 @@ def pytest_collectstart(collector):
         try:
             with _traced():
                 collector.obj
-        except (Exception, pytest.skip.Exception):
-            for name, module in list(sys.modules.items()):  # unless what is half made of it is still there
+        except (Exception, pytest.skip.Exception):  # which come again when it is collected, if nothing of it is left
+            for name, module in list(sys.modules.items()):
                 if getattr(module, "__file__", None) == str(collector.path):
                     del sys.modules[name]
 

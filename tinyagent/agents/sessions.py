@@ -85,7 +85,7 @@ class SessionLog:
             await log._follow(run)
         else:
             others = (log._run_at(place) != run.run_id for place in range(before.place, log.place))
-            if not over and (any(others) or f"{run.run_id}/end" in await loaded(store, run.run_id)):
+            if not over and (any(others) or await _is_given_up(store, run.run_id)):
                 raise ConfigurationError(f"The session {session!r} has gone on without the run {run.run_id!r}.")
             log.place, log._over = before.place, over
         log.messages = tuple(log.all()[: log.place])
@@ -163,6 +163,12 @@ class SessionLog:
         said = {key: known.get(id(message)) or {"message": to_data(message)} for key, message in left.items()}
         texts = {key: json.dumps({"run": run.run_id, **what}) for key, what in said.items()}
         await asyncio.gather(*(told(self._store, "put", self.space, *item) for item in texts.items()))
+
+
+async def _is_given_up(store: Store, run: str) -> bool:
+    """Return whether a run was dropped or deleted while it waited for its session."""
+    records = await loaded(store, run)
+    return f"{run}/end" in records or f"{run}/start" not in records
 
 
 def _known(run: RunState, seen: int, new: Iterable[Message]) -> dict[int, dict[str, Any]]:
