@@ -17,6 +17,7 @@ from tinyagent import (
     ReactAgent,
     Reply,
     Return,
+    RunError,
     RunResult,
     TinyCodeAgent,
     Tool,
@@ -24,7 +25,7 @@ from tinyagent import (
     ask_before,
     tool,
 )
-from tinyagent.errors import ApprovalError, DecisionError, MiddlewareError, StoreError
+from tinyagent.errors import ApprovalError, DecisionError, MiddlewareError, ReplayError, StoreError
 from tinyagent.messages import Assistant
 from tinyagent.middleware import Middleware
 from tinyagent.policies import allow_only, first_of, read_only
@@ -724,3 +725,32 @@ async def test_code_cannot_catch_that_a_decision_does_not_fit(till):
     with pytest.raises(DecisionError, match=r"^The decision about 'pay' \(.*\) does not fit"):
         await agent.resume(result, {ids(result)[0]: Return(5)})
     assert (await agent.resume(result, {ids(result)[0]: Allow()})).output == "paid 1"
+
+
+# ---- what cannot be decided
+
+
+@pytest.mark.parametrize("decision", [None, Allow(), Return("paid")])
+async def test_a_call_whose_tool_is_gone_is_not_passed_over(kind, till, decision):
+    script = kind.script([[Call("pay", {"amount": 1}, "c1")], "done"])
+    store = MemoryStore()
+    policy = ask_before("pay")
+    result = await kind.agent([till.pay], model=by_reply(script), policy=policy).run("Go.", run_id="r", store=store)
+    decisions = {ids(result)[0]: decision} if decision else {}
+    with pytest.raises(RunError) as caught:
+        await kind.agent([till.look], model=by_reply(script), policy=policy).resume("r", decisions, store=store)
+    assert isinstance(caught.value, ReplayError)
+    again = await kind.agent([till.pay], model=by_reply(script), policy=policy).resume("r", store=store)
+    assert again.state == "paused"
+    assert ids(again) == ids(result)
+
+
+@needs_sandbox
+async def test_a_block_that_asks_something_else_each_time_is_refused(till, monkeypatch):
+    monkeypatch.setattr("tinyagent.agents.workspace.REPLAY_PATIENCE", 0.1)
+    code = "import time\nprint(await pay(time.time_ns()))"
+    agent = TinyCodeAgent([till.pay], model=by_step(block(code)), policy=ask_before("pay"))
+    result = await agent.run("Go.")
+    with pytest.raises(ReplayError, match=r"did not make the calls that are recorded of it \(block1_pay_"):
+        await agent.resume(result, {ids(result)[0]: Allow()})
+    assert till.paid == []

@@ -258,6 +258,11 @@ class Turn:
         run = self._run
         key = f"{run.run_id}/{self._step}/tool/{call.id}"
         journal = None if tool is not None and tool.local else run.journal
+        if tool is None and journal is not None and journal.waited(key) and key not in journal:
+            raise ReplayError(
+                f"The call {key!r} waits for a decision, and its tool {call.name!r} is gone: resume the run with an "
+                "agent that has it, or give the run up."
+            )
         if call.problem is not None or (tool is None and not (journal and key in journal)):
             problem = call.problem or self._unknown(call.name)
             wrong = NameError(problem) if tool is None else TypeError(problem)
