@@ -20,10 +20,11 @@ from tinyagent import (
     RunResult,
     TinyCodeAgent,
     Tool,
+    Toolkit,
     ask_before,
     tool,
 )
-from tinyagent.errors import ApprovalError, MiddlewareError, StoreError
+from tinyagent.errors import ApprovalError, DecisionError, MiddlewareError, StoreError
 from tinyagent.messages import Assistant
 from tinyagent.middleware import Middleware
 from tinyagent.policies import allow_only, first_of, read_only
@@ -630,6 +631,30 @@ async def test_a_decision_stands_although_the_process_dies_before_the_call(till)
     assert till.paid == [7]
 
 
+@pytest.mark.parametrize("decision", [None, Deny("too much"), Allow({"amount": 2}), Return("paid already")])
+async def test_what_waits_is_not_made_by_an_agent_that_would_not_have_asked(kind, till, decision):
+    """The process that goes on may have been started with other options than the one that paused."""
+    script = kind.script([[Call("pay", {"amount": 1}, "c1")], "done"])
+
+    def agent(**options):
+        return kind.agent([till.pay], model=by_reply(script), **options)
+
+    store = MemoryStore()
+    result = await agent(policy=ask_before("pay")).run("Go.", run_id="r", store=store)
+    [key] = ids(result)
+    result = await agent().resume("r", {key: decision} if decision else {}, store=store)
+    assert till.paid == ([2] if isinstance(decision, Allow) else [])
+    assert result.state == ("success" if decision else "paused")
+    assert ids(result) == ([] if decision else [key])
+
+
+def by_reply(replies):
+    async def model(request, sink):
+        return replies[sum(isinstance(each, Assistant) for each in request.messages)]
+
+    return model
+
+
 async def test_a_single_call_with_objects_waits_in_a_store(tmp_path):
     seen = []
 
@@ -646,3 +671,56 @@ async def test_a_single_call_with_objects_waits_in_a_store(tmp_path):
     result = caught.value.result
     assert (await agent.resume(result.info.run_id, {ids(result)[0]: Allow()})).output == "Oslo"
     assert seen == [Town("Oslo", date(1040, 1, 1))]
+
+
+# ---- decisions that are known to be wrong only when the tool is open
+
+
+class Late(Toolkit):
+    """A toolkit that finds its tool when it is opened."""
+
+    def __init__(self, till):
+        self.till = till
+        self.found = ()
+
+    async def open(self):
+        self.found = (Tool(self.till.pay),)
+
+    @property
+    def tools(self):
+        return self.found
+
+
+@pytest.mark.parametrize("decision", [Allow({"sum": 1}), Return(5)])
+@pytest.mark.parametrize("depth", [0, 1, 2])
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_decision_that_does_not_fit_is_refused_at_any_depth(till, decision, depth, late):
+    """Also where agents have one name, and where a toolkit has yet to find the tool."""
+
+    def agent():
+        tools = [Late(till)] if late else [till.pay]
+        made = ReactAgent(tools, model=by_step([Call("pay", {"amount": 1}, "c1")], "done"), policy=ask_before("pay"))
+        for _ in range(depth):
+            inner = made.as_tool("ask", "Asks.")
+            made = ReactAgent([inner], model=by_step([Call("ask", {"task": "Go."}, "c1")], "done"))
+        return made
+
+    store = MemoryStore()
+    result = await agent().run("Go.", run_id="r", store=store)
+    before = await store.load("r")
+    with pytest.raises(DecisionError, match=r"^The decision about 'pay' \(.*\) does not fit"):
+        await agent().resume("r", {ids(result)[0]: decision}, store=store)
+    after = await store.load("r")
+    assert [key for key in after if key not in before and "/left/" not in key and "/resumed/" not in key] == []
+    assert (await agent().resume("r", {ids(result)[0]: Allow()}, store=store)).output == "done"
+    assert till.paid == [1]
+
+
+@needs_sandbox
+async def test_code_cannot_catch_that_a_decision_does_not_fit(till):
+    code = "try:\n    paid = await pay(1)\nexcept Exception:\n    paid = 'caught'\nfinal_answer(paid)"
+    agent = TinyCodeAgent([Late(till)], model=by_step(block(code)), policy=ask_before("pay"))
+    result = await agent.run("Go.")
+    with pytest.raises(DecisionError, match=r"^The decision about 'pay' \(.*\) does not fit"):
+        await agent.resume(result, {ids(result)[0]: Return(5)})
+    assert (await agent.resume(result, {ids(result)[0]: Allow()})).output == "paid 1"

@@ -111,9 +111,13 @@ def _check(agent: Agent[Any, Any], run: RunState, journal: Journal) -> None:
 
 
 def _tool_of(agent: Agent[Any, Any], pending: Pending) -> Tool[..., Any] | None:
-    """Return the tool of a call that waits, as far as it is known before toolkits are open."""
+    """Return the tool of a call that waits, if it is known before toolkits are open, and agents of one name share none.
+
+    What cannot be checked now is checked when the call is about to be made.
+    """
     team = agent._team()  # noqa: SLF001 - of the package
-    return next((each.tools.get(pending.tool) for each in team if each.name == pending.agent), None)
+    found = [each.tools[pending.tool] for each in team if each.name == pending.agent and pending.tool in each.tools]
+    return found[0] if len(found) == 1 else None
 
 
 async def _begin(agent: Agent[Any, Any], run: RunState, journal: Journal, work: Any) -> None:

@@ -5,15 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from tinyagent.agents.journal import Journal, checked_store, hold, loaded, told
 from tinyagent.agents.records import to_reply
 from tinyagent.agents.runrecord import RunRecord
-from tinyagent.core.errors import ConfigurationError, RunBusyError, SessionBusyError, StoreError, UnknownRunError
+from tinyagent.core.errors import (
+    ConfigurationError,
+    ReplayError,
+    RunBusyError,
+    SessionBusyError,
+    StoreError,
+    UnknownRunError,
+)
 from tinyagent.core.jsonable import brief, error_text, to_data
 from tinyagent.core.messages import Conversation, Message, System, ToolReply, User
+from tinyagent.core.policy import Pending
 from tinyagent.core.store import REDACTED, Store
 from tinyagent.models.chat import as_messages
 
@@ -76,7 +84,8 @@ class SessionLog:
         if before is None:
             await log._follow(run)
         else:
-            if not over and any(log._run_at(place) != run.run_id for place in range(before.place, log.place)):
+            others = (log._run_at(place) != run.run_id for place in range(before.place, log.place))
+            if not over and (any(others) or f"{run.run_id}/end" in await loaded(store, run.run_id)):
                 raise ConfigurationError(f"The session {session!r} has gone on without the run {run.run_id!r}.")
             log.place, log._over = before.place, over
         log.messages = tuple(log.all()[: log.place])
@@ -95,7 +104,9 @@ class SessionLog:
         if before is None:
             return
         if before.state == "paused":
-            pending = tuple(Journal(self._store, last, self.records).pending().values())
+            pending: tuple[Pending, ...] = ()
+            with suppress(ReplayError):  # it was redacted: nobody can decide about it
+                pending = tuple(Journal(self._store, last, self.records).pending().values())
             raise SessionBusyError(
                 f"The session {before.session!r} waits for a decision about its run {last!r}: resume that run with "
                 "decisions, or give it up: Conversations(store).drop(run_id).",

@@ -17,7 +17,14 @@ from typing import Any
 from tinyagent.agents.middleware import ToolCall, around_tool
 from tinyagent.agents.state import Outcome, RunState
 from tinyagent.core.context import Context
-from tinyagent.core.errors import ConfigurationError, FatalToolError, MiddlewareError, ReplayError, StoreError
+from tinyagent.core.errors import (
+    ConfigurationError,
+    DecisionError,
+    FatalToolError,
+    MiddlewareError,
+    ReplayError,
+    StoreError,
+)
 from tinyagent.core.events import (
     CallSealed,
     Notice,
@@ -40,7 +47,7 @@ from tinyagent.core.waiting import is_cancelled
 #: Types of values that a tool returns by mistake, and that tell a model nothing.
 _NO_VALUES = (FunctionType, MethodType, BuiltinFunctionType, AsyncGeneratorType)
 #: Errors that end the run; any other error of a tool is told to the model.
-_FATAL = (FatalToolError, StoreError, MiddlewareError, ReplayError)
+_FATAL = (FatalToolError, StoreError, MiddlewareError, ReplayError, DecisionError)
 
 
 class Turn:
@@ -271,7 +278,7 @@ class Turn:
         work: ToolCall = partial(self._call_tool, tool, began)
         if run.chain:
             work = partial(self._by_middleware, around_tool(run.chain, work), began)
-        if tool is not None and self._guarded(tool):
+        if tool is not None and (self._guarded(tool) or (run.journal is not None and run.journal.waited(key))):
             from tinyagent.agents.approval import approved
 
             work = partial(approved, run, tool, call_next=work)
@@ -301,7 +308,7 @@ class Turn:
             return await work
         except _FATAL as error:
             of_all = isinstance(error, StoreError | ReplayError) and self._run.journal is not None
-            if of_all or not error.has_result:
+            if of_all or isinstance(error, DecisionError) or not error.has_result:
                 raise
             return _failed(call, error, began)  # the error has ended a run inside the tool, not this one
         except (Exception, SystemExit) as error:
