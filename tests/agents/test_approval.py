@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from dataclasses import dataclass
 from datetime import date
 
@@ -25,6 +26,7 @@ from tinyagent import (
     ask_before,
     tool,
 )
+from tinyagent.core.registry import as_tool
 from tinyagent.errors import ApprovalError, DecisionError, MiddlewareError, ReplayError, StoreError
 from tinyagent.messages import Assistant
 from tinyagent.middleware import Middleware
@@ -101,6 +103,28 @@ async def test_a_policy_may_change_the_arguments_and_the_model_is_told(kind, til
         assert seen.value == "paid 5"
         assert till.paid == [5]
         assert seen.call.arguments == {"amount": 5}
+
+
+@pytest.mark.parametrize("decision", [None, Allow(), Allow({"amount": 7})])
+async def test_arguments_that_a_policy_has_changed_stay_so_whatever_the_next_one_says(till, decision):
+    judged = []
+
+    async def caps(tool, call, context):
+        return Allow({"amount": min(call.arguments["amount"], 10)}) if tool.name == "pay" else None
+
+    async def next_one(tool, call, context):
+        judged.append(call.arguments["amount"])
+        return Allow() if decision is None else Ask("May it?")
+
+    team = agent_of(till, [call("pay", amount=1000)], "paid", name="till", description="Pays.", policy=next_one)
+    boss = ReactAgent([team], model=ScriptedModel([call("till", task="Pay."), "done"]), policy=caps)
+    result = await boss.run("Go.")
+    if decision is not None:
+        assert [each.arguments for each in result.pending] == [{"amount": 10}]
+        result = RunResult.from_json(result.to_json())
+        assert (await boss.resume(result, {ids(result)[0]: decision})).output == "done"
+    assert till.paid == [7 if decision == Allow({"amount": 7}) else 10]
+    assert judged == [10]
 
 
 async def test_changed_arguments_that_do_not_fit_are_told(till):
@@ -417,6 +441,32 @@ async def test_a_tool_that_needs_approval_asks_unless_a_policy_says_more(till):
 
     await agent(allows).run("Go.")
     assert till.paid == [1]
+
+
+def _passing_on(guarded):
+    @functools.wraps(guarded)
+    async def pay(amount: int) -> str:
+        return await guarded(amount)
+
+    return pay
+
+
+@pytest.mark.parametrize(
+    "made_of",
+    [
+        functools.partial,
+        lambda guarded: functools.partial(guarded, amount=1),
+        lambda guarded: Tool(guarded, name="pay"),
+        lambda guarded: Tool(functools.partial(functools.partial(guarded)), name="pay"),
+        _passing_on,
+    ],
+)
+async def test_what_is_made_of_a_tool_that_needs_approval_needs_it_too(till, made_of):
+    made = as_tool(made_of(Tool(till.pay, needs_approval=True, once=True)))
+    assert made.once
+    agent = ReactAgent([made], model=ScriptedModel([[call("pay", amount=1)]]))
+    assert (await agent.run("Go.")).state == "paused"
+    assert till.paid == []
 
 
 @pytest.mark.parametrize("how", ["policy", "needs_approval", "once", "outer"])

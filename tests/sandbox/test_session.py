@@ -788,6 +788,17 @@ async def test_a_number_that_is_used_twice_at_once_ends_the_process():
         assert tool.started == tool.cleaned
 
 
+async def test_the_id_of_a_call_says_all_its_arguments_wherever_the_process_writes_its_number():
+    def first(number, *args):
+        return {"t": "call", "id": number, "n": "echo", "a": list(args), "k": {}}
+
+    frames = [first(1, 1), first(2, 2), call(3, "echo", 1), call(4, "echo", 2), call(5, "echo", {"id": 5})]
+    async with scripted(calling(*frames, call(6, "echo", 1)), tools=[echo]) as session:
+        ids = [seen.call.id for seen in (await session.execute("1")).calls]
+    assert len({each.rpartition("_")[0] for each in ids[:5]}) == 5
+    assert ids[5] == ids[2].removesuffix("_1") + "_2"
+
+
 async def test_a_number_may_be_used_again():
     async def block(peer, frame):
         for value in "ab":

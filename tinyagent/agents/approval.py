@@ -8,7 +8,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tinyagent.agents.middleware import ToolCall
-from tinyagent.agents.records import ASKED, BEGUN, DECISION, decision_text, pending_text, revived, to_decision
+from tinyagent.agents.records import (
+    ASKED,
+    BEGUN,
+    DECISION,
+    decision_text,
+    pending_text,
+    revived,
+    to_allowed,
+    to_decision,
+)
 from tinyagent.core.context import Context
 from tinyagent.core.errors import DecisionError, MiddlewareError, RunError, ToolArgumentsError
 from tinyagent.core.jsonable import brief, error_text, to_text
@@ -58,21 +67,27 @@ async def _decision(run: RunState, tool: Tool[..., Any], call: Call, context: Co
         return await _decided(journal, in_flight, tool)
     if journal is not None and key + ASKED in journal:
         return await _decided(journal, journal.asked(key), tool)
-    verdict = await _verdict(run.policies, tool, call, context)
-    if not isinstance(verdict, Ask):
+    allowed, verdict = await _verdict(run.policies, tool, call, context)
+    if verdict is None:
+        return allowed
+    if isinstance(verdict, Deny):
         return verdict
     if journal is None:
         raise MiddlewareError(
             f"The tool {tool.name!r} needs approval, and the run has no store in which the call can wait: it came from "
             "a toolkit when the run had begun. Pass store=MemoryStore() to the run."
         )
-    return await _decided(journal, Pending(key, tool.name, call.arguments, verdict.prompt, context.agent), tool)
+    arguments = call.arguments if allowed.arguments is None else allowed.arguments
+    return await _decided(journal, Pending(key, tool.name, arguments, verdict.prompt, context.agent), tool, allowed)
 
 
 async def _verdict(
     policies: Iterable[Policy], tool: Tool[..., Any], call: Call, context: Context[Any]
-) -> Allow | Deny | Ask:
-    """Return the first verdict that objects; else the last that allows; else what the tool itself wants."""
+) -> tuple[Allow, Deny | Ask | None]:
+    """Return what the policies allow, and what the first of them says that objects, or else the tool itself.
+
+    The arguments that a policy allows are those that the policies after it judge.
+    """
     allowed: Allow | None = None
     for policy in policies:
         name = getattr(policy, "__qualname__", None) or type(policy).__name__
@@ -85,17 +100,26 @@ async def _verdict(
                 raise
             raise MiddlewareError(f"policy={name} failed: {error_text(error)}") from error
         if isinstance(verdict, Deny | Ask):
-            return verdict
+            return allowed or Allow(), verdict
         if not isinstance(verdict, Allow | None):
             raise MiddlewareError(
                 f"policy={name} returned {brief(verdict)}: return Allow(), Deny('why'), Ask('...'), or None."
             )
-        allowed = verdict or allowed
-    return allowed or (Ask(f"May {tool.name} be called?") if tool.needs_approval else Allow())
+        if verdict is not None and verdict.arguments is not None:
+            call = Call(call.name, dict(verdict.arguments), call.id)
+        allowed = verdict if allowed is None or (verdict and verdict.arguments is not None) else allowed
+    if allowed is None and tool.needs_approval:
+        return Allow(), Ask(f"May {tool.name} be called?")
+    return allowed or Allow(), None
 
 
-async def _decided(journal: Journal, pending: Pending, tool: Tool[..., Any]) -> Decision:
-    """Return what was decided of a call.
+async def _decided(
+    journal: Journal,
+    pending: Pending,
+    tool: Tool[..., Any],
+    allowed: Allow = Allow(),  # noqa: B008 - it is immutable
+) -> Decision:
+    """Return what was decided of a call, which `allowed` has changed before anyone was asked.
 
     Raises:
         Paused: Nothing was decided yet.
@@ -104,11 +128,12 @@ async def _decided(journal: Journal, pending: Pending, tool: Tool[..., Any]) -> 
     if key not in journal:
         decision = journal.decisions.get(pending.id)
         if decision is None:
-            await journal.record(pending.id + ASKED, pending_text(pending))
+            await journal.record(pending.id + ASKED, pending_text(pending, allowed))
             raise Paused([pending])
         check_decision(pending, decision, tool)
         await journal.record(key, decision_text(decision))
-    return journal.read(key, to_decision)
+    decided = journal.read(key, to_decision)
+    return journal.read(pending.id + ASKED, to_allowed) if decided == Allow() else decided
 
 
 def check_decision(pending: Pending, decision: object, tool: Tool[..., Any] | None) -> None:

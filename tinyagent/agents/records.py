@@ -167,14 +167,21 @@ def _bare(value: Any) -> Any:
 # ---- what waits, and what was decided
 
 
-def pending_text(pending: Pending) -> str:
-    """Return a call that waits as text."""
-    return dumps(to_data(pending))
+def pending_text(pending: Pending, allowed: Allow) -> str:
+    """Return a call that waits as text; on a second line, the arguments that a policy has given it."""
+    text = dumps(to_data(pending))
+    return text if allowed.arguments is None else f"{text}\n{decision_text(allowed)}"
 
 
 def to_pending(text: str) -> Pending:
     """Return the call that `pending_text` wrote."""
-    return Pending(**loads(text))
+    return Pending(**loads(text.partition("\n")[0]))
+
+
+def to_allowed(text: str) -> Decision:
+    """Return what a plain `Allow()` means for the call that `pending_text` wrote."""
+    changed = text.partition("\n")[2]
+    return to_decision(changed) if changed else Allow()
 
 
 def decision_text(decision: Decision) -> str:

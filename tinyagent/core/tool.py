@@ -81,7 +81,7 @@ class Tool(Generic[P, R]):
         once: The tool must never act twice: a call that was in flight when its run was broken off is not made again,
             but waits until a person says what it gave. Only in runs with a store.
         needs_approval: A person is asked before each call, and the run is paused meanwhile; unless a policy allows or
-            denies the call.
+            denies the call. A tool that is made of another tool needs what that one needs, as for `once`.
         local_names: Where annotations written as strings are looked up besides the function's module.
         signature: What a model may pass, where the function itself does not say it.
 
@@ -153,8 +153,9 @@ class Tool(Generic[P, R]):
         self.eager = eager
         self.shown = shown
         self.local = local
-        self.once = once
-        self.needs_approval = needs_approval
+        made_of = [each for each in layers(function) if isinstance(each, Tool)]  # by a partial, a wrapper, another name
+        self.once = once or any(each.once for each in made_of)
+        self.needs_approval = needs_approval or any(each.needs_approval for each in made_of)
         self.__name__: str = self.name
         functools.update_wrapper(self, function, updated=())
         if isinstance(function, functools.partial):  # its own docstring tells what a partial is

@@ -202,7 +202,7 @@ class Block:
 
     def _call_id(self, tool: str, written: bytes) -> str:
         """Return an id of block, tool, arguments and a count of equal calls: the same whenever the block is run."""
-        digest = hashlib.sha256(written).hexdigest()[:10]
+        digest = hashlib.sha256(written).hexdigest()[:32]  # what was approved is made again: code must not find two
         name = f"block{self.number}_{tool}_{digest}"
         self._same[name] += 1
         return f"{name}_{self._same[name]}"

@@ -163,7 +163,7 @@ class ProcessSession(SandboxSession):
             block.refused += 1
             problem = NameError(f"there is no tool named {frame['n'][:80]!r}")
         else:
-            written = body[: body.rfind(b',"id":')]  # without the id, which the child writes last
+            written = body.removesuffix(b',"id":%d}' % number)  # wherever else a child puts the number, all counts
             block.start(number, tool, frame["a"], frame["k"], written, partial(self._answer_call, block, link, number))
             link.turn.rest()
         if problem is not None:
