@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import textwrap
 from dataclasses import dataclass
 from datetime import date
 
@@ -27,7 +28,7 @@ from tinyagent import (
     tool,
 )
 from tinyagent.core.registry import as_tool
-from tinyagent.errors import ApprovalError, DecisionError, MiddlewareError, ReplayError, StoreError
+from tinyagent.errors import ApprovalError, DecisionError, MiddlewareError, ModelError, ReplayError, StoreError
 from tinyagent.messages import Assistant
 from tinyagent.middleware import Middleware
 from tinyagent.policies import allow_only, first_of, read_only
@@ -413,6 +414,45 @@ async def test_a_single_call_without_a_model_waits_too(till):
     assert till.paid == ["look", 3]
     with pytest.raises(PermissionError, match="no"):
         await agent_of(till, policy=_denies).execute_tool("pay", amount=3)
+
+
+async def test_an_agent_that_is_called_as_a_function_waits_too(till):
+    inner = agent_of(till, [call("pay", amount=3)], "paid", policy=ask_before("pay"), description="Pays.")
+    with pytest.raises(ApprovalError, match="The call of 'agent' waits for a decision") as caught:
+        await inner.as_tool().run({"task": "Pay."})
+    result = await inner.resume(caught.value.result, {ids(caught.value.result)[0]: Allow()})
+    assert (result.output, till.paid) == ("paid", [3])
+
+
+class Beating(Middleware):
+    """Makes each call as a task of a group."""
+
+    async def wrap_tool_call(self, call, context, call_next):
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(call_next(call, context))
+        return task.result()
+
+
+@pytest.mark.parametrize("options", [{}, {"once": True}])
+async def test_a_pause_passes_through_task_groups_and_calls_that_are_made_once(till, options):
+    inner = agent_of(till, [call("pay", amount=3)], "paid", description="Pays.", name="till", policy=ask_before("pay"))
+    replies = [call("till", task="Pay."), call("look")], "done"
+    boss = ReactAgent([inner.as_tool(**options), till.look], model=ScriptedModel([*replies]), middleware=[Beating()])
+    result = await boss.run("Go.")
+    assert (result.state, [each.tool for each in result.pending]) == ("paused", ["pay"])
+    assert (await boss.resume(result, {ids(result)[0]: Allow()})).output == "done"
+    assert till.paid == ["look", 3]
+
+
+async def test_what_was_done_before_a_failure_is_not_done_again_although_there_is_no_store(till):
+    failing = ModelError("The server is gone.")
+    agent = agent_of(till, [call("pay", amount=3)], failing, "done", policy=ask_before("pay"))
+    result = await agent.run("Go.")
+    with pytest.raises(ModelError) as caught:
+        await agent.resume(result, {ids(result)[0]: Allow()})
+    left = RunResult.from_json(caught.value.result.to_json())
+    assert (await agent.resume(left)).output == "done"
+    assert till.paid == [3]
 
 
 async def _denies(tool, call, context):
@@ -804,3 +844,24 @@ async def test_a_block_that_asks_something_else_each_time_is_refused(till, monke
     with pytest.raises(ReplayError, match=r"did not make the calls that are recorded of it \(block1_pay_"):
         await agent.resume(result, {ids(result)[0]: Allow()})
     assert till.paid == []
+
+
+@needs_sandbox
+async def test_code_may_have_ended_before_a_call_in_its_background_is_decided(till):
+    code = """
+    import asyncio
+
+    async def later():
+        print(await pay(amount=1))
+        await look()
+
+    task = asyncio.create_task(later())
+    await asyncio.sleep(0.01)
+    print("ended")
+    """
+    model = ScriptedModel([block(textwrap.dedent(code)), block("final_answer('done')")])
+    agent = TinyCodeAgent([Tool(till.pay, needs_approval=True), till.look], model=model, store=MemoryStore())
+    result = await agent.run("Go.")
+    assert result.state == "paused"
+    assert (await agent.resume(result.info.run_id, {ids(result)[0]: Allow()})).output == "done"
+    assert till.paid[:1] == [1]

@@ -329,6 +329,22 @@ async def test_a_store_that_is_cancelled_from_within_is_named():
         await ReactAgent(model=ScriptedModel(["hello"])).run("Go.", store=Confused())
 
 
+@pytest.mark.parametrize("error", [OSError("gone"), asyncio.CancelledError("gone")])
+@pytest.mark.parametrize("moment", ["taken", "given back"])
+async def test_a_store_whose_claims_fail_is_named(moment, error):
+    class Claims(MemoryStore):
+        @contextlib.asynccontextmanager
+        async def claim(self, run):
+            if moment == "taken":
+                raise error
+            yield True
+            raise error
+
+    with pytest.raises(StoreError, match=r"The store Claims failed: .*gone") as caught:
+        await ReactAgent(model=ScriptedModel(["hello"])).run("Go.", store=Claims())
+    assert caught.value.result.output == (None if moment == "taken" else "hello")
+
+
 async def test_cancelling_a_run_that_waits_for_its_store_cancels_it():
     waits = asyncio.Event()
 
@@ -480,7 +496,7 @@ async def test_the_same_run_is_not_given_another_task():
             await run.drain()
 
 
-@pytest.mark.parametrize("run_id", ["", 0, ["x"], b"r"])
+@pytest.mark.parametrize("run_id", ["", 0, ["x"], b"r", "session"])
 async def test_what_is_no_id_of_a_run_is_refused(run_id):
     with pytest.raises(ConfigurationError, match="pass text that names the run"):
         await ReactAgent(model=ScriptedModel([])).run("go", run_id=run_id)

@@ -321,6 +321,39 @@ async def test_wherever_a_run_dies_the_history_is_valid_and_the_run_goes_on():
     assert after > 10
 
 
+async def test_what_is_kept_is_a_beginning_also_where_a_store_takes_one_write_longer_than_the_next():
+    reached = asyncio.Event()
+
+    class Stuck(MemoryStore):
+        stuck = True
+
+        async def put(self, run, key, text):
+            if self.stuck and key == "session/s/00000001":
+                reached.set()
+                await asyncio.Event().wait()
+            return await super().put(run, key, text)
+
+    store, echo = Stuck(), Echo()
+    task = asyncio.create_task(echo.agent().run("a look", session="s", run_id="a", store=store))
+    await reached.wait()
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    store.stuck = False
+    check(await Conversations(store).messages("s"))
+    assert (await echo.agent().run("b", session="s", store=store)).output == "a look | b"
+
+
+async def test_a_message_that_someone_else_has_written_is_not_passed_over():
+    class Shared(MemoryStore):
+        async def put(self, run, key, text):
+            return key != "session/s/00000001" and await super().put(run, key, text)
+
+    with pytest.raises(StoreError, match="session 's' was written by someone else"):
+        await Echo().agent().run("a", session="s", store=Shared())
+
+
 async def test_wherever_a_run_dies_the_session_can_go_on_without_it():
     after, alive = 0, False
     while not alive:

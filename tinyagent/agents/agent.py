@@ -269,9 +269,7 @@ class Agent(ABC, Generic[Deps, Output]):
             async with self._tool_run(name, arguments, {}, streamed=False) as run:
                 result = await run.drain()
             if result.state == "paused":
-                error = ApprovalError(f"The call of {name!r} waits for a decision: agent.resume(error.result, ...).")
-                error.result = result
-                raise error
+                raise ApprovalError.of(name, result)
             return result.output
         except Exception as error:
             shorten(error)

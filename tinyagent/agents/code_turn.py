@@ -101,6 +101,11 @@ class CodeTurn(Turn):
         """Whether something that the model wrote has started to run."""
         return super().committed or self._runner is not None
 
+    @property
+    def waits(self) -> bool:
+        """Whether a call of this turn waits for a decision."""
+        return bool(self._pending)
+
     def so_far(self, partial: Reply) -> Reply | None:
         """Return the reply that broke off with what of it was started; `None` where nothing was."""
         if self._runner is None:

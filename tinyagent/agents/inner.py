@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinyagent.agents.options import tool_name
 from tinyagent.core.context import Context
-from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.errors import ApprovalError, ConfigurationError
 from tinyagent.core.policy import Paused
 from tinyagent.core.tool import Tool, ToolOptions
 
@@ -37,6 +37,8 @@ def agent_tool(agent: Agent[Any, Any], name: str | None, description: str | None
         async with run:
             result = await run.drain()
         if result.state == "paused":
+            if context._run is None:  # noqa: SLF001 - the seam between a tool's context and runs
+                raise ApprovalError.of(agent.name, result)
             raise Paused(result.pending)
         return result.output
 
@@ -46,6 +48,7 @@ def agent_tool(agent: Agent[Any, Any], name: str | None, description: str | None
     called = name or tool_name(agent.name, "as_tool(name=...) gives it one")
     made = AgentTool(ask, name=called, description=said, **options)
     made.agent = agent
+    made.once = False  # its run goes on where it was broken off, and its own tools say what must not be done twice
     return made
 
 

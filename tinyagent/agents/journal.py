@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from itertools import takewhile
 from operator import itemgetter
@@ -237,17 +237,17 @@ async def hold(held: AsyncExitStack, store: Store, name: str, *, wait: bool = Fa
 
 
 async def _taken(held: AsyncExitStack, store: Store, name: str) -> bool:
-    claim = store.claim(name)
-    try:
-        mine = await claim.__aenter__()
-        if mine:
-            held.push_async_exit(claim)
-        else:
+    async def give_back(*_: object) -> None:
+        with _told(store):
             await claim.__aexit__(None, None, None)
-    except StoreError:
-        raise
-    except Exception as error:
-        raise StoreError(f"The store {type(store).__name__} failed: {error_text(error)}") from error
+
+    with _told(store):
+        claim = store.claim(name)
+        mine = await claim.__aenter__()
+    if mine:
+        held.push_async_exit(give_back)
+    else:
+        await give_back()
     return mine
 
 
@@ -267,8 +267,14 @@ async def loaded(store: Store, run: str) -> Mapping[str, str]:
 
 async def told(store: Store, method: str, *args: str | None) -> object:
     """Call a method of a store; turn whatever it raises into a `StoreError`."""
-    try:
+    with _told(store):
         return await getattr(store, method)(*args)
+
+
+@contextmanager
+def _told(store: Store) -> Iterator[None]:
+    try:
+        yield
     except StoreError:
         raise
     except (Exception, asyncio.CancelledError) as error:

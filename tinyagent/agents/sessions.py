@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, suppress
@@ -160,9 +159,10 @@ class SessionLog:
         left = {key: message for key, message in left.items() if key not in self.records}
         known = _known(run, self._seen, left.values()) if left else {}
         self._seen, self.place = len(run.steps), self.place + len(new)
-        said = {key: known.get(id(message)) or {"message": to_data(message)} for key, message in left.items()}
-        texts = {key: json.dumps({"run": run.run_id, **what}) for key, what in said.items()}
-        await asyncio.gather(*(told(self._store, "put", self.space, *item) for item in texts.items()))
+        for key, message in left.items():  # one after the other: wherever this breaks off, the beginning is kept
+            text = json.dumps({"run": run.run_id, **(known.get(id(message)) or {"message": to_data(message)})})
+            if not await told(self._store, "put", self.space, key, text):
+                raise StoreError(f"The session {run.session!r} was written by someone else: {key!r} was there already.")
 
 
 async def _is_given_up(store: Store, run: str) -> bool:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from tinyagent.agents.sessions import SessionLog
 
 _EMPTY = Toolbox({})
+#: What names no run: nothing, and how a store's names of sessions begin.
+_NO_IDS = ("", "session")
 #: What a model would read in place of an answer to a call that waits.
 WAITS = "This call waits for a decision."
 
@@ -201,7 +203,7 @@ class RunState:
             raise UnknownOptionError(no_option("run", unknown, RunOptions.__annotations__))
         run_id: object = options.get("run_id")
         if run_id is not None and (
-            not isinstance(run_id, str) or not run_id or ("/" in run_id and "parent" not in about)
+            not isinstance(run_id, str) or run_id in _NO_IDS or ("/" in run_id and "parent" not in about)
         ):
             raise ConfigurationError(
                 f"run_id={brief(run_id)}: pass text that names the run, without a '/', such as 'order-17'."
@@ -318,6 +320,7 @@ class RunState:
     def result(self) -> RunResult[Any]:
         """The result of the run; what there is of it while the run goes on, or where it failed or was left."""
         seconds = time.perf_counter() - self._clock if self._seconds is None else self._seconds
+        unfinished = self.pending or self.error is not None  # what was done is in the records, and is not done again
         return RunResult(
             output=self.output,
             state=self.state,
@@ -328,7 +331,7 @@ class RunState:
             finish_reason=self.finish_reason,
             metadata=self.metadata,
             pending=self.pending,
-            records=self.journal.records if self.private and self.pending and self.journal is not None else {},
+            records=self.journal.records if self.private and unfinished and self.journal is not None else {},
         )
 
     def finish(self, state: State, output: Any = None, error: BaseException | None = None) -> None:

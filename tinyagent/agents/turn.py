@@ -38,7 +38,7 @@ from tinyagent.core.events import (
 )
 from tinyagent.core.jsonable import to_text
 from tinyagent.core.messages import NOT_ANSWERED, Call, Reply
-from tinyagent.core.policy import Paused, Pending
+from tinyagent.core.policy import Pending, pending_in
 from tinyagent.core.result import Observation
 from tinyagent.core.text import excerpt
 from tinyagent.core.tool import GOES_ON, Tool, told_of
@@ -241,9 +241,10 @@ class Turn:
             observation = await self._observe(call, tool, began)
         except asyncio.CancelledError:
             raise
-        except Paused as paused:
-            self._pending[call.id], observation = paused.pending, None
         except BaseException as error:
+            if pending := pending_in(error):
+                self._pending[call.id], observation = pending, None
+                return
             self._stopping = True  # the others are cancelled now, and what they give then is no answer
             if isinstance(error, _FATAL):
                 observation = _failed(call, error, began)

@@ -97,8 +97,10 @@ class Workspace:
             execution = await self._session.execute(code, on_output=on_output)
         if not isinstance(execution, Execution):
             raise SandboxError(f"{self._failed} a block gave {type(execution).__name__}, and no Execution.")
-        if replay is not None and journal is not None:
+        if replay is not None:
             replay.end()
+        waits = self._turn is not None and self._turn.waits  # the block gives more when that is decided
+        if journal is not None and not waits:
             key = f"{self._run.run_id}/{self._step}/code/{self.blocks}"
             summary = _summary(execution)
             if key in journal or not await journal.record(key, json.dumps(summary)):

@@ -51,7 +51,7 @@ TinyAgentError
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -201,7 +201,14 @@ class SessionBusyError(RunBusyError):
 
 
 class ApprovalError(RunError):
-    """A tool that was called with `execute_tool` waits for a decision: `agent.resume(error.result, {...})`."""
+    """A tool that was called without a run around it waits for a decision: `agent.resume(error.result, {...})`."""
+
+    @classmethod
+    def of(cls, name: str, result: RunResult[Any]) -> Self:
+        """Return the error for a paused result; `name` is that of the tool or agent that was called."""
+        error = cls(f"The call of {name!r} waits for a decision: agent.resume(error.result, {{pending.id: Allow()}}).")
+        error.result = result
+        return error
 
 
 class StoreFormatError(StoreError):

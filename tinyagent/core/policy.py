@@ -112,6 +112,13 @@ class Paused(BaseException):
         self.pending = tuple(pending)
 
 
+def pending_in(error: BaseException) -> tuple[Pending, ...]:
+    """Return the calls that wait according to an error, a `Paused` or a task group's group of them; else nothing."""
+    if isinstance(error, BaseExceptionGroup):
+        return tuple(each for part in error.exceptions for each in pending_in(part))
+    return error.pending if isinstance(error, Paused) else ()
+
+
 #: What a policy says of a call; `None` leaves the call to other policies, and to the tool's own `needs_approval`.
 Verdict: TypeAlias = Allow | Deny | Ask | None
 #: Says whether a call may be made: an async function of the tool, the call and the run's context.

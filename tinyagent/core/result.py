@@ -187,7 +187,8 @@ class RunResult(Generic[Output]):
             was cut.
         metadata: What was passed as `agent.run(..., metadata=...)`.
         pending: The calls of a paused run that wait for a decision.
-        records: The records of a paused run that has no store, from which `agent.resume(result, {...})` goes on.
+        records: The records of a run that has no store, from which `agent.resume(result, {...})` goes on: where it is
+            paused, and where a run that can pause has failed.
     """
 
     output: Output
