@@ -3,10 +3,11 @@
     python scripts/kills.py [--kills 200] [--seed 1]
 
 Twenty agents work at once on one SQLite file, in one process, then in four: streamed eager ReactAgents, some with two
-agents of their own, TinyCodeAgents that gather, sessions that go on from run to run, and sessions whose next run comes
-although the last was killed. `kill -9` ends a process at a random moment; the next takes up what nobody works on, until
-all is done, and the next round begins. The table counts what must never be: answered calls that were made again, wrong
-outputs, and histories that no server would take. The exit status is 1 where there is any.
+agents of their own, some that ask before each call, TinyCodeAgents that gather, sessions that go on from run to run,
+and sessions whose next run comes although the last was killed. `kill -9` ends a process at a random moment; the next
+takes up what nobody works on, until all is done, and the next round begins. The table counts what must never be, such
+as answered calls that were made again, wrong outputs, and histories that no server would take. The exit status is 1
+where there is any.
 """
 
 from __future__ import annotations
@@ -28,15 +29,19 @@ from pathlib import Path
 from typing import Any
 
 from tinyagent import (
+    Allow,
     Call,
     Context,
     Model,
     ReactAgent,
     Reply,
+    Return,
     RunError,
     SQLiteStore,
     TinyCodeAgent,
+    Tool,
     User,
+    ask_before,
     resume_all,
 )
 from tinyagent.agents.agent import Agent
@@ -44,17 +49,25 @@ from tinyagent.agents.recovery import recorded_runs
 from tinyagent.errors import ConfigurationError, RunBusyError, SessionBusyError
 from tinyagent.messages import Assistant, Message, ToolReply
 from tinyagent.models.base import ModelRequest, Sink
+from tinyagent.policies import Decision, Pending
 from tinyagent.stores import Conversations
 
 #: Runs of each kind, 20 agents at once; runs of each session, one after another.
-PLAIN, TEAMS, CODERS, SESSIONS, LEFT = 6, 4, 4, 4, 2
+PLAIN, TEAMS, CAREFUL, CODERS, SESSIONS, LEFT = 4, 4, 2, 4, 4, 2
 TURNS = 3
 #: When a process is killed: after so many bytes of what models and tools were asked, however busy the machine is; or,
 #: this share of them, after so many seconds, so that some die while they take up what is left.
 BYTES, TIMED, SECONDS = (1, 4_000), 0.2, (0.3, 3.0)
 #: Seconds in which a round must be done, however often it is killed.
 PATIENCE = 300
-FAULTS = ("answered calls made again", "answered replies asked again", "wrong outputs", "invalid histories", "errors")
+FAULTS = (
+    "answered calls made again",
+    "calls of once made twice",
+    "answered replies asked again",
+    "wrong outputs",
+    "invalid histories",
+    "errors",
+)
 
 
 # ---- what is done
@@ -142,6 +155,11 @@ def made(witness: Witness) -> dict[str, Agent[Any, Any]]:
         await asyncio.sleep(random.random() * 0.03)
         return f"paid {amount}"
 
+    async def send(amount: int, context: Context[Any]) -> str:
+        """Send."""
+        witness.say("once", context.key)
+        return await pay(amount, context)
+
     def stages(name: str, *amounts: tuple[int, ...]) -> list[list[Call]]:
         return [[Call("pay", {"amount": amount}, f"{name}{amount}") for amount in stage] for stage in amounts]
 
@@ -153,11 +171,21 @@ def made(witness: Witness) -> dict[str, Agent[Any, Any]]:
         [*stages("t", (1,))[0], Call("left", {"task": "Pay."}, "t2"), Call("right", {"task": "Pay."}, "t3")],
         [Call("left", {"task": "Pay."}, "t4"), *stages("t", (5,))[0]],
     ]
+    asks = [
+        [*stages("c", (1, 2))[0], Call("send", {"amount": 3}, "c3")],
+        [Call("left", {"task": "Pay."}, "c4"), Call("send", {"amount": 5}, "c5")],
+    ]
     plain = calls_and_answer("plain", stages("p", (1, 2, 3), (4,), (5, 6)))
     agents: list[Agent[Any, Any]] = [
         ReactAgent([pay], model=model(witness, plain), name="plain"),
         ReactAgent(
             [pay, inner("left"), inner("right")], model=model(witness, calls_and_answer("team", work)), name="team"
+        ),
+        ReactAgent(
+            [pay, Tool(send, once=True), inner("left")],
+            model=model(witness, calls_and_answer("careful", asks)),
+            policy=ask_before("pay", "left"),
+            name="careful",
         ),
         TinyCodeAgent([pay, inner("asks")], model=model(witness, block_by_block), name="coder"),
         ReactAgent([pay], model=model(witness, turn_by_turn), name="chat"),
@@ -169,6 +197,7 @@ INNER = {name: f"{name}: paid 1, paid 2, paid 3" for name in ("left", "right", "
 OUTPUTS: dict[str, Any] = {
     "plain": "plain: paid 1, paid 2, paid 3, paid 4, paid 5, paid 6",
     "team": f"team: paid 1, {INNER['left']}, {INNER['right']}, {INNER['left']}, paid 5",
+    "careful": f"careful: paid 1, paid 2, paid 3, {INNER['left']}, paid 5",
     "coder": [*(f"paid {number}" for number in range(4)), "paid 10", INNER["asks"], "paid 11"],
 }
 
@@ -183,9 +212,14 @@ def said(turn: int) -> str:
 
 JOBS = [
     (kind, f"{kind}{number}")
-    for kind, many in (("plain", PLAIN), ("team", TEAMS), ("coder", CODERS))
+    for kind, many in (("plain", PLAIN), ("team", TEAMS), ("careful", CAREFUL), ("coder", CODERS))
     for number in range(many)
 ]
+
+
+def decided(pending: Pending) -> Decision:
+    """Allow a call; say what one has given that was in flight at a kill."""
+    return Allow() if pending.wants == "decision" else Return(f"paid {pending.arguments['amount']}")
 
 
 class Worker:
@@ -214,7 +248,10 @@ class Worker:
     async def _run(self, agent: str, run_id: str, task: str = "Go.", **options: Any) -> None:
         try:
             async with self._agents[agent].stream(task, run_id=run_id, store=self._store, **options) as run:
-                await run.drain()
+                result = await run.drain()
+            while result.pending:
+                decisions = {each.id: decided(each) for each in result.pending[:2]}
+                result = await self._agents[agent].resume(run_id, decisions, store=self._store)
         except (RunBusyError, SessionBusyError):
             await asyncio.sleep(0.05)
         except (RunError, ConfigurationError) as error:
@@ -372,12 +409,16 @@ def main() -> int:
 def counted(killed: int, seen: list[list[str]]) -> Counter[str]:
     """Return the figures of one round; print what is a fault."""
     column = Counter({"rounds": 1, "kills": killed})
-    kinds = {"call answered": FAULTS[0], "reply answered": FAULTS[1], "wrong": FAULTS[2], "invalid": FAULTS[3]}
+    kinds = {"call answered": FAULTS[0], "reply answered": FAULTS[2], "wrong": FAULTS[3], "invalid": FAULTS[4]}
     keys: set[tuple[str, str]] = set()
     for kind, what in seen:
+        if kind == "once":
+            column[FAULTS[1]] += (kind, what) in keys
+            keys.add((kind, what))
+            continue
         plural = {"call": "calls", "reply": "replies"}.get(kind)
         if plural is None:
-            column[kinds.get(kind, FAULTS[4])] += 1
+            column[kinds.get(kind, FAULTS[5])] += 1
             print(f"{kind}: {what}", file=sys.stderr)
             continue
         column[plural] += 1

@@ -100,7 +100,7 @@ _tracer = None
 
 
 def _in_between(*_, **__):
-    """Measure coverage in modules, fixtures and tests alone: to follow what pytest does in between takes longer."""
+    """Measure coverage of modules, fixtures and tests alone: to follow what pytest does in between takes longer."""
     global _tracer
     before = _tracer, sys.gettrace()
     if type(before[1]).__module__ == "coverage":  # else nothing is measured, or by other means
@@ -113,7 +113,7 @@ def _in_between(*_, **__):
         sys.settrace(before[1])
 
 
-pytest_collection = pytest.hookimpl(wrapper=True, tryfirst=True)(_in_between)
+pytest_pycollect_makeitem = pytest.hookimpl(wrapper=True, tryfirst=True)(_in_between)
 pytest_runtest_protocol = pytest.hookimpl(wrapper=True, tryfirst=True)(_in_between)
 
 
@@ -125,12 +125,6 @@ def _traced():
         yield
     finally:
         sys.settrace(before)
-
-
-def pytest_collectstart(collector):
-    if isinstance(collector, pytest.Module):
-        with _traced(), contextlib.suppress(Exception, pytest.skip.Exception):  # which come again when it is collected
-            collector.obj
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)

@@ -4,8 +4,8 @@
 # fmt: off
 from tinyagent.core.errors import (
     ApprovalError, AuthenticationError, BadRequestError, ConfigurationError, ContentFilterError, ContextLengthError,
-    DuplicateToolError, EmptyReplyError, FatalToolError, FrozenRegistryError, MalformedReplyError, MiddlewareError,
-    MissingCredentialsError, MissingExtraError, ModelConnectionError, ModelError, ModelNotFoundError,
+    DecisionError, DuplicateToolError, EmptyReplyError, FatalToolError, FrozenRegistryError, MalformedReplyError,
+    MiddlewareError, MissingCredentialsError, MissingExtraError, ModelConnectionError, ModelError, ModelNotFoundError,
     ModelTimeoutError, NoChoicesError, ProtocolError, RateLimitError, RefusalError, ReplayError, RunBusyError,
     RunError, RunLimitError, SandboxError, SandboxUnavailableError, ScriptError, ServerError, SessionBusyError,
     StepLimitReached, StoreError, StoreFormatError, StreamError, StreamInterruptedError, TimeLimitReached,
@@ -15,8 +15,8 @@ from tinyagent.core.errors import (
 
 __all__ = [
     "ApprovalError", "AuthenticationError", "BadRequestError", "ConfigurationError", "ContentFilterError",
-    "ContextLengthError", "DuplicateToolError", "EmptyReplyError", "FatalToolError", "FrozenRegistryError",
-    "MalformedReplyError", "MiddlewareError", "MissingCredentialsError", "MissingExtraError",
+    "ContextLengthError", "DecisionError", "DuplicateToolError", "EmptyReplyError", "FatalToolError",
+    "FrozenRegistryError", "MalformedReplyError", "MiddlewareError", "MissingCredentialsError", "MissingExtraError",
     "ModelConnectionError", "ModelError", "ModelNotFoundError", "ModelTimeoutError", "NoChoicesError",
     "ProtocolError", "RateLimitError", "RefusalError", "ReplayError", "RunBusyError", "RunError", "RunLimitError",
     "SandboxError", "SandboxUnavailableError", "ScriptError", "ServerError", "SessionBusyError", "StepLimitReached",

@@ -19,17 +19,21 @@ from tinyagent import (
     ReactAgent,
     Reply,
     Return,
+    RunError,
     RunResult,
     TinyCodeAgent,
     Tool,
+    Toolkit,
     ask_before,
     tool,
 )
 from tinyagent.core.registry import as_tool
-from tinyagent.errors import ApprovalError, MiddlewareError, ModelError
+from tinyagent.errors import ApprovalError, DecisionError, MiddlewareError, ModelError, ReplayError, StoreError
+from tinyagent.messages import Assistant
 from tinyagent.middleware import Middleware
 from tinyagent.policies import allow_only, first_of, read_only
 from tinyagent.results import Observation
+from tinyagent.stores import SQLiteStore, resume_all
 from tinyagent.testing import ScriptedModel, call
 
 
@@ -626,6 +630,240 @@ async def test_a_call_of_once_that_code_made_wants_a_value_too():
     assert ids(result) == [key]
     store.lost = "nothing"
     assert (await agent().resume("r", {key: Return("up")}, store=store)).output == "up"
+
+
+# ---- several at once
+
+
+def by_step(*replies):
+    """A model without a memory: it says what comes after the replies that it sees."""
+
+    async def model(request, sink):
+        said = replies[sum(isinstance(each, Assistant) for each in request.messages)]
+        return Reply(said) if isinstance(said, str) else Reply(calls=tuple(said), finish_reason="tool_calls")
+
+    return model
+
+
+async def test_several_inner_agents_wait_at_once_in_the_order_of_their_calls(till):
+    def inner(name, amount, **options):
+        model = by_step([Call("pay", {"amount": amount}, "c1")], name)
+        return ReactAgent([till.pay], model=model, name=name).as_tool(description="Pays.", **options)
+
+    calls = [Call("b", {"task": "x"}, "i1"), Call("a", {"task": "x"}, "i2"), Call("b", {"task": "x"}, "i3")]
+    tools = [inner("a", 1), inner("b", 2, timeout=30, retries=2)]
+    agent = ReactAgent(tools, model=by_step(calls, "done"), policy=ask_before("pay"))
+    result = await agent.run("Go.")
+    assert [each.agent for each in result.pending] == ["b", "a", "b"]
+    assert len(set(ids(result))) == 3
+    result = await agent.resume(result, {ids(result)[1]: Allow()})
+    assert [each.agent for each in result.pending] == ["b", "b"]
+    assert till.paid == [1]
+    result = await agent.resume(result, {each: Allow() for each in ids(result)})
+    assert result.output == "done"
+    assert till.paid == [1, 2, 2]
+
+
+@needs_sandbox
+async def test_code_inside_code_waits_at_once(till):
+    inside = block("await look()\nfinal_answer(await pay(1))")
+    inner = TinyCodeAgent([till.pay, till.look], model=by_step(inside), name="inner", description="Pays.")
+    code = "import asyncio\nprint(await asyncio.gather(inner(task='x'), inner(task='x'), inner(task='y')))"
+    outer = TinyCodeAgent([inner], model=by_step(block(code), block("final_answer('done')")), policy=ask_before("pay"))
+    result = await outer.run("Go.")
+    assert len(set(ids(result))) == 3
+    while result.pending:
+        result = await outer.resume(RunResult.from_json(result.to_json()), {ids(result)[0]: Allow()})
+    assert result.output == "done"
+    assert till.paid == ["look"] * 3 + [1] * 3
+
+
+@needs_sandbox
+async def test_what_code_does_at_last_is_not_done_while_it_waits(till):
+    code = "try:\n    paid = await pay(1)\nfinally:\n    await look()\nfinal_answer(paid)"
+    agent = TinyCodeAgent([till.pay, till.look], model=by_step(block(code)), policy=ask_before("pay"))
+    result = await agent.run("Go.")
+    assert till.paid == []
+    assert (await agent.resume(result, {ids(result)[0]: Allow()})).output == "paid 1"
+    assert till.paid == [1, "look"]
+
+
+async def test_agents_that_a_function_names_may_ask_too(till):
+    model = by_step([], [Call("pay", {"amount": 1}, "c1")], "done")
+    second = ReactAgent([till.pay], model=model, policy=ask_before("pay"), name="second")
+    first = ReactAgent(model=by_step([Call("transfer_to_second", {}, "t")]), handoffs=lambda: [second], name="first")
+    result = await first.run("Go.")
+    assert (await first.resume(result, {ids(result)[0]: Allow()})).output == "done"
+
+
+@tool(returns_answer=True)
+async def finish(value: int) -> int:
+    """Answer."""
+    return value * 2
+
+
+@pytest.mark.parametrize(("decision", "output"), [(Allow(), 42), (Allow({"value": 1}), 2), (Return(5), 5)])
+async def test_a_call_that_ends_the_run_may_wait(kind, decision, output):
+    agent = kind.agent(
+        [finish], model=ScriptedModel(kind.script([[call("finish", value=21)]])), policy=ask_before("*sh")
+    )
+    result = await agent.run("Go.")
+    assert (await agent.resume(result, {ids(result)[0]: decision})).output == output
+
+
+# ---- what is decided stands
+
+
+class Full(MemoryStore):
+    """A store whose disk is full after a record whose key ends so."""
+
+    after = "nothing"
+
+    async def put(self, run, key, text):
+        await super().put(run, key, text)
+        if key.endswith(self.after):
+            raise OSError("disk full")
+        return True
+
+
+async def test_a_decision_stands_although_the_process_dies_before_the_call(till):
+    store = Full()
+    agent = ReactAgent([till.pay], model=by_step([Call("pay", {"amount": 1}, "c1")], "done"), policy=ask_before("pay"))
+    result = await agent.run("Go.", run_id="r", store=store)
+    store.after = "/decision"
+    with pytest.raises(StoreError):
+        await agent.resume("r", {ids(result)[0]: Allow({"amount": 7})}, store=store)
+    store.after = "nothing"
+    assert till.paid == []
+    with pytest.raises(ConfigurationError, match="No call waits under"):
+        await agent.resume("r", {ids(result)[0]: Deny("no")}, store=store)
+    [item] = await resume_all(store, {"agent": agent})
+    assert item.result.output == "done"
+    assert till.paid == [7]
+
+
+@pytest.mark.parametrize("decision", [None, Deny("too much"), Allow({"amount": 2}), Return("paid already")])
+async def test_what_waits_is_not_made_by_an_agent_that_would_not_have_asked(kind, till, decision):
+    """The process that goes on may have been started with other options than the one that paused."""
+    script = kind.script([[Call("pay", {"amount": 1}, "c1")], "done"])
+
+    def agent(**options):
+        return kind.agent([till.pay], model=by_reply(script), **options)
+
+    store = MemoryStore()
+    result = await agent(policy=ask_before("pay")).run("Go.", run_id="r", store=store)
+    [key] = ids(result)
+    result = await agent().resume("r", {key: decision} if decision else {}, store=store)
+    assert till.paid == ([2] if isinstance(decision, Allow) else [])
+    assert result.state == ("success" if decision else "paused")
+    assert ids(result) == ([] if decision else [key])
+
+
+def by_reply(replies):
+    async def model(request, sink):
+        return replies[sum(isinstance(each, Assistant) for each in request.messages)]
+
+    return model
+
+
+async def test_a_single_call_with_objects_waits_in_a_store(tmp_path):
+    seen = []
+
+    async def found(town: Town) -> str:
+        """Found a town."""
+        seen.append(town)
+        return town.name
+
+    agent = ReactAgent(
+        [found], model=by_step("never"), policy=ask_before("*"), store=SQLiteStore(tmp_path / "store.db")
+    )
+    with pytest.raises(ApprovalError) as caught:
+        await agent.execute_tool("found", town=Town("Oslo", date(1040, 1, 1)))
+    result = caught.value.result
+    assert (await agent.resume(result.info.run_id, {ids(result)[0]: Allow()})).output == "Oslo"
+    assert seen == [Town("Oslo", date(1040, 1, 1))]
+
+
+# ---- decisions that are known to be wrong only when the tool is open
+
+
+class Late(Toolkit):
+    """A toolkit that finds its tool when it is opened."""
+
+    def __init__(self, till):
+        self.till = till
+        self.found = ()
+
+    async def open(self):
+        self.found = (Tool(self.till.pay),)
+
+    @property
+    def tools(self):
+        return self.found
+
+
+@pytest.mark.parametrize("decision", [Allow({"sum": 1}), Return(5)])
+@pytest.mark.parametrize("depth", [0, 1, 2])
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_decision_that_does_not_fit_is_refused_at_any_depth(till, decision, depth, late):
+    """Also where agents have one name, and where a toolkit has yet to find the tool."""
+
+    def agent():
+        tools = [Late(till)] if late else [till.pay]
+        made = ReactAgent(tools, model=by_step([Call("pay", {"amount": 1}, "c1")], "done"), policy=ask_before("pay"))
+        for _ in range(depth):
+            inner = made.as_tool("ask", "Asks.")
+            made = ReactAgent([inner], model=by_step([Call("ask", {"task": "Go."}, "c1")], "done"))
+        return made
+
+    store = MemoryStore()
+    result = await agent().run("Go.", run_id="r", store=store)
+    before = await store.load("r")
+    with pytest.raises(DecisionError, match=r"^The decision about 'pay' \(.*\) does not fit"):
+        await agent().resume("r", {ids(result)[0]: decision}, store=store)
+    after = await store.load("r")
+    assert [key for key in after if key not in before and "/left/" not in key and "/resumed/" not in key] == []
+    assert (await agent().resume("r", {ids(result)[0]: Allow()}, store=store)).output == "done"
+    assert till.paid == [1]
+
+
+@needs_sandbox
+async def test_code_cannot_catch_that_a_decision_does_not_fit(till):
+    code = "try:\n    paid = await pay(1)\nexcept Exception:\n    paid = 'caught'\nfinal_answer(paid)"
+    agent = TinyCodeAgent([Late(till)], model=by_step(block(code)), policy=ask_before("pay"))
+    result = await agent.run("Go.")
+    with pytest.raises(DecisionError, match=r"^The decision about 'pay' \(.*\) does not fit"):
+        await agent.resume(result, {ids(result)[0]: Return(5)})
+    assert (await agent.resume(result, {ids(result)[0]: Allow()})).output == "paid 1"
+
+
+# ---- what cannot be decided
+
+
+@pytest.mark.parametrize("decision", [None, Allow(), Return("paid")])
+async def test_a_call_whose_tool_is_gone_is_not_passed_over(kind, till, decision):
+    script = kind.script([[Call("pay", {"amount": 1}, "c1")], "done"])
+    store = MemoryStore()
+    policy = ask_before("pay")
+    result = await kind.agent([till.pay], model=by_reply(script), policy=policy).run("Go.", run_id="r", store=store)
+    decisions = {ids(result)[0]: decision} if decision else {}
+    with pytest.raises(RunError) as caught:
+        await kind.agent([till.look], model=by_reply(script), policy=policy).resume("r", decisions, store=store)
+    assert isinstance(caught.value, ReplayError)
+    again = await kind.agent([till.pay], model=by_reply(script), policy=policy).resume("r", store=store)
+    assert again.state == "paused"
+    assert ids(again) == ids(result)
+
+
+@needs_sandbox
+async def test_a_block_that_asks_something_else_each_time_is_refused(till, monkeypatch):
+    monkeypatch.setattr("tinyagent.agents.workspace.REPLAY_PATIENCE", 0.1)
+    code = "import time\nprint(await pay(time.time_ns()))"
+    agent = TinyCodeAgent([till.pay], model=by_step(block(code)), policy=ask_before("pay"))
+    result = await agent.run("Go.")
+    with pytest.raises(ReplayError, match=r"did not make the calls that are recorded of it \(block1_pay_"):
+        await agent.resume(result, {ids(result)[0]: Allow()})
+    assert till.paid == []
 
 
 @needs_sandbox

@@ -14,7 +14,8 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "kills.py"
 
 
 @needs_sandbox
-@pytest.mark.parametrize("kills", [6, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("kills", [6, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(4000)])])
 def test_no_answered_call_is_made_again_no_output_is_wrong_and_no_history_invalid(kills):
     done = subprocess.run(
         [sys.executable, SCRIPT, f"--kills={kills}"],

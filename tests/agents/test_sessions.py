@@ -238,6 +238,45 @@ async def test_and_while_another_run_is_at_work_in_it(store):
     await task
 
 
+@pytest.mark.parametrize("how", ["dropped", "cleared"])
+async def test_a_run_that_was_given_up_while_it_waited_for_its_session_does_not_go_on(store, how):
+    agent = Echo().agent(store=store, policy=ask_before("look"))
+    paused = await agent.run("a look", session="s", run_id="a")
+    async with store.claim("session/s"):
+        task = asyncio.create_task(agent.resume("a", {each.id: Allow() for each in paused.pending}))
+        await asyncio.sleep(0.02)
+        if how == "dropped":  # by the next run of the session
+            await store.put("a", "a/end", '{"state": "dropped"}')
+        else:
+            await store.delete("a")
+            await store.delete("session/s")
+    with pytest.raises(ConfigurationError, match="The session 's' has gone on without the run 'a'"):
+        await task
+
+
+async def test_a_run_stays_in_its_session(store):
+    agent = Echo().agent(store=store)
+    await agent.run("a", session="s", run_id="a")
+    await agent.run("b", run_id="b")
+    for run, session in (("a", "other"), ("b", "s")):
+        with pytest.raises(
+            ConfigurationError, match=rf"The run '{run}' is recorded with another session, .* than '{session}'"
+        ):
+            await agent.run(run, session=session, run_id=run)
+    assert (await agent.run("a", run_id="a")).output == "a"
+
+
+async def test_a_redacted_pause_holds_its_session_too(tmp_path):
+    store = SQLiteStore(tmp_path / "store.db", redact=lambda text: text.replace('"at"', '"**"'))
+    agent = Echo().agent(store=store, policy=ask_before("look"))
+    await agent.run("a look", session="s", run_id="a")
+    with pytest.raises(SessionBusyError, match="waits for a decision about its run 'a'") as caught:
+        await agent.run("b", session="s")
+    assert caught.value.pending == ()
+    await Conversations(store).drop("a")
+    assert (await agent.run("b", session="s")).output == "a look | b"
+
+
 class Dies(MemoryStore):
     """A store whose disk is full after so many records, as if the process had died."""
 

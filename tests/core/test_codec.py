@@ -687,7 +687,7 @@ def test_a_value_that_doubles_at_every_level_is_refused(monkeypatch):
     ],
     ids=["str", "bytes", "bytearray", "list", "tuple", "dict", "set"],
 )
-def test_parts_that_no_text_could_hold_are_refused_before_they_are_written(fits, too_large):
+def test_parts_that_no_text_could_hold_are_refused_before_they_are_written(fits, too_large, untraced):
     pack(fits)
     with pytest.raises(TooLargeError):
         pack(too_large)

@@ -537,6 +537,8 @@ def test_options_are_kept():
         ({"timeout": -1.5}, "timeout=-1.5"),
         ({"timeout": math.nan}, "timeout=nan"),
         ({"retries": -1}, "retries=-1"),
+        ({"once": True, "retries": 1}, "once=True goes with neither retries= nor local=True"),
+        ({"once": True, "local": True}, "once=True goes with neither retries= nor local=True"),
         ({"name": "two words"}, "'two words' is no tool name"),
         ({"name": "größe"}, "no tool name"),
         ({"name": "a" * 65}, "1 to 64"),

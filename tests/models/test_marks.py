@@ -572,7 +572,7 @@ def test_what_the_token_limit_cuts_of_an_object_never_runs_in_half(text):
         assert all(c.problem is not None or (c.name, c.arguments) == ADD for c in found), text[:cut]
 
 
-SIZE = 1_000_000
+SIZE = 300_000
 HOSTILE = [
     "<", "[", "`", "{", "</think>", "<tool_call>", "<tool_call>{", "<tool_call>[", '<tool_call>{"name": "add", ',
     '<tool_call>{"name":"', "<function=add><parameter=a>", "<tool_call>add<arg_key>a</arg_key><arg_value>",
@@ -607,7 +607,7 @@ def test_hostile_text_is_read_in_time_that_its_length_allows(text, untraced):
         said.content(text[at : at + 4])
     said.finish(cut=False, read=True)
     said.whole()
-    assert time.process_time() - began < 6  # quadratic: minutes
+    assert time.process_time() - began < 2  # quadratic: tens of seconds
 
 
 def test_text_with_no_mark_is_passed_on_at_once():

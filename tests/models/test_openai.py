@@ -422,6 +422,8 @@ async def test_a_connection_that_was_not_to_be_kept_is_no_reason_to_send_again(h
     assert (server.accepted, server.left) == (2, 1)
 
 
+@pytest.mark.one_in(3)  # of the plain and streamed, by both transports: two that share nothing
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("count", [60])
 async def test_many_runs_at_once_meet_closed_connections_and_feel_none(http, streamed, count):
     def reply(request):

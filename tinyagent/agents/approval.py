@@ -19,7 +19,7 @@ from tinyagent.agents.records import (
     to_decision,
 )
 from tinyagent.core.context import Context
-from tinyagent.core.errors import ConfigurationError, MiddlewareError, RunError, ToolArgumentsError
+from tinyagent.core.errors import DecisionError, MiddlewareError, RunError, ToolArgumentsError
 from tinyagent.core.jsonable import brief, error_text, to_text
 from tinyagent.core.messages import Call
 from tinyagent.core.policy import Allow, Ask, Decision, Deny, Paused, Pending, Policy, Return, Verdict
@@ -62,7 +62,7 @@ async def approved(
 
 async def _decision(run: RunState, tool: Tool[..., Any], call: Call, context: Context[Any]) -> Decision:
     journal, key = run.journal, context.key
-    if journal is not None and tool.once and key + BEGUN in journal:
+    if journal is not None and key + BEGUN in journal and (tool.once or journal.waited(key + BEGUN)):
         in_flight = Pending(key + BEGUN, tool.name, call.arguments, _IN_FLIGHT, context.agent, "value")
         return await _decided(journal, in_flight, tool)
     if journal is not None and key + ASKED in journal:
@@ -140,13 +140,13 @@ def check_decision(pending: Pending, decision: object, tool: Tool[..., Any] | No
     """Refuse what is no decision, or does not fit the call that waits; a tool that is not known yet cannot tell.
 
     Raises:
-        ConfigurationError: The decision is refused; the text says what to pass.
+        DecisionError: The decision is refused; the text says what to pass.
     """
     what = f"The decision about {pending.tool!r} ({pending.id})"
     if not isinstance(decision, Allow | Deny | Return):
-        raise ConfigurationError(f"{what} is {brief(decision)}: pass Allow(), Deny('why') or Return(value).")
+        raise DecisionError(f"{what} is {brief(decision)}: pass Allow(), Deny('why') or Return(value).")
     if pending.wants == "value" and isinstance(decision, Allow):
-        raise ConfigurationError(f"{what} is Allow: it wants a value. Pass Return(value), or Deny('why').")
+        raise DecisionError(f"{what} is Allow: it wants a value. Pass Return(value), or Deny('why').")
     if tool is None:
         return
     try:
@@ -155,18 +155,18 @@ def check_decision(pending: Pending, decision: object, tool: Tool[..., Any] | No
         elif isinstance(decision, Return):
             revived(tool, decision.value, strict=True)
     except (ToolArgumentsError, ValueError) as error:
-        raise ConfigurationError(f"{what} does not fit: {error}") from error
+        raise DecisionError(f"{what} does not fit: {error}") from error
 
 
 def checked_decisions(decisions: object, pending: Mapping[str, Pending]) -> Mapping[str, Decision]:
     """Return decisions by the ids of their calls, each of which must be waiting.
 
     Raises:
-        ConfigurationError: `decisions` is no dict, or has an id under which nothing waits.
+        DecisionError: `decisions` is no dict, or has an id under which nothing waits.
     """
     if not isinstance(decisions, Mapping):
-        raise ConfigurationError(f"The decisions are {brief(decisions)}: pass a dict, such as {{pending.id: Allow()}}.")
+        raise DecisionError(f"The decisions are {brief(decisions)}: pass a dict, such as {{pending.id: Allow()}}.")
     for unknown in decisions.keys() - pending.keys():
         waiting = "; ".join(f"{each.tool} ({key})" for key, each in pending.items()) or "nothing"
-        raise ConfigurationError(f"No call waits under the id {brief(unknown)}. What waits is: {waiting}.")
+        raise DecisionError(f"No call waits under the id {brief(unknown)}. What waits is: {waiting}.")
     return decisions

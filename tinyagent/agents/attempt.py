@@ -75,7 +75,8 @@ def _as_recorded(
     """Let a run go on from its record; return its work.
 
     Raises:
-        ConfigurationError: The run has ended without an answer, or was recorded by another agent or with another task.
+        ConfigurationError: The run has ended without an answer, or was recorded by another agent, or with another
+            task or session.
     """
     if before.agent != agent.name:
         raise ConfigurationError(
@@ -86,6 +87,11 @@ def _as_recorded(
             f"The run {run.run_id!r} cannot go on: it was dropped, or its session has gone on without it."
         )
     run.info = replace(run.info, started=before.started)
+    if run.session not in (None, before.session):
+        raise ConfigurationError(
+            f"The run {run.run_id!r} is recorded with another session, {before.session!r}, than {run.session!r}. Pass "
+            "that session to go on with it, or another run_id= for another run."
+        )
     run.session, run.speaker = before.session, before.first
     if not run.resumed:
         if before.task != run.task:
@@ -111,9 +117,13 @@ def _check(agent: Agent[Any, Any], run: RunState, journal: Journal) -> None:
 
 
 def _tool_of(agent: Agent[Any, Any], pending: Pending) -> Tool[..., Any] | None:
-    """Return the tool of a call that waits, as far as it is known before toolkits are open."""
+    """Return the tool of a call that waits, if it is known before toolkits are open, and agents of one name share none.
+
+    What cannot be checked now is checked when the call is about to be made.
+    """
     team = agent._team()  # noqa: SLF001 - of the package
-    return next((each.tools.get(pending.tool) for each in team if each.name == pending.agent), None)
+    found = [each.tools[pending.tool] for each in team if each.name == pending.agent and pending.tool in each.tools]
+    return found[0] if len(found) == 1 else None
 
 
 async def _begin(agent: Agent[Any, Any], run: RunState, journal: Journal, work: Any) -> None:

@@ -83,8 +83,7 @@ class CodeTurn(Turn):
         answers = super().outcome(calls).answers
         by_code = tuple((seen, "") for execution in self._executions for seen in execution.calls)
         said = report(self._executions, self._longest, [*self._shown_values(), *self._notes])
-        pending = tuple(each for waiting in self._pending.values() for each in waiting)
-        return Outcome(answers + by_code, tuple(self._executions), said, pending)
+        return Outcome(answers + by_code, tuple(self._executions), said, self._waiting())
 
     def _shown_values(self) -> list[str]:
         """Return the last value of each `shown` tool, for the model to read even if the code has not printed it."""

@@ -141,6 +141,10 @@ class Journal(Middleware):
         open_ = (key for key in asked if key + DECISION not in self and key.removesuffix(BEGUN) not in self)
         return {key: self.asked(key) for key in open_}
 
+    def waited(self, key: str) -> bool:
+        """Return whether a call has waited for a decision: it is asked for also where no policy asks any more."""
+        return key + ASKED in self or key + BEGUN + ASKED in self
+
     def asked(self, key: str) -> Pending:
         """Return the call that was recorded as waiting under this id."""
         return self.read(key + ASKED, to_pending)

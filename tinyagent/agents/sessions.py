@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from tinyagent.agents.journal import Journal, checked_store, hold, loaded, told
 from tinyagent.agents.records import to_reply
 from tinyagent.agents.runrecord import RunRecord
-from tinyagent.core.errors import ConfigurationError, RunBusyError, SessionBusyError, StoreError, UnknownRunError
+from tinyagent.core.errors import (
+    ConfigurationError,
+    ReplayError,
+    RunBusyError,
+    SessionBusyError,
+    StoreError,
+    UnknownRunError,
+)
 from tinyagent.core.jsonable import brief, error_text, to_data
 from tinyagent.core.messages import Conversation, Message, System, ToolReply, User
+from tinyagent.core.policy import Pending
 from tinyagent.core.store import REDACTED, Store
 from tinyagent.models.chat import as_messages
 
@@ -75,7 +83,8 @@ class SessionLog:
         if before is None:
             await log._follow(run)
         else:
-            if not over and any(log._run_at(place) != run.run_id for place in range(before.place, log.place)):
+            others = (log._run_at(place) != run.run_id for place in range(before.place, log.place))
+            if not over and (any(others) or await _is_given_up(store, run.run_id)):
                 raise ConfigurationError(f"The session {session!r} has gone on without the run {run.run_id!r}.")
             log.place, log._over = before.place, over
         log.messages = tuple(log.all()[: log.place])
@@ -94,7 +103,9 @@ class SessionLog:
         if before is None:
             return
         if before.state == "paused":
-            pending = tuple(Journal(self._store, last, self.records).pending().values())
+            pending: tuple[Pending, ...] = ()
+            with suppress(ReplayError):  # it was redacted: nobody can decide about it
+                pending = tuple(Journal(self._store, last, self.records).pending().values())
             raise SessionBusyError(
                 f"The session {before.session!r} waits for a decision about its run {last!r}: resume that run with "
                 "decisions, or give it up: Conversations(store).drop(run_id).",
@@ -144,15 +155,20 @@ class SessionLog:
             return
         messages = run.conversation.messages
         new = messages[self.place + isinstance(messages[0], System) :]
-        known = _known(run, self._seen, new)
-        self._seen = len(run.steps)
-        for message in new:  # one after the other: wherever this breaks off, what is kept is the beginning
-            what = known.get(id(message)) or {"message": to_data(message)}
-            key = f"{self._prefix}{self.place:08}"
-            self.place += 1
-            text = json.dumps({"run": run.run_id, **what})
-            if key not in self.records and not await told(self._store, "put", self.space, key, text):
+        left = {f"{self._prefix}{place:08}": message for place, message in enumerate(new, self.place)}
+        left = {key: message for key, message in left.items() if key not in self.records}
+        known = _known(run, self._seen, left.values()) if left else {}
+        self._seen, self.place = len(run.steps), self.place + len(new)
+        for key, message in left.items():  # one after the other: wherever this breaks off, the beginning is kept
+            text = json.dumps({"run": run.run_id, **(known.get(id(message)) or {"message": to_data(message)})})
+            if not await told(self._store, "put", self.space, key, text):
                 raise StoreError(f"The session {run.session!r} was written by someone else: {key!r} was there already.")
+
+
+async def _is_given_up(store: Store, run: str) -> bool:
+    """Return whether a run was dropped or deleted while it waited for its session."""
+    records = await loaded(store, run)
+    return f"{run}/end" in records or f"{run}/start" not in records
 
 
 def _known(run: RunState, seen: int, new: Iterable[Message]) -> dict[int, dict[str, Any]]:

@@ -17,7 +17,14 @@ from typing import Any
 from tinyagent.agents.middleware import ToolCall, around_tool
 from tinyagent.agents.state import Outcome, RunState
 from tinyagent.core.context import Context
-from tinyagent.core.errors import ConfigurationError, FatalToolError, MiddlewareError, ReplayError, StoreError
+from tinyagent.core.errors import (
+    ConfigurationError,
+    DecisionError,
+    FatalToolError,
+    MiddlewareError,
+    ReplayError,
+    StoreError,
+)
 from tinyagent.core.events import (
     CallSealed,
     Notice,
@@ -40,7 +47,7 @@ from tinyagent.core.waiting import is_cancelled
 #: Types of values that a tool returns by mistake, and that tell a model nothing.
 _NO_VALUES = (FunctionType, MethodType, BuiltinFunctionType, AsyncGeneratorType)
 #: Errors that end the run; any other error of a tool is told to the model.
-_FATAL = (FatalToolError, StoreError, MiddlewareError, ReplayError)
+_FATAL = (FatalToolError, StoreError, MiddlewareError, ReplayError, DecisionError)
 
 
 class Turn:
@@ -166,7 +173,11 @@ class Turn:
         """Return what the given calls gave, in their order, as far as they have ended."""
         found = [self._observations[call.id] for call in calls if call.id in self._observations]
         answers = tuple((observation, self._shown(observation.text)) for observation in found)
-        return Outcome(answers, pending=tuple(each for waiting in self._pending.values() for each in waiting))
+        return Outcome(answers, pending=self._waiting())
+
+    def _waiting(self) -> tuple[Pending, ...]:
+        """Return what waits for a decision, in the order in which the calls were started."""
+        return tuple(each for call_id in self._tasks for each in self._pending.get(call_id, ()))
 
     def error_of(self, observation: Observation) -> Exception | None:
         """Return what the call raised, as an exception; `None` where it succeeded."""
@@ -248,6 +259,11 @@ class Turn:
         run = self._run
         key = f"{run.run_id}/{self._step}/tool/{call.id}"
         journal = None if tool is not None and tool.local else run.journal
+        if tool is None and journal is not None and journal.waited(key) and key not in journal:
+            raise ReplayError(
+                f"The call {key!r} waits for a decision, and its tool {call.name!r} is gone: resume the run with an "
+                "agent that has it, or give the run up."
+            )
         if call.problem is not None or (tool is None and not (journal and key in journal)):
             problem = call.problem or self._unknown(call.name)
             wrong = NameError(problem) if tool is None else TypeError(problem)
@@ -268,7 +284,7 @@ class Turn:
         work: ToolCall = partial(self._call_tool, tool, began)
         if run.chain:
             work = partial(self._by_middleware, around_tool(run.chain, work), began)
-        if tool is not None and self._guarded(tool):
+        if tool is not None and (self._guarded(tool) or (run.journal is not None and run.journal.waited(key))):
             from tinyagent.agents.approval import approved
 
             work = partial(approved, run, tool, call_next=work)
@@ -298,7 +314,7 @@ class Turn:
             return await work
         except _FATAL as error:
             of_all = isinstance(error, StoreError | ReplayError) and self._run.journal is not None
-            if of_all or not error.has_result:
+            if of_all or isinstance(error, DecisionError) or not error.has_result:
                 raise
             return _failed(call, error, began)  # the error has ended a run inside the tool, not this one
         except (Exception, SystemExit) as error:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tinyagent.agents.journal import Journal
+from tinyagent.agents.records import ASKED, BEGUN
 from tinyagent.agents.state import RunState
 from tinyagent.core.errors import ReplayError, SandboxError, TinyAgentError
 from tinyagent.core.jsonable import error_text
@@ -152,7 +153,10 @@ class _Replay:
     def __init__(self, journal: Journal, prefix: str, block: int) -> None:
         self._prefix = prefix
         keys = journal.keys(f"{prefix}block{block}_")
-        self._left = {key for key in keys if "/" not in key.removeprefix(prefix)}  # not that a call has begun, or waits
+        keys = [
+            key.removesuffix(ASKED).removesuffix(BEGUN) for key in keys
+        ]  # also of calls that wait, or were in flight
+        self._left = {key for key in keys if "/" not in key.removeprefix(prefix)}
         self._done = asyncio.Event()
         self._fresh = not self._left
         if self._fresh:

@@ -2,6 +2,7 @@
 
 TinyAgentError
 ├── ConfigurationError            wrong arguments; nothing has run yet (also a ValueError)
+│   ├── DecisionError             a decision that does not fit the call that waits
 │   ├── ToolDefinitionError       a function that cannot be described to a model
 │   ├── DuplicateToolError        two tools of one name in one agent
 │   ├── FrozenRegistryError       a change to a frozen registry
@@ -66,6 +67,10 @@ class TinyAgentError(Exception):
 
 class ConfigurationError(TinyAgentError, ValueError):
     """An argument is wrong. Raised before anything runs; the text says what to pass instead."""
+
+
+class DecisionError(ConfigurationError):
+    """A decision does not fit the call that waits. Nothing was recorded of it: decide again."""
 
 
 class ToolDefinitionError(ConfigurationError):

@@ -126,6 +126,10 @@ class Tool(Generic[P, R]):
             raise ToolDefinitionError(f"Tool {self.name!r}: timeout={timeout!r} must be above 0 seconds, or None.")
         if not (isinstance(retries, int) and retries >= 0):
             raise ToolDefinitionError(f"Tool {self.name!r}: retries={retries!r} must be 0 or more.")
+        if once and (retries or local):
+            raise ToolDefinitionError(
+                f"Tool {self.name!r}: once=True goes with neither retries= nor local=True, which call it again."
+            )
         self.function = function
         made_by_hand = signature is not None
         if signature is None:

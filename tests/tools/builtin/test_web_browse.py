@@ -515,7 +515,7 @@ async def test_a_page_that_takes_too_much_memory_costs_itself_only(site, monkeyp
 async def test_without_a_worker_process_text_is_read_and_a_page_says_why(site, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     assert (await browser()(site.page("a", "text/plain"))).text == "a"
-    with pytest.raises(PageError, match="cannot be read: a worker process cannot start this interpreter"):
+    with pytest.raises(PageError, match="cannot be read: a worker process cannot start this process's interpreter"):
         await browser()(site.page("<p>page without a worker"))
 
 

@@ -194,6 +194,17 @@ def _getcwdb() -> bytes:
     return os.fsencode(tree.cwd.path())
 
 
+_mask = 0o022
+
+
+@replaces
+def _umask(mask: int) -> int:
+    """Set the mask, and return the one before. It changes no mode: the files have one user."""
+    global _mask
+    before, _mask = _mask, operator.index(mask) & 0o777
+    return before
+
+
 @takes_descriptors
 def _listxattr(path: Any = None, *, follow_symlinks: bool = True) -> list[str]:
     with about(path):
