@@ -486,6 +486,15 @@ async def test_what_is_no_session_is_refused(options, said):
         await Echo().agent(store=MemoryStore()).run("Go.", **options)
 
 
+async def test_the_id_of_a_deleted_run_is_not_answered_from_what_its_session_has_of_it(store):
+    echo = Echo()
+    await echo.agent().run("a look", session="s", run_id="r", store=store)
+    await store.delete("r")
+    with pytest.raises(ConfigurationError, match="has steps of a run 'r' that was deleted"):
+        await echo.agent().run("b look", session="s", run_id="r", store=store)
+    assert (await echo.agent().run("b", session="s", store=store)).output == "a look | b"
+
+
 async def test_a_call_without_a_model_belongs_to_no_session(store):
     with pytest.raises(ConfigurationError, match="leave out session="):
         Echo().agent().stream_tool("look", {"at": "a"}, session="s", store=store)
