@@ -5,6 +5,7 @@ import functools
 import textwrap
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -443,6 +444,22 @@ async def test_a_pause_passes_through_task_groups_and_calls_that_are_made_once(t
     assert (result.state, [each.tool for each in result.pending]) == ("paused", ["pay"])
     assert (await boss.resume(result, {ids(result)[0]: Allow()})).output == "done"
     assert till.paid == ["look", 3]
+
+
+@pytest.mark.parametrize("note", [{"text": "x" * 2_000_000}, {f"k{number}": number for number in range(50_000)}])
+async def test_a_call_with_large_arguments_waits_too(note):
+    kept = []
+
+    async def keep(note: dict[str, Any]) -> str:
+        """Keep."""
+        kept.append(note)
+        return "kept"
+
+    agent = ReactAgent([Tool(keep, needs_approval=True)], model=ScriptedModel([call("keep", note=note), "done"]))
+    result = RunResult.from_json((await agent.run("Go.")).to_json())
+    assert dict(result.pending[0].arguments) == {"note": note}
+    assert (await agent.resume(result, {ids(result)[0]: Allow()})).output == "done"
+    assert kept == [note]
 
 
 async def test_a_call_that_waits_in_an_agent_that_was_given_up_cannot_be_decided(till):

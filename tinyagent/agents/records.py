@@ -169,13 +169,13 @@ def _bare(value: Any) -> Any:
 
 def pending_text(pending: Pending, allowed: Allow) -> str:
     """Return a call that waits as text; on a second line, the arguments that a policy has given it."""
-    text = dumps(to_data(pending))
+    text = json.dumps(to_data(pending))
     return text if allowed.arguments is None else f"{text}\n{decision_text(allowed)}"
 
 
 def to_pending(text: str) -> Pending:
     """Return the call that `pending_text` wrote."""
-    return Pending(**loads(text.partition("\n")[0]))
+    return Pending(**json.loads(text.partition("\n")[0]))
 
 
 def to_allowed(text: str) -> Decision:
