@@ -446,6 +446,24 @@ async def test_a_pause_passes_through_task_groups_and_calls_that_are_made_once(t
     assert till.paid == ["look", 3]
 
 
+async def test_what_waits_on_is_not_recorded_again(till):
+    class Counting(MemoryStore):
+        refused = 0
+
+        async def put(self, run, key, text):
+            done = await super().put(run, key, text)
+            self.refused += not done
+            return done
+
+    calls = [call("pay", amount=number) for number in range(5)]
+    agent = agent_of(till, calls, "done", policy=ask_before("pay"), store=Counting())
+    result = await agent.run("Go.")
+    while result.pending:
+        result = await agent.resume(result.info.run_id, {ids(result)[0]: Allow()})
+    assert till.paid == [*range(5)]
+    assert agent.store.refused == 0
+
+
 @pytest.mark.parametrize("note", [{"text": "x" * 2_000_000}, {f"k{number}": number for number in range(50_000)}])
 async def test_a_call_with_large_arguments_waits_too(note):
     kept = []

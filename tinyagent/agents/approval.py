@@ -128,7 +128,8 @@ async def _decided(
     if key not in journal:
         decision = journal.decisions.get(pending.id)
         if decision is None:
-            await journal.record(pending.id + ASKED, pending_text(pending, allowed))
+            if pending.id + ASKED not in journal:
+                await journal.record(pending.id + ASKED, pending_text(pending, allowed))
             raise Paused([pending])
         check_decision(pending, decision, tool)
         await journal.record(key, decision_text(decision))
