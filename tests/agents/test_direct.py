@@ -350,7 +350,7 @@ async def test_it_is_recorded_in_the_store_of_the_run(kind, tmp_path):
         async with agent.stream_tool("fetch", {"name": "a"}, run_id="r1", store=DiskStore(tmp_path / "j")) as run:
             assert (await run.drain()).output == "A"
     assert made == ["a"]
-    assert list(DiskStore(tmp_path / "j").known) == ["r1/start", "r1/0/tool/direct"]
+    assert list(DiskStore(tmp_path / "j").known) == ["r1/start", "r1/0/tool/direct", "r1/end"]
 
 
 # ---- toolkits
