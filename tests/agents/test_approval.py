@@ -32,6 +32,7 @@ from tinyagent.errors import ApprovalError, DecisionError, MiddlewareError, Mode
 from tinyagent.messages import Assistant
 from tinyagent.middleware import Middleware
 from tinyagent.policies import allow_only, first_of, read_only
+from tinyagent.results import Observation
 from tinyagent.stores import SQLiteStore, resume_all
 from tinyagent.testing import ScriptedModel, call
 
@@ -442,6 +443,25 @@ async def test_a_pause_passes_through_task_groups_and_calls_that_are_made_once(t
     assert (result.state, [each.tool for each in result.pending]) == ("paused", ["pay"])
     assert (await boss.resume(result, {ids(result)[0]: Allow()})).output == "done"
     assert till.paid == ["look", 3]
+
+
+async def test_a_call_that_waits_in_an_agent_that_was_given_up_cannot_be_decided(till):
+    class Impatient(Middleware):
+        async def wrap_tool_call(self, call, context, call_next):
+            if call.name != "till":
+                return await call_next(call, context)
+            task = asyncio.create_task(call_next(call, context))
+            await asyncio.wait([task])
+            return Observation(call, "Never mind.")
+
+    inner = agent_of(till, [call("pay", amount=3)], description="Pays.", name="till", policy=ask_before("pay"))
+    model = ScriptedModel([call("till", task="Pay."), "done"])
+    boss = ReactAgent([inner], model=model, middleware=[Impatient()], store=MemoryStore())
+    result = await boss.run("Go.", run_id="r")
+    assert (result.state, result.pending) == ("success", ())
+    [key] = [key for key in await boss.store.load("r") if key.endswith("/asked")]
+    with pytest.raises(ConfigurationError, match="What waits is: nothing"):
+        await boss.resume("r", {key.removesuffix("/asked"): Allow()})
 
 
 async def test_what_was_done_before_a_failure_is_not_done_again_although_there_is_no_store(till):

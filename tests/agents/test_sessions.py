@@ -486,6 +486,12 @@ async def test_what_is_no_session_is_refused(options, said):
         await Echo().agent(store=MemoryStore()).run("Go.", **options)
 
 
+async def test_a_call_without_a_model_belongs_to_no_session(store):
+    with pytest.raises(ConfigurationError, match="leave out session="):
+        Echo().agent().stream_tool("look", {"at": "a"}, session="s", store=store)
+    assert await Conversations(store).list() == []
+
+
 async def test_a_session_needs_a_store():
     with pytest.raises(ConfigurationError, match="session='s' needs a store"):
         await Echo().agent().run("Go.", session="s")

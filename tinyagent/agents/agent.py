@@ -126,7 +126,7 @@ class Agent(ABC, Generic[Deps, Output]):
     @property
     def may_ask(self) -> bool:
         """Whether a call of its tools may wait for a person: it has a policy, or a tool that needs approval."""
-        return self.policy is not None or any(tool.needs_approval for tool in self.tools.values())
+        return self.policy is not None or self.toolbox.asks
 
     @property
     def instructions(self) -> str:
@@ -285,12 +285,14 @@ class Agent(ABC, Generic[Deps, Output]):
             **options: See `RunOptions`.
 
         Raises:
-            ConfigurationError: `name` or `arguments` are of the wrong type.
+            ConfigurationError: `name` or `arguments` are of the wrong type, or a session is given.
         """
         return self._tool_run(name, arguments, options, streamed=True)
 
     def _tool_run(self, name: str, arguments: Mapping[str, Any], options: RunOptions, *, streamed: bool) -> Run[Any]:
         call = direct_call(name, arguments)
+        if options.get("session") is not None:
+            raise ConfigurationError("A call without a model belongs to no conversation: leave out session=.")
         task = f"{call.name}({call.raw})"
         return self._new_run(task, partial(self._call_directly, call=call), options, streamed=streamed)
 

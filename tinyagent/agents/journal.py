@@ -135,6 +135,8 @@ class Journal(Middleware):
     def pending(self) -> dict[str, Pending]:
         """Return the calls that wait for a decision, by their ids."""
         mine = f"{self._run}/"
+        if f"{mine}end" in self:  # a call that waits in an agent whose own call was given up is never made
+            return {}
         asked = (key.removesuffix(ASKED) for key in self._records if key.startswith(mine) and key.endswith(ASKED))
         open_ = (key for key in asked if key + DECISION not in self and key.removesuffix(BEGUN) not in self)
         return {key: self.asked(key) for key in open_}

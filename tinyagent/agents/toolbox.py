@@ -40,6 +40,8 @@ class Toolbox:
     def __init__(self, own: Mapping[str, AnyTool], kits: Iterable[Toolkit] = ()) -> None:
         self.kits = tuple(kits)
         self._own = own
+        self._own_agents = _agents_in(own.values())
+        self._own_ask = any(tool.needs_approval for tool in own.values())
         self._parts: tuple[tuple[AnyTool, ...], ...] = ()
         self._tools: Mapping[str, AnyTool] = MappingProxyType(dict(own))
         _ = self.tools  # a name that is taken is refused now
@@ -117,9 +119,16 @@ class Toolbox:
 
     def agents(self) -> list[Any]:
         """Return the agents among the tools: those that can be called, and those to hand over to."""
-        tools = [*self._own.values(), *(tool for kit in self.kits for tool in _tools_of(kit))]
-        late = [agent for kit in self.kits if isinstance(kit, LateHandoffs) for agent in kit.agents()]
-        return [tool.agent for tool in tools if isinstance(tool, AgentTool | Handoff)] + late
+        found = list(self._own_agents)
+        for kit in self.kits:
+            found += _agents_in(_tools_of(kit))
+            found += kit.agents() if isinstance(kit, LateHandoffs) else []
+        return found
+
+    @property
+    def asks(self) -> bool:
+        """Whether one of the tools needs approval."""
+        return self._own_ask or (bool(self.kits) and any(tool.needs_approval for tool in self.tools.values()))
 
     # ---- opening the toolkits
 
@@ -184,6 +193,10 @@ def _for_run(kit: Toolkit) -> Toolkit:
     if not isinstance(found, Toolkit):
         raise ToolkitError(f"The toolkit {_class_name(kit)}: for_run() gave {found!r}, which is no Toolkit.")
     return found
+
+
+def _agents_in(tools: Iterable[AnyTool]) -> list[Any]:
+    return [tool.agent for tool in tools if isinstance(tool, AgentTool | Handoff)]
 
 
 def _tools_of(kit: Toolkit) -> tuple[AnyTool, ...]:
