@@ -11,7 +11,7 @@ import tinyagent
 
 NAMES = {
     "errors": (
-        "ApprovalError RunBusyError SessionBusyError UnknownRunError "
+        "ApprovalError DecisionError RunBusyError SessionBusyError UnknownRunError "
         "AuthenticationError BadRequestError ConfigurationError ContentFilterError ContextLengthError "
         "DuplicateToolError EmptyReplyError FatalToolError FrozenRegistryError "
         "MalformedReplyError MiddlewareError MissingCredentialsError MissingExtraError ModelConnectionError ModelError "
