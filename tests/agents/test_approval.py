@@ -29,7 +29,15 @@ from tinyagent import (
     tool,
 )
 from tinyagent.core.registry import as_tool
-from tinyagent.errors import ApprovalError, DecisionError, MiddlewareError, ModelError, ReplayError, StoreError
+from tinyagent.errors import (
+    ApprovalError,
+    DecisionError,
+    MiddlewareError,
+    ModelError,
+    ReplayError,
+    StoreError,
+    ToolDefinitionError,
+)
 from tinyagent.messages import Assistant
 from tinyagent.middleware import Middleware
 from tinyagent.policies import allow_only, first_of, read_only
@@ -559,6 +567,8 @@ def _passing_on(guarded):
 async def test_what_is_made_of_a_tool_that_needs_approval_needs_it_too(till, made_of):
     made = as_tool(made_of(Tool(till.pay, needs_approval=True, once=True)))
     assert made.once
+    with pytest.raises(ToolDefinitionError, match="once=True goes with neither retries="):
+        Tool(made, retries=1)
     agent = ReactAgent([made], model=ScriptedModel([[call("pay", amount=1)]]))
     assert (await agent.run("Go.")).state == "paused"
     assert till.paid == []

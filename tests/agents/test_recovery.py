@@ -243,6 +243,17 @@ async def test_how_many_at_once_is_a_number(concurrency):
         await resume_all(MemoryStore(), {}, concurrency=concurrency)
 
 
+@pytest.mark.parametrize("names", [None, "r", [1]])
+async def test_a_store_that_gives_no_names_is_named(names):
+    class Wrong(MemoryStore):
+        async def runs(self, without=None):
+            return names
+
+    for work in (resume_all(Wrong(), {}), Conversations(Wrong()).list()):
+        with pytest.raises(StoreError, match=r"The store Wrong failed: runs\(\) gave .*, and no list of texts"):
+            await work
+
+
 async def test_it_needs_a_store():
     with pytest.raises(ConfigurationError, match="pass a store"):
         await resume_all(None, {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from itertools import takewhile
@@ -265,6 +265,18 @@ async def loaded(store: Store, run: str) -> Mapping[str, str]:
             f"The store {type(store).__name__} failed: load() gave {brief(records)}, and no dict of texts."
         )
     return records
+
+
+async def named(store: Store, without: str | None = None) -> list[str]:
+    """Return the names of the runs and sessions of a store, but for those with a record under `<name>/<without>`.
+
+    Raises:
+        StoreError: The store failed.
+    """
+    names: object = await told(store, "runs", without)
+    if not isinstance(names, Iterable) or isinstance(names, str) or not all(type(name) is str for name in names):
+        raise StoreError(f"The store {type(store).__name__} failed: runs() gave {brief(names)}, and no list of texts.")
+    return list(names)
 
 
 async def told(store: Store, method: str, *args: str | None) -> object:

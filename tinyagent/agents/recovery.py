@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tinyagent.agents.agent import Agent
-from tinyagent.agents.journal import checked_store, loaded, told
+from tinyagent.agents.journal import checked_store, loaded, named
 from tinyagent.agents.runrecord import RunRecord
 from tinyagent.agents.sessions import SPACE
 from tinyagent.core.errors import ConfigurationError, RunBusyError, StoreError
@@ -28,10 +28,10 @@ async def recorded_runs(store: Store, *, unfinished: bool = False) -> list[RunRe
     Raises:
         StoreError: The store failed.
     """
-    names: Any = await told(store, "runs", "end" if unfinished else None)
-    names = [name for name in names if not name.startswith(SPACE)]
     found = []
-    for name in names:
+    for name in await named(store, "end" if unfinished else None):
+        if name.startswith(SPACE):
+            continue
         records = await loaded(store, name)
         try:
             found.append(RunRecord.of(name, records))

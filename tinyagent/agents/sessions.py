@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
-from tinyagent.agents.journal import Journal, checked_store, hold, loaded, told
+from tinyagent.agents.journal import Journal, checked_store, hold, loaded, named, told
 from tinyagent.agents.records import to_reply
 from tinyagent.agents.runrecord import RunRecord
 from tinyagent.core.errors import (
@@ -201,8 +201,7 @@ class Conversations:
 
     async def list(self) -> list[str]:
         """Return the names of all sessions, in the order in which they began."""
-        names: Any = await told(self._store, "runs")
-        return [name.removeprefix(SPACE) for name in names if name.startswith(SPACE)]
+        return [name.removeprefix(SPACE) for name in await named(self._store) if name.startswith(SPACE)]
 
     async def messages(self, session: str) -> tuple[Message, ...]:
         """Return the conversation of a session; an unknown one is empty."""

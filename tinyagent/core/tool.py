@@ -126,6 +126,8 @@ class Tool(Generic[P, R]):
             raise ToolDefinitionError(f"Tool {self.name!r}: timeout={timeout!r} must be above 0 seconds, or None.")
         if not (isinstance(retries, int) and retries >= 0):
             raise ToolDefinitionError(f"Tool {self.name!r}: retries={retries!r} must be 0 or more.")
+        made_of = [each for each in layers(function) if isinstance(each, Tool)]  # by a partial, a wrapper, another name
+        once = once or any(each.once for each in made_of)
         if once and (retries or local):
             raise ToolDefinitionError(
                 f"Tool {self.name!r}: once=True goes with neither retries= nor local=True, which call it again."
@@ -153,8 +155,7 @@ class Tool(Generic[P, R]):
         self.eager = eager
         self.shown = shown
         self.local = local
-        made_of = [each for each in layers(function) if isinstance(each, Tool)]  # by a partial, a wrapper, another name
-        self.once = once or any(each.once for each in made_of)
+        self.once = once
         self.needs_approval = needs_approval or any(each.needs_approval for each in made_of)
         self.__name__: str = self.name
         functools.update_wrapper(self, function, updated=())
