@@ -405,6 +405,16 @@ async def test_it_holds_after_a_handoff_beside_that_of_the_next_agent(till):
     assert till.paid == []
 
 
+async def test_a_handoff_that_waits_is_not_answered_with_a_value(till):
+    other = agent_of(till, "Mine.", name="other")
+    replies = [call("transfer_to_other")], "I do it."
+    agent = ReactAgent(model=ScriptedModel([*replies]), handoffs=[other], policy=ask_before("transfer_*"))
+    result = await agent.run("Go.")
+    with pytest.raises(DecisionError, match="an agent cannot go on with a value"):
+        await agent.resume(result, {ids(result)[0]: Return("no")})
+    assert (await agent.resume(result, {ids(result)[0]: Deny("no")})).output == "I do it."
+
+
 async def test_a_denied_handoff_does_not_happen(till):
     second = agent_of(till, "never", name="second")
     model = ScriptedModel([[call("transfer_to_second")], "mine"])

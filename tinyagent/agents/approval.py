@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from tinyagent.agents.handoff import Handoff
 from tinyagent.agents.middleware import ToolCall
 from tinyagent.agents.records import (
     ASKED,
@@ -154,6 +155,8 @@ def check_decision(pending: Pending, decision: object, tool: Tool[..., Any] | No
         if isinstance(decision, Allow) and decision.arguments is not None:
             tool.signature.validate(tool.name, decision.arguments)
         elif isinstance(decision, Return):
+            if isinstance(tool, Handoff):
+                raise ValueError("an agent cannot go on with a value. Pass Allow(), or Deny('why').")
             revived(tool, decision.value, strict=True)
     except (ToolArgumentsError, ValueError) as error:
         raise DecisionError(f"{what} does not fit: {error}") from error
