@@ -177,6 +177,8 @@ class Turn:
 
     def _waiting(self) -> tuple[Pending, ...]:
         """Return what waits for a decision, in the order in which the calls were started."""
+        if not self._pending:
+            return ()
         return tuple(each for call_id in self._tasks for each in self._pending.get(call_id, ()))
 
     def error_of(self, observation: Observation) -> Exception | None:
