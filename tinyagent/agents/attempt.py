@@ -57,11 +57,12 @@ async def attempt(agent: Agent[Any, Any], run: RunState, work: Callable[[RunStat
             work = _as_recorded(agent, run, before, work)
         if run.session is not None:
             run.log = await SessionLog.join(held, store, run, before)
+            if before is None and any(key.startswith(f"{run.run_id}/") for key in run.log.records):
+                raise ConfigurationError(
+                    f"The session {run.session!r} has steps of a run {run.run_id!r} that was deleted: pass another "
+                    "run_id=."
+                )
             records = {**run.log.records, **records}
-        if before is None and any(key.startswith(f"{run.run_id}/") for key in records):
-            raise ConfigurationError(
-                f"The session {run.session!r} has steps of a run {run.run_id!r} that was deleted: pass another run_id=."
-            )
         journal = run.journal = Journal(store, run.run_id, records, None if run.log is None else run.log.space)
         _check(agent, run, journal)
         if before is None:
