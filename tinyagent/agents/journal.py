@@ -125,7 +125,8 @@ class Journal(Middleware):
                 return observation
         seen = self.read(context.key, lambda text: to_observation(text, call))
         tool = context._run.toolbox.tools.get(call.name)  # noqa: SLF001 - the seam between a call's context and runs
-        return replace(seen, value=revived(tool, seen.value)).raised(seen.exception)
+        value = revived(tool, seen.value)
+        return seen if value is seen.value else replace(seen, value=value).raised(seen.exception)
 
     @property
     def records(self) -> Mapping[str, str]:

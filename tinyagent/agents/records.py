@@ -131,6 +131,10 @@ def _of_that_name(base: type[Exception], name: str, data: dict[str, Any]) -> typ
         return base
 
 
+#: Types whose values are the same live and recorded.
+_PLAIN = (str, int, float, bool)
+
+
 def revived(tool: Tool[..., Any] | None, value: Any, *, strict: bool = False) -> Any:
     """Return a value that a tool gave, or was said to give, as the type that the tool's return annotation names.
 
@@ -143,7 +147,7 @@ def revived(tool: Tool[..., Any] | None, value: Any, *, strict: bool = False) ->
         ValueError: The value is of another type.
     """
     kind = None if tool is None else tool.signature.hints.get("return")
-    if kind is None:
+    if kind is None or (kind in _PLAIN and type(value) is kind):
         return value
     try:
         bare = _bare(value)
