@@ -20,7 +20,7 @@ from tinyagent.testing import ScriptedRequest, call, model_or_script
 @tool(read_only=True)
 async def customer(order: int) -> str:
     """Who has placed an order."""
-    return {17: "Ms Okafor", 23: "Mr Lindqvist"}.get(order, "unknown")
+    return {17: "customer 4711", 23: "customer 5022"}.get(order, "unknown")
 
 
 @tool

@@ -75,7 +75,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder, "agents.db"))
-        say(path, "I am Ada, and I like tea.", "How much sencha is left?", "How much oolong is left?", until='oolong"')
+        say(path, "I like tea.", "How much sencha is left?", "How much oolong is left?", until='oolong"')
         say(path, "What did I say first?")
 
 

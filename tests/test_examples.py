@@ -81,15 +81,15 @@ EXPECTED = {
         "(booking agent, 9 model calls in all)",
     ],
     "approval_demo.py": [
-        "paused: 2 calls wait. \n  customer: Ms Okafor\nOffline: ",  # another process
+        "paused: 2 calls wait. \n  customer: customer 4711\nOffline: ",  # another process
         "  May refund be called? refund({'order': 17, 'euros': 20})\n  yes\n  May refund be called? ",
         "  no\n  (paying 20 euros)\nFor",
-        "For Ms Okafor, order 17: 20 euros are on their way. The other one was not paid: too much for one day.\n",
+        "For customer 4711, order 17: 20 euros are on their way. The other one was not paid: too much for one day.\n",
     ],
     "chat_demo.py": [
         '  [stock({"tea": "sencha"})]\nThere are 12 tins of sencha.\n',
         '> How much oolong is left?\n  [stock({"tea": "oolong"})]\n  (killed)\nOffline: ',
-        "> What did I say first?\nYou said: I am Ada, and I like tea. (message 8)\n",
+        "> What did I say first?\nYou said: I like tea. (message 8)\n",
         "  ['user', 'assistant', 'user', 'assistant', 'tool', 'assistant', 'user', 'user', 'assistant']\n",
     ],
     "resume_demo.py": [
