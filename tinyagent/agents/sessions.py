@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tinyagent.agents.journal import Journal, checked_store, hold, loaded, named, told
 from tinyagent.agents.records import to_reply
@@ -26,6 +26,8 @@ from tinyagent.models.chat import as_messages
 
 if TYPE_CHECKING:
     from tinyagent.agents.state import RunState
+
+T = TypeVar("T")
 
 #: How the names begin under which a store keeps sessions.
 SPACE = "session/"
@@ -53,8 +55,7 @@ class SessionLog:
         self.space = SPACE + session
         self.records = records
         self._store = store
-        self._prefix = f"{self.space}/"
-        self._places = sorted(key for key in records if key.startswith(self._prefix))
+        self._places = sorted(key for key in records if key.startswith(f"{self.space}/"))
         self.place = len(self._places)
         self._over = False  # the run has ended before: what it says now is not kept
         self._seen = 0  # steps of the run whose messages are kept
@@ -117,16 +118,14 @@ class SessionLog:
             await told(self._store, "put", last, f"{last}/end", _DROPPED)
         run.speaker = before.speaker
 
-    def _data(self, key: str) -> dict[str, Any]:
-        text = self.records[key].removeprefix(REDACTED)
+    def _read(self, key: str, read: Callable[[dict[str, Any]], T]) -> T:
         try:
-            data: dict[str, Any] = json.loads(text)
-        except ValueError as error:
+            return read(json.loads(self.records[key].removeprefix(REDACTED)))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreError(f"The store is damaged: {key!r} cannot be read: {error_text(error)}") from error
-        return data
 
     def _run_at(self, place: int) -> str:
-        return str(self._data(self._places[place]).get("run", ""))
+        return self._read(self._places[place], lambda data: str(data.get("run", "")))
 
     def runs(self) -> set[str]:
         """Return the ids of the runs that have added messages."""
@@ -134,20 +133,16 @@ class SessionLog:
 
     def all(self) -> list[Message]:
         """Return every message that is kept."""
-        return [self._message(key) for key in self._places]
+        return [self._read(key, self._message) for key in self._places]
 
-    def _message(self, key: str) -> Message:
-        """Return the message that is kept under a key: itself, or the reply or observation to which it refers."""
-        data = self._data(key)
-        try:
-            if "message" in data:
-                return as_messages([data["message"]])[0]
-            text = self.records[data["of"]].removeprefix(REDACTED)
-            if "call" in data:
-                return ToolReply(data["call"], json.loads(text.partition("\n")[0])["text"], data["name"])
-            return to_reply(text).with_own_ids().message()
-        except (ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"The store is damaged: {key!r} cannot be read: {error_text(error)}") from error
+    def _message(self, data: dict[str, Any]) -> Message:
+        """Return the message that a record keeps: itself, or the reply or observation to which it refers."""
+        if "message" in data:
+            return as_messages([data["message"]])[0]
+        text = self.records[data["of"]].removeprefix(REDACTED)
+        if "call" in data:
+            return ToolReply(data["call"], json.loads(text.partition("\n")[0])["text"], data["name"])
+        return to_reply(text).with_own_ids().message()
 
     async def keep(self, run: RunState) -> None:
         """Keep the messages that have come since the last time."""
@@ -155,7 +150,7 @@ class SessionLog:
             return
         messages = run.conversation.messages
         new = messages[self.place + isinstance(messages[0], System) :]
-        left = {f"{self._prefix}{place:08}": message for place, message in enumerate(new, self.place)}
+        left = {_key(self.space, place): message for place, message in enumerate(new, self.place)}
         left = {key: message for key, message in left.items() if key not in self.records}
         known = _known(run, self._seen, left.values()) if left else {}
         self._seen, self.place = len(run.steps), self.place + len(new)
@@ -163,6 +158,11 @@ class SessionLog:
             text = json.dumps({"run": run.run_id, **(known.get(id(message)) or {"message": to_data(message)})})
             if not await told(self._store, "put", self.space, key, text):
                 raise StoreError(f"The session {run.session!r} was written by someone else: {key!r} was there already.")
+
+
+def _key(space: str, place: int) -> str:
+    """Return the key of the message at a place of a session."""
+    return f"{space}/{place:08}"
 
 
 async def _is_given_up(store: Store, run: str) -> bool:
@@ -274,4 +274,4 @@ class Conversations:
                 raise ConfigurationError(f"The session {session!r} has messages already; clear it first.")
             for place, message in enumerate(messages):
                 text = json.dumps({"run": "", "message": to_data(message)})
-                await told(self._store, "put", SPACE + session, f"{SPACE}{session}/{place:08}", text)
+                await told(self._store, "put", SPACE + session, _key(SPACE + session, place), text)
