@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,7 @@ from tinyagent.core.messages import Call
 from tinyagent.core.policy import Allow, Ask, Decision, Deny, Paused, Pending, Policy, Return, Verdict
 from tinyagent.core.result import Observation
 from tinyagent.core.tool import Tool
-from tinyagent.core.waiting import is_cancelled
+from tinyagent.core.waiting import blaming
 
 if TYPE_CHECKING:
     from tinyagent.agents.journal import Journal
@@ -92,14 +91,8 @@ async def _verdict(
     allowed: Allow | None = None
     for policy in policies:
         name = getattr(policy, "__qualname__", None) or type(policy).__name__
-        try:
+        with blaming(MiddlewareError, f"policy={name} failed:", RunError):
             verdict: Verdict = await policy(tool, call, context)
-        except RunError:
-            raise
-        except (Exception, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and is_cancelled():
-                raise
-            raise MiddlewareError(f"policy={name} failed: {error_text(error)}") from error
         if isinstance(verdict, Deny | Ask):
             return allowed or Allow(), verdict
         if not isinstance(verdict, Allow | None):

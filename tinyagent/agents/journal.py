@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, AsyncExitStack
 from dataclasses import replace
 from itertools import takewhile
 from operator import itemgetter
@@ -33,7 +33,7 @@ from tinyagent.core.messages import Call, Reply
 from tinyagent.core.policy import Decision, Pending
 from tinyagent.core.result import Observation
 from tinyagent.core.store import REDACTED, Store
-from tinyagent.core.waiting import is_cancelled, once_per_loop
+from tinyagent.core.waiting import blaming, is_cancelled, once_per_loop
 from tinyagent.models.base import ModelRequest, Sink
 
 T = TypeVar("T")
@@ -241,10 +241,10 @@ async def hold(held: AsyncExitStack, store: Store, name: str, *, wait: bool = Fa
 
 async def _taken(held: AsyncExitStack, store: Store, name: str) -> bool:
     async def give_back(*_: object) -> None:
-        with _told(store):
+        with _blamed(store):
             await claim.__aexit__(None, None, None)
 
-    with _told(store):
+    with _blamed(store):
         claim = store.claim(name)
         mine = await claim.__aenter__()
     if mine:
@@ -282,17 +282,9 @@ async def named(store: Store, without: str | None = None) -> list[str]:
 
 async def told(store: Store, method: str, *args: str | None) -> object:
     """Call a method of a store; turn whatever it raises into a `StoreError`."""
-    with _told(store):
+    with _blamed(store):
         return await getattr(store, method)(*args)
 
 
-@contextmanager
-def _told(store: Store) -> Iterator[None]:
-    try:
-        yield
-    except StoreError:
-        raise
-    except (Exception, asyncio.CancelledError) as error:
-        if isinstance(error, asyncio.CancelledError) and is_cancelled():
-            raise
-        raise StoreError(f"The store {type(store).__name__} failed: {error_text(error)}") from error
+def _blamed(store: Store) -> AbstractContextManager[None]:
+    return blaming(StoreError, f"The store {type(store).__name__} failed:", StoreError)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from inspect import isawaitable
@@ -10,10 +9,10 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from tinyagent.core.context import Context
 from tinyagent.core.errors import ConfigurationError, MiddlewareError, TinyAgentError
-from tinyagent.core.jsonable import brief, error_text, to_text
+from tinyagent.core.jsonable import brief, to_text
 from tinyagent.core.messages import Call, Reply
 from tinyagent.core.result import Observation
-from tinyagent.core.waiting import is_cancelled
+from tinyagent.core.waiting import blaming
 from tinyagent.models.base import ModelRequest, Sink, wrong_in
 from tinyagent.tools.toolkit import ToolLike
 
@@ -132,14 +131,9 @@ class _Around(Generic[T]):
 
 class _ModelCall(_Around[ModelCall]):
     async def __call__(self, request: ModelRequest, sink: Sink) -> Reply:
-        try:
+        failed = f"The middleware {type(self._middleware).__name__} failed in wrap_model_call:"
+        with blaming(MiddlewareError, failed, TinyAgentError):
             reply: object = await self._middleware.wrap_model_call(request, sink, self._next)
-        except TinyAgentError:
-            raise
-        except (Exception, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and is_cancelled():
-                raise
-            raise self._fault(f"failed in wrap_model_call: {error_text(error)}") from error
         if not isinstance(reply, Reply) or wrong_in(reply):
             what = f"a Reply with {wrong_in(reply)}" if isinstance(reply, Reply) else type(reply).__name__
             raise self._fault(

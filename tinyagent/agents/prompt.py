@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ from tinyagent.core.context import Context
 from tinyagent.core.errors import ConfigurationError
 from tinyagent.core.generics import Deps
 from tinyagent.core.jsonable import error_text
-from tinyagent.core.waiting import is_cancelled
+from tinyagent.core.waiting import blaming
 
 #: Text; a function of the run's `Context` (or of nothing) that gives it, also async; or a `string.Template`.
 Instructions: TypeAlias = (
@@ -84,13 +83,9 @@ class Prompt:
 
 async def _asked(function: Callable[..., str | Awaitable[str]], context: Context[Any]) -> str:
     name = getattr(function, "__qualname__", repr(function))
-    try:
+    with blaming(ConfigurationError, f"instructions={name} failed:"):
         said: object = function(context) if _takes_context(function) else function()
         text = await said if inspect.isawaitable(said) else said
-    except (Exception, asyncio.CancelledError) as error:
-        if isinstance(error, asyncio.CancelledError) and is_cancelled():
-            raise
-        raise ConfigurationError(f"instructions={name} failed: {error_text(error)}") from error
     if not isinstance(text, str):
         raise ConfigurationError(f"instructions={name} returned {type(text).__name__}; it must return text.")
     return text

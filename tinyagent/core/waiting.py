@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from tinyagent.core.errors import ConfigurationError
+from tinyagent.core.jsonable import error_text
 
 if TYPE_CHECKING:
     from anyio import CapacityLimiter
@@ -88,6 +89,25 @@ async def within(seconds: float | None, late: Exception) -> AsyncIterator[None]:
         if not limit.expired():
             raise
         raise late from error
+
+
+@contextmanager
+def blaming(kind: type[Exception], what: str, *ours: type[Exception]) -> Iterator[None]:
+    """Turn whatever the user's code in the block raises into an error of a kind, which says what failed.
+
+    Args:
+        kind: The class of the error.
+        what: What failed, as its text begins; what was raised follows.
+        ours: Errors that pass as they are, as a cancellation of the running task does.
+    """
+    try:
+        yield
+    except ours:
+        raise
+    except (Exception, asyncio.CancelledError) as error:
+        if isinstance(error, asyncio.CancelledError) and is_cancelled():
+            raise
+        raise kind(f"{what} {error_text(error)}") from error
 
 
 async def wait_to_the_end(tasks: Collection[asyncio.Task[Any]], grace: float | None = None) -> None:
