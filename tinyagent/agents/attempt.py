@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tinyagent.agents.approval import check_decision, checked_decisions
 from tinyagent.agents.journal import Journal, hold, loaded, unredacted
 from tinyagent.agents.loop import Ending
-from tinyagent.agents.runrecord import LEFT, RunRecord
+from tinyagent.agents.runrecord import LEFT, RunRecord, times_left
 from tinyagent.agents.sessions import SessionLog
 from tinyagent.agents.state import RunState
 from tinyagent.agents.turn import direct_call
@@ -175,7 +175,7 @@ async def _followed(run: RunState, journal: Journal, work: Callable[[RunState], 
 async def _leave(run: RunState, journal: Journal, how: Mapping[str, Any]) -> None:
     key = f"{run.run_id}/end"
     if how["state"] in LEFT:
-        key = f"{run.run_id}/left/{1 + sum(each.startswith(f'{run.run_id}/left/') for each in journal.records)}"
+        key = f"{run.run_id}/left/{1 + times_left(run.run_id, journal.records)}"
     if key not in journal:
         await journal.record(key, json.dumps({**how, "agent": run.info.agent}), of_run=True)
 

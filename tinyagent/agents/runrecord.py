@@ -15,6 +15,11 @@ from tinyagent.core.store import REDACTED
 LEFT = ("failed", "paused", "step_limit_reached")
 
 
+def times_left(run_id: str, records: Mapping[str, str]) -> int:
+    """Return how often a run was left, to go on later."""
+    return sum(key.startswith(f"{run_id}/left/") for key in records)
+
+
 @dataclass(frozen=True, slots=True)
 class RunRecord:
     """What a store says of a run, without its steps.
@@ -63,7 +68,7 @@ class RunRecord:
         """
         if f"{run_id}/start" not in records:
             return None
-        left = sum(key.startswith(f"{run_id}/left/") for key in records)
+        left = times_left(run_id, records)
         try:
             how: dict[str, Any] = {}
             if f"{run_id}/end" in records:
